@@ -1,0 +1,21 @@
+PYTHON ?= python3.11
+BIN = .venv/bin
+
+.PHONY: train test lint setup
+
+train: setup  ## trains on the embedded data set: notebook 01, from end to end
+	$(BIN)/python -m notebooks.execute notebooks/01_train.ipynb runs/shapes
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+setup: .venv/ready
+
+.venv/ready: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@

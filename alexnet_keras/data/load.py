@@ -1,0 +1,258 @@
+"""One loader for every data set."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet_keras.data.augmentation import (
+    COLOUR_NOISE,
+    NOISE_STDDEV,
+    add_colour_noise,
+    centre,
+    crop_and_flip,
+    resize_and_crop,
+)
+from alexnet_keras.data.sources import open_source
+from alexnet_keras.data.statistics import default_cache_dir, training_statistics
+
+# TFDS shuffles across its files when it writes them, so a window over them is enough.
+_SHUFFLED_FILES = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set.
+
+    Args:
+        name: the name it was asked for by.
+        classes: number of classes.
+        class_names: a name for each label.
+        train_count: number of training images.
+        validation_count: number of validation images.
+        splits: what the two sets are called in the data set.
+        image_size: side of the prepared images, in pixels.
+        crop_size: side of the crops that a network sees, in pixels.
+        mean_image: float32 `(image_size, image_size, 3)`, the mean of the prepared training images, 0-255.
+        colour_covariance: float64 `(3, 3)`, of the RGB values of all pixels of the prepared training images.
+        fingerprint: changes whenever the images might have changed.
+        skipped: corrupt files that were left out.
+    """
+
+    name: str
+    classes: int
+    class_names: tuple
+    train_count: int
+    validation_count: int
+    splits: tuple
+    image_size: int
+    crop_size: int
+    mean_image: np.ndarray
+    colour_covariance: np.ndarray
+    fingerprint: str
+    skipped: tuple = ()
+
+    @property
+    def mean_crop(self):
+        """The centre of the mean image, float32 `(crop_size, crop_size, 3)`: what is subtracted from every crop."""
+        return centre(self.mean_image, self.crop_size)
+
+
+def load(
+    name,
+    *,
+    image_size=256,
+    crop_size=224,
+    batch_size=128,
+    crops=True,
+    colour_noise="standard_deviation",
+    colour_noise_epochs=None,
+    seed=0,
+    first_epoch=0,
+    skip_corrupt=False,
+    memory_gib=2.0,
+    cache_dir=None,
+):
+    """Loads an image data set and prepares and augments it as the paper does.
+
+    Images are scaled so that the shorter side has `image_size` pixels, and their centre square is taken. For training,
+    random crops of `crop_size` pixels and their mirror images, less the centre crop of the mean image of the training
+    set, plus PCA colour noise; for validation the centre crop, less the same mean.
+
+    What an epoch holds, and in which order, depends on `seed` and the number of the epoch alone, so that a training
+    that is resumed with `first_epoch` sees what it would have seen.
+
+    Args:
+        name: the TFDS name of an image classification set (`"shapes"`, `"cifar10"`, `"imagenette/320px-v2"`,
+            `"imagenet2012"`, ...); a folder with `train/CLASS/` and `val/CLASS/` folders, or with `CLASS/` folders
+            alone, of which one image in ten is then held out; or an `.npz` file with x_train, y_train, x_test, y_test.
+        image_size: pixels.
+        crop_size: pixels.
+        batch_size: images.
+        crops: whether training takes random crops and mirror images, or centre crops alone.
+        colour_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012 source).
+        colour_noise_epochs: number of epochs after which the colour noise ends; `None` for never.
+        seed: whole number that fixes order, crops and noise.
+        first_epoch: number of the first epoch that `train` gives.
+        skip_corrupt: leave corrupt files of a folder out instead of stopping.
+        memory_gib: prepared images stay in memory where the training set takes no more than this, in GiB.
+        cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
+
+    Returns:
+        `(train, validation, info)`. `train`: endless `tf.data.Dataset` of `(images, labels)`, float32
+        `(batch_size, crop_size, crop_size, 3)` and int32 `(batch_size,)`, `info.train_count // batch_size` batches
+        an epoch. `validation`: one pass over `(images, labels)` of the same kind, the last batch smaller.
+        `info`: a `DatasetInfo`.
+
+    Raises:
+        ValueError: for an unknown data set, sizes that do not fit, more images in a batch than there are, or a corrupt
+            file of a folder.
+        FileNotFoundError: for a set that must be downloaded by hand and is not there; it says which files go where.
+
+    Example:
+
+    >>> train, validation, info = load("shapes", image_size=64, crop_size=56)
+
+    Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
+    """
+    dataset = Dataset(
+        name, image_size, crop_size, skip_corrupt=skip_corrupt, memory_gib=memory_gib, cache_dir=cache_dir
+    )
+    train = dataset.train(
+        batch_size,
+        crops=crops,
+        colour_noise=colour_noise,
+        colour_noise_epochs=colour_noise_epochs,
+        seed=seed,
+        first_epoch=first_epoch,
+    )
+    return train, dataset.validation(batch_size), dataset.info
+
+
+class Dataset:
+    """A data set whose images are prepared: the parts of `load`, for those who need them one by one.
+
+    Args:
+        name, image_size, crop_size, skip_corrupt, memory_gib, cache_dir: as for `load`.
+    """
+
+    def __init__(self, name, image_size=256, crop_size=224, *, skip_corrupt=False, memory_gib=2.0, cache_dir=None):
+        if not 0 < crop_size <= image_size:
+            raise ValueError(
+                f"`crop_size` must be from 1 to image_size pixels. Received: crop_size={crop_size}, "
+                f"image_size={image_size}"
+            )
+        cache_dir = default_cache_dir() if cache_dir is None else cache_dir
+        source = self._source = open_source(name, skip_corrupt, cache_dir)
+        gib = image_size * image_size * 3 / 2**30
+        self._train_in_memory = source.train_count * gib <= memory_gib
+        self._image_size = image_size
+        self._train = self._prepare(source.train, self._train_in_memory)
+        self._validation = self._prepare(source.validation, source.validation_count * gib <= memory_gib)
+        mean_image, covariance = training_statistics(
+            self._train.batch(128).map(lambda images, labels: images).prefetch(1),
+            source.train_count,
+            f"{source.fingerprint}-{image_size}",
+            cache_dir,
+            read_anyway=self._train_in_memory,
+        )
+        self.info = DatasetInfo(
+            name=name,
+            classes=len(source.class_names),
+            class_names=source.class_names,
+            train_count=source.train_count,
+            validation_count=source.validation_count,
+            splits=source.splits,
+            image_size=image_size,
+            crop_size=crop_size,
+            mean_image=mean_image,
+            colour_covariance=covariance,
+            fingerprint=source.fingerprint,
+            skipped=source.skipped,
+        )
+
+    def _prepare(self, stored, in_memory):
+        def prepare(image, label):
+            return resize_and_crop(self._source.decode(image), self._image_size), label
+
+        prepared = stored.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        return prepared.cache() if in_memory else prepared
+
+    def train(
+        self,
+        batch_size=128,
+        *,
+        crops=True,
+        colour_noise="standard_deviation",
+        colour_noise_epochs=None,
+        seed=0,
+        first_epoch=0,
+    ):
+        """Endless augmented training batches; arguments as for `load`."""
+        info = self.info
+        if colour_noise not in COLOUR_NOISE:
+            raise ValueError(
+                f"`colour_noise` must be one of {', '.join(COLOUR_NOISE)}. Received: colour_noise={colour_noise!r}"
+            )
+        if not 1 <= batch_size <= info.train_count:
+            raise ValueError(
+                f"`batch_size` must be from 1 to the number of training images, {info.train_count} in {info.name!r}. "
+                f"Received: batch_size={batch_size}"
+            )
+        mean, covariance, crop_size = info.mean_crop, info.colour_covariance, info.crop_size
+        last_noise = tf.int64.max if colour_noise_epochs is None else colour_noise_epochs
+
+        def epoch_of_batches(epoch):
+            draws = tf.random.stateless_uniform((info.train_count, 3), seed=tf.stack([seed, epoch]))
+            if not crops:
+                draws = tf.fill((info.train_count, 3), 0.5)  # the centre, not mirrored
+            # In here this concerns the order alone, which then does not depend on the seed of the process.
+            tf.random.set_seed(seed + 1)
+            order = dict(seed=epoch, reshuffle_each_iteration=False)
+            if self._train_in_memory:
+                shuffled = self._train.shuffle(info.train_count, **order)
+            else:
+                shuffled = self._source.train.shuffle(min(_SHUFFLED_FILES, info.train_count), **order)
+                shuffled = self._prepare(shuffled, in_memory=False)
+            examples = tf.data.Dataset.zip(shuffled, tf.data.Dataset.from_tensor_slices(draws))
+            batches = examples.map(
+                lambda example, draw: (crop_and_flip(example[0], draw, crop_size), example[1]),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            ).batch(batch_size, drop_remainder=True)
+
+            def finish(step, batch):
+                images, labels = batch
+                images = tf.cast(images, tf.float32) - mean
+                if colour_noise != "none":
+                    number = epoch * (info.train_count // batch_size) + step
+                    alpha = tf.random.stateless_normal(
+                        (batch_size, 3), seed=tf.stack([seed + 1, number]), stddev=NOISE_STDDEV
+                    )
+                    images = tf.cond(
+                        epoch < last_noise,
+                        lambda: add_colour_noise(images, alpha, covariance, colour_noise),
+                        lambda: images,
+                    )
+                return images, labels
+
+            return batches.enumerate().map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+
+        epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+        return epochs.flat_map(epoch_of_batches).prefetch(2)
+
+    def validation(self, batch_size=128):
+        """Validation batches of centre crops less the mean."""
+        mean, crop_size = self.info.mean_crop, self.info.crop_size
+
+        def finish(images, labels):
+            return tf.cast(centre(images, crop_size), tf.float32) - mean, labels
+
+        return self.validation_images(batch_size).map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+    def validation_images(self, batch_size=128):
+        """Validation batches of whole prepared images: uint8 `(batch, image_size, image_size, 3)` and labels."""
+        return self._validation.batch(batch_size).prefetch(2)
+
+    def training_images(self, batch_size=128):
+        """Training images in their stored order, as `validation_images` gives them."""
+        return self._train.batch(batch_size).prefetch(2)

@@ -1,0 +1,275 @@
+"""Where images come from: TFDS by name, a folder of class folders, or an `.npz` of arrays."""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+TRAIN_FOLDERS = ("train",)
+VALIDATION_FOLDERS = ("validation", "val", "test")
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Images as they are stored, and how to decode them.
+
+    Args:
+        name: what the user called it.
+        class_names: a name for each label.
+        train: `tf.data.Dataset` of `(stored image, label)`, in a fixed order.
+        validation: the same of the images to measure errors on.
+        train_count: number of training images.
+        validation_count: number of validation images.
+        decode: from a stored image to a uint8 tensor `(height, width, 3)`.
+        fingerprint: changes whenever the training images might have changed.
+        splits: what the two sets are called there.
+        skipped: corrupt files that were left out.
+    """
+
+    name: str
+    class_names: tuple
+    train: tf.data.Dataset
+    validation: tf.data.Dataset
+    train_count: int
+    validation_count: int
+    decode: Callable
+    fingerprint: str
+    splits: tuple = ("train", "validation")
+    skipped: tuple = ()
+
+
+def open_source(name, skip_corrupt=False, cache_dir=None):
+    """Opens the data set `name` without reading its images (a folder's files are decoded once, to find corrupt ones).
+
+    Args:
+        name: a TFDS name such as `"cifar10"`, a folder, or the path of an `.npz` file.
+        skip_corrupt: leave out corrupt files of a folder instead of stopping.
+        cache_dir: where the list of a folder's corrupt files is remembered.
+
+    Raises:
+        ValueError: for an unknown name, a set that is not image classification, or corrupt files.
+        FileNotFoundError: for data that must be downloaded by hand and is not there.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _from_folder(name, path, skip_corrupt, cache_dir)
+    if path.suffix == ".npz":
+        return _from_npz(name, path)
+    return _from_tfds(name)
+
+
+def decode_image(encoded):
+    """Decodes a JPEG, PNG, BMP or the first picture of a GIF to uint8 `(height, width, 3)`."""
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    image.set_shape((None, None, 3))
+    return image
+
+
+def _from_tfds(name):
+    import tensorflow_datasets as tfds
+
+    from alexnet_keras.data import shapes  # noqa: F401  registers the builder
+
+    try:
+        builder = tfds.builder(name)
+    except (tfds.core.DatasetNotFoundError, ValueError, RuntimeError, AssertionError) as error:
+        raise ValueError(
+            "`dataset` must be the TFDS name of an image classification set (such as shapes, cifar10, "
+            "imagenette/320px-v2, imagenet2012), a folder with train/CLASS/ and val/CLASS/ folders, or an .npz file "
+            f"with {', '.join(ARRAYS)}. Received: dataset={name!r}: {str(error).strip().splitlines()[0]}"
+        ) from error
+    keys = builder.info.supervised_keys
+    features = builder.info.features
+    image, label = (features[key] if keys else None for key in keys[:2]) if keys else (None, None)
+    if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
+        raise ValueError(
+            f"`dataset` must be an image classification set. Received: dataset={name!r}, whose features are {features}"
+        )
+    if not builder.is_prepared():
+        _check_manual_files(builder, name)
+        builder.download_and_prepare()
+    decoders = {keys[0]: tfds.decode.SkipDecoding()}
+    available = builder.info.splits
+    held_out = next((split for split in ("validation", "test") if split in available), None)
+    splits = ("train", held_out) if held_out else ("train[:90%]", "train[90%:]")
+    train, validation = (
+        builder.as_dataset(split=split, decoders=decoders, shuffle_files=False).map(
+            lambda example: (example[keys[0]], tf.cast(example[keys[1]], tf.int32))
+        )
+        for split in splits
+    )
+    return Source(
+        name=name,
+        class_names=tuple(label.names),
+        train=train,
+        validation=validation,
+        train_count=available[splits[0]].num_examples,
+        validation_count=available[splits[1]].num_examples,
+        decode=decode_image,
+        fingerprint=_fingerprint(name, sorted(Path(builder.data_dir).iterdir())),
+        splits=splits,
+    )
+
+
+def _check_manual_files(builder, name):
+    if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        return
+    folder = Path(builder._data_dir_root).expanduser() / "downloads" / "manual"
+    files = IMAGENET_FILES if builder.name == "imagenet2012" else ()
+    missing = [file for file in files if not (folder / file).exists()]
+    if missing or (not files and not folder.is_dir()):
+        instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS.strip()
+        what = " and ".join(files) or "the files named below"
+        raise FileNotFoundError(
+            f"`dataset` {name!r} must be downloaded by hand: put {what} into {folder}, then run the same command "
+            f"again. Missing: {', '.join(missing) or folder}\n{instructions}"
+        )
+
+
+def _from_npz(name, path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in ARRAYS if key not in file]
+            if missing:
+                raise ValueError(f"it has no {', '.join(missing)}")
+            x_train, y_train, x_test, y_test = (file[key] for key in ARRAYS)
+            names = tuple(str(n) for n in file["class_names"]) if "class_names" in file else None
+        for key, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+            if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)):
+                raise ValueError(
+                    f"x_{key} must be uint8 of shape (images, height, width[, 3]), not {x.dtype} {x.shape}"
+                )
+            if not np.issubdtype(y.dtype, np.integer) or y.size != len(x) or y.min() < 0:
+                raise ValueError(f"y_{key} must hold a label from 0 for each of the {len(x)} images of x_{key}")
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"`dataset` must be an .npz file with {', '.join(ARRAYS)}. Received: dataset={name!r}: {error}"
+        ) from error
+    y_train, y_test = y_train.reshape(-1).astype("int32"), y_test.reshape(-1).astype("int32")
+    classes = int(max(y_train.max(), y_test.max())) + 1
+    if names is not None and len(names) < classes:
+        raise ValueError(
+            f"`dataset` must name every class in class_names. Received: {len(names)} names and labels up to "
+            f"{classes - 1} in {name!r}"
+        )
+
+    def decode(image):
+        image = image[..., None] if image.shape.rank == 2 else image
+        return tf.broadcast_to(image, tf.concat([tf.shape(image)[:2], [3]], 0))
+
+    digest = hashlib.blake2b(np.ascontiguousarray(x_train).data, digest_size=16).hexdigest()
+    return Source(
+        name=name,
+        class_names=names or tuple(str(label) for label in range(classes)),
+        train=tf.data.Dataset.from_tensor_slices((x_train, y_train)),
+        validation=tf.data.Dataset.from_tensor_slices((x_test, y_test)),
+        train_count=len(x_train),
+        validation_count=len(x_test),
+        decode=decode,
+        fingerprint=digest,
+        splits=("x_train", "x_test"),
+    )
+
+
+def _from_folder(name, path, skip_corrupt, cache_dir):
+    train_dir = next((path / sub for sub in TRAIN_FOLDERS if (path / sub).is_dir()), None)
+    validation_dir = next((path / sub for sub in VALIDATION_FOLDERS if (path / sub).is_dir()), None)
+    if train_dir and validation_dir:
+        train, validation = _list_folder(train_dir), _list_folder(validation_dir)
+        splits = (train_dir.name, validation_dir.name)
+        classes = sorted(train)
+        strangers = sorted(set(validation) - set(train))
+        if strangers:
+            raise ValueError(
+                f"`dataset` must have the classes of {splits[1]} in {splits[0]} too. Received: dataset={name!r}, where "
+                f"{', '.join(strangers[:5])} is in {splits[1]} alone"
+            )
+    else:
+        both = _list_folder(path)
+        classes = sorted(both)
+        train = {label: [f for i, f in enumerate(files) if i % 10] for label, files in both.items()}
+        validation = {label: files[::10] for label, files in both.items()}
+        splits = ("nine in ten of each class", "one in ten of each class")
+    if len(classes) < 2 or not any(validation.values()):
+        raise ValueError(
+            "`dataset` must be a folder with train/CLASS/ and val/CLASS/ folders of images, or with CLASS/ folders "
+            f"alone; images end in {', '.join(IMAGE_SUFFIXES)}. Received: dataset={name!r} with {len(classes)} classes"
+        )
+    files = [(str(f), classes.index(c)) for c in classes for f in train[c]]
+    held_out = [(str(f), classes.index(c)) for c in classes for f in validation.get(c, [])]
+    fingerprint = _fingerprint(str(path.resolve()), [Path(f) for f, _ in files + held_out])
+    corrupt = _corrupt_files([f for f, _ in files + held_out], fingerprint, cache_dir)
+    if corrupt and not skip_corrupt:
+        shown = "\n".join(f"  {file}: {reason}" for file, reason in list(corrupt.items())[:10])
+        raise ValueError(
+            f"`dataset` {name!r} holds {len(corrupt)} corrupt image(s); mend or remove them, or skip them with "
+            f"skip_corrupt (--skip-corrupt):\n{shown}"
+        )
+    files, held_out = ([(f, c) for f, c in part if f not in corrupt] for part in (files, held_out))
+
+    def dataset(part):
+        paths, labels = zip(*part, strict=True)
+        return tf.data.Dataset.from_tensor_slices((list(paths), np.array(labels, "int32")))
+
+    return Source(
+        name=name,
+        class_names=tuple(classes),
+        train=dataset(files),
+        validation=dataset(held_out),
+        train_count=len(files),
+        validation_count=len(held_out),
+        decode=lambda file: decode_image(tf.io.read_file(file)),
+        fingerprint=hashlib.blake2b(f"{fingerprint}{sorted(corrupt)}".encode(), digest_size=16).hexdigest(),
+        splits=splits,
+        skipped=tuple(corrupt),
+    )
+
+
+def _list_folder(folder):
+    classes = {}
+    for sub in sorted(p for p in folder.iterdir() if p.is_dir()):
+        files = sorted(p for p in sub.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        if files:
+            classes[sub.name] = files
+    return classes
+
+
+def _corrupt_files(files, fingerprint, cache_dir):
+    """dict from each file that does not decode to the reason; remembered under the files' fingerprint."""
+    remembered = Path(cache_dir) / f"corrupt-{fingerprint}.json" if cache_dir else None
+    if remembered and remembered.exists():
+        return json.loads(remembered.read_text())
+
+    def check(file):
+        try:
+            decode_image(tf.io.read_file(file))
+        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
+            return file, str(error.message).split(" [Op:")[0]
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        checks = tqdm(pool.map(check, files), total=len(files), desc="Checking images", unit="image")
+        corrupt = dict(found for found in checks if found)
+    if remembered:
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        remembered.write_text(json.dumps(corrupt))
+    return corrupt
+
+
+def _fingerprint(name, files):
+    digest = hashlib.blake2b(name.encode(), digest_size=16)
+    for file in files:
+        status = file.stat()
+        digest.update(f"{file}{status.st_size}{status.st_mtime_ns}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,78 @@
+"""The mean image and the colour covariance of a training set."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+
+def default_cache_dir():
+    """Folder for what is computed once a data set: `ALEXNET_KERAS_CACHE`, or `~/.cache/alexnet_keras`."""
+    return Path(os.environ.get("ALEXNET_KERAS_CACHE", "~/.cache/alexnet_keras")).expanduser()
+
+
+def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
+    """Mean image and covariance of the RGB values of all pixels, in one streaming pass, computed once a data set.
+
+    Args:
+        images: `tf.data.Dataset` of uint8 batches `(batch, height, width, 3)`, the whole training set once.
+        count: number of images, for the progress bar.
+        key: what the statistics depend on; those cached under another key are never used.
+        cache_dir: folder of the cache, or `None` for none.
+        read_anyway: go through the images also when the cache has their statistics, so that they are in memory.
+
+    Returns:
+        `(mean image, covariance)`: float32 `(height, width, 3)` in pixel values 0-255, and float64 `(3, 3)` in their
+        square.
+
+    Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
+    """
+    path = Path(cache_dir) / f"statistics-{key}.npz" if cache_dir else None
+    result = _read(path, key)
+    if result is None:
+        result = _compute(images, count)
+        if path:
+            _write(path, key, *result)
+    elif read_anyway:
+        with tqdm(total=count, desc="Reading images into memory", unit="image") as bar:
+            for batch in images:
+                bar.update(len(batch))
+    return result
+
+
+def _compute(images, count):
+    total, products, seen = 0.0, np.zeros((3, 3)), 0
+    with tqdm(total=count, desc="Mean image and colour covariance", unit="image") as bar:
+        for batch in images:
+            total = total + tf.reduce_sum(tf.cast(batch, tf.float64), 0).numpy()
+            # Sums of centred squares of one image are exact enough in float32; across images they need float64.
+            pixels = tf.reshape(tf.cast(batch, tf.float32) - 128.0, (len(batch), -1, 3))
+            products += tf.reduce_sum(tf.cast(tf.matmul(pixels, pixels, transpose_a=True), tf.float64), 0).numpy()
+            seen += len(batch)
+            bar.update(len(batch))
+    mean_image = total / seen
+    mean = mean_image.mean((0, 1)) - 128.0
+    covariance = products / (seen * mean_image.shape[0] * mean_image.shape[1]) - np.outer(mean, mean)
+    return mean_image.astype("float32"), covariance
+
+
+def _write(path, key, mean_image, covariance):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.npz")
+    np.savez(partial, key=key, mean_image=mean_image, covariance=covariance)
+    os.replace(partial, path)
+
+
+def _read(path, key):
+    if path is None or not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["key"]) == key:
+                return file["mean_image"], file["covariance"]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        pass  # a damaged cache is computed anew
+    return None

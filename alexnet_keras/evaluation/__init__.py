@@ -1,0 +1,1 @@
+"""Errors, and the views of an image that they are taken over."""

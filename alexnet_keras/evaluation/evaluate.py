@@ -1,0 +1,42 @@
+"""Errors of a model on a data set."""
+
+import tensorflow as tf
+
+from alexnet_keras.evaluation.errors import TopKError
+from alexnet_keras.evaluation.views import views_model
+
+
+def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
+    """Top-1 and top-5 error and loss on the validation images, predictions averaged over views.
+
+    Args:
+        model: a classifier with probabilities as output.
+        dataset: an `alexnet_keras.data.Dataset`.
+        views: 1 for the centre crop, 10 for the ten crops of the paper.
+        batch_size: crops that pass through the network at a time.
+        verbose: 1 for a progress bar, 0 for none.
+
+    Returns:
+        dict with `top1_error` and `top5_error`, in percent, and `loss`, in nats.
+
+    Raises:
+        ValueError: when the model's classes or input size are not the data set's.
+
+    Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
+    """
+    info = dataset.info
+    if model.output_shape[-1] != info.classes:
+        raise ValueError(
+            f"`model` must have the classes of the data set, {info.classes} in {info.name!r}. Received: a model with "
+            f"{model.output_shape[-1]}"
+        )
+    if model.input_shape[1:3] != (info.crop_size, info.crop_size):
+        raise ValueError(
+            f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
+        )
+    with tf.distribute.get_strategy().scope():
+        whole = views_model(model, info.image_size, info.mean_crop, views)
+        whole.compile(loss="sparse_categorical_crossentropy", metrics=[TopKError(1), TopKError(5)], jit_compile=False)
+    images = dataset.validation_images(max(1, batch_size // views))
+    result = whole.evaluate(images, verbose=verbose, return_dict=True)
+    return {name: float(result[name]) for name in ("top1_error", "top5_error", "loss")}

@@ -1,0 +1,8 @@
+"""Keras layers that AlexNet needs and Keras does not have. They use `keras.ops` only."""
+
+from alexnet_keras.layers.ceiling_max_pooling2d import CeilingMaxPooling2D
+from alexnet_keras.layers.grouped_conv2d import GroupedConv2D
+from alexnet_keras.layers.local_response_normalization import LocalResponseNormalization
+from alexnet_keras.layers.spatial_response_normalization import SpatialResponseNormalization
+
+__all__ = ["CeilingMaxPooling2D", "GroupedConv2D", "LocalResponseNormalization", "SpatialResponseNormalization"]

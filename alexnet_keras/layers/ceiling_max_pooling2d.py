@@ -1,0 +1,60 @@
+"""Max pooling whose output size is rounded up."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="alexnet_keras")
+class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
+    """A `keras.layers.MaxPooling2D` whose last windows may reach over the right and bottom edges.
+
+    The output has `ceil((n - pool_size) / strides) + 1` rows for `n` rows of input, as in the 2012 source; Keras'
+    `"valid"` rounds down, and its `"same"` puts the missing positions on both sides. Positions outside the map do not
+    take part in the maximum.
+
+    Args:
+        pool_size: int, side of the window, in positions.
+        strides: int, distance between windows, in positions.
+        **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
+
+    Input: `(batch, height, width, maps)`; output: `(batch, new height, new width, maps)`.
+
+    Example:
+
+    >>> CeilingMaxPooling2D(2, 2)(keras.ops.ones((1, 55, 55, 4))).shape
+    TensorShape([1, 28, 28, 4])
+
+    Reference: 2012 source; section 3.4 of Krizhevsky et al. (2012) for the overlap.
+    """
+
+    def __init__(self, pool_size=3, strides=2, **kwargs):
+        kwargs.pop("padding", None)
+        kwargs.pop("data_format", None)
+        super().__init__(pool_size, strides, padding="valid", data_format="channels_last", **kwargs)
+
+    def call(self, inputs):
+        return super().call(self._padded(inputs))
+
+    def _padded(self, inputs):
+        missing = [
+            ceiling_padding(n, k, s) for n, k, s in zip(inputs.shape[1:3], self.pool_size, self.strides, strict=True)
+        ]
+        if not any(missing):
+            return inputs
+        return ops.pad(inputs, [(0, 0), (0, missing[0]), (0, missing[1]), (0, 0)], constant_values=-float("inf"))
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, maps = input_shape
+        sizes = [
+            n if n is None else (n + ceiling_padding(n, k, s) - k) // s + 1
+            for n, k, s in zip((height, width), self.pool_size, self.strides, strict=True)
+        ]
+        return (batch, *sizes, maps)
+
+
+def ceiling_padding(size, window, stride):
+    """Rows to add below (or columns to the right) so that `window` with `stride` covers all `size` rows.
+
+    Reference: 2012 source; 224 pixels, 11x11 kernels and stride 4 need 3.
+    """
+    return (window - size) % stride if size >= window else window - size

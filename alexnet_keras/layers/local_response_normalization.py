@@ -1,0 +1,90 @@
+"""Response normalization across feature maps."""
+
+import keras
+from keras import ops
+
+from alexnet_keras.layers.response_normalization import normalize, window_matrix
+
+
+@keras.saving.register_keras_serializable(package="alexnet_keras")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides each activity by a norm of its neighbours in the other feature maps at the same position.
+
+    `b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta`, where `j` runs over the `size` maps from `i - size // 2` to
+    `i + (size - 1) // 2`, those that do not exist left out. `a` is the input, `b` the output, `i` the map.
+
+    The computation is in float32 under mixed precision; the output has the compute dtype.
+
+    Args:
+        size: number of neighbouring maps in the sum, `n` of the paper.
+        k: the constant in the denominator.
+        alpha: the weight of the sum of squares.
+        beta: the power.
+        divide_alpha: whether `alpha` is divided by `size` first, as the 2012 source, Caffe and PyTorch do. The paper's
+            formula and TensorFlow's operation do not.
+        groups: number of equal, consecutive parts of the maps (the two GPUs of the paper) which the sum never leaves.
+        **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
+
+    Input and output: `(batch, ..., maps)`.
+
+    Raises:
+        ValueError: for constants that are out of range, or when `groups` does not divide the maps.
+
+    Example:
+
+    >>> float(LocalResponseNormalization()(keras.ops.ones((1, 1, 1, 5)))[0, 0, 0, 2])  # 1 / (2 + 5e-4) ** 0.75
+    0.5944921374320984
+
+    Reference: section 3.3 of Krizhevsky et al. (2012).
+    """
+
+    def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, groups=1, **kwargs):
+        super().__init__(**kwargs)
+        for name, value in (("size", size), ("groups", groups)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value}")
+        if k <= 0 or alpha < 0:
+            raise ValueError(f"`k` must be positive and `alpha` not negative. Received: k={k}, alpha={alpha}")
+        self.size = size
+        self.k = k
+        self.alpha = alpha
+        self.beta = beta
+        self.divide_alpha = divide_alpha
+        self.groups = groups
+
+    def build(self, input_shape):
+        maps = input_shape[-1]
+        if maps is None or maps % self.groups:
+            raise ValueError(
+                f"The input of layer '{self.name}' must have a number of maps that `groups` divides. "
+                f"Received: groups={self.groups}, input shape={tuple(input_shape)}"
+            )
+        self.built = True
+
+    def call(self, inputs):
+        maps = inputs.shape[-1] // self.groups
+        alpha = self.alpha / self.size if self.divide_alpha else self.alpha
+        window = window_matrix(maps, self.size)
+
+        def sum_with(matrix):
+            matrix = ops.convert_to_tensor(matrix)
+            return lambda x: ops.matmul(x, matrix)
+
+        # Rows of one tower's maps: towers and positions are alike to a sum over maps.
+        x = ops.reshape(ops.cast(inputs, "float32"), (-1, maps))
+        x = normalize(x, sum_with(window.T), sum_with(window), self.k, alpha, self.beta)
+        return ops.cast(ops.reshape(x, ops.shape(inputs)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "k": self.k,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "divide_alpha": self.divide_alpha,
+            "groups": self.groups,
+        }

@@ -1,0 +1,74 @@
+"""Response normalization inside a feature map."""
+
+import keras
+from keras import ops
+
+from alexnet_keras.layers.response_normalization import normalize, window_matrix
+
+
+@keras.saving.register_keras_serializable(package="alexnet_keras")
+class SpatialResponseNormalization(keras.layers.Layer):
+    """Divides each activity by a norm of its neighbours in the same feature map.
+
+    `b[y, x] = a[y, x] / (k + alpha / size**2 * sum a[v, u]**2) ** beta`, where `v` runs from `y - size // 2` to
+    `y + (size - 1) // 2` and `u` likewise around `x`, positions outside the map left out. `a` is the input, `b` the
+    output. The defaults are the constants of the 2012 source, where it follows the second response normalization; the
+    paper does not mention it.
+
+    The computation is in float32 under mixed precision; the output has the compute dtype.
+
+    Args:
+        size: side of the square window, in positions.
+        k: the constant in the denominator.
+        alpha: the weight of the mean square; divided by `size**2`, as in the 2012 source.
+        beta: the power.
+        **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
+
+    Input and output: `(batch, height, width, maps)`.
+
+    Raises:
+        ValueError: for constants that are out of range.
+
+    Example:
+
+    >>> SpatialResponseNormalization()(keras.ops.ones((1, 27, 27, 4))).shape
+    TensorShape([1, 27, 27, 4])
+
+    Reference: 2012 source, net 145.
+    """
+
+    def __init__(self, size=5, k=1.0, alpha=1e-3, beta=0.75, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"`size` must be a positive whole number. Received: size={size}")
+        if k <= 0 or alpha < 0:
+            raise ValueError(f"`k` must be positive and `alpha` not negative. Received: k={k}, alpha={alpha}")
+        self.size = size
+        self.k = k
+        self.alpha = alpha
+        self.beta = beta
+
+    def call(self, inputs):
+        _, height, width, maps = inputs.shape
+        windows = window_matrix(height, self.size), window_matrix(width, self.size)
+
+        def sum_with(rows, columns):
+            rows, columns = ops.convert_to_tensor(rows), ops.convert_to_tensor(columns)
+
+            def window_sum(x):
+                x = ops.matmul(columns, x)
+                x = ops.matmul(rows, ops.reshape(x, (-1, height, width * maps)))
+                return ops.reshape(x, (-1, height, width, maps))
+
+            return window_sum
+
+        x = ops.cast(inputs, "float32")
+        transposed = [window.T for window in windows]
+        x = normalize(x, sum_with(*windows), sum_with(*transposed), self.k, self.alpha / self.size**2, self.beta)
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "k": self.k, "alpha": self.alpha, "beta": self.beta}

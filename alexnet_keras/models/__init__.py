@@ -1,0 +1,6 @@
+"""The networks. They use `keras.ops` only."""
+
+from alexnet_keras.models.alexnet import AlexNet
+from alexnet_keras.models.alexnet_config import PRESETS, AlexNetConfig, alexnet_config
+
+__all__ = ["PRESETS", "AlexNet", "AlexNetConfig", "alexnet_config"]

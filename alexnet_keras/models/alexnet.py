@@ -1,0 +1,181 @@
+"""AlexNet."""
+
+import keras
+
+from alexnet_keras.layers import (
+    CeilingMaxPooling2D,
+    GroupedConv2D,
+    LocalResponseNormalization,
+    SpatialResponseNormalization,
+)
+from alexnet_keras.layers.ceiling_max_pooling2d import ceiling_padding
+from alexnet_keras.models.alexnet_config import CONV_LAYERS, alexnet_config
+
+
+def AlexNet(
+    config="paper",
+    *,
+    input_shape=None,
+    classes=1000,
+    classifier_activation="softmax",
+    weights=None,
+    name=None,
+    **overrides,
+):
+    """The network of "ImageNet Classification with Deep Convolutional Neural Networks".
+
+    | preset | what it is |
+    |---|---|
+    | `"paper"` | the paper, read to the letter |
+    | `"source"` | net 145 of the 2012 source, whose errors the paper prints |
+    | `"one_tower"` | one GPU of the two as the source ran it: half the kernels in conv1-conv4, wide conv5 and fc |
+    | `"conv6"` | `"source"` with the sixth conv layer over the last pool, for larger data sets |
+    | `"small"` | the same eight layers and towers for images of 64x64 pixels, light enough for a laptop |
+    | `"cifar"` | the same for images of 32x32 pixels |
+
+    What the paper leaves open is taken from the 2012 source in `"paper"` too: 224 pixels become 55 positions by 3 rows
+    and columns of zeros at the bottom and right alone; pools round up in the same way; conv2 pads 2, conv3-conv5 pad 1;
+    response normalization runs inside a tower; the towers' maps are consecutive, tower 1 first.
+
+    `"source"` differs from `"paper"` in the network by: the first normalization acts on the linear output of conv1, and
+    its ReLU follows the pool; alpha is divided by 5; a spatial normalization follows the second normalization; conv5
+    is pooled before its ReLU; the initial weights of conv3-conv5 have standard deviation 0.03. How the two train
+    differs as well, see `alexnet_keras.training.TrainingConfig`.
+
+    `"small"` and `"cifar"` start from He's initialization and zero biases, on pixel values divided by 64, because the
+    paper's widths of the Gaussian belong to the fan-ins of the real network.
+
+    Args:
+        config: a preset's name or an `AlexNetConfig`.
+        input_shape: `(height, width, channels)` of the image in pixels; `None` for the preset's own.
+        classes: number of classes.
+        classifier_activation: activation of fc8; `None` for logits.
+        weights: path of a `.keras` or `.weights.h5` file with the weights of such a network; `None` for new ones.
+        name: name of the model.
+        **overrides: fields of `AlexNetConfig` that replace the preset's, e.g. `activation="tanh"`.
+
+    Returns:
+        A `keras.Model` from images, `(batch, height, width, channels)` on the scale 0-255 less the mean image, to
+        `(batch, classes)`. Its layers are conv1, norm1, pool1, ..., fc6, drop6, fc7, drop7, fc8. `"paper"` and
+        `"source"` have 60,965,224 parameters.
+
+    Raises:
+        ValueError: for an unknown preset or field, an input too small for the pools, a number of maps that the towers
+            do not divide, or a weights file that is missing or of another model.
+
+    Example:
+
+    >>> AlexNet().count_params()
+    60965224
+    >>> AlexNet("paper", activation="tanh", normalization=False).get_layer("fc8").units
+    1000
+
+    Reference: sections 3-5 of Krizhevsky et al. (2012); 2012 source.
+    """
+    if input_shape is not None:
+        overrides["input_shape"] = input_shape
+    config = alexnet_config(config, **overrides)
+    if not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"`classes` must be a positive whole number. Received: classes={classes!r}")
+
+    inputs = x = keras.Input(config.input_shape, name="image")
+    if config.input_scale != 1:
+        x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
+    for conv in CONV_LAYERS:
+        x = _conv_block(x, config, conv)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for fc in config.hidden_layers:
+        number = fc[-1]
+        units = config.units[int(number) - 6]
+        x = keras.layers.Dense(units, activation=config.activation, **_initializers(config, fc), name=fc)(x)
+        if config.dropout:
+            x = keras.layers.Dropout(config.dropout, name=f"drop{number}")(x)
+    # Probabilities in float32 also under mixed precision.
+    policy = keras.config.dtype_policy()
+    x = keras.layers.Dense(
+        classes,
+        activation=classifier_activation,
+        **_initializers(config, "fc8"),
+        dtype=policy.variable_dtype,
+        name="fc8",
+    )(x)
+    model = keras.Model(inputs, x, name=name or "alexnet")
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def load_weights(model, path):
+    """Loads the weights of `path`, a `.keras` or `.weights.h5` file, into `model`.
+
+    Raises:
+        ValueError: when there is no such file, or it holds the weights of another model.
+    """
+    try:
+        model.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        raise ValueError(
+            "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
+            f"({model.count_params():,} parameters). Received: weights={str(path)!r}: {error}"
+        ) from error
+
+
+def _conv_block(x, config, conv):
+    index = CONV_LAYERS.index(conv)
+    number = conv[-1]
+    stages = config.stages[index]
+    if conv not in config.conv_layers:
+        stages = [stage for stage in stages if stage == "pool"]
+    else:
+        x = _convolution(x, config, conv)
+    for stage in stages:
+        if stage == "activation":
+            x = keras.layers.Activation(config.activation, name=f"{config.activation}{number}")(x)
+        elif stage == "pool":
+            x = CeilingMaxPooling2D(config.pool_size, config.pool_stride, name=f"pool{number}")(x)
+        elif config.normalization and stage == "normalization":
+            x = LocalResponseNormalization(
+                size=config.normalization_size,
+                k=config.normalization_k,
+                alpha=config.normalization_alpha,
+                beta=config.normalization_beta,
+                divide_alpha=config.normalization_divide_alpha,
+                groups=config.towers if config.normalization_in_towers else 1,
+                name=f"norm{number}",
+            )(x)
+        elif config.normalization and stage == "spatial_normalization":
+            x = SpatialResponseNormalization(name=f"spatial_norm{number}")(x)
+    return x
+
+
+def _convolution(x, config, conv):
+    index = CONV_LAYERS.index(conv)
+    kernel, stride, padding = config.kernel_sizes[index], config.strides[index], config.paddings[index]
+    # Convolutions pad by themselves where they can, which is faster than a layer for it.
+    same = stride == 1 and 2 * padding == kernel - 1
+    if not same:
+        missing = [ceiling_padding(n + 2 * padding, kernel, stride) for n in x.shape[1:3]]
+        if padding or any(missing):
+            zeros = tuple((padding, padding + n) for n in missing)
+            x = keras.layers.ZeroPadding2D(zeros, name=f"pad{conv[-1]}")(x)
+    sees_all = conv == "conv1" or conv in config.exchange
+    return GroupedConv2D(
+        config.filters[index],
+        kernel,
+        strides=stride,
+        padding="same" if same else "valid",
+        groups=1 if sees_all else config.towers,
+        data_format="channels_last",
+        **_initializers(config, conv),
+        name=conv,
+    )(x)
+
+
+def _initializers(config, layer):
+    if config.initializer == "gaussian":
+        middle = layer in ("conv3", "conv4", "conv5", "conv6")
+        kernel = keras.initializers.RandomNormal(stddev=config.middle_kernel_stddev if middle else config.kernel_stddev)
+    else:
+        kernel = keras.initializers.get(config.initializer)
+    bias = config.bias if layer in config.bias_layers else 0.0
+    return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.Constant(bias)}

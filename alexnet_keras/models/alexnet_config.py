@@ -1,0 +1,257 @@
+"""What can be said about an AlexNet, and the presets."""
+
+import dataclasses
+
+from alexnet_keras.layers.ceiling_max_pooling2d import ceiling_padding
+
+CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")
+HIDDEN_LAYERS = ("fc6", "fc7")
+STAGES = ("activation", "normalization", "spatial_normalization", "pool")
+
+
+@dataclasses.dataclass(frozen=True)
+class AlexNetConfig:
+    """Everything that the paper and its 2012 source vary in the network. The defaults are the preset `"paper"`.
+
+    Tuples of six entries belong to conv1, ..., conv6 in this order, also where some of the six are left out.
+
+    Args:
+        input_shape: `(height, width, channels)` of the image, in pixels.
+        input_scale: factor of the pixel values before conv1.
+        conv_layers: which of conv1, ..., conv6 there are; conv1 always is. A layer that is left out takes its
+            activation and normalization with it, but its pool stays, so that the maps after it keep their size.
+        hidden_layers: which of the hidden fully connected layers fc6 and fc7 there are.
+        filters: kernels of each conv layer, both towers together.
+        kernel_sizes: side of the kernels, in pixels.
+        strides: stride of the convolutions, in pixels.
+        paddings: rows and columns of zeros on each side; in addition zeros at the right and bottom alone make the
+            strides fit, so that sizes round up.
+        stages: what follows each convolution, in order: `"activation"`, `"normalization"`,
+            `"spatial_normalization"`, `"pool"`. The first conv layer whose stages have a pool gets pool1, and so on.
+        units: neurons of fc6 and of fc7.
+        towers: 2 for the two GPUs of the paper, which share nothing but what `exchange` names, 1 for one.
+        exchange: conv layers that see the maps of all towers; conv1 sees the image in any case.
+        activation: name of a Keras activation, of every layer but the last.
+        pool_size: side of the pooling windows, in positions.
+        pool_stride: distance between the pooling windows, in positions.
+        normalization: whether the normalization stages are there at all.
+        normalization_size: number of neighbouring maps, n of the paper.
+        normalization_k: constant of the denominator.
+        normalization_alpha: weight of the sum of squares.
+        normalization_beta: power.
+        normalization_divide_alpha: whether alpha is divided by the size.
+        normalization_in_towers: whether the neighbours end at the border of a tower.
+        dropout: rate of the activities that dropout sets to zero after fc6 and fc7; 0 for none.
+        initializer: `"gaussian"`, with the standard deviations below, or the name of a Keras initializer.
+        kernel_stddev: standard deviation of the initial weights of conv1, conv2 and the fully connected layers.
+        middle_kernel_stddev: the same of conv3, conv4, conv5 and conv6.
+        bias: initial bias of the layers in `bias_layers`; the others' is 0.
+        bias_layers: layers with that bias.
+
+    Raises:
+        ValueError: for a value that no network can have; the message names the field.
+
+    Reference: sections 3 and 5 of Krizhevsky et al. (2012).
+    """
+
+    input_shape: tuple = (224, 224, 3)
+    input_scale: float = 1.0
+    conv_layers: tuple = ("conv1", "conv2", "conv3", "conv4", "conv5")
+    hidden_layers: tuple = HIDDEN_LAYERS
+    filters: tuple = (96, 256, 384, 384, 256, 256)
+    kernel_sizes: tuple = (11, 5, 3, 3, 3, 3)
+    strides: tuple = (4, 1, 1, 1, 1, 1)
+    paddings: tuple = (0, 2, 1, 1, 1, 1)
+    stages: tuple = (
+        ("activation", "normalization", "pool"),
+        ("activation", "normalization", "pool"),
+        ("activation",),
+        ("activation",),
+        ("activation", "pool"),
+        ("activation",),
+    )
+    units: tuple = (4096, 4096)
+    towers: int = 2
+    exchange: tuple = ("conv3", "conv6")
+    activation: str = "relu"
+    pool_size: int = 3
+    pool_stride: int = 2
+    normalization: bool = True
+    normalization_size: int = 5
+    normalization_k: float = 2.0
+    normalization_alpha: float = 1e-4
+    normalization_beta: float = 0.75
+    normalization_divide_alpha: bool = False
+    normalization_in_towers: bool = True
+    dropout: float = 0.5
+    initializer: str = "gaussian"
+    kernel_stddev: float = 0.01
+    middle_kernel_stddev: float = 0.01
+    bias: float = 1.0
+    bias_layers: tuple = ("conv2", "conv4", "conv5", "fc6", "fc7")
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type is tuple:
+                object.__setattr__(self, field.name, _frozen(field.name, value))
+            elif field.type is int and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"`{field.name}` must be a positive whole number. Received: {field.name}={value!r}")
+            elif field.type is float and (isinstance(value, bool) or not isinstance(value, (int, float))):
+                raise ValueError(f"`{field.name}` must be a number. Received: {field.name}={value!r}")
+            elif field.type is bool and not isinstance(value, bool):
+                raise ValueError(f"`{field.name}` must be True or False. Received: {field.name}={value!r}")
+        self._check_names("conv_layers", CONV_LAYERS)
+        self._check_names("hidden_layers", HIDDEN_LAYERS)
+        self._check_names("exchange", CONV_LAYERS)
+        self._check_names("bias_layers", (*CONV_LAYERS, *HIDDEN_LAYERS, "fc8"))
+        if "conv1" not in self.conv_layers:
+            raise ValueError(f"`conv_layers` must hold 'conv1'. Received: conv_layers={self.conv_layers}")
+        for name in ("filters", "kernel_sizes", "strides", "paddings", "stages"):
+            if len(getattr(self, name)) != len(CONV_LAYERS):
+                raise ValueError(
+                    f"`{name}` must have {len(CONV_LAYERS)} entries, one for each of {', '.join(CONV_LAYERS)}. "
+                    f"Received: {name}={getattr(self, name)}"
+                )
+        for stages in self.stages:
+            if not set(stages) <= set(STAGES) or len(set(stages)) < len(stages):
+                raise ValueError(f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(
+                f"`dropout` must be a rate from 0 to below 1 (0 for none). Received: dropout={self.dropout}"
+            )
+        for name, count in zip(CONV_LAYERS, self.filters, strict=True):
+            if name in self.conv_layers and count % self.towers:
+                raise ValueError(
+                    f"`towers` must divide the filters of every conv layer. Received: towers={self.towers}, "
+                    f"{count} filters in {name}"
+                )
+        if len(self.input_shape) != 3:
+            raise ValueError(
+                f"`input_shape` must be (height, width, channels). Received: input_shape={self.input_shape}"
+            )
+        self.map_sizes()
+
+    def _check_names(self, field, accepted):
+        value = getattr(self, field)
+        if not set(value) <= set(accepted) or list(value) != [name for name in accepted if name in value]:
+            raise ValueError(
+                f"`{field}` must be names out of {', '.join(accepted)}, in this order. Received: {field}={value!r}"
+            )
+
+    def map_sizes(self):
+        """Height and width of the maps, in positions.
+
+        Returns:
+            dict from `"conv1"`, `"pool1"`, ... to `(height, width)`, in the order of the network.
+
+        Raises:
+            ValueError: when the input is too small for the kernels and pools; the message says the smallest that fits.
+        """
+        sizes = [self._side_lengths(side) for side in self.input_shape[:2]]
+        if None in sizes:
+            smallest = next(side for side in range(1, 10_000) if self._side_lengths(side))
+            raise ValueError(
+                f"`input_shape` is too small for the kernels and pools of this network: height and width must be at "
+                f"least {smallest} pixels. Received: input_shape={self.input_shape}"
+            )
+        return {name: (sizes[0][name], sizes[1][name]) for name in sizes[0]}
+
+    def _side_lengths(self, side):
+        lengths = {}
+        for index, name in enumerate(CONV_LAYERS):
+            if name in self.conv_layers:
+                kernel, stride = self.kernel_sizes[index], self.strides[index]
+                side += 2 * self.paddings[index]
+                if side < kernel:
+                    return None
+                side = (side + ceiling_padding(side, kernel, stride) - kernel) // stride + 1
+                lengths[name] = side
+            if "pool" in self.stages[index]:
+                if side < self.pool_size:
+                    return None
+                side = side + ceiling_padding(side, self.pool_size, self.pool_stride) - self.pool_size
+                side = side // self.pool_stride + 1
+                lengths[name.replace("conv", "pool")] = side
+        return lengths
+
+
+def _frozen(name, value):
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"`{name}` must be a sequence. Received: {name}={value!r}")
+    return tuple(tuple(entry) if isinstance(entry, list) else entry for entry in value)
+
+
+_PAPER = AlexNetConfig()
+
+_SOURCE = dataclasses.replace(
+    _PAPER,
+    stages=(
+        ("normalization", "pool", "activation"),
+        ("activation", "normalization", "spatial_normalization", "pool"),
+        ("activation",),
+        ("activation",),
+        ("pool", "activation"),
+        ("activation",),
+    ),
+    normalization_divide_alpha=True,
+    middle_kernel_stddev=0.03,
+)
+
+# Gaussians of one fixed width suit the fan-ins and the pixel values of the real network. He's initialization suits any
+# width, for inputs with a variance of about one.
+_SMALL = dataclasses.replace(
+    _PAPER,
+    input_shape=(64, 64, 3),
+    input_scale=1 / 64,
+    filters=(48, 96, 128, 128, 96, 96),
+    kernel_sizes=(7, 5, 3, 3, 3, 3),
+    strides=(2, 1, 1, 1, 1, 1),
+    units=(512, 512),
+    initializer="he_normal",
+    bias=0.0,
+)
+
+PRESETS = {
+    "paper": _PAPER,
+    "source": _SOURCE,
+    "one_tower": dataclasses.replace(_SOURCE, towers=1, filters=(48, 128, 192, 192, 256, 256)),
+    "conv6": dataclasses.replace(_SOURCE, conv_layers=CONV_LAYERS),
+    "small": _SMALL,
+    "cifar": dataclasses.replace(
+        _SMALL,
+        input_shape=(32, 32, 3),
+        filters=(32, 64, 96, 96, 64, 64),
+        kernel_sizes=(5, 5, 3, 3, 3, 3),
+        strides=(1, 1, 1, 1, 1, 1),
+        paddings=(2, 2, 1, 1, 1, 1),
+        units=(256, 256),
+    ),
+}
+
+
+def alexnet_config(config="paper", **overrides):
+    """The configuration that a preset's name (or an `AlexNetConfig`) and overrides of single fields describe.
+
+    Args:
+        config: one of `PRESETS`, or an `AlexNetConfig`.
+        **overrides: fields of `AlexNetConfig` that replace the preset's.
+
+    Raises:
+        ValueError: for an unknown preset or field, or a value that no network can have.
+    """
+    if isinstance(config, str):
+        if config not in PRESETS:
+            raise ValueError(
+                f"`config` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. Received: config={config!r}"
+            )
+        config = PRESETS[config]
+    elif not isinstance(config, AlexNetConfig):
+        raise ValueError(
+            f"`config` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. Received: config={config!r}"
+        )
+    fields = [field.name for field in dataclasses.fields(AlexNetConfig)]
+    unknown = [name for name in overrides if name not in fields]
+    if unknown:
+        raise ValueError(f"An override must be one of {', '.join(fields)}. Received: {', '.join(unknown)}")
+    return dataclasses.replace(config, **overrides)

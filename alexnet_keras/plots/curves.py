@@ -1,0 +1,33 @@
+"""Learning curves."""
+
+from alexnet_keras.plots.style import new_figure
+
+
+def plot_curves(history, title=""):
+    """Loss and top-1 error against epochs, training and validation.
+
+    Args:
+        history: rows of a `history.csv`, dicts with loss, val_loss, top1_error, val_top1_error and learning_rate.
+        title: words above the figure.
+
+    Returns:
+        A matplotlib figure.
+    """
+    epochs = range(1, len(history) + 1)
+    figure, axes = new_figure(1, 2, (9.5, 3.8))
+    marker = "o" if len(history) < 30 else ""
+    for axis, name, label in ((axes[0], "loss", "loss (nats)"), (axes[1], "top1_error", "top-1 error (%)")):
+        for key, words, line in ((name, "training, with augmentation", "-"), (f"val_{name}", "validation", "--")):
+            axis.plot(epochs, [float(row[key]) for row in history], line, label=words, marker=marker, markersize=3)
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(label)
+        axis.set_ylim(bottom=0)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    rates = [float(row["learning_rate"]) for row in history]
+    drops = [i for i in range(1, len(rates)) if rates[i] < 0.5 * rates[i - 1]]
+    for axis in axes:
+        for n, drop in enumerate(drops):
+            axis.axvline(drop + 0.5, color="grey", linewidth=0.8, label=None if n else "learning rate / 10")
+        axis.legend()
+    figure.suptitle(title)
+    return figure

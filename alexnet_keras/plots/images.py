@@ -1,0 +1,31 @@
+"""Images side by side."""
+
+import numpy as np
+
+from alexnet_keras.plots.style import new_figure
+
+
+def plot_images(images, titles=None, columns=8, title=""):
+    """Images in rows.
+
+    Args:
+        images: `(count, height, width, 3)`, 0-255; what lies outside is clipped.
+        titles: words above each image.
+        columns: images in a row.
+        title: words above the figure.
+
+    Returns:
+        A matplotlib figure.
+    """
+    images = np.clip(np.asarray(images), 0, 255).astype("uint8")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = new_figure(rows, columns, (1.35 * columns, 1.55 * rows + 0.4), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, image in enumerate(images):
+        axes.flat[i].imshow(image)
+        if titles is not None:
+            axes.flat[i].set_title(titles[i].replace(" ", "\n", 1), fontsize=8)
+    figure.suptitle(title)
+    return figure

@@ -1,0 +1,1 @@
+"""The paper's training rule and the loop around it."""

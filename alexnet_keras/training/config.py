@@ -1,0 +1,144 @@
+"""What can be said about a training, and the presets."""
+
+import dataclasses
+
+from alexnet_keras.models import PRESETS, alexnet_config
+
+SCHEDULES = ("plateau", "drops")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def _option(default, help):
+    if isinstance(default, (dict, list)):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata={"help": help})
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained. The defaults are the paper's; `training_config` gives those of a preset.
+
+    Every field's meaning and unit is in its `help`, which `python -m experiments.train --help` prints.
+
+    Raises:
+        ValueError: for a value that no training can have; the message names the field.
+
+    Reference: sections 2, 4 and 5 of Krizhevsky et al. (2012).
+    """
+
+    dataset: str = _option("imagenet2012", "TFDS name, folder with train/CLASS/ and val/CLASS/, or .npz file")
+    config: str = _option("paper", f"preset of network and training: {', '.join(PRESETS)}")
+    overrides: dict = _option({}, "fields of AlexNetConfig that replace the preset's, as NAME=VALUE")
+    epochs: int = _option(90, "passes over the training images, at most")
+    batch_size: int = _option(128, "images in a step, over all devices together")
+    learning_rate: float = _option(0.01, "initial learning rate")
+    schedule: str = _option(
+        "plateau",
+        "plateau: a tenth of the rate when the validation top-1 error stops improving, three times, then stop; "
+        "drops: a tenth at fixed shares of the epochs",
+    )
+    patience: int = _option(5, "epochs without a better validation top-1 error that make a plateau")
+    drops: tuple = _option((23 / 93, 51 / 93, 78 / 93), "shares of the epochs, 0-1, at which the rate drops")
+    momentum: float = _option(0.9, "momentum, 0-1")
+    weight_decay: float = _option(0.0005, "weight decay through the momentum")
+    decay_biases: bool = _option(True, "whether biases decay too")
+    bias_learning_rate: float | None = _option(None, "learning rate of the biases; None: that of the weights")
+    crops: bool = _option(True, "random crops and mirror images; otherwise centre crops")
+    colour_noise: str = _option("eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)")
+    image_size: int = _option(256, "side of the prepared images, pixels")
+    crop_size: int = _option(224, "side of the crops that the network sees, pixels")
+    late_changes: tuple = _option(
+        (),
+        "two shares of the epochs, 0-1: colour noise off and conv1 at a tenth of the rate; conv1 frozen. Empty: never",
+    )
+    precision: str = _option("float32", f"arithmetic: {', '.join(PRECISIONS)}")
+    devices: int = _option(1, "GPUs (or, on a machine without one, logical CPU devices) that share each batch")
+    seed: int = _option(0, "fixes initial weights, order of images, crops, noise and dropout")
+    skip_corrupt: bool = _option(False, "leave out corrupt images of a folder instead of stopping; they are counted")
+    memory_gib: float = _option(2.0, "decoded training images stay in memory if they take no more, GiB")
+
+    def __post_init__(self):
+        object.__setattr__(self, "drops", tuple(self.drops))
+        object.__setattr__(self, "late_changes", tuple(self.late_changes))
+        for name, accepted in (
+            ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
+            ("colour_noise", ("none", "eigenvalue", "standard_deviation")),
+            ("config", tuple(PRESETS)),
+        ):
+            if getattr(self, name) not in accepted:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(accepted)}. Received: {name}={getattr(self, name)!r}"
+                )
+        for name in ("epochs", "batch_size", "patience", "image_size", "crop_size", "devices"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={getattr(self, name)!r}")
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            if not isinstance(getattr(self, name), (int, float)) or getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must be a number from 0. Received: {name}={getattr(self, name)!r}")
+        if len(self.late_changes) not in (0, 2):
+            raise ValueError(f"`late_changes` must be two shares or none. Received: {self.late_changes}")
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"
+            )
+        if self.crop_size > self.image_size:
+            raise ValueError(
+                f"`crop_size` must be at most image_size. Received: crop_size={self.crop_size}, "
+                f"image_size={self.image_size}"
+            )
+        _ = self.alexnet  # an impossible network is an error here already
+
+    @property
+    def alexnet(self):
+        """The `AlexNetConfig` of the network that this trains: the preset's for crops of `crop_size` pixels."""
+        overrides = {"input_shape": (self.crop_size, self.crop_size, 3), **self.overrides}
+        return alexnet_config(self.config, **overrides)
+
+
+_SOURCE = dict(
+    schedule="drops",
+    decay_biases=False,
+    bias_learning_rate=0.02,
+    colour_noise="standard_deviation",
+    late_changes=(68 / 93, 72 / 93),
+)
+_SMALL = dict(
+    dataset="shapes",
+    epochs=6,
+    batch_size=64,
+    schedule="drops",
+    drops=(0.6, 0.85),
+    colour_noise="standard_deviation",
+    image_size=64,
+    crop_size=56,
+)
+TRAINING_PRESETS = {
+    "paper": {},
+    "source": _SOURCE,
+    "one_tower": _SOURCE,
+    "conv6": _SOURCE,
+    "small": _SMALL,
+    "cifar": {**_SMALL, "dataset": "cifar10", "epochs": 30, "batch_size": 128, "image_size": 32, "crop_size": 28},
+}
+
+
+def training_config(config="paper", **options):
+    """The training of a preset.
+
+    Args:
+        config: a preset's name. `"source"` and its relatives train as net 145 did: no decay and a rate of 0.02 for
+            biases, colour noise by the standard deviation, the rate lowered at fixed epochs (23, 51 and 78 of 93),
+            colour noise off and conv1 slowed late (68), then frozen (72).
+        **options: fields of `TrainingConfig` that replace the preset's.
+
+    Raises:
+        ValueError: for an unknown preset or field, or a value that no training can have.
+    """
+    if config not in TRAINING_PRESETS:
+        raise ValueError(f"`config` must be one of {', '.join(PRESETS)}. Received: config={config!r}")
+    fields = [field.name for field in dataclasses.fields(TrainingConfig)]
+    unknown = [name for name in options if name not in fields]
+    if unknown:
+        raise ValueError(f"An option must be one of {', '.join(fields)}. Received: {', '.join(unknown)}")
+    return TrainingConfig(**{"config": config, **TRAINING_PRESETS[config], **options})

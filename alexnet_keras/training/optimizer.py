@@ -1,0 +1,105 @@
+"""The update rule of the paper."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="alexnet_keras")
+class AlexNetSGD(keras.optimizers.SGD):
+    """Stochastic gradient descent whose weight decay goes through the momentum.
+
+    `v <- momentum * v - learning_rate * (gradient + coupled_weight_decay * w)`, then `w <- w + v`, with `w` a weight
+    and `v` its velocity. (`weight_decay` of `keras.optimizers.SGD` bypasses `v` and is another rule;
+    `keras.regularizers.L2(l)` adds `2 * l * w` to the gradient, and is this rule for `l = coupled_weight_decay / 2`.)
+
+    Args:
+        learning_rate: initial learning rate.
+        momentum: share of the velocity that is kept.
+        coupled_weight_decay: weight of the decay in the gradient.
+        decay_biases: whether biases decay too, as the paper's formula says; they do not in the 2012 source.
+        bias_learning_rate: learning rate of the biases, which stays what it is when `learning_rate` is lowered: 0.02 in
+            the 2012 source. `None` for that of the weights, as in the paper.
+        layer_learning_rates: dict from a layer's name to a factor of the learning rate of that layer, e.g.
+            `{"conv1": 0.1}`; 0 freezes the layer. The factors are part of the saved state;
+            `set_layer_learning_rate` changes one during training.
+        name: name of the optimizer.
+        **kwargs: other arguments of `keras.optimizers.SGD`.
+
+    Raises:
+        ValueError: for a negative decay, rate or factor, or a layer that the model does not have.
+
+    Example:
+
+    >>> model.compile(AlexNetSGD(0.01), "sparse_categorical_crossentropy")
+
+    Reference: section 5 of Krizhevsky et al. (2012); 2012 source for the last three arguments.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.9,
+        coupled_weight_decay=0.0005,
+        decay_biases=True,
+        bias_learning_rate=None,
+        layer_learning_rates=None,
+        name="alexnet_sgd",
+        **kwargs,
+    ):
+        super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
+        rates = dict(layer_learning_rates or {})
+        numbers = {"coupled_weight_decay": coupled_weight_decay, "bias_learning_rate": bias_learning_rate or 0.0}
+        for argument, value in {**numbers, **rates}.items():
+            if value < 0:
+                raise ValueError(f"`{argument}` must not be negative. Received: {argument}={value}")
+        self.coupled_weight_decay = coupled_weight_decay
+        self.decay_biases = decay_biases
+        self.bias_learning_rate = bias_learning_rate
+        self.layer_learning_rates = rates
+        self._layer_factors = {}
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        paths = [variable.path.split("/") for variable in variables]
+        self._is_bias = [path[-1] == "bias" for path in paths]
+        self._layer_of = [path[-2] if len(path) > 1 else "" for path in paths]
+        for layer, factor in self.layer_learning_rates.items():
+            if layer not in self._layer_of:
+                raise ValueError(
+                    f"`layer_learning_rates` must name layers of the model. Received: {layer!r}; the model has "
+                    f"{', '.join(dict.fromkeys(self._layer_of))}"
+                )
+            initializer = keras.initializers.Constant(factor)
+            self._layer_factors[layer] = self.add_variable(
+                (), initializer=initializer, dtype="float32", name=f"{layer}_learning_rate"
+            )
+
+    def set_layer_learning_rate(self, layer, factor):
+        """Changes the factor of a layer that `layer_learning_rates` named."""
+        if layer not in self.layer_learning_rates:
+            raise ValueError(
+                f"`layer` must be one of layer_learning_rates: {', '.join(self.layer_learning_rates)}. "
+                f"Received: layer={layer!r}"
+            )
+        self._layer_factors[layer].assign(factor)
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        if self._is_bias[index] and self.bias_learning_rate is not None:
+            learning_rate = self.bias_learning_rate
+        if self._layer_of[index] in self._layer_factors:
+            learning_rate = learning_rate * self._layer_factors[self._layer_of[index]]
+        if self.coupled_weight_decay and (self.decay_biases or not self._is_bias[index]):
+            gradient = ops.add(gradient, ops.multiply(variable, self.coupled_weight_decay))
+        super().update_step(gradient, variable, learning_rate)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "coupled_weight_decay": self.coupled_weight_decay,
+            "decay_biases": self.decay_biases,
+            "bias_learning_rate": self.bias_learning_rate,
+            "layer_learning_rates": self.layer_learning_rates,
+        }

@@ -1,0 +1,250 @@
+"""The training loop. TensorFlow only."""
+
+import contextlib
+import csv
+import dataclasses
+import itertools
+import json
+import os
+import platform
+import statistics
+import time
+from importlib import metadata
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+from alexnet_keras.data import Dataset
+from alexnet_keras.evaluation.errors import TopKError
+from alexnet_keras.evaluation.evaluate import evaluate
+from alexnet_keras.models import AlexNet
+from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
+from alexnet_keras.training.callbacks import LateChanges, Plateau, SaveModels, Speed
+from alexnet_keras.training.devices import processor, strategy_for
+from alexnet_keras.training.optimizer import AlexNetSGD
+
+# What may differ between the calls that one training is made of.
+_FREE_FIELDS = ("devices", "memory_gib")
+
+
+def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1):
+    """Trains the network of `config` and measures its errors on the centre crop and on ten crops.
+
+    The folder `workdir` gets `config.json`, `history.csv` (a row an epoch), `tensorboard/`, `best.keras` (lowest
+    validation top-1 error), `last.keras` (the last epoch, with the optimizer's state), `results.json`, `curves.png` and
+    `kernels.png`. A second call with the same configuration goes on after the last whole epoch; one for a training that
+    has ended returns its results.
+
+    Args:
+        config: a `TrainingConfig`.
+        workdir: folder, made if it does not exist.
+        classes: number of classes that the data must have; `None` to accept what it has.
+        command: the command line that was called, for the record.
+        verbose: 1 for progress bars, 2 for a line an epoch, 0 for neither.
+
+    Returns:
+        What is in `results.json`: a dict of configuration, data, machine, library versions, history, speed and errors
+        of the last epoch's model, in percent.
+
+    Raises:
+        ValueError: for a data set, device or batch that does not fit, classes that are not the data's, or a workdir of
+            another configuration.
+        FileNotFoundError: for data that must be downloaded by hand.
+
+    Reference: section 5 of Krizhevsky et al. (2012).
+    """
+    workdir = Path(workdir)
+    _check_workdir(workdir, config)
+    if (workdir / "results.json").exists():
+        print(f"This training has ended; its results are in {workdir / 'results.json'}")
+        return json.loads((workdir / "results.json").read_text())
+    strategy, devices = strategy_for(config.devices)
+    dataset = Dataset(
+        config.dataset,
+        config.image_size,
+        config.crop_size,
+        skip_corrupt=config.skip_corrupt,
+        memory_gib=config.memory_gib,
+    )
+    info = dataset.info
+    if classes not in (None, info.classes):
+        raise ValueError(
+            f"`classes` must be the number of classes of the data, {info.classes} in {info.name!r}. "
+            f"Received: classes={classes}"
+        )
+    steps = info.train_count // config.batch_size
+    augmentation = dict(
+        crops=config.crops,
+        colour_noise=config.colour_noise,
+        colour_noise_epochs=round(config.late_changes[0] * config.epochs) if config.late_changes else None,
+        seed=config.seed,
+    )
+    pipeline_speed = _pipeline_speed(dataset.train(config.batch_size, **augmentation), config.batch_size)
+
+    keras.utils.set_random_seed(config.seed)
+    with _dtype_policy(config.precision), strategy.scope():
+        if (workdir / "last.keras").exists():
+            model = keras.saving.load_model(workdir / "last.keras")
+        else:
+            model = AlexNet(config.alexnet, classes=info.classes)
+            _compile(model, config)
+        epoch = int(model.optimizer.iterations) // steps
+        history = _read_history(workdir, epoch)
+        skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
+        print(
+            f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images of "
+            f"{info.classes} classes{skipped}\n"
+            f"Network: {config.config}, {model.count_params():,} parameters, {config.precision}\n"
+            f"Device: {devices}\n"
+            f"Training: epochs {epoch + 1} to {config.epochs} of {steps} steps of {config.batch_size} images; the data "
+            f"pipeline alone gives {pipeline_speed:.0f} images/s\n"
+            f"Results: {workdir}",
+            flush=True,
+        )
+        workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")
+        if epoch < config.epochs:
+            model.fit(
+                dataset.train(config.batch_size, first_epoch=epoch, **augmentation),
+                validation_data=dataset.validation(config.batch_size),
+                epochs=config.epochs,
+                initial_epoch=epoch,
+                steps_per_epoch=steps,
+                shuffle=False,
+                callbacks=_callbacks(model, config, workdir, history, steps),
+                verbose=verbose,
+            )
+        history = _read_history(workdir)
+        errors = {
+            name: evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
+            for name, views in (("centre_crop", 1), ("ten_crops", 10))
+        }
+        save_figure(plot_curves(history, title=f"{config.config} on {info.name}"), workdir / "curves.png")
+        save_figure(plot_kernels(model), workdir / "kernels.png")
+    results = {
+        "command": command,
+        "config": dataclasses.asdict(config),
+        "data": {name: getattr(info, name) for name in ("name", "classes", "train_count", "validation_count", "splits")}
+        | {"skipped": len(info.skipped)},
+        "parameters": model.count_params(),
+        "machine": {"devices": devices, "processor": processor(), "cores": os.cpu_count()},
+        "versions": _versions(),
+        "seconds": sum(float(row["seconds"]) for row in history),
+        "images_per_second": {
+            "training": statistics.median(float(row["images_per_second"]) for row in history),
+            "pipeline_alone": pipeline_speed,
+        },
+        "errors": errors,
+        "history": [{name: float(value) for name, value in row.items()} for row in history],
+    }
+    (workdir / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    for name, words in (("centre_crop", "centre crop"), ("ten_crops", "ten crops")):
+        error = errors[name]
+        print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({words})")
+    print(f"Everything is in {workdir}", flush=True)
+    return results
+
+
+def _check_workdir(workdir, config):
+    path = workdir / "config.json"
+    if not path.exists():
+        return
+    there = json.loads(path.read_text())
+    here = json.loads(json.dumps(dataclasses.asdict(config)))
+    other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
+    if other:
+        differences = "; ".join(f"{name}: {there.get(name)!r} there, {here[name]!r} here" for name in other)
+        raise ValueError(
+            f"`workdir` must be a new folder or that of the same configuration. Received: workdir={str(workdir)!r}, "
+            f"where another training lies: {differences}"
+        )
+
+
+@contextlib.contextmanager
+def _dtype_policy(precision):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _compile(model, config):
+    optimizer = AlexNetSGD(
+        config.learning_rate,
+        momentum=config.momentum,
+        coupled_weight_decay=config.weight_decay,
+        decay_biases=config.decay_biases,
+        bias_learning_rate=config.bias_learning_rate,
+        layer_learning_rates={"conv1": 1.0} if config.late_changes else None,
+    )
+    model.compile(
+        optimizer,
+        loss="sparse_categorical_crossentropy",
+        metrics=[TopKError(1), TopKError(5)],
+        # XLA makes this network slower on a CPU.
+        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+    )
+
+
+def _callbacks(model, config, workdir, history, steps):
+    best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))
+    callbacks = [Speed(steps * config.batch_size, config.epochs)]
+    if config.schedule == "plateau":
+        plateau = Plateau(patience=config.patience)
+        plateau.set_model(model)
+        plateau.replay(history)
+        callbacks.append(plateau)
+    else:
+        drops = [round(share * config.epochs) for share in config.drops]
+        callbacks.append(
+            keras.callbacks.LearningRateScheduler(
+                lambda epoch: config.learning_rate * 0.1 ** sum(epoch >= drop for drop in drops)
+            )
+        )
+    if config.late_changes:
+        callbacks.append(LateChanges(*(round(share * config.epochs) for share in config.late_changes)))
+    return [
+        *callbacks,
+        keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True),
+        keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False),
+        SaveModels(workdir, best),
+    ]
+
+
+def _read_history(workdir, epochs=None):
+    """Rows of history.csv; with `epochs`, the file loses the rows of epochs that no saved model has."""
+    path = workdir / "history.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    if epochs is not None and len(rows) > epochs:
+        rows = rows[:epochs]
+        if not rows:
+            path.unlink()
+            return rows
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    return rows
+
+
+def _pipeline_speed(batches, batch_size, seconds=3.0, most=50):
+    """Images per second of the data pipeline with nothing else running."""
+    batches = iter(batches)
+    next(batches)
+    start, count = time.perf_counter(), 0
+    for _ in tqdm(itertools.takewhile(lambda i: time.perf_counter() - start < seconds, range(most)), desc="Pipeline"):
+        next(batches)
+        count += 1
+    return count * batch_size / (time.perf_counter() - start)
+
+
+def _versions():
+    names = ("keras", "tensorflow", "tensorflow-datasets", "numpy")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

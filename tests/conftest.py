@@ -1,0 +1,41 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def random():
+    return np.random.RandomState(0)
+
+
+@pytest.fixture
+def mixed_bfloat16():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture
+def tiny_npz(tmp_path, random):
+    """80 + 20 images of 32x32 in 4 classes that differ in colour, as an .npz file."""
+    arrays = {}
+    for split, count in (("train", 80), ("test", 20)):
+        labels = np.arange(count) % 4
+        images = random.randint(0, 100, (count, 32, 32, 3))
+        images[..., 0] += 60 * (labels % 2)[:, None, None]
+        images[..., 1] += 60 * (labels // 2)[:, None, None]
+        arrays |= {f"x_{split}": images.astype("uint8"), f"y_{split}": labels}
+    path = tmp_path / "tiny.npz"
+    np.savez(path, **arrays, class_names=["dark", "red", "green", "yellow"])
+    return str(path)

@@ -1,0 +1,70 @@
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import GroupedConv2D
+from tests.gradients import differences, gradients
+
+
+def definition(x, kernel, bias, stride, groups):
+    """A convolution without padding, as loops over positions and kernels."""
+    batch, height, width, _ = x.shape
+    side, _, depth, filters = kernel.shape
+    rows, columns = (height - side) // stride + 1, (width - side) // stride + 1
+    y = np.zeros((batch, rows, columns, filters))
+    for f in range(filters):
+        first = f // (filters // groups) * depth
+        for r in range(rows):
+            for c in range(columns):
+                patch = x[:, r * stride : r * stride + side, c * stride : c * stride + side, first : first + depth]
+                y[:, r, c, f] = (patch * kernel[..., f]).sum((1, 2, 3)) + bias[f]
+    return y
+
+
+@pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (3, 2)])
+def test_is_the_definition(groups, stride, random):
+    layer = GroupedConv2D(6, 3, strides=stride, groups=groups)
+    x = random.normal(size=(2, 7, 6, 6)).astype("float32")
+    layer.build(x.shape)
+    kernel, bias = random.normal(size=(3, 3, 6 // groups, 6)), random.normal(size=6)
+    layer.set_weights([kernel, bias])
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(layer(x)), definition(x, kernel, bias, stride, groups), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_gradients(random):
+    x = random.normal(size=(1, 4, 4, 4)).astype("float32")
+    kernel = random.normal(size=(3, 3, 2, 4)).astype("float32")
+    upstream = random.normal(size=(1, 2, 2, 4)).astype("float32")
+    layer = GroupedConv2D(4, 3, groups=2)
+    layer.build(x.shape)
+    ours = gradients(lambda x, w: layer.convolution_op(x, w) * upstream, x, kernel)
+    nothing = np.zeros(4)
+    by_input = differences(lambda x: definition(x, kernel, nothing, 1, 2) * upstream, x)
+    by_kernel = differences(lambda w: definition(x, w, nothing, 1, 2) * upstream, kernel)
+    np.testing.assert_allclose(ours[0], by_input, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(ours[1], by_kernel, rtol=1e-3, atol=1e-4)
+
+
+def test_weights_move_to_and_from_keras(random):
+    x = random.normal(size=(2, 9, 9, 8)).astype("float32")
+    theirs = keras.layers.Conv2D(12, 5, padding="same", groups=2)
+    ours = GroupedConv2D(12, 5, padding="same", groups=2)
+    expected = theirs(x)
+    ours.build(x.shape)
+    assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights] == [(5, 5, 4, 12), (12,)]
+    ours.set_weights(theirs.get_weights())
+    np.testing.assert_allclose(*(keras.ops.convert_to_numpy(y) for y in (ours(x), expected)), rtol=1e-4, atol=1e-5)
+
+
+def test_keeps_its_config():
+    layer = GroupedConv2D(8, 3, strides=2, groups=4, activation="relu", name="conv4", dtype="mixed_bfloat16")
+    assert GroupedConv2D.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="divides `filters`. Received: groups=3, filters=8"):
+        GroupedConv2D(8, 3, groups=3)
+    with pytest.raises(ValueError, match="number of maps that `groups` divides. Received: groups=4"):
+        GroupedConv2D(8, 3, groups=4).build((None, 9, 9, 6))

@@ -1,0 +1,44 @@
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import SpatialResponseNormalization
+from tests.gradients import differences, gradients
+
+
+def definition(a, size=5, k=1.0, alpha=1e-3, beta=0.75):
+    b = np.zeros_like(a, "float64")
+    _, height, width, _ = a.shape
+    for y in range(height):
+        for x in range(width):
+            total = 0.0
+            for v in range(y - size // 2, y + (size - 1) // 2 + 1):
+                for u in range(x - size // 2, x + (size - 1) // 2 + 1):
+                    if 0 <= v < height and 0 <= u < width:
+                        total = total + a[:, v, u].astype("float64") ** 2
+            b[:, y, x] = a[:, y, x] / (k + alpha / size**2 * total) ** beta
+    return b
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_is_the_definition(size, random):
+    a = random.normal(0, 60, (2, 7, 6, 3)).astype("float32")
+    out = keras.ops.convert_to_numpy(SpatialResponseNormalization(size)(a))
+    np.testing.assert_allclose(out, definition(a, size), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_gradient(size, random):
+    a = random.normal(0, 2, (1, 4, 3, 2)).astype("float32")
+    weights = random.normal(0, 1, a.shape).astype("float32")
+    layer = SpatialResponseNormalization(size, alpha=0.5)
+    (ours,) = gradients(lambda x: layer(x) * weights, a)
+    numeric = differences(lambda x: definition(x, size, alpha=0.5) * weights, a)
+    np.testing.assert_allclose(ours, numeric, rtol=1e-4, atol=1e-5)
+
+
+def test_keeps_its_config_and_refuses_bad_arguments():
+    layer = SpatialResponseNormalization(3, 2.0, 0.1, 0.5, name="spatial")
+    assert SpatialResponseNormalization.from_config(layer.get_config()).get_config() == layer.get_config()
+    with pytest.raises(ValueError, match="Received: size=-1"):
+        SpatialResponseNormalization(-1)

@@ -1,0 +1,224 @@
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNet, AlexNetConfig
+from alexnet_keras.models import PRESETS, alexnet_config
+
+MAPS = {
+    "conv1": (55, 55, 96),
+    "pool1": (27, 27, 96),
+    "conv2": (27, 27, 256),
+    "pool2": (13, 13, 256),
+    "conv3": (13, 13, 384),
+    "conv4": (13, 13, 384),
+    "conv5": (13, 13, 256),
+    "pool5": (6, 6, 256),
+    "fc6": (4096,),
+    "fc7": (4096,),
+    "fc8": (1000,),
+}
+PARAMETERS = {
+    "conv1": 34_944,
+    "conv2": 307_456,
+    "conv3": 885_120,
+    "conv4": 663_936,
+    "conv5": 442_624,
+    "fc6": 37_752_832,
+    "fc7": 16_781_312,
+    "fc8": 4_097_000,
+}
+
+
+@pytest.mark.parametrize("preset", ["paper", "source"])
+def test_counts_and_maps_of_the_paper(preset):
+    model = AlexNet(preset)
+    assert model.count_params() == 60_965_224
+    assert {name: model.get_layer(name).output.shape[1:] for name in MAPS} == MAPS
+    assert {name: model.get_layer(name).count_params() for name in PARAMETERS} == PARAMETERS
+    neurons = sum(int(np.prod(shape)) for name, shape in MAPS.items() if not name.startswith("pool"))
+    assert neurons == 659_272
+
+
+def test_three_rows_and_columns_of_zeros_at_the_bottom_and_right():
+    assert AlexNet("source").get_layer("pad1").padding == ((0, 3), (0, 3))
+
+
+def test_order_of_the_layers():
+    names = [layer.name for layer in AlexNet("paper").layers]
+    assert names == (
+        "image pad1 conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5 "
+        "flatten fc6 drop6 fc7 drop7 fc8"
+    ).split(" ")
+    names = [layer.name for layer in AlexNet("source").layers]
+    assert names == (
+        "image pad1 conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial_norm2 pool2 conv3 relu3 conv4 relu4 conv5 pool5 "
+        "relu5 flatten fc6 drop6 fc7 drop7 fc8"
+    ).split(" ")
+
+
+def test_what_the_source_does_otherwise():
+    paper, source = AlexNet("paper"), AlexNet("source")
+    assert [m.get_layer("norm1").divide_alpha for m in (paper, source)] == [False, True]
+    assert [m.get_layer("norm2").groups for m in (paper, source)] == [2, 2]
+    for layer in ("conv3", "conv4", "conv5"):
+        deviations = [keras.ops.convert_to_numpy(m.get_layer(layer).kernel).std() for m in (paper, source)]
+        np.testing.assert_allclose(deviations, [0.01, 0.03], rtol=0.02)
+    for layer in ("conv1", "conv2", "fc6", "fc7", "fc8"):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(source.get_layer(layer).kernel).std(), 0.01, rtol=0.03
+        )
+    biases = {name: float(keras.ops.mean(source.get_layer(name).bias)) for name in PARAMETERS}
+    ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
+    assert biases == {name: float(name in ones) for name in PARAMETERS}
+
+
+def test_one_tower():
+    model = AlexNet("one_tower")
+    assert [model.get_layer(f"conv{i}").filters for i in range(1, 6)] == [48, 128, 192, 192, 256]
+    assert {model.get_layer(f"conv{i}").groups for i in range(1, 6)} == {1}
+    assert model.get_layer("fc6").units == model.get_layer("fc7").units == 4096
+
+
+def test_conv6():
+    model = AlexNet("conv6")
+    conv6 = model.get_layer("conv6")
+    assert conv6.kernel.shape == (3, 3, 256, 256)
+    assert conv6.groups == 1
+    assert conv6.output.shape[1:] == (6, 6, 256)
+    names = [layer.name for layer in model.layers]
+    assert names.index("pool5") < names.index("conv6") < names.index("fc6")
+
+
+def test_towers_exchange_in_conv3_alone():
+    groups = [AlexNet("paper").get_layer(f"conv{i}").groups for i in range(1, 6)]
+    assert groups == [1, 2, 1, 2, 2]
+    assert AlexNet("cifar", exchange=()).get_layer("conv3").groups == 2
+
+
+def test_non_overlapping_pools_keep_the_sizes():
+    # Net 147: 2x2 windows with stride 2, conv2 padded by 1 and conv5 by 0.
+    config = alexnet_config("source", pool_size=2, paddings=(0, 1, 1, 1, 0, 1))
+    sizes = {name: size[0] for name, size in config.map_sizes().items()}
+    assert sizes == {
+        **{"conv1": 55, "pool1": 28, "conv2": 26, "pool2": 13, "conv3": 13, "conv4": 13, "conv5": 11, "pool5": 6}
+    }
+
+
+@pytest.mark.parametrize(
+    ("overrides", "missing"),
+    [
+        ({"activation": "tanh"}, {"relu1", "relu2", "relu3", "relu4", "relu5"}),
+        ({"normalization": False}, {"norm1", "norm2"}),
+        ({"dropout": 0.0}, {"drop6", "drop7"}),
+        ({"conv_layers": ("conv1", "conv2", "conv4", "conv5")}, {"conv3", "relu3"}),
+        ({"conv_layers": ("conv1", "conv3", "conv4", "conv5")}, {"conv2", "relu2", "norm2"}),
+        ({"hidden_layers": ("fc7",)}, {"fc6", "drop6"}),
+    ],
+)
+def test_an_ablation_is_one_override(overrides, missing):
+    whole = {layer.name for layer in AlexNet("cifar").layers}
+    ablated = AlexNet("cifar", **overrides)
+    assert whole - {layer.name for layer in ablated.layers} == missing
+    assert ablated.get_layer("pool5").output.shape[1:3] == AlexNet("cifar").get_layer("pool5").output.shape[1:3]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_map_sizes_are_those_of_the_model(preset):
+    config = alexnet_config(preset)
+    model = AlexNet(preset)
+    for name, size in config.map_sizes().items():
+        assert model.get_layer(name).output.shape[1:3] == size
+    assert model.input_shape[1:] == config.input_shape
+
+
+def test_first_tower_does_not_see_the_second():
+    model = AlexNet("cifar", exchange=(), classes=3)
+    maps = keras.Model(model.input, [model.get_layer("pool1").output, model.get_layer("relu5").output])
+    images = np.random.RandomState(0).normal(0, 60, (1, 32, 32, 3)).astype("float32")
+    before = [keras.ops.convert_to_numpy(y) for y in maps(images)]
+    conv1 = model.get_layer("conv1")
+    kernel, bias = conv1.get_weights()
+    kernel[..., 16:] *= -1  # the kernels of tower 2
+    conv1.set_weights([kernel, bias])
+    after = [keras.ops.convert_to_numpy(y) for y in maps(images)]
+    for b, a in zip(before, after, strict=True):
+        half = b.shape[-1] // 2
+        np.testing.assert_array_equal(b[..., :half], a[..., :half])
+        assert np.abs(b[..., half:] - a[..., half:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_saved_model_loads_in_a_new_process(policy, tmp_path, random):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        # "cifar" with everything that "source" adds.
+        stages = alexnet_config("source").stages
+        model = AlexNet("cifar", classes=7, stages=stages, normalization_divide_alpha=True)
+    finally:
+        keras.config.set_dtype_policy(before)
+    images = random.normal(0, 60, (2, 32, 32, 3)).astype("float32")
+    expected = keras.ops.convert_to_numpy(model(images))
+    assert expected.dtype == "float32"
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import alexnet_keras, keras, numpy as np\n"
+        "model = keras.saving.load_model('model.keras')\n"
+        "np.save('out.npy', keras.ops.convert_to_numpy(model(np.load('images.npy'))))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+
+
+def test_weights(tmp_path, random):
+    images = random.normal(0, 60, (2, 32, 32, 3)).astype("float32")
+    model = AlexNet("cifar", classes=5)
+    for name in ("model.keras", "model.weights.h5"):
+        path = str(tmp_path / name)
+        model.save(path) if name == "model.keras" else model.save_weights(path)
+        again = AlexNet("cifar", classes=5, weights=path)
+        np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(m(images)) for m in (model, again)))
+        with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
+            AlexNet("cifar", classes=6, weights=path)
+        with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
+            AlexNet("small", classes=5, weights=path)
+    with pytest.raises(ValueError, match="`weights` must be the path"):
+        AlexNet("cifar", weights=str(tmp_path / "missing.keras"))
+
+
+def test_logits(random):
+    images = random.normal(0, 60, (2, 32, 32, 3)).astype("float32")
+    probabilities = AlexNet("cifar", classes=4)
+    logits = AlexNet("cifar", classes=4, classifier_activation=None)
+    logits.set_weights(probabilities.get_weights())
+    x = keras.ops.convert_to_numpy(logits(images)).astype("float64")
+    softmax = np.exp(x - x.max(-1, keepdims=True))
+    softmax /= softmax.sum(-1, keepdims=True)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(probabilities(images)), softmax, rtol=1e-4, atol=1e-6)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="`config` must be one of paper, source.* Received: config='papers'"):
+        AlexNet("papers")
+    with pytest.raises(ValueError, match="An override must be one of .*activation.* Received: activations"):
+        AlexNet("paper", activations="tanh")
+    with pytest.raises(ValueError, match="height and width must be at least 63 pixels. Received: .*62, 62, 3"):
+        AlexNet("paper", input_shape=(62, 62, 3))
+    assert AlexNetConfig(input_shape=(63, 63, 3)).map_sizes()["pool5"] == (1, 1)
+    with pytest.raises(ValueError, match="`towers` must divide the filters .* Received: towers=3, 256 filters in conv2"):
+        AlexNet("paper", towers=3)
+    with pytest.raises(ValueError, match=r"`dropout` must be a rate .* Received: dropout=1"):
+        AlexNet("paper", dropout=1.0)
+    with pytest.raises(ValueError, match="`normalization` must be True or False"):
+        AlexNet("paper", normalization="off")
+    with pytest.raises(ValueError, match="`conv_layers` must hold 'conv1'"):
+        AlexNet("paper", conv_layers=("conv2",))
+    with pytest.raises(ValueError, match="`classes` must be a positive whole number"):
+        AlexNet("paper", classes=0)

@@ -1,0 +1,47 @@
+"""The layers and models run on JAX too: their tests are repeated there, and outputs compared across backends."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNet
+
+WITH_JAX = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["layers", "models"])
+def test_layers_and_models_on_jax(folder):
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", f"tests/{folder}"],
+        env=WITH_JAX,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout
+
+
+def test_jax_gives_the_same_output_and_trains(tmp_path, random):
+    model = AlexNet("cifar", classes=5)
+    images = random.normal(0, 60, (4, 32, 32, 3)).astype("float32")
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import alexnet_keras, keras, numpy as np\n"
+        "assert keras.backend.backend() == 'jax'\n"
+        "model, images = keras.saving.load_model('model.keras'), np.load('images.npy')\n"
+        "np.save('out.npy', keras.ops.convert_to_numpy(model(images)))\n"
+        "model.compile(alexnet_keras.AlexNetSGD(0.001), 'sparse_categorical_crossentropy')\n"
+        "losses = [float(model.train_on_batch(images, np.arange(4))) for _ in range(10)]\n"
+        "assert losses[-1] < losses[0], losses\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**WITH_JAX, "PYTHONPATH": os.getcwd()}, check=True
+    )
+    ours = keras.ops.convert_to_numpy(model(images))
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), ours, rtol=1e-4, atol=1e-6)
