@@ -40,8 +40,6 @@ def test_jax_gives_the_same_output_and_trains(tmp_path, random):
         "losses = [float(model.train_on_batch(images, np.arange(4))) for _ in range(10)]\n"
         "assert losses[-1] < losses[0], losses\n"
     )
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={**WITH_JAX, "PYTHONPATH": os.getcwd()}, check=True
-    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**WITH_JAX, "PYTHONPATH": os.getcwd()}, check=True)
     ours = keras.ops.convert_to_numpy(model(images))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), ours, rtol=1e-4, atol=1e-6)

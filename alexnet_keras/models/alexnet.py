@@ -1,5 +1,7 @@
 """AlexNet."""
 
+import warnings
+
 import keras
 
 from alexnet_keras.layers import (
@@ -112,8 +114,11 @@ def load_weights(model, path):
         ValueError: when there is no such file, or it holds the weights of another model.
     """
     try:
-        model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns where a file lacks weights, and leaves the model's as they are.
+            warnings.filterwarnings("error", message="Skipping nested container|.*could not be loaded")
+            model.load_weights(path)
+    except (ValueError, KeyError, OSError, UserWarning) as error:
         raise ValueError(
             "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
             f"({model.count_params():,} parameters). Received: weights={str(path)!r}: {error}"

@@ -1,6 +1,7 @@
 """Keras callbacks for what Keras itself has none."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -92,8 +93,24 @@ class Speed(keras.callbacks.Callback):
         )
 
 
+class DropoutSeeds(keras.callbacks.Callback):
+    """Starts the random numbers of dropout anew each epoch, from the seed and the epoch.
+
+    Keras does not save them with a model; a training that is resumed gets those that it would have had.
+    """
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for index, layer in enumerate(self.model.layers):
+            if isinstance(layer, keras.layers.Dropout):
+                layer.seed_generator.state.assign([1000 * self.seed + index, epoch])
+
+
 class SaveModels(keras.callbacks.Callback):
-    """Saves `last.keras` after each epoch, and `best.keras` (without the optimizer) when the error is the lowest yet.
+    """Saves `last.keras` after each epoch, and as `best.keras` too when the error is the lowest yet.
 
     A file has its name only once it is whole.
     """
@@ -103,12 +120,11 @@ class SaveModels(keras.callbacks.Callback):
         self.workdir, self.best, self.monitor = Path(workdir), best, monitor
 
     def on_epoch_end(self, epoch, logs=None):
+        partial = self.workdir / "partial.keras"
+        self.model.save(partial)
         if logs[self.monitor] < self.best:
             self.best = logs[self.monitor]
-            self._save("best.keras", include_optimizer=False)
-        self._save("last.keras")
-
-    def _save(self, name, **kwargs):
-        partial = self.workdir / f"partial-{name}"
-        self.model.save(partial, **kwargs)
-        os.replace(partial, self.workdir / name)
+            copy = self.workdir / "partial-best.keras"
+            shutil.copyfile(partial, copy)
+            os.replace(copy, self.workdir / "best.keras")
+        os.replace(partial, self.workdir / "last.keras")

@@ -83,7 +83,10 @@ class AlexNetSGD(keras.optimizers.SGD):
                 f"`layer` must be one of layer_learning_rates: {', '.join(self.layer_learning_rates)}. "
                 f"Received: layer={layer!r}"
             )
-        self._layer_factors[layer].assign(factor)
+        if self.built:
+            self._layer_factors[layer].assign(factor)
+        else:
+            self.layer_learning_rates[layer] = factor
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from alexnet_keras.data import Dataset
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.models import AlexNet
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
-from alexnet_keras.training.callbacks import LateChanges, Plateau, SaveModels, Speed
+from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, SaveModels, Speed
 from alexnet_keras.training.devices import processor, strategy_for
 from alexnet_keras.training.optimizer import AlexNetSGD
 
@@ -90,7 +90,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
         else:
             model = AlexNet(config.alexnet, classes=info.classes)
             _compile(model, config)
-        epoch = int(model.optimizer.iterations) // steps
+        epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
         history = _read_history(workdir, epoch)
         skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
         print(
@@ -139,12 +139,13 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
         "errors": errors,
         "history": [{name: float(value) for name, value in row.items()} for row in history],
     }
-    (workdir / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    text = json.dumps(results, indent=1)
+    (workdir / "results.json").write_text(text + "\n")
     for name, words in (("centre_crop", "centre crop"), ("ten_crops", "ten crops")):
         error = errors[name]
         print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({words})")
     print(f"Everything is in {workdir}", flush=True)
-    return results
+    return json.loads(text)
 
 
 def _check_workdir(workdir, config):
@@ -192,7 +193,7 @@ def _compile(model, config):
 
 def _callbacks(model, config, workdir, history, steps):
     best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))
-    callbacks = [Speed(steps * config.batch_size, config.epochs)]
+    callbacks = [DropoutSeeds(config.seed), Speed(steps * config.batch_size, config.epochs)]
     if config.schedule == "plateau":
         plateau = Plateau(patience=config.patience)
         plateau.set_model(model)

@@ -69,9 +69,7 @@ def test_what_the_source_does_otherwise():
         deviations = [keras.ops.convert_to_numpy(m.get_layer(layer).kernel).std() for m in (paper, source)]
         np.testing.assert_allclose(deviations, [0.01, 0.03], rtol=0.02)
     for layer in ("conv1", "conv2", "fc6", "fc7", "fc8"):
-        np.testing.assert_allclose(
-            keras.ops.convert_to_numpy(source.get_layer(layer).kernel).std(), 0.01, rtol=0.03
-        )
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(source.get_layer(layer).kernel).std(), 0.01, rtol=0.03)
     biases = {name: float(keras.ops.mean(source.get_layer(name).bias)) for name in PARAMETERS}
     ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
     assert biases == {name: float(name in ones) for name in PARAMETERS}
@@ -189,6 +187,8 @@ def test_weights(tmp_path, random):
             AlexNet("cifar", classes=6, weights=path)
         with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
             AlexNet("small", classes=5, weights=path)
+        with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
+            AlexNet("cifar", classes=5, weights=path, hidden_layers=("fc6",))
     with pytest.raises(ValueError, match="`weights` must be the path"):
         AlexNet("cifar", weights=str(tmp_path / "missing.keras"))
 
@@ -209,10 +209,13 @@ def test_bad_arguments():
         AlexNet("papers")
     with pytest.raises(ValueError, match="An override must be one of .*activation.* Received: activations"):
         AlexNet("paper", activations="tanh")
-    with pytest.raises(ValueError, match="height and width must be at least 63 pixels. Received: .*62, 62, 3"):
-        AlexNet("paper", input_shape=(62, 62, 3))
-    assert AlexNetConfig(input_shape=(63, 63, 3)).map_sizes()["pool5"] == (1, 1)
-    with pytest.raises(ValueError, match="`towers` must divide the filters .* Received: towers=3, 256 filters in conv2"):
+    # pool5 needs 3 positions, so pool2 6 and pool1 12, and conv1 gives 12 from 52 pixels on: 11 + 41 / 4, rounded up.
+    with pytest.raises(ValueError, match="height and width must be at least 52 pixels. Received: .*51, 51, 3"):
+        AlexNet("paper", input_shape=(51, 51, 3))
+    assert AlexNetConfig(input_shape=(52, 52, 3)).map_sizes()["pool5"] == (1, 1)
+    with pytest.raises(
+        ValueError, match="`towers` must divide the filters .* Received: towers=3, 256 filters in conv2"
+    ):
         AlexNet("paper", towers=3)
     with pytest.raises(ValueError, match=r"`dropout` must be a rate .* Received: dropout=1"):
         AlexNet("paper", dropout=1.0)

@@ -1,0 +1,85 @@
+"""Executes a notebook from end to end and keeps it with its outputs.
+
+    python -m notebooks.execute notebooks/01_train.ipynb runs/shapes
+
+What the cells print appears here as it comes; the notebook with its outputs lies in the folder afterwards.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+
+class _Client(NotebookClient):
+    """A client that shows what the cells print while they run."""
+
+    def process_message(self, msg, cell, cell_index):
+        if msg["msg_type"] == "stream":
+            print(msg["content"]["text"], end="", flush=True)
+        return super().process_message(msg, cell, cell_index)
+
+
+def execute(notebook, folder, parameters=None):
+    """Executes a notebook in the current folder.
+
+    Args:
+        notebook: path of the notebook.
+        folder: where the notebook with its outputs goes; it is the notebook's parameter `workdir` too.
+        parameters: dict of values that replace those in the cell tagged `parameters`.
+
+    Returns:
+        Path of the executed notebook.
+
+    Raises:
+        CellExecutionError: when a cell fails; the notebook with the outputs up to there is kept.
+    """
+    content = nbformat.read(notebook, as_version=4)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    parameters = {"workdir": str(folder), **(parameters or {})}
+    index = next(i for i, c in enumerate(content.cells) if "parameters" in c.metadata.get("tags", ()))
+    source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    content.cells.insert(index + 1, nbformat.v4.new_code_cell(source))
+    target = folder / Path(notebook).name
+    try:
+        _Client(
+            content, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(Path.cwd())}}
+        ).execute()
+    finally:
+        del content.cells[index + 1]
+        for cell in content.cells:
+            for output in cell.get("outputs", ()):
+                if output.output_type == "stream":
+                    output.text = _settled(output.text)
+        nbformat.write(content, target)
+    return target
+
+
+def _settled(text):
+    """Text as a terminal shows it in the end: of a progress bar the last state alone."""
+    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1].replace("\b", "") for line in text.split("\n"))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m notebooks.execute", description=__doc__.splitlines()[0])
+    parser.add_argument("notebook", help="path of the notebook")
+    parser.add_argument("folder", help="folder for the notebook with its outputs, and for what it writes")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    start = time.perf_counter()
+    try:
+        target = execute(options.notebook, options.folder)
+    except CellExecutionError as error:
+        sys.exit(f"{options.notebook} failed:\n{error}")
+    print(f"\nThe notebook with its outputs: {target} ({(time.perf_counter() - start) / 60:.1f} min)")
+    print(f"Pictures and results: {options.folder}")
+
+
+if __name__ == "__main__":
+    main()

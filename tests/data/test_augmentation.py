@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alexnet_keras.data.augmentation import add_colour_noise, colour_shift, crop_and_flip, resize_and_crop
+
+
+@pytest.fixture
+def covariance(random):
+    pixels = random.normal(0, 50, (1000, 3)) @ random.normal(size=(3, 3))
+    return np.cov(pixels.T)
+
+
+@pytest.mark.parametrize("convention", ["eigenvalue", "standard_deviation"])
+def test_colour_shift_is_the_definition(convention, covariance, random):
+    alpha = random.normal(0, 0.1, (5, 3)).astype("float32")
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    expected = np.zeros((5, 3))
+    for image in range(5):
+        for i in range(3):
+            size = eigenvalues[i] if convention == "eigenvalue" else np.sqrt(eigenvalues[i])
+            expected[image] += eigenvectors[:, i] * alpha[image, i] * size
+    np.testing.assert_allclose(colour_shift(alpha, covariance, convention), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_colour_shifts_have_the_covariance_of_the_data(covariance, random):
+    # With the standard deviations, shifts drawn with deviation 0.1 have a hundredth of the pixels' covariance.
+    alpha = random.normal(0, 0.1, (200_000, 3)).astype("float32")
+    shifts = colour_shift(alpha, covariance, "standard_deviation").numpy()
+    np.testing.assert_allclose(np.cov(shifts.T), covariance / 100, atol=0.02 * covariance.max() / 100)
+
+
+def test_noise_is_one_colour_an_image(covariance, random):
+    images = random.normal(0, 50, (2, 4, 4, 3)).astype("float32")
+    alpha = random.normal(0, 0.1, (2, 3)).astype("float32")
+    for convention, divisor in (("eigenvalue", 1.0), ("standard_deviation", 1.1)):
+        noisy = add_colour_noise(images, alpha, covariance, convention).numpy()
+        shift = colour_shift(alpha, covariance, convention).numpy()
+        np.testing.assert_allclose(
+            noisy * divisor - images, np.broadcast_to(shift[:, None, None], images.shape), atol=0.02
+        )
+
+
+@pytest.mark.parametrize(("draw", "top"), [(0.0, 0), (0.5, 16), (0.999, 32)])
+@pytest.mark.parametrize("flip", [0.1, 0.9])
+def test_crop_and_flip(draw, top, flip, random):
+    image = random.randint(0, 256, (256, 256, 3)).astype("uint8")
+    crop = crop_and_flip(image, tf.constant([draw, 1 - 1e-6 - draw, flip]), 224).numpy()
+    left = 32 - top
+    expected = image[top : top + 224, left : left + 224]
+    np.testing.assert_array_equal(crop, expected[:, ::-1] if flip < 0.5 else expected)
+
+
+def test_every_offset_from_0_to_32_is_drawn_alike(random):
+    image = np.broadcast_to(np.arange(256, dtype="uint8")[:, None, None], (256, 256, 3))
+    draws = random.uniform(size=(6600, 3)).astype("float32")
+    offsets = [int(crop_and_flip(image, draw, 224)[0, 0, 0]) for draw in draws[:1650]]
+    counts = np.bincount(offsets, minlength=33)
+    assert len(counts) == 33
+    assert counts.min() > 20  # 50 expected of each
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (400, 300), (256, 256), (100, 80), (256, 700)])
+def test_shorter_side_and_centre(shape):
+    # A picture that is brighter from left to right, and greener from top to bottom.
+    height, width = shape
+    y, x = np.meshgrid(np.linspace(0, 255, height), np.linspace(0, 255, width), indexing="ij")
+    image = np.stack([x, y, np.zeros_like(x)], -1).astype("uint8")
+    out = resize_and_crop(tf.constant(image), 256).numpy()
+    assert out.shape == (256, 256, 3)
+    for channel, length, other in ((0, width, height), (1, height, width)):
+        seen = out[..., channel].astype("float64")
+        share = min(1.0, other / length)  # of this direction that the centre square shows
+        assert abs(seen.mean() - 127.5) < 3
+        assert abs((seen.max() - seen.min()) / 255 - share) < 0.03

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from alexnet_keras.data import Dataset, load
+
+SMALL = dict(image_size=32, crop_size=28)
+
+
+def take(dataset, batches):
+    images, labels = zip(*dataset.take(batches).as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+@pytest.fixture
+def folder(tmp_path, random):
+    for split, count in (("train", 6), ("val", 2)):
+        for label in ("cat", "dog"):
+            directory = tmp_path / "images" / split / label
+            directory.mkdir(parents=True)
+            for i in range(count):
+                pixels = random.randint(0, 256, (40 + i, 50, 3)).astype("uint8")
+                Image.fromarray(pixels).save(directory / f"{i}.{'png' if i % 2 else 'JPEG'}")
+    return tmp_path / "images"
+
+
+def test_npz(tiny_npz):
+    train, validation, info = load(tiny_npz, **SMALL, batch_size=16)
+    images, labels = next(train.as_numpy_iterator())
+    assert images.shape == (16, 28, 28, 3)
+    assert images.dtype == "float32"
+    assert labels.dtype == "int32"
+    assert (info.classes, info.train_count, info.validation_count) == (4, 80, 20)
+    assert info.class_names == ("dark", "red", "green", "yellow")
+    images, labels = take(validation, -1)
+    with np.load(tiny_npz) as arrays:
+        np.testing.assert_array_equal(labels, arrays["y_test"])
+        centre = arrays["x_test"][:, 2:30, 2:30].astype("float32")
+        mean = arrays["x_train"].astype("float64").mean(0)
+    np.testing.assert_allclose(images, centre - mean[2:30, 2:30], atol=1e-3)
+
+
+def test_statistics_are_the_definition(tiny_npz):
+    info = Dataset(tiny_npz, 32, 28).info
+    with np.load(tiny_npz) as arrays:
+        x = arrays["x_train"].astype("float64")
+    np.testing.assert_allclose(info.mean_image, x.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(info.colour_covariance, np.cov(x.reshape(-1, 3).T, bias=True), rtol=1e-4)
+    assert info.mean_crop.shape == (28, 28, 3)
+    np.testing.assert_array_equal(info.mean_crop, info.mean_image[2:30, 2:30])
+
+
+def test_cached_statistics_of_other_data_are_not_used(tiny_npz, tmp_path):
+    first = Dataset(tiny_npz, 32, 28).info.mean_image
+    assert list((tmp_path / "cache").iterdir())
+    with np.load(tiny_npz) as file:
+        arrays = dict(file)
+    arrays["x_train"] = 255 - arrays["x_train"]
+    np.savez(tiny_npz, **arrays)
+    second = Dataset(tiny_npz, 32, 28).info.mean_image
+    np.testing.assert_allclose(second, 255 - first, rtol=1e-5)
+
+
+def test_cached_statistics_are_used_and_a_damaged_cache_is_not(tiny_npz, tmp_path, capfd):
+    first = Dataset(tiny_npz, 32, 28).info.mean_image
+    assert "Mean image" in capfd.readouterr().err
+    np.testing.assert_array_equal(Dataset(tiny_npz, 32, 28).info.mean_image, first)
+    assert "Mean image" not in capfd.readouterr().err
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    np.testing.assert_array_equal(Dataset(tiny_npz, 32, 28).info.mean_image, first)
+
+
+@pytest.mark.parametrize("memory_gib", [0.0, 2.0])
+def test_an_epoch_holds_every_image_once(tiny_npz, memory_gib):
+    dataset = Dataset(tiny_npz, 32, 32, memory_gib=memory_gib)
+    batches = dataset.train(8, crops=False, colour_noise="none")
+    first, second = (take(batches.skip(10 * n), 10)[0] + dataset.info.mean_image for n in (0, 1))
+    with np.load(tiny_npz) as arrays:
+        stored = arrays["x_train"]
+
+    def sort(x):
+        return x[np.lexsort(x.reshape(len(x), -1).T)]
+
+    np.testing.assert_array_equal(sort(np.round(first)), sort(stored.astype("float32")))
+    np.testing.assert_array_equal(sort(np.round(second)), sort(stored.astype("float32")))
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("memory_gib", [0.0, 2.0])
+def test_the_seed_and_the_epoch_fix_everything(tiny_npz, memory_gib):
+    dataset = Dataset(tiny_npz, 32, 28, memory_gib=memory_gib)
+    tf.random.set_seed(1)
+    images, labels = take(dataset.train(8, seed=0), 30)
+    tf.random.set_seed(2)  # the process' own seed plays no part
+    again, same = take(dataset.train(8, seed=0, first_epoch=1), 20)
+    np.testing.assert_array_equal(images[80:], again)
+    np.testing.assert_array_equal(labels[80:], same)
+    assert not np.array_equal(take(dataset.train(8, seed=1), 30)[1], labels)
+
+
+def test_crops_flips_and_noise_are_there(tiny_npz):
+    dataset = Dataset(tiny_npz, 32, 28)
+    plain = take(dataset.train(80, crops=False, colour_noise="none"), 1)[0]
+    cropped = take(dataset.train(80, colour_noise="none"), 1)[0]
+    noisy = take(dataset.train(80, crops=False, colour_noise="standard_deviation"), 1)[0]
+    assert np.abs(cropped - plain).mean() > 10
+    shift = noisy * 1.1 - plain
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1, :1], shift.shape), atol=1e-3)
+    assert shift[:, 0, 0].std() > 1
+    late = take(dataset.train(80, crops=False, colour_noise_epochs=1), 2)[0]
+    np.testing.assert_allclose(late[:80], noisy, atol=1e-4)
+    assert np.abs(np.round(late[80:] + dataset.info.mean_crop) - (late[80:] + dataset.info.mean_crop)).max() < 1e-3
+
+
+def test_folder(folder):
+    train, validation, info = load(str(folder), **SMALL, batch_size=4)
+    assert info.class_names == ("cat", "dog")
+    assert (info.train_count, info.validation_count) == (12, 4)
+    assert sorted(take(train, 3)[1]) == [0] * 6 + [1] * 6
+    assert take(validation, -1)[0].shape == (4, 28, 28, 3)
+
+
+def test_folder_of_classes_alone(folder):
+    info = Dataset(str(folder / "train"), 32, 28).info
+    assert (info.train_count, info.validation_count, info.class_names) == (10, 2, ("cat", "dog"))
+
+
+def test_corrupt_images_of_a_folder(folder):
+    broken = folder / "train" / "cat" / "0.JPEG"
+    broken.write_bytes(broken.read_bytes()[:300])
+    (folder / "val" / "dog" / "text.jpg").write_text("not an image")
+    with pytest.raises(ValueError, match=r"(?s)2 corrupt image.*cat/0\.JPEG.*dog/text\.jpg"):
+        load(str(folder), **SMALL, batch_size=4)
+    _, _, info = load(str(folder), **SMALL, batch_size=4, skip_corrupt=True)
+    assert (info.train_count, info.validation_count) == (11, 4)
+    assert sorted(path.rsplit("/", 1)[1] for path in info.skipped) == ["0.JPEG", "text.jpg"]
+
+
+def test_bad_arguments(tiny_npz, tmp_path):
+    with pytest.raises(ValueError, match="`dataset` must be the TFDS name.* Received: dataset='cifar11'"):
+        load("cifar11")
+    with pytest.raises(ValueError, match="`dataset` must be an image classification set. Received: dataset='imdb"):
+        load("imdb_reviews")
+    with pytest.raises(ValueError, match="`crop_size` must be from 1 to image_size"):
+        load(tiny_npz, image_size=32, crop_size=33)
+    with pytest.raises(ValueError, match="`batch_size` must be .* 80 in .* Received: batch_size=81"):
+        load(tiny_npz, **SMALL, batch_size=81)
+    with pytest.raises(ValueError, match="`colour_noise` must be one of none, eigenvalue, standard_deviation"):
+        load(tiny_npz, **SMALL, batch_size=8, colour_noise="pca")
+    np.savez(tmp_path / "half.npz", x_train=np.zeros((2, 4, 4, 3), "uint8"))
+    with pytest.raises(ValueError, match="it has no y_train, x_test, y_test"):
+        load(str(tmp_path / "half.npz"))
+    with pytest.raises(ValueError, match="with 0 classes"):
+        (tmp_path / "empty").mkdir()
+        load(str(tmp_path / "empty"))
+
+
+def test_imagenet_says_which_files_go_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    with pytest.raises(FileNotFoundError) as error:
+        load("imagenet2012")
+    message = str(error.value)
+    assert "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into " in message
+    assert message.count("manual") >= 1

@@ -1,0 +1,49 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from alexnet_keras.data.shapes import CLASS_NAMES, draw
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.stack([draw(i % 10, (1, 2, i)) for i in range(1500)])
+
+
+def test_the_same_everywhere():
+    image = draw(4, (1, 2, 3))
+    assert image.shape == (64, 64, 3)
+    assert image.dtype == "uint8"
+    np.testing.assert_array_equal(image, draw(4, (1, 2, 3)))
+    assert not np.array_equal(image, draw(4, (1, 2, 4)))
+    assert hashlib.sha256(image.tobytes()).hexdigest() == FINGERPRINT
+
+
+# Of one image as it was drawn when the set was made: a set that is drawn otherwise is another version.
+FINGERPRINT = "da1bb1c6adcc2f9ce059352665ac68597c432661ea472def7b10236dc93241b1"
+
+
+def test_a_linear_model_does_not_pass_60_percent(images):
+    x = images.reshape(len(images), -1).astype("float64") / 255 - 0.5
+    labels = np.arange(len(images)) % len(CLASS_NAMES)
+    train, test = slice(0, 1200), slice(1200, None)
+    best = 0.0
+    for ridge in (1.0, 10.0, 100.0, 1000.0):
+        # Least squares on one-hot labels in its dual form, as there are more pixels than images.
+        gram = x[train] @ x[train].T + ridge * np.eye(1200)
+        weights = x[train].T @ np.linalg.solve(gram, np.eye(10)[labels[train]] - 0.1)
+        best = max(best, (np.argmax(x[test] @ weights, 1) == labels[test]).mean())
+    assert 0.1 < best < 0.6
+
+
+def test_orientation_and_colour_matter(images):
+    # The two triangles have the same colour: their mean colours are alike, and their mean images are not.
+    labels = np.arange(len(images)) % len(CLASS_NAMES)
+    up, down = (images[labels == k].astype("float64").mean(0) for k in (2, 3))
+    assert np.abs(up.mean((0, 1)) - down.mean((0, 1))).max() < 8
+    assert np.abs(up - down).max() > 12
+    # The two balls have the same shape and differ in colour.
+    orange, blue = (images[labels == k].astype("float64").mean((0, 1, 2)) for k in (0, 1))
+    assert orange[0] - blue[0] > 10
+    assert blue[2] - orange[2] > 10

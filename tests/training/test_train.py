@@ -1,0 +1,193 @@
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNetSGD
+from alexnet_keras.training.callbacks import Plateau, SaveModels
+from alexnet_keras.training.config import TRAINING_PRESETS, training_config
+from alexnet_keras.training.train import train_and_evaluate
+
+TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
+
+
+@pytest.fixture
+def config(tiny_npz):
+    return training_config("cifar", dataset=tiny_npz, epochs=4, batch_size=16, overrides=TINY, late_changes=(0.5, 0.75))
+
+
+class Killed(Exception):
+    pass
+
+
+def weights(path):
+    return keras.saving.load_model(path).get_weights()
+
+
+def test_writes_all_that_it_promises(config, tmp_path):
+    results = train_and_evaluate(dataclasses.replace(config, epochs=2), tmp_path / "run", command="me", verbose=0)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        *{"config.json", "history.csv", "tensorboard", "best.keras", "last.keras", "results.json"},
+        *{"curves.png", "kernels.png"},
+    }
+    assert results == json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["command"] == "me"
+    assert results["data"]["train_count"] == 80
+    with open(tmp_path / "run" / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [0, 1]
+    assert set(rows[0]) == {
+        *{"epoch", "loss", "top1_error", "top5_error", "val_loss", "val_top1_error", "val_top5_error"},
+        *{"learning_rate", "seconds", "images_per_second"},
+    }
+    # The validation of the last epoch and the evaluation of the centre crop are the same measurement.
+    for metric in ("loss", "top1_error", "top5_error"):
+        assert results["errors"]["centre_crop"][metric] == pytest.approx(float(rows[-1][f"val_{metric}"]), rel=1e-4)
+    assert list((tmp_path / "run" / "tensorboard").rglob("events*"))
+
+
+def test_resumes_where_it_was_stopped(config, tmp_path, monkeypatch):
+    whole = train_and_evaluate(config, tmp_path / "whole", verbose=0)
+    save = SaveModels.on_epoch_end
+
+    def dies(self, epoch, logs=None):
+        if epoch == 2:
+            raise Killed  # the history has this epoch, the models do not
+        save(self, epoch, logs)
+
+    monkeypatch.setattr(SaveModels, "on_epoch_end", dies)
+    with pytest.raises(Killed):
+        train_and_evaluate(config, tmp_path / "parts", verbose=0)
+    monkeypatch.undo()
+    parts = train_and_evaluate(config, tmp_path / "parts", verbose=0)
+    for a, b in zip(
+        weights(tmp_path / "whole" / "last.keras"), weights(tmp_path / "parts" / "last.keras"), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    assert [row["loss"] for row in parts["history"]] == [row["loss"] for row in whole["history"]]
+    assert parts["errors"] == whole["errors"]
+
+
+def test_a_training_that_has_ended_returns_its_results(config, tmp_path, capsys):
+    config = dataclasses.replace(config, epochs=1)
+    first = train_and_evaluate(config, tmp_path / "run", verbose=0)
+    before = (tmp_path / "run" / "last.keras").stat().st_mtime_ns
+    assert train_and_evaluate(config, tmp_path / "run", verbose=0) == first
+    assert (tmp_path / "run" / "last.keras").stat().st_mtime_ns == before
+    assert "has ended" in capsys.readouterr().out
+
+
+def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1)
+    train_and_evaluate(config, tmp_path / "run", verbose=0)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
+    with pytest.raises(ValueError, match=r"`workdir` must be .* learning_rate: 0.01 there, 0.5 here"):
+        train_and_evaluate(dataclasses.replace(config, learning_rate=0.5), tmp_path / "run", verbose=0)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_late_changes(config, tmp_path):
+    train_and_evaluate(config, tmp_path / "run", verbose=0)
+    model = keras.saving.load_model(tmp_path / "run" / "last.keras")
+    assert float(model.optimizer._layer_factors["conv1"]) == 0.0
+
+
+def test_plateau_lowers_three_times_then_stops():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(AlexNetSGD(1.0), "mse")
+    plateau = Plateau(patience=2)
+    plateau.set_model(model)
+    plateau.on_train_begin()
+    rates, stopped = [], None
+    # Better for three epochs, then never again.
+    for epoch, error in enumerate([50, 40, 30] + [30] * 20):
+        plateau.on_epoch_end(epoch, {"val_top1_error": error})
+        rates.append(round(float(model.optimizer.learning_rate), 6))
+        if model.stop_training:
+            stopped = epoch
+            break
+    assert rates == [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.001]
+    assert stopped == 10
+
+
+def test_plateau_goes_on_with_its_counters():
+    errors = [50, 40, 41, 42, 39, 40, 41, 42, 43, 44, 45, 46]
+
+    def run(cut):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(AlexNetSGD(1.0), "mse")
+        rates = []
+        for part in (slice(0, cut), slice(cut, None)):
+            plateau = Plateau(patience=2)
+            plateau.set_model(model)
+            plateau.replay([{"epoch": e, "val_top1_error": x} for e, x in enumerate(errors[: part.start])])
+            plateau.on_train_begin()
+            for epoch, error in list(enumerate(errors))[part]:
+                plateau.on_epoch_end(epoch, {"val_top1_error": error})
+                rates.append(float(model.optimizer.learning_rate))
+        return rates, model.stop_training
+
+    assert {str(run(cut)) for cut in range(len(errors) + 1)} == {str(run(0))}
+
+
+@pytest.mark.parametrize("preset", TRAINING_PRESETS)
+def test_presets_are_possible(preset):
+    config = training_config(preset)
+    assert config.alexnet.input_shape == (config.crop_size, config.crop_size, 3)
+
+
+def test_presets_are_the_paper_and_the_source():
+    paper, source = training_config("paper"), training_config("source")
+    for config in (paper, source):
+        assert (config.batch_size, config.epochs, config.momentum, config.weight_decay) == (128, 90, 0.9, 0.0005)
+        assert (config.learning_rate, config.image_size, config.crop_size) == (0.01, 256, 224)
+    assert (paper.schedule, paper.colour_noise, paper.decay_biases) == ("plateau", "eigenvalue", True)
+    assert (source.colour_noise, source.decay_biases, source.bias_learning_rate) == ("standard_deviation", False, 0.02)
+    assert [round(93 * share) for share in (*source.drops, *source.late_changes)] == [23, 51, 78, 68, 72]
+
+
+def test_bad_arguments(config, tmp_path):
+    with pytest.raises(ValueError, match="`classes` must be the number of classes of the data, 4 .* classes=10"):
+        train_and_evaluate(config, tmp_path / "run", classes=10)
+    with pytest.raises(ValueError, match="`devices` must divide `batch_size`. Received: devices=3, batch_size=128"):
+        training_config("cifar", devices=3)
+    with pytest.raises(ValueError, match="`config` must be one of paper"):
+        training_config("alexnet")
+    with pytest.raises(ValueError, match="An option must be one of .* Received: epoch"):
+        training_config("cifar", epoch=3)
+    with pytest.raises(ValueError, match="at least 52 pixels"):
+        training_config("paper", crop_size=40)
+    assert not (tmp_path / "run").exists()
+
+
+def command(*arguments, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.train", *arguments], capture_output=True, text=True, **kwargs
+    )
+
+
+@pytest.mark.slow
+def test_command_on_two_logical_devices(tiny_npz, tmp_path):
+    run = ["--dataset", tiny_npz, "--config", "cifar", "--epochs", "1", "--batch-size", "16"]
+    run += ["--overrides", "units=(16,16)", "filters=(8,8,8,8,8,8)", "--workdir", str(tmp_path / "run")]
+    result = command(*run, "--devices", "2")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "no GPU, so 2 logical devices of the CPU" in result.stdout
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["command"].startswith("python -m experiments.train --dataset")
+    assert results["config"]["overrides"] == {"units": [16, 16], "filters": [8] * 6}
+
+
+def test_command_says_what_is_wrong(tmp_path):
+    result = command("--dataset", "cifar11", "--workdir", str(tmp_path / "run"), env={**os.environ})
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "`dataset` must be the TFDS name" in result.stderr
+    assert not (tmp_path / "run").exists()
