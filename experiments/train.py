@@ -19,19 +19,25 @@ import sys
 
 def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from alexnet_keras.training.config import TrainingConfig, training_config
+    from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 
     parser = argparse.ArgumentParser(
         prog="python -m experiments.train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="The defaults are those of --config paper. The other presets differ in:\n"
+        + "\n".join(
+            f"  {preset}: " + ", ".join(f"{name.replace('_', '-')} {_words(value)}" for name, value in options.items())
+            for preset, options in TRAINING_PRESETS.items()
+            if options
+        ),
     )
     parser.add_argument("--workdir", required=True, help="folder for everything that the training writes")
     parser.add_argument("--classes", type=int, help="number of classes that the data must have (default: its own)")
     for field in dataclasses.fields(TrainingConfig):
         flag = "--" + field.name.replace("_", "-")
         default = {} if field.name == "overrides" else field.default
-        text = f"{field.metadata['help']} (default of the preset paper: {default or 'none'})".replace("%", "%%")
+        text = f"{field.metadata['help']} (default: {_words(default)})".replace("%", "%%")
         if field.name == "overrides":
             parser.add_argument(flag, nargs="+", type=_pair, metavar="NAME=VALUE", help=text)
         elif field.type is tuple:
@@ -54,6 +60,14 @@ def main(arguments=None):
         return train_and_evaluate(config, workdir, classes=classes, command=command, verbose=verbose)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"{parser.prog}: {error}")
+
+
+def _words(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (tuple, dict)) or value is None:
+        return " ".join(f"{share:.3g}" for share in value or ()) or "none"
+    return str(value)
 
 
 def _pair(text):

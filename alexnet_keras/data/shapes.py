@@ -73,7 +73,8 @@ def draw(label, seed):
     random = np.random.RandomState(list(seed))  # its stream of numbers is frozen, unlike numpy.random.Generator's
     image = _background(random)
     for _ in range(random.randint(5, 10)):
-        _paint(image, _clutter(random), _colour(random.uniform(), random), random)
+        window, distance = _clutter(random)
+        _paint(image[window], distance, _colour(random.uniform(), random))
     centre_y, centre_x = random.uniform(-0.38, 0.38, 2)
     radius = random.uniform(0.36, 0.6)
     angle = random.uniform(-0.22, 0.22)
@@ -87,7 +88,7 @@ def draw(label, seed):
         stripes = np.sin(along * random.uniform(7, 11) + random.uniform(0, 6.28)) > 0
         other = _colour(hue + random.uniform(0.3, 0.7), random, saturated=True)
         colour = np.where(stripes[..., None], colour, other)
-    _paint(image, _distance(label, y, x) * radius, colour, random, (y, x))
+    _paint(image, _distance(label, y, x) * radius, _shaded(colour, y, x, random))
     image += random.normal(0, 0.02, image.shape)
     return np.round(np.clip(image, 0, 1) * 255).astype("uint8")
 
@@ -108,13 +109,18 @@ def _distance(label, y, x):
 
 
 def _clutter(random):
-    """Signed distance to a small bar or disc at a random place."""
-    y, x = _Y - random.uniform(-1, 1), _X - random.uniform(-1, 1)
-    if random.uniform() < 0.4:
-        return np.hypot(y, x) - random.uniform(0.06, 0.2)
+    """A small bar or disc at a random place: the window of the image that holds it, and the signed distance there."""
+    centre = random.uniform(-1, 1, 2)
+    is_disc = random.uniform() < 0.4
+    thickness, length = random.uniform(0.06, 0.2) if is_disc else random.uniform(0.02, 0.07), random.uniform(0.2, 0.6)
+    reach = (thickness if is_disc else length + thickness) + _PIXEL
+    window = tuple(slice(*np.searchsorted(_AXIS, (c - reach, c + reach))) for c in centre)
+    y, x = _Y[window] - centre[0], _X[window] - centre[1]
+    if is_disc:
+        return window, np.hypot(y, x) - thickness
     angle = random.uniform(0, 3.1416)
-    across = np.abs(np.cos(angle) * y - np.sin(angle) * x) - random.uniform(0.02, 0.07)
-    return np.maximum(across, np.abs(np.sin(angle) * y + np.cos(angle) * x) - random.uniform(0.2, 0.6))
+    across = np.abs(np.cos(angle) * y - np.sin(angle) * x) - thickness
+    return window, np.maximum(across, np.abs(np.sin(angle) * y + np.cos(angle) * x) - length)
 
 
 def _background(random):
@@ -138,13 +144,15 @@ def _colour(hue, random, saturated=False):
     return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 
-def _paint(image, distance, colour, random, position=None):
-    """Paints what lies inside, `distance < 0`, with an edge of one pixel; shaded and textured if it has a position."""
+def _shaded(colour, y, x, random):
+    """A colour as light from one side and a rough surface change it over an object."""
+    light = random.uniform(0, 6.2832)
+    height = np.sqrt(np.maximum(0.05, 1 - 0.7 * (y**2 + x**2)))
+    shade = 0.35 * (np.cos(light) * y + np.sin(light) * x) + 0.55 * height + 0.35
+    return colour * (shade + 0.12 * _texture(random, 17))[..., None]
+
+
+def _paint(image, distance, colour):
+    """Paints what lies inside, `distance < 0`, with an edge of one pixel."""
     cover = np.clip(0.5 - distance / _PIXEL, 0, 1)[..., None]
-    if position is not None:
-        y, x = position
-        light = random.uniform(0, 6.2832)
-        height = np.sqrt(np.maximum(0.05, 1 - 0.7 * (y**2 + x**2)))
-        shade = 0.35 * (np.cos(light) * y + np.sin(light) * x) + 0.55 * height + 0.35
-        colour = colour * (shade + 0.12 * _texture(random, 17))[..., None]
     image += cover * (colour - image)

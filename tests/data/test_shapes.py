@@ -3,7 +3,11 @@ import hashlib
 import numpy as np
 import pytest
 
+from alexnet_keras.data import shapes
 from alexnet_keras.data.shapes import CLASS_NAMES, draw
+
+# Of one image as it was drawn when the set was made: a set that is drawn otherwise is another version.
+FINGERPRINT = "fabead82159fa7b1eb0525fd8f0a5cf7067e946852e179fa9de243a3c10e8f96"
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +22,6 @@ def test_the_same_everywhere():
     np.testing.assert_array_equal(image, draw(4, (1, 2, 3)))
     assert not np.array_equal(image, draw(4, (1, 2, 4)))
     assert hashlib.sha256(image.tobytes()).hexdigest() == FINGERPRINT
-
-
-# Of one image as it was drawn when the set was made: a set that is drawn otherwise is another version.
-FINGERPRINT = "da1bb1c6adcc2f9ce059352665ac68597c432661ea472def7b10236dc93241b1"
 
 
 def test_a_linear_model_does_not_pass_60_percent(images):
@@ -47,3 +47,19 @@ def test_orientation_and_colour_matter(images):
     orange, blue = (images[labels == k].astype("float64").mean((0, 1, 2)) for k in (0, 1))
     assert orange[0] - blue[0] > 10
     assert blue[2] - orange[2] > 10
+
+
+def test_is_a_tfds_builder(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setattr(
+        shapes.Shapes,
+        "_split_generators",
+        lambda self, _: {"train": self._generate_examples(0, 20), "test": self._generate_examples(1, 10)},
+    )
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    data, info = tfds.load("shapes", data_dir=str(tmp_path), with_info=True, as_supervised=True, shuffle_files=False)
+    assert info.features["label"].names == list(CLASS_NAMES)
+    assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 20, "test": 10}
+    drawn = sorted(draw(i % 10, (2012, 0, i)).tobytes() for i in range(20))
+    assert sorted(image.tobytes() for image, _ in data["train"].as_numpy_iterator()) == drawn

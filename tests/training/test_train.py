@@ -11,8 +11,9 @@ import pytest
 
 from alexnet_keras import AlexNetSGD
 from alexnet_keras.training.callbacks import Plateau, SaveModels
-from alexnet_keras.training.config import TRAINING_PRESETS, training_config
+from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 from alexnet_keras.training.train import train_and_evaluate
+from experiments.train import main
 
 TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
 
@@ -183,6 +184,16 @@ def test_command_on_two_logical_devices(tiny_npz, tmp_path):
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["command"].startswith("python -m experiments.train --dataset")
     assert results["config"]["overrides"] == {"units": [16, 16], "filters": [8] * 6}
+
+
+def test_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for field in dataclasses.fields(TrainingConfig):
+        assert f"--{field.name.replace('_', '-')}" in text
+    assert text.count("(default: ") >= len(dataclasses.fields(TrainingConfig))
+    assert "source: schedule drops" in text
 
 
 def test_command_says_what_is_wrong(tmp_path):
