@@ -125,7 +125,8 @@ def _from_tfds(name):
 def _check_manual_files(builder, name):
     if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         return
-    folder = Path(builder._data_dir_root).expanduser() / "downloads" / "manual"
+    root = Path(builder.data_dir).parents[builder.info.full_name.count("/")]
+    folder = root / "downloads" / "manual"
     files = IMAGENET_FILES if builder.name == "imagenet2012" else ()
     missing = [file for file in files if not (folder / file).exists()]
     if missing or (not files and not folder.is_dir()):

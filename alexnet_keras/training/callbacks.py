@@ -28,19 +28,21 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
     def replay(self, history):
         """Goes through the epochs of a training that is resumed, as if they happened now."""
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.verbose, verbose = 0, self.verbose
         for row in history:
             self.on_epoch_end(int(row["epoch"]), {self.monitor: float(row[self.monitor])})
         self.model.optimizer.learning_rate = rate
+        self.verbose = verbose
 
     def on_epoch_end(self, epoch, logs=None):
         before = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         if self.drops == 0:
             self.min_lr = before  # the base class then only counts
-            if self.wait + 1 >= self.patience and not self.monitor_op(logs[self.monitor], self.best):
-                self.model.stop_training = True
         super().on_epoch_end(epoch, logs)
         if float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)) < before:
             self.drops -= 1
+        elif self.drops == 0 and self.wait >= self.patience:
+            self.model.stop_training = True
 
 
 class LateChanges(keras.callbacks.Callback):

@@ -76,8 +76,11 @@ class TrainingConfig:
         for name in ("learning_rate", "momentum", "weight_decay"):
             if not isinstance(getattr(self, name), (int, float)) or getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must be a number from 0. Received: {name}={getattr(self, name)!r}")
+        for name in ("drops", "late_changes"):
+            if not all(0 <= share <= 1 for share in getattr(self, name)):
+                raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={getattr(self, name)}")
         if len(self.late_changes) not in (0, 2):
-            raise ValueError(f"`late_changes` must be two shares or none. Received: {self.late_changes}")
+            raise ValueError(f"`late_changes` must be two shares or none. Received: late_changes={self.late_changes}")
         if self.batch_size % self.devices:
             raise ValueError(
                 f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"

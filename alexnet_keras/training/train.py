@@ -105,7 +105,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
         )
         workdir.mkdir(parents=True, exist_ok=True)
         (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")
-        if epoch < config.epochs:
+        callbacks = _callbacks(model, config, workdir, history, steps)
+        if epoch < config.epochs and not model.stop_training:
             model.fit(
                 dataset.train(config.batch_size, first_epoch=epoch, **augmentation),
                 validation_data=dataset.validation(config.batch_size),
@@ -113,7 +114,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
                 initial_epoch=epoch,
                 steps_per_epoch=steps,
                 shuffle=False,
-                callbacks=_callbacks(model, config, workdir, history, steps),
+                callbacks=callbacks,
                 verbose=verbose,
             )
         history = _read_history(workdir)

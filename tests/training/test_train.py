@@ -189,7 +189,7 @@ def test_command_on_two_logical_devices(tiny_npz, tmp_path):
 def test_help_explains_every_option(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
     for field in dataclasses.fields(TrainingConfig):
         assert f"--{field.name.replace('_', '-')}" in text
     assert text.count("(default: ") >= len(dataclasses.fields(TrainingConfig))
