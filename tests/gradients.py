@@ -12,6 +12,12 @@ def gradients(function, *arrays):
         return [
             np.asarray(g) for g in jax.grad(lambda *a: function(*a).sum(), argnums=tuple(range(len(arrays))))(*arrays)
         ]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
+        function(*tensors).sum().backward()
+        return [t.grad.numpy() for t in tensors]
     import tensorflow as tf
 
     tensors = [tf.constant(a) for a in arrays]

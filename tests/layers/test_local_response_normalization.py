@@ -52,7 +52,7 @@ def test_gradient(size, groups, beta, random):
     a = random.normal(0, 2, (2, 1, 2, 8)).astype("float32")
     weights = random.normal(0, 1, a.shape).astype("float32")
     layer = LocalResponseNormalization(size, alpha=0.1, beta=beta, groups=groups)
-    (ours,) = gradients(lambda x: layer(x) * weights, a)
+    (ours,) = gradients(lambda x: keras.ops.multiply(layer(x), weights), a)
     numeric = differences(lambda x: definition(x, size, alpha=0.1, beta=beta, groups=groups) * weights, a)
     np.testing.assert_allclose(ours, numeric, rtol=1e-4, atol=1e-5)
 
