@@ -41,7 +41,8 @@ def main(arguments=None):
         if field.name == "overrides":
             parser.add_argument(flag, nargs="+", type=_pair, metavar="NAME=VALUE", help=text)
         elif field.type is tuple:
-            parser.add_argument(flag, nargs="*", type=float, metavar="SHARE", help=text)
+            kind = int if field.name == "views" else float
+            parser.add_argument(flag, nargs="*", type=kind, metavar="N" if kind is int else "SHARE", help=text)
         elif field.type is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
         else:

@@ -55,11 +55,13 @@ class TrainingConfig:
     devices: int = _option(1, "GPUs (or, on a machine without one, logical CPU devices) that share each batch")
     seed: int = _option(0, "fixes initial weights, order of images, crops, noise and dropout")
     skip_corrupt: bool = _option(False, "leave out corrupt images of a folder instead of stopping; they are counted")
+    views: tuple = _option((1, 10), "crops of an image that predictions are averaged over at the end, 1 and/or 10")
     memory_gib: float = _option(2.0, "decoded training images stay in memory if they take no more, GiB")
 
     def __post_init__(self):
         object.__setattr__(self, "drops", tuple(self.drops))
         object.__setattr__(self, "late_changes", tuple(self.late_changes))
+        object.__setattr__(self, "views", tuple(self.views))
         for name, accepted in (
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
@@ -81,6 +83,8 @@ class TrainingConfig:
                 raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={getattr(self, name)}")
         if len(self.late_changes) not in (0, 2):
             raise ValueError(f"`late_changes` must be two shares or none. Received: late_changes={self.late_changes}")
+        if not self.views or not set(self.views) <= {1, 10}:
+            raise ValueError(f"`views` must be 1, 10 or both. Received: views={self.views}")
         if self.batch_size % self.devices:
             raise ValueError(
                 f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"

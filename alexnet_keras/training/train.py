@@ -26,7 +26,8 @@ from alexnet_keras.training.devices import processor, strategy_for
 from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
-_FREE_FIELDS = ("devices", "memory_gib")
+_FREE_FIELDS = ("devices", "memory_gib", "views")
+_VIEWS = {1: "centre_crop", 10: "ten_crops"}
 
 
 def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1):
@@ -119,8 +120,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
             )
         history = _read_history(workdir)
         errors = {
-            name: evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
-            for name, views in (("centre_crop", 1), ("ten_crops", 10))
+            _VIEWS[views]: evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
+            for views in config.views
         }
         save_figure(plot_curves(history, title=f"{config.config} on {info.name}"), workdir / "curves.png")
         save_figure(plot_kernels(model), workdir / "kernels.png")
@@ -142,8 +143,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
     }
     text = json.dumps(results, indent=1)
     (workdir / "results.json").write_text(text + "\n")
-    for name, words in (("centre_crop", "centre crop"), ("ten_crops", "ten crops")):
-        error = errors[name]
+    for name, error in errors.items():
+        words = name.replace("_", " ")
         print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({words})")
     print(f"Everything is in {workdir}", flush=True)
     return json.loads(text)

@@ -192,6 +192,7 @@ def test_help_explains_every_option(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for field in dataclasses.fields(TrainingConfig):
         assert f"--{field.name.replace('_', '-')}" in text
+    assert "--views" in text
     assert text.count("(default: ") >= len(dataclasses.fields(TrainingConfig))
     assert "source: schedule drops" in text
 
