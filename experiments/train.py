@@ -25,6 +25,7 @@ def main(arguments=None):
         prog="python -m experiments.train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
         epilog="The defaults are those of --config paper. The other presets differ in:\n"
         + "\n".join(
             f"  {preset}: " + ", ".join(f"{name.replace('_', '-')} {_words(value)}" for name, value in options.items())
@@ -46,9 +47,9 @@ def main(arguments=None):
         elif field.type is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
         else:
-            kind = field.type if isinstance(field.type, type) else float
-            parser.add_argument(flag, type=kind, metavar=kind.__name__.upper(), help=text)
-    options = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+            kind = field.type if isinstance(field.type, type) else _number_or_none
+            parser.add_argument(flag, type=kind, metavar=kind.__name__.strip("_").upper(), help=text)
+    options = vars(parser.parse_args(arguments))
     workdir, classes = options.pop("workdir"), options.pop("classes", None)
     if "overrides" in options:
         options["overrides"] = dict(options["overrides"])
@@ -69,6 +70,10 @@ def _words(value):
     if isinstance(value, (tuple, dict)) or value is None:
         return " ".join(f"{share:.3g}" for share in value or ()) or "none"
     return str(value)
+
+
+def _number_or_none(text):
+    return None if text == "none" else float(text)
 
 
 def _pair(text):

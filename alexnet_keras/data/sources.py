@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TRAIN_FOLDERS = ("train",)
-VALIDATION_FOLDERS = ("validation", "val", "test")
+VALIDATION_FOLDERS = ("validation", "val", "valid", "test")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
@@ -25,9 +25,8 @@ class Source:
     """Images as they are stored, and how to decode them.
 
     Args:
-        name: what the user called it.
         class_names: a name for each label.
-        train: `tf.data.Dataset` of `(stored image, label)`, in a fixed order.
+        train: `tf.data.Dataset` of `(stored image, label)`, in a fixed order that mixes the classes.
         validation: the same of the images to measure errors on.
         train_count: number of training images.
         validation_count: number of validation images.
@@ -37,7 +36,6 @@ class Source:
         skipped: corrupt files that were left out.
     """
 
-    name: str
     class_names: tuple
     train: tf.data.Dataset
     validation: tf.data.Dataset
@@ -91,7 +89,7 @@ def _from_tfds(name):
         ) from error
     keys = builder.info.supervised_keys
     features = builder.info.features
-    image, label = (features[key] if keys else None for key in keys[:2]) if keys else (None, None)
+    image, label = (features[key] for key in keys[:2]) if keys else (None, None)
     if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
         raise ValueError(
             f"`dataset` must be an image classification set. Received: dataset={name!r}, whose features are {features}"
@@ -101,6 +99,10 @@ def _from_tfds(name):
         builder.download_and_prepare()
     decoders = {keys[0]: tfds.decode.SkipDecoding()}
     available = builder.info.splits
+    if "train" not in available:
+        raise ValueError(
+            f"`dataset` must have a split train. Received: dataset={name!r} with {', '.join(available) or 'no splits'}"
+        )
     held_out = next((split for split in ("validation", "test") if split in available), None)
     splits = ("train", held_out) if held_out else ("train[:90%]", "train[90%:]")
     train, validation = (
@@ -110,7 +112,6 @@ def _from_tfds(name):
         for split in splits
     )
     return Source(
-        name=name,
         class_names=tuple(label.names),
         train=train,
         validation=validation,
@@ -170,8 +171,9 @@ def _from_npz(name, path):
         return tf.broadcast_to(image, tf.concat([tf.shape(image)[:2], [3]], 0))
 
     digest = hashlib.blake2b(np.ascontiguousarray(x_train).data, digest_size=16).hexdigest()
+    order = _mixed_order(len(x_train))
+    x_train, y_train = x_train[order], y_train[order]
     return Source(
-        name=name,
         class_names=names or tuple(str(label) for label in range(classes)),
         train=tf.data.Dataset.from_tensor_slices((x_train, y_train)),
         validation=tf.data.Dataset.from_tensor_slices((x_test, y_test)),
@@ -197,7 +199,7 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
                 f"{', '.join(strangers[:5])} is in {splits[1]} alone"
             )
     else:
-        both = _list_folder(path)
+        both = _list_folder(train_dir or path)
         classes = sorted(both)
         train = {label: [f for i, f in enumerate(files) if i % 10] for label, files in both.items()}
         validation = {label: files[::10] for label, files in both.items()}
@@ -218,13 +220,15 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
             f"skip_corrupt (--skip-corrupt):\n{shown}"
         )
     files, held_out = ([(f, c) for f, c in part if f not in corrupt] for part in (files, held_out))
+    if not files or not held_out:
+        raise ValueError(f"`dataset` must have images that are not corrupt. Received: dataset={name!r}")
+    files = [files[i] for i in _mixed_order(len(files))]
 
     def dataset(part):
         paths, labels = zip(*part, strict=True)
         return tf.data.Dataset.from_tensor_slices((list(paths), np.array(labels, "int32")))
 
     return Source(
-        name=name,
         class_names=tuple(classes),
         train=dataset(files),
         validation=dataset(held_out),
@@ -235,6 +239,11 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
         splits=splits,
         skipped=tuple(corrupt),
     )
+
+
+def _mixed_order(count):
+    """A fixed permutation. Data sorted by class need it, as a window of images is shuffled and not all of them."""
+    return np.random.RandomState(0).permutation(count)
 
 
 def _list_folder(folder):

@@ -37,8 +37,6 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
     with tf.distribute.get_strategy().scope():
         whole = views_model(model, info.image_size, info.mean_crop, views)
         whole.compile(loss="sparse_categorical_crossentropy", metrics=[TopKError(1), TopKError(5)], jit_compile=False)
-    # Keras needs a first batch that the replicas divide.
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    images = dataset.validation_images(max(1, batch_size // views // replicas) * replicas)
+    images = dataset.validation_images(batch_size // views)
     result = whole.evaluate(images, verbose=verbose, return_dict=True)
     return {name: float(result[name]) for name in ("top1_error", "top5_error", "loss")}

@@ -28,9 +28,10 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     """
 
     def __init__(self, pool_size=3, strides=2, **kwargs):
-        kwargs.pop("padding", None)
-        kwargs.pop("data_format", None)
-        super().__init__(pool_size, strides, padding="valid", data_format="channels_last", **kwargs)
+        for name, accepted in (("padding", "valid"), ("data_format", "channels_last")):
+            if kwargs.setdefault(name, accepted) != accepted:
+                raise ValueError(f"`{name}` must be {accepted!r}. Received: {name}={kwargs[name]!r}")
+        super().__init__(pool_size, strides, **kwargs)
 
     def call(self, inputs):
         return super().call(self._padded(inputs))
@@ -46,7 +47,7 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     def compute_output_shape(self, input_shape):
         batch, height, width, maps = input_shape
         sizes = [
-            n if n is None else (n + ceiling_padding(n, k, s) - k) // s + 1
+            (n + ceiling_padding(n, k, s) - k) // s + 1
             for n, k, s in zip((height, width), self.pool_size, self.strides, strict=True)
         ]
         return (batch, *sizes, maps)

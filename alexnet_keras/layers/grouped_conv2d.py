@@ -20,7 +20,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         filters: number of kernels, a multiple of `groups`.
         kernel_size: int or pair of ints, in pixels.
         groups: number of groups; it divides the input maps and `filters`.
-        **kwargs: every other argument of `keras.layers.Conv2D`.
+        *args, **kwargs: every other argument of `keras.layers.Conv2D`, in its order.
 
     Raises:
         ValueError: when `groups` does not divide `filters` or the number of input maps.
@@ -34,13 +34,13 @@ class GroupedConv2D(keras.layers.Conv2D):
     Reference: section 3.5 and figure 2 of Krizhevsky et al. (2012).
     """
 
-    def __init__(self, filters, kernel_size, groups=1, **kwargs):
+    def __init__(self, filters, kernel_size, *args, groups=1, **kwargs):
         if not isinstance(groups, int) or groups < 1 or filters % groups:
             raise ValueError(
                 "`groups` must be a positive whole number that divides `filters`. "
                 f"Received: groups={groups}, filters={filters}"
             )
-        super().__init__(filters, kernel_size, groups=groups, **kwargs)
+        super().__init__(filters, kernel_size, *args, groups=groups, **kwargs)
 
     def build(self, input_shape):
         maps = input_shape[1 if self.data_format == "channels_first" else -1]

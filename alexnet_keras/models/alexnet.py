@@ -1,7 +1,8 @@
 """AlexNet."""
 
-import warnings
+import zipfile
 
+import h5py
 import keras
 
 from alexnet_keras.layers import (
@@ -42,7 +43,7 @@ def AlexNet(
     `"source"` differs from `"paper"` in the network by: the first normalization acts on the linear output of conv1, and
     its ReLU follows the pool; alpha is divided by 5; a spatial normalization follows the second normalization; conv5
     is pooled before its ReLU; the initial weights of conv3-conv5 have standard deviation 0.03. How the two train
-    differs as well, see `alexnet_keras.training.TrainingConfig`.
+    differs as well, see `alexnet_keras.training.training_config`.
 
     `"small"` and `"cifar"` start from He's initialization and zero biases, on pixel values divided by 64, because the
     paper's widths of the Gaussian belong to the fan-ins of the real network.
@@ -113,16 +114,31 @@ def load_weights(model, path):
     Raises:
         ValueError: when there is no such file, or it holds the weights of another model.
     """
+    path = str(path)
     try:
-        with warnings.catch_warnings():
-            # Keras only warns where a file lacks weights, and leaves the model's as they are.
-            warnings.filterwarnings("error", message="Skipping nested container|.*could not be loaded")
+        if path.endswith(".keras"):
+            theirs = keras.saving.load_model(path, compile=False)
+            _check_same_layers(model, theirs)
+            model.set_weights(theirs.get_weights())
+        else:
+            with h5py.File(path) as file:
+                stored = []
+                file.visititems(lambda name, item: stored.append(name) if isinstance(item, h5py.Dataset) else None)
+            if len(stored) != len(model.weights):
+                raise ValueError(f"it holds {len(stored)} weights, this model has {len(model.weights)}")
             model.load_weights(path)
-    except (ValueError, KeyError, OSError, UserWarning) as error:
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
-            f"({model.count_params():,} parameters). Received: weights={str(path)!r}: {error}"
+            f"({model.count_params():,} parameters). Received: weights={path!r}: {error}"
         ) from error
+
+
+def _check_same_layers(model, theirs):
+    ours, theirs = ({w.path: tuple(w.shape) for w in m.weights} for m in (model, theirs))
+    for path in (*ours, *theirs):
+        if ours.get(path) != theirs.get(path):
+            raise ValueError(f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here")
 
 
 def _conv_block(x, config, conv):

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import keras
+
 from alexnet_keras.layers.ceiling_max_pooling2d import ceiling_padding
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")
@@ -107,12 +109,25 @@ class AlexNetConfig:
         self._check_names("bias_layers", (*CONV_LAYERS, *HIDDEN_LAYERS, "fc8"))
         if "conv1" not in self.conv_layers:
             raise ValueError(f"`conv_layers` must hold 'conv1'. Received: conv_layers={self.conv_layers}")
-        for name in ("filters", "kernel_sizes", "strides", "paddings", "stages"):
-            if len(getattr(self, name)) != len(CONV_LAYERS):
+        if len(self.stages) != len(CONV_LAYERS):
+            raise ValueError(
+                f"`stages` must have {len(CONV_LAYERS)} entries, one for each of {', '.join(CONV_LAYERS)}. "
+                f"Received: stages={self.stages}"
+            )
+        for name, least, count in (
+            ("input_shape", 1, 3),
+            ("filters", 1, 6),
+            ("kernel_sizes", 1, 6),
+            ("strides", 1, 6),
+            ("paddings", 0, 6),
+            ("units", 1, 2),
+        ):
+            value = getattr(self, name)
+            if len(value) != count or not all(isinstance(n, int) and n >= least for n in value):
                 raise ValueError(
-                    f"`{name}` must have {len(CONV_LAYERS)} entries, one for each of {', '.join(CONV_LAYERS)}. "
-                    f"Received: {name}={getattr(self, name)}"
+                    f"`{name}` must be {count} whole numbers, each at least {least}. Received: {name}={value}"
                 )
+        keras.activations.get(self.activation)
         for stages in self.stages:
             if not set(stages) <= set(STAGES) or len(set(stages)) < len(stages):
                 raise ValueError(f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}")
@@ -126,10 +141,6 @@ class AlexNetConfig:
                     f"`towers` must divide the filters of every conv layer. Received: towers={self.towers}, "
                     f"{count} filters in {name}"
                 )
-        if len(self.input_shape) != 3:
-            raise ValueError(
-                f"`input_shape` must be (height, width, channels). Received: input_shape={self.input_shape}"
-            )
         self.map_sizes()
 
     def _check_names(self, field, accepted):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import statistics
 import time
 from pathlib import Path
 
@@ -86,11 +87,11 @@ class Speed(keras.callbacks.Callback):
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         logs["seconds"] = end - self.start
         logs["images_per_second"] = self.images / ((self.trained or end) - self.start)
-        left = min(self.seconds[-3:]) * (self.epochs - epoch - 1)
+        left = statistics.median(self.seconds[-3:]) * (self.epochs - epoch - 1)
         print(
             f"Epoch {epoch + 1} of {self.epochs}: top-1 error {logs['top1_error']:.1f}% in training, "
             f"{logs['val_top1_error']:.1f}% in validation; {logs['images_per_second']:.0f} images/s; "
-            f"at most {left / 60:.0f} min left",
+            f"about {left / 60:.0f} min left",
             flush=True,
         )
 

@@ -5,12 +5,12 @@ import dataclasses
 from alexnet_keras.models import PRESETS, alexnet_config
 
 SCHEDULES = ("plateau", "drops")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def _option(default, help):
-    if isinstance(default, (dict, list)):
-        return dataclasses.field(default_factory=lambda: type(default)(default), metadata={"help": help})
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={"help": help})
     return dataclasses.field(default=default, metadata={"help": help})
 
 
@@ -42,7 +42,7 @@ class TrainingConfig:
     momentum: float = _option(0.9, "momentum, 0-1")
     weight_decay: float = _option(0.0005, "weight decay through the momentum")
     decay_biases: bool = _option(True, "whether biases decay too")
-    bias_learning_rate: float | None = _option(None, "learning rate of the biases; None: that of the weights")
+    bias_learning_rate: float | None = _option(None, "learning rate of the biases; none: that of the weights")
     crops: bool = _option(True, "random crops and mirror images; otherwise centre crops")
     colour_noise: str = _option("eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)")
     image_size: int = _option(256, "side of the prepared images, pixels")
@@ -75,9 +75,16 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "patience", "image_size", "crop_size", "devices"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={getattr(self, name)!r}")
-        for name in ("learning_rate", "momentum", "weight_decay"):
-            if not isinstance(getattr(self, name), (int, float)) or getattr(self, name) < 0:
-                raise ValueError(f"`{name}` must be a number from 0. Received: {name}={getattr(self, name)!r}")
+        for name in ("learning_rate", "momentum", "weight_decay", "bias_learning_rate"):
+            value = getattr(self, name)
+            if value is None and name == "bias_learning_rate":
+                continue
+            if not isinstance(value, (int, float)) or value < 0 or (name == "momentum" and value >= 1):
+                end = " to below 1" if name == "momentum" else ""
+                raise ValueError(f"`{name}` must be a number from 0{end}. Received: {name}={value!r}")
+            object.__setattr__(self, name, float(value))
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
+            raise ValueError(f"`seed` must be a whole number from 0 to 2**31 - 1. Received: seed={self.seed!r}")
         for name in ("drops", "late_changes"):
             if not all(0 <= share <= 1 for share in getattr(self, name)):
                 raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={getattr(self, name)}")

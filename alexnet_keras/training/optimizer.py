@@ -20,8 +20,8 @@ class AlexNetSGD(keras.optimizers.SGD):
         bias_learning_rate: learning rate of the biases, which stays what it is when `learning_rate` is lowered: 0.02 in
             the 2012 source. `None` for that of the weights, as in the paper.
         layer_learning_rates: dict from a layer's name to a factor of the learning rate of that layer, e.g.
-            `{"conv1": 0.1}`; 0 freezes the layer. The factors are part of the saved state;
-            `set_layer_learning_rate` changes one during training.
+            `{"conv1": 0.1}`; with 0 the layer stands still once its velocity has run out, as in the 2012 source. The
+            factors are part of the saved state; `set_layer_learning_rate` changes one during training.
         name: name of the optimizer.
         **kwargs: other arguments of `keras.optimizers.SGD`.
 
@@ -30,7 +30,7 @@ class AlexNetSGD(keras.optimizers.SGD):
 
     Example:
 
-    >>> model.compile(AlexNetSGD(0.01), "sparse_categorical_crossentropy")
+    >>> AlexNet("cifar", classes=10).compile(AlexNetSGD(0.01), "sparse_categorical_crossentropy")
 
     Reference: section 5 of Krizhevsky et al. (2012); 2012 source for the last three arguments.
     """

@@ -58,9 +58,13 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
     """
     workdir = Path(workdir)
     _check_workdir(workdir, config)
+    errors = {}
     if (workdir / "results.json").exists():
-        print(f"This training has ended; its results are in {workdir / 'results.json'}")
-        return json.loads((workdir / "results.json").read_text())
+        results = json.loads((workdir / "results.json").read_text())
+        errors = results["errors"]
+        if all(_VIEWS[views] in errors for views in config.views):
+            print(f"This training has ended; its results are in {workdir / 'results.json'}")
+            return results
     strategy, devices = strategy_for(config.devices)
     dataset = Dataset(
         config.dataset,
@@ -75,6 +79,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
             f"`classes` must be the number of classes of the data, {info.classes} in {info.name!r}. "
             f"Received: classes={classes}"
         )
+    data = {"classes": info.classes, "train_count": info.train_count}
+    _check_workdir(workdir, config, data)
     steps = info.train_count // config.batch_size
     augmentation = dict(
         crops=config.crops,
@@ -105,7 +111,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
             flush=True,
         )
         workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n")
+        (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config) | {"data": data}, indent=1) + "\n")
         callbacks = _callbacks(model, config, workdir, history, steps)
         if epoch < config.epochs and not model.stop_training:
             model.fit(
@@ -119,12 +125,13 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
                 verbose=verbose,
             )
         history = _read_history(workdir)
-        errors = {
-            _VIEWS[views]: evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
-            for views in config.views
-        }
+        for views in config.views:
+            if _VIEWS[views] not in errors:
+                errors[_VIEWS[views]] = evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
         save_figure(plot_curves(history, title=f"{config.config} on {info.name}"), workdir / "curves.png")
         save_figure(plot_kernels(model), workdir / "kernels.png")
+        batch = next(iter(dataset.train(config.batch_size, **augmentation)))
+        training_speed = _training_speed(model, *batch)  # changes the weights: the last use of the model
     results = {
         "command": command,
         "config": dataclasses.asdict(config),
@@ -136,6 +143,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
         "seconds": sum(float(row["seconds"]) for row in history),
         "images_per_second": {
             "training": statistics.median(float(row["images_per_second"]) for row in history),
+            "training_alone": training_speed,
             "pipeline_alone": pipeline_speed,
         },
         "errors": errors,
@@ -150,12 +158,12 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
     return json.loads(text)
 
 
-def _check_workdir(workdir, config):
+def _check_workdir(workdir, config, data=None):
     path = workdir / "config.json"
     if not path.exists():
         return
     there = json.loads(path.read_text())
-    here = json.loads(json.dumps(dataclasses.asdict(config)))
+    here = json.loads(json.dumps(dataclasses.asdict(config) | ({"data": data} if data else {})))
     other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
     if other:
         differences = "; ".join(f"{name}: {there.get(name)!r} there, {here[name]!r} here" for name in other)
@@ -246,6 +254,16 @@ def _pipeline_speed(batches, batch_size, seconds=3.0, most=50):
         next(batches)
         count += 1
     return count * batch_size / (time.perf_counter() - start)
+
+
+def _training_speed(model, images, labels, seconds=3.0):
+    """Images per second of training steps on one and the same batch."""
+    model.train_on_batch(images, labels)
+    start, count = time.perf_counter(), 0
+    while count < 2 or time.perf_counter() - start < seconds:
+        model.train_on_batch(images, labels)
+        count += 1
+    return count * len(labels) / (time.perf_counter() - start)
 
 
 def _versions():

@@ -57,7 +57,6 @@ def test_is_a_tfds_builder(tmp_path, monkeypatch):
         "_split_generators",
         lambda self, _: {"train": self._generate_examples(0, 20), "test": self._generate_examples(1, 10)},
     )
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     data, info = tfds.load("shapes", data_dir=str(tmp_path), with_info=True, as_supervised=True, shuffle_files=False)
     assert info.features["label"].names == list(CLASS_NAMES)
     assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 20, "test": 10}

@@ -30,4 +30,6 @@ def test_sizes_of_the_paper():
 def test_keeps_its_config():
     layer = CeilingMaxPooling2D(2, 2, name="pool1")
     again = CeilingMaxPooling2D.from_config(layer.get_config())
+    with pytest.raises(ValueError, match="`padding` must be 'valid'. Received: padding='same'"):
+        CeilingMaxPooling2D(padding="same")
     assert (again.pool_size, again.strides, again.name) == ((2, 2), (2, 2), "pool1")

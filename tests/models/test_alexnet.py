@@ -8,6 +8,7 @@ import pytest
 
 from alexnet_keras import AlexNet, AlexNetConfig
 from alexnet_keras.models import PRESETS, alexnet_config
+from alexnet_keras.models.alexnet_config import CONV_LAYERS
 
 MAPS = {
     "conv1": (55, 55, 96),
@@ -189,6 +190,13 @@ def test_weights(tmp_path, random):
             AlexNet("small", classes=5, weights=path)
         with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
             AlexNet("cifar", classes=5, weights=path, hidden_layers=("fc6",))
+    conv6 = str(tmp_path / "conv6.keras")
+    AlexNet("cifar", classes=5, conv_layers=CONV_LAYERS).save(conv6)
+    with pytest.raises(ValueError, match="conv6/kernel is .* in the file, not here"):
+        AlexNet("cifar", classes=5, weights=conv6)
+    (tmp_path / "text.keras").write_text("not a model")
+    with pytest.raises(ValueError, match="`weights` must be the path"):
+        AlexNet("cifar", weights=str(tmp_path / "text.keras"))
     with pytest.raises(ValueError, match="`weights` must be the path"):
         AlexNet("cifar", weights=str(tmp_path / "missing.keras"))
 
@@ -223,5 +231,11 @@ def test_bad_arguments():
         AlexNet("paper", normalization="off")
     with pytest.raises(ValueError, match="`conv_layers` must hold 'conv1'"):
         AlexNet("paper", conv_layers=("conv2",))
+    with pytest.raises(ValueError, match=r"`units` must be 2 whole numbers, each at least 1. Received: units=\(16,\)"):
+        AlexNet("paper", units=(16,))
+    with pytest.raises(ValueError, match="`strides` must be 6 whole numbers"):
+        AlexNet("paper", strides=(0, 1, 1, 1, 1, 1))
+    with pytest.raises(ValueError, match="reluu"):
+        AlexNet("paper", activation="reluu")
     with pytest.raises(ValueError, match="`classes` must be a positive whole number"):
         AlexNet("paper", classes=0)

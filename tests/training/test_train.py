@@ -177,13 +177,47 @@ def command(*arguments, **kwargs):
 @pytest.mark.slow
 def test_command_on_two_logical_devices(tiny_npz, tmp_path):
     run = ["--dataset", tiny_npz, "--config", "cifar", "--epochs", "1", "--batch-size", "16"]
-    run += ["--overrides", "units=(16,16)", "filters=(8,8,8,8,8,8)", "--workdir", str(tmp_path / "run")]
-    result = command(*run, "--devices", "2")
+    run += ["--overrides", "units=(16,16)", "filters=(8,8,8,8,8,8)", "dropout=0.0", "--workdir", str(tmp_path / "run")]
+    result = command(*run, "--devices", "2", "--no-crops", "--colour-noise", "none")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "no GPU, so 2 logical devices of the CPU" in result.stdout
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["command"].startswith("python -m experiments.train --dataset")
-    assert results["config"]["overrides"] == {"units": [16, 16], "filters": [8] * 6}
+    assert results["config"]["overrides"] == {"units": [16, 16], "filters": [8] * 6, "dropout": 0.0}
+    options = {name: value for name, value in results["config"].items() if name not in ("devices", "config")}
+    alone = train_and_evaluate(training_config("cifar", **options), tmp_path / "alone", verbose=0)
+    for metric in ("loss", "top1_error", "val_loss", "val_top1_error"):
+        assert results["history"][0][metric] == pytest.approx(alone["history"][0][metric], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_imagenet_says_which_files_go_where(tmp_path):
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "tfds")}
+    result = command("--dataset", "imagenet2012", "--workdir", str(tmp_path / "run"), env=environment)
+    assert result.returncode == 1
+    folder = tmp_path / "tfds" / "downloads" / "manual"
+    assert f"put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into {folder}, " in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_views_for_a_training_that_has_ended(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1, views=(1,))
+    first = train_and_evaluate(config, tmp_path / "run", verbose=0)["errors"]
+    assert set(first) == {"centre_crop"}
+    second = train_and_evaluate(dataclasses.replace(config, views=(1, 10)), tmp_path / "run", verbose=0)["errors"]
+    assert set(second) == {"centre_crop", "ten_crops"}
+    assert second["centre_crop"] == first["centre_crop"]
+
+
+def test_other_data_under_the_same_name(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1, views=(1,))
+    train_and_evaluate(config, tmp_path / "run", verbose=0)
+    with np.load(config.dataset) as file:
+        arrays = dict(file)
+    np.savez(config.dataset, **arrays | {"x_train": arrays["x_train"][:64], "y_train": arrays["y_train"][:64]})
+    (tmp_path / "run" / "results.json").unlink()
+    with pytest.raises(ValueError, match=r"another training lies: data: .*'train_count': 80.* there"):
+        train_and_evaluate(config, tmp_path / "run", verbose=0)
 
 
 def test_help_explains_every_option(capsys):

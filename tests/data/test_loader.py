@@ -157,10 +157,17 @@ def test_bad_arguments(tiny_npz, tmp_path):
         load(str(tmp_path / "empty"))
 
 
-def test_imagenet_says_which_files_go_where(tmp_path, monkeypatch):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    with pytest.raises(FileNotFoundError) as error:
-        load("imagenet2012")
-    message = str(error.value)
-    assert "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into " in message
-    assert message.count("manual") >= 1
+def test_a_window_of_a_sorted_set_holds_all_classes(tiny_npz, monkeypatch):
+    with np.load(tiny_npz) as file:
+        arrays = dict(file)
+    order = np.argsort(arrays["y_train"], kind="stable")
+    np.savez(tiny_npz, **arrays | {"x_train": arrays["x_train"][order], "y_train": arrays["y_train"][order]})
+    monkeypatch.setattr("alexnet_keras.data.loader._SHUFFLED_FILES", 4)
+    labels = take(Dataset(tiny_npz, 32, 28, memory_gib=0.0).train(20), 1)[1]
+    assert len(set(labels)) == 4
+
+
+def test_folder_with_training_images_alone(folder):
+    (folder / "val").rename(folder / "others")
+    info = Dataset(str(folder), 32, 28).info
+    assert (info.train_count, info.validation_count, info.class_names) == (10, 2, ("cat", "dog"))

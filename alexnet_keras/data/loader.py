@@ -16,7 +16,7 @@ from alexnet_keras.data.augmentation import (
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
-# TFDS shuffles across its files when it writes them, so a window over them is enough.
+# All sources mix the classes in their fixed order, so a window over stored images is enough.
 _SHUFFLED_FILES = 10_000
 
 
@@ -205,7 +205,7 @@ class Dataset:
         def epoch_of_batches(epoch):
             draws = tf.random.stateless_uniform((info.train_count, 3), seed=tf.stack([seed, epoch]))
             if not crops:
-                draws = tf.fill((info.train_count, 3), 0.5)  # the centre, not mirrored
+                draws = tf.tile([[0.4999, 0.4999, 1.0]], (info.train_count, 1))  # the centre, not mirrored
             # In here this concerns the order alone, which then does not depend on the seed of the process.
             tf.random.set_seed(seed + 1)
             order = dict(seed=epoch, reshuffle_each_iteration=False)
@@ -251,6 +251,9 @@ class Dataset:
 
     def validation_images(self, batch_size=128):
         """Validation batches of whole prepared images: uint8 `(batch, image_size, image_size, 3)` and labels."""
+        # Replicas must get as many images of the first batch each.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        batch_size = max(1, min(batch_size, self.info.validation_count) // replicas) * replicas
         return self._validation.batch(batch_size).prefetch(2)
 
     def training_images(self, batch_size=128):
