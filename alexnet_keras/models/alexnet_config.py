@@ -215,7 +215,7 @@ _SMALL = dataclasses.replace(
     _PAPER,
     input_shape=(64, 64, 3),
     input_scale=1 / 64,
-    filters=(48, 96, 128, 128, 96, 96),
+    filters=(32, 64, 96, 96, 64, 64),
     kernel_sizes=(7, 5, 3, 3, 3, 3),
     strides=(2, 1, 1, 1, 1, 1),
     units=(512, 512),
@@ -232,11 +232,10 @@ PRESETS = {
     "cifar": dataclasses.replace(
         _SMALL,
         input_shape=(32, 32, 3),
-        filters=(32, 64, 96, 96, 64, 64),
         kernel_sizes=(5, 5, 3, 3, 3, 3),
+        units=(256, 256),
         strides=(1, 1, 1, 1, 1, 1),
         paddings=(2, 2, 1, 1, 1, 1),
-        units=(256, 256),
     ),
 }
 

@@ -119,10 +119,10 @@ _SOURCE = dict(
 )
 _SMALL = dict(
     dataset="shapes",
-    epochs=6,
+    epochs=4,
     batch_size=64,
     schedule="drops",
-    drops=(0.6, 0.85),
+    drops=(0.75,),
     colour_noise="standard_deviation",
     image_size=64,
     crop_size=56,
@@ -133,7 +133,15 @@ TRAINING_PRESETS = {
     "one_tower": _SOURCE,
     "conv6": _SOURCE,
     "small": _SMALL,
-    "cifar": {**_SMALL, "dataset": "cifar10", "epochs": 30, "batch_size": 128, "image_size": 32, "crop_size": 28},
+    "cifar": {
+        **_SMALL,
+        "dataset": "cifar10",
+        "epochs": 30,
+        "batch_size": 128,
+        "drops": (0.6, 0.85),
+        "image_size": 32,
+        "crop_size": 28,
+    },
 }
 
 

@@ -100,13 +100,14 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
         epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
         history = _read_history(workdir, epoch)
         skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
+        left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
         print(
             f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images of "
             f"{info.classes} classes{skipped}\n"
             f"Network: {config.config}, {model.count_params():,} parameters, {config.precision}\n"
             f"Device: {devices}\n"
-            f"Training: epochs {epoch + 1} to {config.epochs} of {steps} steps of {config.batch_size} images; the data "
-            f"pipeline alone gives {pipeline_speed:.0f} images/s\n"
+            f"Training: {left}, each {steps} steps of {config.batch_size} images; the data pipeline "
+            f"alone gives {pipeline_speed:,.0f} images/s\n"
             f"Results: {workdir}",
             flush=True,
         )
