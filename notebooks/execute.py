@@ -2,7 +2,8 @@
 
     python -m notebooks.execute notebooks/01_train.ipynb runs/shapes
 
-What the cells print appears here as it comes; the notebook with its outputs lies in the folder afterwards.
+What the cells print appears here as it comes. Afterwards the notebook with its outputs lies in the folder, progress bars
+in their last state.
 """
 
 import argparse
@@ -54,11 +55,19 @@ def execute(notebook, folder, parameters=None):
     finally:
         del content.cells[index + 1]
         for cell in content.cells:
-            for output in cell.get("outputs", ()):
-                if output.output_type == "stream":
-                    output.text = _settled(output.text)
+            if cell.cell_type == "code":
+                cell.outputs = _tidied(cell.outputs)
         nbformat.write(content, target)
     return target
+
+
+def _tidied(outputs):
+    """Outputs of a cell with what it printed in one piece; chatter of libraries and progress (stderr) is not kept."""
+    printed = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
+    others = [o for o in outputs if o.output_type != "stream"]
+    if not printed.strip():
+        return others
+    return [nbformat.v4.new_output("stream", name="stdout", text=_settled(printed)), *others]
 
 
 def _settled(text):

@@ -33,7 +33,7 @@ def plot_kernels(model, columns=16):
     columns = min(columns, per_tower)
     rows = -(-per_tower // columns)
     largest = float(np.abs(kernels).max()) or 1.0
-    figure, axes = new_figure(towers, 1, (8, 0.55 * rows * towers + 0.5 + 0.3 * towers), squeeze=False)
+    figure, axes = new_figure(towers, 1, (8, (0.5 * rows + 0.3) * towers + 0.3), squeeze=False)
     for tower, axis in enumerate(axes[:, 0]):
         sheet = np.ones((rows * (side + 1) - 1, columns * (side + 1) - 1, 3))
         for i in range(per_tower):
