@@ -2,8 +2,8 @@
 
     python -m notebooks.execute notebooks/01_train.ipynb runs/shapes
 
-What the cells print appears here as it comes. Afterwards the notebook with its outputs lies in the folder, progress bars
-in their last state.
+What the cells print appears here as it comes. Afterwards the notebook with its outputs is in the folder, with progress
+bars in their last state.
 """
 
 import argparse
