@@ -21,7 +21,8 @@ def plot_curves(history, title=""):
             axis.plot(epochs, [float(row[key]) for row in history], line, label=words, marker=marker, markersize=3)
         axis.set_xlabel("epoch")
         axis.set_ylabel(label)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.1 * axis.dataLim.ymax)
+        axis.set_xlim(0.5, len(history) + 0.5)
         axis.xaxis.get_major_locator().set_params(integer=True)
     rates = [float(row["learning_rate"]) for row in history]
     drops = [i for i in range(1, len(rates)) if rates[i] < 0.5 * rates[i - 1]]
