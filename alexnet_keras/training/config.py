@@ -109,6 +109,16 @@ class TrainingConfig:
         overrides = {"input_shape": (self.crop_size, self.crop_size, 3), **self.overrides}
         return alexnet_config(self.config, **overrides)
 
+    def changes(self, epochs):
+        """What happens at given epochs among the first `epochs`: those of the rate's drops, and of the late changes.
+
+        Epochs count from 0; a late change that comes later stands as `epochs`. Two trainings that agree in this and in
+        all other fields have the same first `epochs` epochs.
+        """
+        drops = [round(share * self.epochs) for share in self.drops] if self.schedule == "drops" else []
+        late = [round(share * self.epochs) for share in self.late_changes]
+        return [drop for drop in drops if drop < epochs], [min(change, epochs) for change in late]
+
 
 _SOURCE = dict(
     schedule="drops",

@@ -22,6 +22,7 @@ from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.models import AlexNet
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, SaveModels, Speed
+from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.devices import processor, strategy_for
 from alexnet_keras.training.optimizer import AlexNetSGD
 
@@ -36,7 +37,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
     The folder `workdir` gets `config.json`, `history.csv` (a row an epoch), `tensorboard/`, `best.keras` (lowest
     validation top-1 error), `last.keras` (the last epoch, with the optimizer's state), `results.json`, `curves.png` and
     `kernels.png`. A second call with the same configuration goes on after the last whole epoch; one for a training that
-    has ended returns its results.
+    has ended returns its results. A call with more epochs, or rate drops that are still to come, goes on too.
 
     Args:
         config: a `TrainingConfig`.
@@ -61,7 +62,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
     errors = {}
     if (workdir / "results.json").exists():
         results = json.loads((workdir / "results.json").read_text())
-        errors = results["errors"]
+        errors = results["errors"] if results["config"]["epochs"] == config.epochs else {}
         if all(_VIEWS[views] in errors for views in config.views):
             print(f"This training has ended; its results are in {workdir / 'results.json'}")
             return results
@@ -85,7 +86,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
     augmentation = dict(
         crops=config.crops,
         colour_noise=config.colour_noise,
-        colour_noise_epochs=round(config.late_changes[0] * config.epochs) if config.late_changes else None,
+        colour_noise_epochs=config.changes(config.epochs)[1][0] if config.late_changes else None,
         seed=config.seed,
     )
     pipeline_speed = _pipeline_speed(dataset.train(config.batch_size, **augmentation), config.batch_size)
@@ -166,6 +167,11 @@ def _check_workdir(workdir, config, data=None):
     there = json.loads(path.read_text())
     here = json.loads(json.dumps(dataclasses.asdict(config) | ({"data": data} if data else {})))
     other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
+    if set(other) <= {"epochs", "drops"}:
+        before = TrainingConfig(**{name: value for name, value in there.items() if name != "data"})
+        done = len(_read_history(workdir))
+        if done <= config.epochs and before.changes(done) == config.changes(done):
+            return
     if other:
         differences = "; ".join(f"{name}: {there.get(name)!r} there, {here[name]!r} here" for name in other)
         raise ValueError(
@@ -211,14 +217,14 @@ def _callbacks(model, config, workdir, history, steps):
         plateau.replay(history)
         callbacks.append(plateau)
     else:
-        drops = [round(share * config.epochs) for share in config.drops]
+        drops, _ = config.changes(config.epochs)
         callbacks.append(
             keras.callbacks.LearningRateScheduler(
                 lambda epoch: config.learning_rate * 0.1 ** sum(epoch >= drop for drop in drops)
             )
         )
     if config.late_changes:
-        callbacks.append(LateChanges(*(round(share * config.epochs) for share in config.late_changes)))
+        callbacks.append(LateChanges(*config.changes(config.epochs)[1]))
     return [
         *callbacks,
         keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True),

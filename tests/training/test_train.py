@@ -94,6 +94,27 @@ def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
 
 
+def test_goes_on_with_more_epochs(config, tmp_path):
+    config = dataclasses.replace(config, late_changes=())
+    few, more = dataclasses.replace(config, epochs=2, drops=()), dataclasses.replace(config, epochs=4, drops=(0.75,))
+    whole = train_and_evaluate(more, tmp_path / "whole", verbose=0)
+    assert len(train_and_evaluate(few, tmp_path / "parts", verbose=0)["history"]) == 2
+    parts = train_and_evaluate(more, tmp_path / "parts", verbose=0)
+    assert [row["loss"] for row in parts["history"]] == [row["loss"] for row in whole["history"]]
+    assert parts["errors"] == whole["errors"]
+    assert parts["config"]["epochs"] == 4
+    # Not when the epochs that are done would have been others: the drop would have come after the first of them.
+    for other in (dataclasses.replace(more, drops=(0.25,)), dataclasses.replace(more, epochs=3)):
+        with pytest.raises(ValueError, match="another training lies: (epochs|drops)"):
+            train_and_evaluate(other, tmp_path / "parts", verbose=0)
+
+
+def test_changes_are_at_shares_of_the_epochs():
+    config = training_config("source", epochs=93)
+    assert config.changes(93) == ([23, 51, 78], [68, 72])
+    assert config.changes(60) == ([23, 51], [60, 60])
+
+
 def test_late_changes(config, tmp_path):
     train_and_evaluate(config, tmp_path / "run", verbose=0)
     model = keras.saving.load_model(tmp_path / "run" / "last.keras")
