@@ -35,6 +35,7 @@ def AlexNet(
     | `"conv6"` | `"source"` with the sixth conv layer over the last pool, for larger data sets |
     | `"small"` | the same eight layers and towers for images of 64x64 pixels, light enough for a laptop |
     | `"cifar"` | the same for images of 32x32 pixels |
+    | `"four_layer"` | three conv layers (32, 32 and 64 kernels of 5x5) and fc8: the network of figure 1, for CIFAR-10 |
 
     What the paper leaves open is taken from the 2012 source in `"paper"` too: 224 pixels become 55 positions by 3 rows
     and columns of zeros at the bottom and right alone; pools round up in the same way; conv2 pads 2, conv3-conv5 pad 1;

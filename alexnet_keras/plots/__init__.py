@@ -1,8 +1,17 @@
 """Figures from arrays, models and histories."""
 
 from alexnet_keras.plots.curves import plot_curves
+from alexnet_keras.plots.experiments import plot_comparisons, plot_learning_rates, plot_training_errors
 from alexnet_keras.plots.images import plot_images
 from alexnet_keras.plots.kernels import plot_kernels
 from alexnet_keras.plots.style import save_figure
 
-__all__ = ["plot_curves", "plot_images", "plot_kernels", "save_figure"]
+__all__ = [
+    "plot_comparisons",
+    "plot_curves",
+    "plot_images",
+    "plot_kernels",
+    "plot_learning_rates",
+    "plot_training_errors",
+    "save_figure",
+]

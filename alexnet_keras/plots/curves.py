@@ -23,7 +23,7 @@ def plot_curves(history, title=""):
         axis.set_ylabel(label)
         axis.set_ylim(0, 1.1 * axis.dataLim.ymax)
         axis.set_xlim(0.5, len(history) + 0.5)
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     rates = [float(row["learning_rate"]) for row in history]
     drops = [i for i in range(1, len(rates)) if rates[i] < 0.5 * rates[i - 1]]
     for axis in axes:

@@ -152,6 +152,20 @@ TRAINING_PRESETS = {
         "image_size": 32,
         "crop_size": 28,
     },
+    # As for figure 1: no regularization of any kind, one rate throughout.
+    "four_layer": dict(
+        dataset="cifar10",
+        epochs=60,
+        learning_rate=0.02,
+        schedule="drops",
+        drops=(),
+        weight_decay=0.0,
+        crops=False,
+        colour_noise="none",
+        image_size=32,
+        crop_size=32,
+        views=(1,),
+    ),
 }
 
 

@@ -31,7 +31,7 @@ _FREE_FIELDS = ("devices", "memory_gib", "views")
 _VIEWS = {1: "centre_crop", 10: "ten_crops"}
 
 
-def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1):
+def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks=(), verbose=1):
     """Trains the network of `config` and measures its errors on the centre crop and on ten crops.
 
     The folder `workdir` gets `config.json`, `history.csv` (a row an epoch), `tensorboard/`, `best.keras` (lowest
@@ -44,6 +44,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
         workdir: folder, made if it does not exist.
         classes: number of classes that the data must have; `None` to accept what it has.
         command: the command line that was called, for the record.
+        callbacks: Keras callbacks besides those of the training itself; one may end it early.
         verbose: 1 for progress bars, 2 for a line an epoch, 0 for neither.
 
     Returns:
@@ -114,7 +115,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, verbose=1
         )
         workdir.mkdir(parents=True, exist_ok=True)
         (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config) | {"data": data}, indent=1) + "\n")
-        callbacks = _callbacks(model, config, workdir, history, steps)
+        callbacks = [*_callbacks(model, config, workdir, history, steps), *callbacks]
         if epoch < config.epochs and not model.stop_training:
             model.fit(
                 dataset.train(config.batch_size, first_epoch=epoch, **augmentation),
@@ -252,7 +253,7 @@ def _read_history(workdir, epochs=None):
     return rows
 
 
-def _pipeline_speed(batches, batch_size, seconds=3.0, most=50):
+def _pipeline_speed(batches, batch_size, seconds=2.0, most=50):
     """Images per second of the data pipeline with nothing else running."""
     batches = iter(batches)
     next(batches)
@@ -263,7 +264,7 @@ def _pipeline_speed(batches, batch_size, seconds=3.0, most=50):
     return count * batch_size / (time.perf_counter() - start)
 
 
-def _training_speed(model, images, labels, seconds=3.0):
+def _training_speed(model, images, labels, seconds=1.0):
     """Images per second of training steps on one and the same batch."""
     model.train_on_batch(images, labels)
     start, count = time.perf_counter(), 0

@@ -1,0 +1,320 @@
+"""The bench that all experiments stand on: an experiment is described by its differences; here it is run and stored.
+
+    python -m experiments.NAME            # runs what is not stored yet, then draws
+    python -m experiments.NAME --help     # the options, the same for all experiments
+
+A run is known by its configuration and seed. It is stored in `WORKDIR/NAME/results.json` when it ends; a run that any
+experiment of the same workdir has stored is not repeated, and one that was stopped half-way goes on after its last
+whole epoch. `results` is committed; with another `--workdir` everything is trained anew.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import time
+from pathlib import Path
+
+from alexnet_keras.models import AlexNetConfig
+from alexnet_keras.training.config import TrainingConfig, training_config
+from experiments.comparison import summary
+
+# What changes how a run is made, but not what it is. The network stands for the preset and its overrides.
+_NOT_IDENTITY = ("config", "overrides", "devices", "memory_gib", "views")
+_RACE_LOST = "slower than another learning rate"
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How a variant compares with another one, seed by seed.
+
+    Args:
+        variant, baseline: names of variants.
+        paper: the paper's figure, in the unit of the metric's comparison; `None` where it gives none.
+        claim: the claim of the paper, one line.
+    """
+
+    variant: str
+    baseline: str
+    paper: float | None
+    claim: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """An experiment as its differences.
+
+    Args:
+        name: name of its module and of its folder in the workdir.
+        section: where the paper says what is claimed.
+        base: options of `training_config` that all variants share.
+        variants: dict from a variant's name to the options in which it differs; their `overrides` join those of the
+            base. What follows a comma in the name is the group that it is drawn in.
+        comparisons: `Comparison`s.
+        metric: an object of `experiments.metrics`.
+        seeds: seeds of the runs; the first is that of the search for learning rates.
+        learning_rates: dict from a variant's name to a grid of rising rates. Where the best lies at an end, the grid
+            goes on there by its own ratio. Without a grid: the rate of the configuration.
+    """
+
+    name: str
+    section: str
+    base: dict
+    variants: dict
+    comparisons: tuple
+    metric: object
+    seeds: tuple = (0, 1, 2)
+    learning_rates: dict = dataclasses.field(default_factory=dict)
+
+    def config(self, variant, **options):
+        """The `TrainingConfig` of a variant."""
+        parts = (self.base, self.variants[variant], options)
+        overrides = {name: value for part in parts for name, value in part.get("overrides", {}).items()}
+        merged = {name: value for part in parts for name, value in part.items()}
+        views = tuple(sorted({1, self.metric.views}))
+        return training_config(**{**merged, "overrides": overrides, "views": views})
+
+
+def identity(config, network=None):
+    """What makes a run the run it is, as a dict of plain values; two runs with the same are the same.
+
+    Args:
+        config: a `TrainingConfig`, or the dict of one.
+        network: the dict of an `AlexNetConfig`, where the presets may have changed since; by default the one that
+            `config` stands for.
+    """
+    if isinstance(config, dict):
+        config = TrainingConfig(**config)
+    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in _NOT_IDENTITY}
+    network = config.alexnet if network is None else AlexNetConfig(**network)
+    return json.loads(json.dumps({**fields, "network": dataclasses.asdict(network)}))
+
+
+class Bench:
+    """Runs the runs of one experiment that are not stored yet, and stores each when it ends.
+
+    Args:
+        experiment: an `Experiment`.
+        workdir: folder of all experiments' results.
+        scratch: folder for what a run writes while it is under way.
+        command: command line, for the record.
+        verbose: as for `train_and_evaluate`.
+
+    Raises:
+        ValueError: when the workdir holds the experiment with other settings; nothing is touched then.
+    """
+
+    def __init__(self, experiment, workdir="results", scratch="runs/experiments", command=None, verbose=2):
+        self.experiment, self.command, self.verbose = experiment, command, verbose
+        self.scratch = Path(scratch)
+        self.path = Path(workdir) / experiment.name / "results.json"
+        self.stored, self.before = [], {}  # pairs of identity and run; what the file of this experiment holds
+        for path in sorted(Path(workdir).glob("*/results.json")):
+            content = json.loads(path.read_text())
+            runs = [(identity(run["config"], run["network"]), run) for run in content.get("runs", ())]
+            self.stored += runs
+            if path == self.path:
+                self.before = {**content, "runs": runs}
+        self.settings = self._settings()
+        self._check_settings()
+        self.runs, self.searches = {}, {}
+        self.seconds = []
+        grids = [experiment.learning_rates.get(variant, (None,)) for variant in experiment.variants]
+        self.planned = sum(len(grid) + len(experiment.seeds) - 1 for grid in grids)
+
+    def run(self):
+        """Runs what is not stored yet, and stores it.
+
+        The search for the learning rates comes first, then all variants seed by seed. A variant that does not reach
+        what its metric asks for gets no more seeds.
+
+        Returns:
+            What is in `results.json`.
+        """
+        experiment, metric = self.experiment, self.experiment.metric
+        rates = {variant: self._search(variant) for variant in experiment.variants}
+        for seed in experiment.seeds:
+            for variant, rate in rates.items():
+                first = self.runs.get((variant, rate, experiment.seeds[0]))
+                if first is not None and metric.value(first) is None:
+                    self.planned -= seed != experiment.seeds[0]
+                else:
+                    self._run(variant, rate, seed)
+        return self._store(rates)
+
+    def _search(self, variant):
+        """The best learning rate on the first seed."""
+        grid = list(self.experiment.learning_rates.get(variant, ()))
+        if not grid:
+            return None
+        metric, seed = self.experiment.metric, self.experiment.seeds[0]
+        tried = {}
+        # From the middle outwards, so that there is soon a good one to measure the others by.
+        waiting = sorted(grid, key=lambda rate: abs(grid.index(rate) - (len(grid) - 1) / 2))
+        while waiting:
+            best = min(tried, key=lambda rate: metric.rank(tried[rate]), default=None)
+            rate = waiting.pop(0)
+            tried[rate] = self._run(variant, rate, seed, rival=tried.get(best))
+            self.searches.setdefault(variant, []).append(rate)
+            if not waiting and 1 < len(tried) <= 3 * len(grid):
+                best = min(tried, key=lambda rate: metric.rank(tried[rate]))
+                rates = sorted(tried)
+                if best in (rates[0], rates[-1]):
+                    neighbour = rates[1] if best == rates[0] else rates[-2]
+                    waiting = [float(f"{best * best / neighbour:.3g}")]
+                    self.planned += 1
+        return min(tried, key=lambda rate: metric.rank(tried[rate]))
+
+    def _run(self, variant, rate, seed, rival=None):
+        options = {"seed": seed} if rate is None else {"seed": seed, "learning_rate": rate}
+        config = self.experiment.config(variant, **options)
+        run = self._find(config, rival)
+        if run is None:
+            self._say(variant, config)
+            run = self._train(config, rival)
+            self.stored.append((identity(config), run))
+        self.runs[variant, rate, seed] = run
+        self._store({})
+        return run
+
+    def _find(self, config, rival):
+        wanted = identity(config)
+        names = {1: "centre_crop", 10: "ten_crops"}
+        for key, run in self.stored:
+            # A run that has lost a race is no measurement, but stays lost.
+            counts = run["ended"] != _RACE_LOST or rival is not None
+            if key == wanted and counts and all(names[views] in run["errors"] for views in config.views):
+                return run
+        return None
+
+    def _train(self, config, rival):
+        import keras
+
+        from alexnet_keras.training.train import train_and_evaluate
+
+        metric = self.experiment.metric
+
+        class End(keras.callbacks.Callback):
+            reason = "all epochs"
+
+            def on_epoch_end(self, epoch, logs=None):
+                classes = self.model.output_shape[-1]
+                reason = metric.end(epoch + 1, logs["top1_error"], classes)
+                if reason is None and rival is not None and metric.is_lost(epoch + 1, logs["top1_error"], rival):
+                    reason = _RACE_LOST
+                if reason:
+                    self.reason, self.model.stop_training = reason, True
+
+        name = hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()[:12]
+        end = End()
+        start = time.perf_counter()
+        keras.utils.clear_session()
+        results = train_and_evaluate(config, self.scratch / name, callbacks=[end], verbose=self.verbose)
+        self.seconds.append(time.perf_counter() - start)
+        shutil.rmtree(self.scratch / name)
+        kept = ("config", "data", "parameters", "machine", "versions", "seconds", "errors", "history")
+        return {
+            **{key: results[key] for key in kept},
+            "network": json.loads(json.dumps(dataclasses.asdict(config.alexnet))),
+            "ended": end.reason,
+        }
+
+    def _say(self, variant, config):
+        done = len(self.runs)
+        left = (
+            f", about {statistics.mean(self.seconds) * (self.planned - done) / 60:.0f} min left" if self.seconds else ""
+        )
+        print(
+            f"\nRun {done + 1} of {self.planned}{left}: {variant}, learning rate {config.learning_rate:g}, "
+            f"seed {config.seed}",
+            flush=True,
+        )
+
+    def _settings(self):
+        """What the experiment is; runs that are added to those of a workdir must have the same."""
+        experiment = self.experiment
+        settings = {"metric": experiment.metric.name, "variants": {}}
+        for variant in experiment.variants:
+            fields = identity(experiment.config(variant))
+            del fields["seed"]
+            if variant in experiment.learning_rates:
+                del fields["learning_rate"]
+            settings["variants"][variant] = fields
+        return settings
+
+    def _check_settings(self):
+        there, here = self.before.get("settings", self.settings), self.settings
+        other = [f"metric: {there['metric']} there, {here['metric']} here"] if there["metric"] != here["metric"] else []
+        for variant, fields in here["variants"].items():
+            before = there["variants"].get(variant)
+            if before is None:
+                continue  # a variant may be added
+            for name, value in {**fields, **fields["network"]}.items():
+                was = {**before, **before["network"]}.get(name)
+                if name != "network" and was != value:
+                    other.append(f"{name} of {variant}: {was!r} there, {value!r} here")
+        if other:
+            raise ValueError(
+                f"`workdir` must be a folder without this experiment, or with the same settings. Received: "
+                f"workdir={str(self.path.parent.parent)!r}, where {self.path} has other ones: {'; '.join(other)}"
+            )
+
+    def _store(self, rates):
+        """Writes `results.json`, in one step; all runs that the file holds already stay in it."""
+        ours = [id(run) for run in self.runs.values()]
+        runs = [(key, run) for key, run in self.stored if id(run) in ours]
+        runs += [(key, run) for key, run in self.before.get("runs", ()) if key not in [k for k, _ in runs]]
+        runs = [run for _, run in runs]
+        experiment = self.experiment
+        results = {
+            "experiment": experiment.name,
+            "section": experiment.section,
+            "target": experiment.metric.target,
+            "command": self.command,
+            "seconds": sum(run["seconds"] for run in runs),
+            "settings": self.settings,
+            "variants": self.before.get("variants", {}),
+            "comparisons": self.before.get("comparisons", []),
+        }
+        if rates:
+            results["variants"] = {variant: self._variant(variant, rate) for variant, rate in rates.items()}
+            results["comparisons"] = [self._comparison(c, results["variants"]) for c in experiment.comparisons]
+        results["runs"] = runs
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps(results, indent=1) + "\n")
+        os.replace(partial, self.path)
+        return results
+
+    def _variant(self, variant, rate):
+        metric = self.experiment.metric
+        runs = {seed: run for (name, its, seed), run in self.runs.items() if (name, its) == (variant, rate)}
+        values = {seed: metric.value(run) for seed, run in sorted(runs.items())}
+        reached = [value for value in values.values() if value is not None]
+        tried = {
+            its: self.runs[variant, its, self.experiment.seeds[0]] for its in sorted(self.searches.get(variant, ()))
+        }
+        return {
+            "learning_rate": next(iter(runs.values()))["config"]["learning_rate"],
+            "values": {str(seed): value for seed, value in values.items()},
+            **(summary(reached) if reached else {"mean": None, "standard_deviation": None, "n": 0}),
+            "curves": {str(seed): [row["top1_error"] for row in run["history"]] for seed, run in sorted(runs.items())},
+            "learning_rates": [
+                {
+                    "learning_rate": its,
+                    "value": metric.value(run),
+                    "training_top1_error": [row["top1_error"] for row in run["history"]],
+                    "ended": run["ended"],
+                }
+                for its, run in tried.items()
+            ],
+        }
+
+    def _comparison(self, comparison, variants):
+        metric = self.experiment.metric
+        ours, theirs = (variants[name]["values"] for name in (comparison.variant, comparison.baseline))
+        pairs = [(ours[seed], theirs[seed]) for seed in ours if None not in (ours[seed], theirs.get(seed))]
+        figures = metric.compare(*zip(*pairs, strict=True)) if pairs else {"estimate": None, "interval": None, "n": 0}
+        return {**dataclasses.asdict(comparison), **figures, "unit": metric.unit, "no_effect": metric.no_effect}

@@ -1,0 +1,156 @@
+"""The command line that all experiments have, and what is shown of their results."""
+
+import argparse
+import dataclasses
+import os
+import shlex
+import sys
+from pathlib import Path
+
+_SMOKE = {"epochs": 2, "overrides": {"filters": (8,) * 6, "units": (16, 16)}}
+
+
+def main(experiment, description, arguments=None):
+    """Runs an experiment as the command line says, draws its figures and prints its table.
+
+    Args:
+        experiment: an `experiments.bench.Experiment`.
+        description: docstring of the experiment's module.
+        arguments: command line; by default that of the process.
+
+    Returns:
+        What is in `results.json`.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    name = f"python -m experiments.{experiment.name}"
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    base = experiment.base
+    parser.add_argument("--dataset", help=f"TFDS name, folder or .npz file (default: {base['dataset']})")
+    parser.add_argument("--epochs", type=int, help="epochs of a run, at most (default: the experiment's)")
+    parser.add_argument("--batch-size", type=int, help="images in a step (default: the experiment's)")
+    parser.add_argument("--precision", help="float32 or mixed_bfloat16 (default: float32)")
+    parser.add_argument("--devices", type=int, help="GPUs, or logical CPU devices, that share each batch (default: 1)")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help=f"seeds, a run each (default: {' '.join(map(str, experiment.seeds))})"
+    )
+    parser.add_argument(
+        "--learning-rates",
+        type=float,
+        nargs="+",
+        help="grid for every variant's search, or one rate without a search (default: the experiment's)",
+    )
+    parser.add_argument(
+        "--workdir",
+        help="folder of the results; runs that it holds are not repeated (default: results; with --smoke runs/smoke)",
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="try everything in about a minute: a tiny network, one epoch"
+    )
+    options = vars(parser.parse_args(arguments))
+    try:
+        return _run(experiment, options, shlex.join(["python", "-m", name.split()[-1], *(arguments or sys.argv[1:])]))
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"{parser.prog}: {error}")
+
+
+def _run(experiment, options, command):
+    from experiments.bench import Bench
+
+    smoke = options.pop("smoke", False)
+    workdir = options.pop("workdir", "runs/smoke" if smoke else "results")
+    seeds = tuple(options.pop("seeds", (0, 1) if smoke else experiment.seeds))
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"`seeds` must differ. Received: seeds={seeds}")
+    rates = sorted(options.pop("learning_rates", ()))
+    if any(rate <= 0 for rate in rates):
+        raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
+    grids = dict.fromkeys(experiment.variants, rates) if rates else experiment.learning_rates
+    metric, base = experiment.metric, experiment.base
+    if smoke:
+        grids = {variant: grid[:1] for variant, grid in grids.items()}
+        metric = metric.smoke()
+        base = {
+            **base,
+            "dataset": "shapes",
+            **_SMOKE,
+            "overrides": {**base.get("overrides", {}), **_SMOKE["overrides"]},
+        }
+    experiment = dataclasses.replace(
+        experiment, base={**base, **options}, seeds=seeds, learning_rates=grids, metric=metric
+    )
+    bench = Bench(experiment, workdir, command=command, verbose=1 if sys.stdout.isatty() else 2)
+    results = bench.run()
+    draw(results, bench.path.parent)
+    print(f"\n{table(results)}\n\nResults and pictures: {bench.path.parent}", flush=True)
+    return results
+
+
+def draw(results, folder):
+    """Draws the pictures of an experiment's results into a folder."""
+    from alexnet_keras.plots import save_figure
+
+    for name, figure in figures(results).items():
+        save_figure(figure, Path(folder) / f"{name}.png")
+
+
+def figures(results):
+    """The figures of an experiment's results, by name."""
+    from alexnet_keras.plots import plot_comparisons, plot_learning_rates, plot_training_errors
+
+    drawn = {"comparisons": plot_comparisons(results["comparisons"], f"{results['experiment']}: {results['section']}")}
+    variants = results["variants"]
+    if results["target"] is not None:
+        notes = {}
+        for c in results["comparisons"]:
+            if c["paper"] is not None and c["estimate"] is not None:
+                group, label = _group(c["variant"])
+                notes[group] = f"{label}: {_figure(c)}; paper: {c['paper']:g}"
+        curves = _grouped({name: list(v["curves"].values()) for name, v in variants.items()})
+        drawn["training_error"] = plot_training_errors(curves, results["target"], notes)
+    searches = {
+        name: [(rate["learning_rate"], rate["value"]) for rate in v["learning_rates"]] for name, v in variants.items()
+    }
+    if any(len(points) > 1 for points in searches.values()):
+        drawn["learning_rates"] = plot_learning_rates(_grouped(searches), results["settings"]["metric"])
+    return drawn
+
+
+def table(results):
+    """The results as Markdown: the variants, then the comparisons."""
+    metric = results["settings"]["metric"]
+    lines = [f"| variant | learning rate | {metric}, mean ± standard deviation | n |", "|---|---|---|---|"]
+    for name, v in results["variants"].items():
+        value = "not reached" if v["mean"] is None else f"{v['mean']:.2f}"
+        spread = "" if v["standard_deviation"] is None else f" ± {v['standard_deviation']:.2f}"
+        lines.append(f"| {name} | {v['learning_rate']:g} | {value}{spread} | {len(v['values'])} |")
+    lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
+    for c in results["comparisons"]:
+        paper = "not given" if c["paper"] is None else f"{c['paper']:g}"
+        lines.append(f"| {c['variant']} against {c['baseline']} | {_figure(c)} | {c['n']} | {paper} |")
+    return "\n".join(lines)
+
+
+def _figure(comparison):
+    if comparison["estimate"] is None:
+        return "not reached"
+    low, high = comparison["interval"] or (None, None)
+    interval = " (one seed)" if low is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{comparison['estimate']:.2f}{interval} {comparison['unit']}"
+
+
+def _group(name):
+    label, _, group = name.partition(", ")
+    return group, label
+
+
+def _grouped(variants):
+    groups = {}
+    for name, value in variants.items():
+        group, label = _group(name)
+        groups.setdefault(group, {})[label] = value
+    return groups

@@ -1,0 +1,79 @@
+"""Statistics of repeated runs: means, paired comparisons, verdicts. The arithmetic is SciPy's."""
+
+import math
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+def summary(values):
+    """Mean, standard deviation (of a sample; none for a single value) and number of values."""
+    values = [float(value) for value in values]
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "standard_deviation": deviation, "n": len(values)}
+
+
+def paired_difference(values, baseline):
+    """Mean of `values - baseline`, pair by pair, with a 95% interval (Student's t).
+
+    Args:
+        values, baseline: a number a seed, in the same order of seeds.
+
+    Returns:
+        dict with `estimate`, `interval` (two numbers; none for a single pair) and `n`.
+
+    Raises:
+        ValueError: when there are not as many of one as of the other, or none.
+    """
+    values, baseline = np.asarray(values, float), np.asarray(baseline, float)
+    if values.shape != baseline.shape or not values.size:
+        raise ValueError(
+            f"`values` and `baseline` must be equally many, one a seed. Received: {values.size} and {baseline.size}"
+        )
+    difference = values - baseline
+    interval = None
+    if len(difference) > 1:
+        if np.ptp(difference) == 0:
+            interval = [float(difference[0])] * 2  # the t statistic of no spread is not defined
+        else:
+            low, high = stats.ttest_rel(values, baseline).confidence_interval(CONFIDENCE)
+            interval = [float(low), float(high)]
+    return {"estimate": float(difference.mean()), "interval": interval, "n": len(difference)}
+
+
+def paired_ratio(values, baseline):
+    """Geometric mean of `values / baseline`, pair by pair, with a 95% interval; `paired_difference` of logarithms."""
+    difference = paired_difference(np.log(values), np.log(baseline))
+    interval = difference["interval"]
+    return {
+        "estimate": math.exp(difference["estimate"]),
+        "interval": interval and [math.exp(end) for end in interval],
+        "n": difference["n"],
+    }
+
+
+VERDICT_RULE = """\
+- **reproduced**: the 95% interval lies on the paper's side of no effect, and the paper's figure lies in it;
+- **same direction**: the interval lies on the paper's side of no effect, but the paper's figure lies outside it;
+- **not reproduced**: the interval holds no effect, or lies on the other side;
+- **not testable here**: the reason is given;
+- **not run yet**: fewer than two seeds have been run."""
+
+
+def verdict(comparison, paper, no_effect=0.0):
+    """What a comparison says about the paper's figure, by `VERDICT_RULE`.
+
+    Args:
+        comparison: dict with `interval`, or `None` where nothing was run.
+        paper: the paper's figure of the same comparison.
+        no_effect: 0 for a difference, 1 for a ratio.
+    """
+    if comparison is None or comparison["interval"] is None:
+        return "not run yet"
+    low, high = comparison["interval"]
+    beyond = low > no_effect if paper > no_effect else high < no_effect
+    if not beyond:
+        return "not reproduced"
+    return "reproduced" if low <= paper <= high else "same direction"

@@ -1,0 +1,179 @@
+import json
+import types
+
+import pytest
+
+from experiments import cifar_normalization
+from experiments.bench import Bench, Comparison, Experiment, identity
+from experiments.command import main, table
+from experiments.metrics import EpochsToError, FinalError
+
+EPOCHS = {"slow": 6, "fast": 3}
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Puts a trainer in place of the real one whose error falls in a straight line; the list of what it trained."""
+    trained = []
+
+    def train(config, workdir, callbacks, verbose):
+        activation = config.alexnet.activation
+        # At its best rate an activation needs `best` epochs from 90% to 25%, and one more for each halving away.
+        best, rate = {"relu": (3.5, 0.04), "tanh": (7.25, 0.01), "sigmoid": (None, 0.1)}[activation]
+        trained.append((activation, config.learning_rate, config.seed))
+        workdir.mkdir(parents=True)
+        model = types.SimpleNamespace(output_shape=(None, 10), stop_training=False)
+        callbacks[0].set_model(model)
+        history = []
+        for epoch in range(config.epochs):
+            away = max(config.learning_rate / rate, rate / config.learning_rate)
+            needed = None if best is None else best + away - 1 + 0.125 * config.seed
+            error = 89.0 if needed is None else 90 - 65 * (epoch + 1) / needed
+            history.append({"top1_error": max(error, 1.0)})
+            callbacks[0].on_epoch_end(epoch, history[-1])
+            if model.stop_training:
+                break
+        return {
+            "config": json.loads(json.dumps(vars(config))),
+            "data": {"classes": 10},
+            "parameters": 1,
+            "machine": {},
+            "versions": {},
+            "seconds": 1.0,
+            "errors": {"centre_crop": {"top1_error": 50.0}},
+            "history": history,
+        }
+
+    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train)
+    return trained
+
+
+def experiment(name="speed", seeds=(0, 1), **base):
+    activations = ("relu", "tanh", "sigmoid")
+    return Experiment(
+        name=name,
+        section="figure 1",
+        base={"config": "four_layer", "epochs": 20, **base},
+        variants={activation: {"overrides": {"activation": activation}} for activation in activations},
+        comparisons=(Comparison("tanh", "relu", 6.0, "six times"), Comparison("sigmoid", "relu", None, "slower")),
+        metric=EpochsToError(25.0),
+        seeds=seeds,
+        learning_rates={"relu": (0.01, 0.02), "tanh": (0.005, 0.01, 0.02), "sigmoid": (0.1,)},
+    )
+
+
+def bench(tmp_path, **options):
+    return Bench(experiment(**options), tmp_path / "results", tmp_path / "scratch")
+
+
+def test_searches_compares_and_stores(trained, tmp_path):
+    results = bench(tmp_path).run()
+    variants = results["variants"]
+    # The grid of relu goes on beyond its end until the neighbours of the best are worse.
+    assert [rate["learning_rate"] for rate in variants["relu"]["learning_rates"]] == [0.01, 0.02, 0.04, 0.08]
+    assert variants["relu"]["learning_rate"] == 0.04
+    assert variants["tanh"]["learning_rate"] == 0.01
+    assert variants["relu"]["values"] == {"0": pytest.approx(3.5), "1": pytest.approx(3.625)}
+    assert variants["tanh"]["mean"] == pytest.approx(7.3125)
+    comparison = results["comparisons"][0]
+    assert comparison["estimate"] == pytest.approx((7.25 / 3.5 * 7.375 / 3.625) ** 0.5)
+    assert comparison["n"] == 2
+    # What never gets there gets no second seed, and no figure.
+    assert variants["sigmoid"]["values"] == {"0": None}
+    assert results["comparisons"][1]["estimate"] is None
+    ended = {run["ended"] for run in results["runs"]}
+    assert ended == {"target reached", "slower than another learning rate", "no better than chance"}
+    assert results == json.loads((tmp_path / "results" / "speed" / "results.json").read_text())
+    assert "| relu | 0.04 | 3.56 ± 0.09 | 2 |" in table(results)
+    assert len(trained) == len(set(trained)) == 4 + 3 + 1 + 2
+
+
+def test_a_second_call_repeats_nothing(trained, tmp_path):
+    first = bench(tmp_path).run()
+    before = list(trained)
+    assert bench(tmp_path).run() == first
+    assert trained == before
+
+
+def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
+    whole = Bench(experiment(), tmp_path / "whole", tmp_path / "scratch").run()
+    count = len(trained)
+    original = Bench._train
+
+    def dies(self, config, rival):
+        if len(trained) == count + 5:
+            raise KeyboardInterrupt
+        return original(self, config, rival)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Bench, "_train", dies)
+        bench(tmp_path).run()
+    assert len(json.loads((tmp_path / "results" / "speed" / "results.json").read_text())["runs"]) == 5
+    parts = bench(tmp_path).run()
+    assert len(trained) == 2 * count
+    assert parts["variants"] == whole["variants"]
+
+
+def test_more_seeds_keep_the_runs(trained, tmp_path):
+    bench(tmp_path).run()
+    before = len(trained)
+    results = bench(tmp_path, seeds=(0, 1, 2)).run()
+    assert len(trained) == before + 2
+    assert results["variants"]["relu"]["n"] == 3
+
+
+def test_experiments_share_runs(trained, tmp_path):
+    bench(tmp_path).run()
+    before = list(trained)
+    results = bench(tmp_path, name="other").run()
+    assert trained == before
+    assert (tmp_path / "results" / "other" / "results.json").exists()
+    assert len(results["runs"]) == len(before)
+
+
+def test_other_settings_leave_the_results_alone(trained, tmp_path):
+    bench(tmp_path).run()
+    path = tmp_path / "results" / "speed" / "results.json"
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"batch_size of relu: 128 there, 32 here"):
+        bench(tmp_path, batch_size=32)
+    assert path.read_bytes() == before
+
+
+def test_a_run_is_its_configuration_and_seed():
+    config = experiment().config
+    relu = config("relu", seed=0)
+    assert identity(relu) == identity(config("relu", seed=0, devices=2))
+    for other in (config("relu", seed=1), config("tanh", seed=0), config("relu", seed=0, learning_rate=0.5)):
+        assert identity(other) != identity(relu)
+    # A run that was stored with another network under the same preset's name is another run.
+    network = {**identity(relu)["network"], "filters": [8] * 6}
+    assert identity(relu, network) != identity(relu)
+
+
+def test_bad_arguments(capsys):
+    for arguments, message in (
+        (["--seeds", "1", "1"], "`seeds` must differ"),
+        (["--learning-rates", "0"], "`learning_rates` must be positive"),
+        (["--epochs", "0"], "`epochs` must be a positive whole number"),
+        (["--precision", "float8"], "`precision` must be one of"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            main(experiment(dataset="cifar10"), "", arguments)
+
+
+@pytest.mark.slow
+def test_smoke_on_real_training(tiny_npz, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--smoke", "--dataset", tiny_npz, "--batch-size", "16", "--workdir", "out"]
+    results = main(cifar_normalization.EXPERIMENT, "", arguments)
+    assert {path.name for path in (tmp_path / "out" / "cifar_normalization").iterdir()} == {
+        "results.json",
+        "comparisons.png",
+    }
+    without, with_ = (results["variants"][name]["values"] for name in results["variants"])
+    difference = sum(with_[seed] - without[seed] for seed in "01") / 2
+    assert results["comparisons"][0]["estimate"] == pytest.approx(difference)
+    assert {run["network"]["normalization"] for run in results["runs"]} == {False, True}
+    assert not list((tmp_path / "runs" / "experiments").iterdir())
+    assert isinstance(cifar_normalization.EXPERIMENT.metric, FinalError)

@@ -1,0 +1,48 @@
+import pytest
+
+from experiments.comparison import paired_difference, paired_ratio, summary, verdict
+
+
+def test_summary():
+    assert summary([2, 4, 9]) == {"mean": 5.0, "standard_deviation": pytest.approx(13**0.5), "n": 3}
+    assert summary([7]) == {"mean": 7.0, "standard_deviation": None, "n": 1}
+
+
+def test_paired_difference_by_students_table():
+    # Differences 1, 2, 3: mean 2, deviation 1; the 97.5% quantile of t with two degrees of freedom is 4.302653.
+    result = paired_difference([11, 22, 33], [10, 20, 30])
+    half = 4.302653 / 3**0.5
+    assert (result["estimate"], result["n"]) == (2.0, 3)
+    assert result["interval"] == pytest.approx([2 - half, 2 + half], rel=1e-6)
+
+
+def test_paired_ratio_is_geometric():
+    # Logarithms of the ratios, to base 2: 1, 2, 3.
+    result = paired_ratio([2, 4, 8], [1, 1, 1])
+    half = 4.302653 / 3**0.5
+    assert result["estimate"] == pytest.approx(4.0)
+    assert result["interval"] == pytest.approx([2 ** (2 - half), 2 ** (2 + half)], rel=1e-6)
+
+
+def test_one_pair_and_no_spread():
+    assert paired_difference([3], [1]) == {"estimate": 2.0, "interval": None, "n": 1}
+    assert paired_difference([3, 4], [1, 2])["interval"] == [2.0, 2.0]
+    with pytest.raises(ValueError, match="Received: 2 and 1"):
+        paired_difference([1, 2], [1])
+
+
+@pytest.mark.parametrize(
+    ("interval", "paper", "no_effect", "expected"),
+    [
+        ([-2.5, -1.0], -2.0, 0, "reproduced"),
+        ([-1.5, -1.0], -2.0, 0, "same direction"),
+        ([-1.5, 0.1], -2.0, 0, "not reproduced"),
+        ([0.5, 1.0], -2.0, 0, "not reproduced"),
+        ([5.0, 7.0], 6.0, 1, "reproduced"),
+        ([1.5, 2.0], 6.0, 1, "same direction"),
+        ([0.9, 7.0], 6.0, 1, "not reproduced"),
+        (None, 6.0, 1, "not run yet"),
+    ],
+)
+def test_verdict(interval, paper, no_effect, expected):
+    assert verdict({"interval": interval}, paper, no_effect) == expected

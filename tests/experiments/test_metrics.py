@@ -1,0 +1,47 @@
+import pytest
+
+from experiments.metrics import EpochsToError, FinalError
+
+
+def run(*errors):
+    return {"data": {"classes": 10}, "history": [{"top1_error": error} for error in errors]}
+
+
+def test_epochs_to_error_by_hand():
+    metric = EpochsToError(25.0)
+    assert metric.value(run(60, 40, 30, 20)) == 3.5  # half-way between 30 after three epochs and 20 after four
+    assert metric.value(run(24)) == pytest.approx(65 / 66)  # from chance, 90
+    assert metric.value(run(60, 40, 30, 25)) == 4.0
+    assert metric.value(run(60, 40, 30)) is None
+
+
+def test_epochs_to_error_ranks():
+    metric = EpochsToError(25.0)
+    fast, slow = run(60, 20), run(60, 40, 20)
+    ahead, behind = run(70, 60, 50, 45), run(70, 60, 55)
+    assert sorted([behind, slow, ahead, fast], key=metric.rank) == [fast, slow, ahead, behind]
+
+
+def test_epochs_to_error_ends():
+    metric = EpochsToError(25.0)
+    assert metric.end(1, 25.0, 10) == "target reached"
+    assert metric.end(4, 89.0, 10) is None
+    assert metric.end(5, 85.1, 10) == "no better than chance"
+    assert metric.end(5, 84.9, 10) is None
+    assert metric.end(5, float("nan"), 10) == "no better than chance"
+
+
+def test_epochs_to_error_races():
+    metric, rival = EpochsToError(25.0), run(60, 50, 40, 24)
+    assert not metric.is_lost(2, 90, rival)
+    assert metric.is_lost(3, 45, rival)
+    assert not metric.is_lost(3, 44.9, rival)
+    assert metric.is_lost(4, 25.1, rival)  # the rival is there
+    assert not metric.is_lost(4, 30, run(60, 50, 40))  # a rival that ended without getting there says nothing
+
+
+def test_final_error():
+    errors = {"centre_crop": {"top1_error": 20.0, "top5_error": 5.0}, "ten_crops": {"top1_error": 18.0}}
+    assert FinalError().value({"errors": errors}) == 18.0
+    assert FinalError(views=1, top=5).value({"errors": errors}) == 5.0
+    assert FinalError().end(50, 90, 10) is None
