@@ -119,7 +119,7 @@ class Bench:
                 self.before = {**content, "runs": runs}
         self.settings = self._settings()
         self._check_settings()
-        self.runs, self.searches = {}, {}
+        self.runs, self.searches, self.rates = {}, {}, {}
         self.seconds = []
         grids = [experiment.learning_rates.get(variant, (None,)) for variant in experiment.variants]
         self.planned = sum(len(grid) + len(experiment.seeds) - 1 for grid in grids)
@@ -134,15 +134,16 @@ class Bench:
             What is in `results.json`.
         """
         experiment, metric = self.experiment, self.experiment.metric
-        rates = {variant: self._search(variant) for variant in experiment.variants}
+        for variant in experiment.variants:
+            self.rates[variant] = self._search(variant)
         for seed in experiment.seeds:
-            for variant, rate in rates.items():
+            for variant, rate in self.rates.items():
                 first = self.runs.get((variant, rate, experiment.seeds[0]))
                 if first is not None and metric.value(first) is None:
                     self.planned -= seed != experiment.seeds[0]
                 else:
                     self._run(variant, rate, seed)
-        return self._store(rates)
+        return self._store()
 
     def _search(self, variant):
         """The best learning rate on the first seed."""
@@ -176,7 +177,7 @@ class Bench:
             run = self._train(config, rival)
             self.stored.append((identity(config), run))
         self.runs[variant, rate, seed] = run
-        self._store({})
+        self._store()
         return run
 
     def _find(self, config, rival):
@@ -261,7 +262,7 @@ class Bench:
                 f"workdir={str(self.path.parent.parent)!r}, where {self.path} has other ones: {'; '.join(other)}"
             )
 
-    def _store(self, rates):
+    def _store(self):
         """Writes `results.json`, in one step; all runs that the file holds already stay in it."""
         ours = [id(run) for run in self.runs.values()]
         runs = [(key, run) for key, run in self.stored if id(run) in ours]
@@ -272,21 +273,28 @@ class Bench:
             "experiment": experiment.name,
             "section": experiment.section,
             "target": experiment.metric.target,
-            "command": self.command,
+            "command": self.command if self.seconds else self.before.get("command", self.command),
             "seconds": sum(run["seconds"] for run in runs),
             "settings": self.settings,
-            "variants": self.before.get("variants", {}),
-            "comparisons": self.before.get("comparisons", []),
+            "variants": {variant: self._variant(variant, rate) for variant, rate in self._measured()},
         }
-        if rates:
-            results["variants"] = {variant: self._variant(variant, rate) for variant, rate in rates.items()}
-            results["comparisons"] = [self._comparison(c, results["variants"]) for c in experiment.comparisons]
+        results["comparisons"] = [
+            self._comparison(comparison, results["variants"])
+            for comparison in experiment.comparisons
+            if {comparison.variant, comparison.baseline} <= set(results["variants"])
+        ]
         results["runs"] = runs
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
         partial.write_text(json.dumps(results, indent=1) + "\n")
         os.replace(partial, self.path)
         return results
+
+    def _measured(self):
+        """The variants that have a whole run at their rate, and this rate."""
+        first = self.experiment.seeds[0]
+        runs = {variant: self.runs.get((variant, rate, first)) for variant, rate in self.rates.items()}
+        return [(v, rate) for v, rate in self.rates.items() if runs[v] and runs[v]["ended"] != _RACE_LOST]
 
     def _variant(self, variant, rate):
         metric = self.experiment.metric

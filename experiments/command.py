@@ -53,7 +53,11 @@ def main(experiment, description, arguments=None):
     )
     options = vars(parser.parse_args(arguments))
     try:
-        return _run(experiment, options, shlex.join(["python", "-m", name.split()[-1], *(arguments or sys.argv[1:])]))
+        return _run(
+            experiment,
+            options,
+            shlex.join(["python", "-m", name.split()[-1], *(sys.argv[1:] if arguments is None else arguments)]),
+        )
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"{parser.prog}: {error}")
 
@@ -99,9 +103,11 @@ def draw(results, folder):
 
 
 def figures(results):
-    """The figures of an experiment's results, by name."""
+    """The figures of an experiment's results, by name; none where no comparison has been measured yet."""
     from alexnet_keras.plots import plot_comparisons, plot_learning_rates, plot_training_errors
 
+    if not results["comparisons"]:
+        return {}
     drawn = {"comparisons": plot_comparisons(results["comparisons"], f"{results['experiment']}: {results['section']}")}
     variants = results["variants"]
     if results["target"] is not None:
@@ -109,7 +115,7 @@ def figures(results):
         for c in results["comparisons"]:
             if c["paper"] is not None and c["estimate"] is not None:
                 group, label = _group(c["variant"])
-                notes[group] = f"{label}: {_figure(c)}; paper: {c['paper']:g}"
+                notes[group] = f"{label}: {measured(c)}; paper: {c['paper']:g}"
         curves = _grouped({name: list(v["curves"].values()) for name, v in variants.items()})
         drawn["training_error"] = plot_training_errors(curves, results["target"], notes)
     searches = {
@@ -131,11 +137,12 @@ def table(results):
     lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
     for c in results["comparisons"]:
         paper = "not given" if c["paper"] is None else f"{c['paper']:g}"
-        lines.append(f"| {c['variant']} against {c['baseline']} | {_figure(c)} | {c['n']} | {paper} |")
+        lines.append(f"| {c['variant']} against {c['baseline']} | {measured(c)} | {c['n']} | {paper} |")
     return "\n".join(lines)
 
 
-def _figure(comparison):
+def measured(comparison):
+    """A comparison's estimate with its interval and unit, in words."""
     if comparison["estimate"] is None:
         return "not reached"
     low, high = comparison["interval"] or (None, None)

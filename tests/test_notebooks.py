@@ -3,20 +3,27 @@ import pytest
 
 from notebooks.execute import execute
 
-TINY = {
-    "01_train.ipynb": {
+TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
+SETTINGS = {
+    "01_train.ipynb": lambda data, folder: {
+        "dataset": data,
         "preset": "cifar",
-        "options": {"epochs": 1, "batch_size": 16, "overrides": {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}},
+        "options": {"epochs": 1, "batch_size": 16, "overrides": TINY},
+    },
+    "02_relu_vs_tanh.ipynb": lambda data, folder: {
+        "arguments": ["--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder],
     },
 }
+PICTURES = {"01_train.ipynb": 5, "02_relu_vs_tanh.ipynb": 2}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path):
-    path = execute(f"notebooks/{name}", tmp_path / "out", {"dataset": tiny_npz, **TINY[name]})
+    folder = tmp_path / "out"
+    path = execute(f"notebooks/{name}", folder, SETTINGS[name](tiny_npz, str(folder)))
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.output_type == "error"]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 5
-    assert (tmp_path / "out" / "results.json").exists()
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= PICTURES[name]
+    assert list(folder.rglob("results.json"))

@@ -35,6 +35,17 @@ PARAMETERS = {
 }
 
 
+def test_four_layer_network_of_cuda_convnet():
+    model = AlexNet("four_layer", classes=10)
+    # 25 * 3 * 32 + 32, 25 * 32 * 32 + 32, 25 * 32 * 64 + 64, and 4 * 4 * 64 * 10 + 10
+    counts = {"conv1": 2_432, "conv2": 25_632, "conv3": 51_264, "fc8": 10_250}
+    assert {layer.name: layer.count_params() for layer in model.layers if layer.count_params()} == counts
+    assert [model.get_layer(f"pool{n}").output.shape[1:] for n in (1, 2, 3)] == [(16, 16, 32), (8, 8, 32), (4, 4, 64)]
+    names = [layer.name for layer in model.layers]
+    assert not [name for name in names if name.startswith(("norm", "drop"))]
+    assert "norm2" in [layer.name for layer in AlexNet("four_layer", normalization=True).layers]
+
+
 @pytest.mark.parametrize("preset", ["paper", "source"])
 def test_counts_and_maps_of_the_paper(preset):
     model = AlexNet(preset)

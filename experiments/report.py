@@ -1,0 +1,146 @@
+"""Writes REPRODUCTION.md: what the paper claims, and what the stored results say of it. Draws their pictures, too.
+
+    python -m experiments.report
+
+It trains nothing; `python -m experiments.NAME` does.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from experiments.command import draw, measured
+from experiments.comparison import VERDICT_RULE, verdict
+
+_NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
+_TRAIN = "python -m experiments.train --dataset imagenet2012 --devices 2 --workdir runs/imagenet --config"
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A claim of the paper.
+
+    Args:
+        words: the claim.
+        paper: its figures, in words.
+        experiment: the name of the experiment that tests it.
+        reason: why it cannot be tested here.
+        command: what repeats it where the experiment does not; "" where nothing does yet.
+    """
+
+    words: str
+    paper: str
+    experiment: str = ""
+    reason: str = ""
+    command: str = ""
+
+
+CLAIMS = (
+    Claim("ILSVRC-2010 test, ten crops", "37.5 / 17.0", reason=_NO_IMAGENET),
+    Claim("ILSVRC-2010 test, centre crop", "39.0 / 18.3", reason=_NO_IMAGENET),
+    Claim("ILSVRC-2012 validation, ten crops", "40.7 / 18.2", reason=_NO_IMAGENET, command=f"{_TRAIN} source"),
+    Claim("ReLU against tanh, epochs to 25% training error on CIFAR-10", "6 times fewer", experiment="relu_vs_tanh"),
+    Claim(
+        "Normalization, four-layer network on CIFAR-10, test error",
+        "11% with, 13% without",
+        experiment="cifar_normalization",
+    ),
+    Claim("Overlapping pooling", "-0.4 / -0.3", experiment="overlapping_pooling"),
+    Claim("Response normalization", "-1.4 / -1.2", experiment="response_normalization"),
+    Claim("Two towers against one of half the kernels", "-1.7 / -1.2", experiment="towers"),
+    Claim("A middle conv layer removed", "about +2 top-1", experiment="depth"),
+    Claim("Colour noise", "over 1 top-1", experiment="augmentation"),
+    Claim("No crops and mirror images", "substantial overfitting", experiment="augmentation"),
+    Claim("No dropout", "substantial overfitting", experiment="dropout"),
+    Claim("Dropout, iterations to converge", "about twice", experiment="dropout"),
+    Claim("Weight decay", "lowers the training error", experiment="weight_decay"),
+    Claim("Bias of 1", "speeds up the early stage", experiment="initialization"),
+    Claim("Ten crops against the centre crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="test_views"),
+    Claim("Kernels", "GPU 1 colour-agnostic, GPU 2 colour-specific, in every run", experiment="kernels"),
+    Claim("Five networks averaged, ILSVRC-2012", "38.1 / 16.4", reason=_NO_IMAGENET),
+    Claim(
+        "Sixth conv layer, pre-trained on Fall 2011",
+        "39.0 / 16.6",
+        reason="needs ImageNet as of Fall 2011, 15 million images",
+    ),
+    Claim("Seven networks averaged", "36.7 / 15.4", reason="needs ImageNet as of Fall 2011, 15 million images"),
+    Claim("Fall 2009, 10,184 classes", "67.4 / 40.9", reason="needs ImageNet as of Fall 2009, 8.9 million images"),
+)
+
+
+def report(workdir):
+    """The text of REPRODUCTION.md.
+
+    Args:
+        workdir: folder with the results of the experiments.
+    """
+    lines = [
+        "# What reproduces",
+        "",
+        "Written by `python -m experiments.report` from `results/*/results.json`, where every run is with its",
+        "configuration, seed, library versions, machine and epochs. Errors of the paper are top-1 / top-5 in percent.",
+        "Intervals are 95%, of the paired difference or ratio over the same seeds. The verdict's rule:",
+        "",
+        VERDICT_RULE,
+        "",
+        "| claim | paper | measured | verdict | command |",
+        "|---|---|---|---|---|",
+    ]
+    for claim in CLAIMS:
+        lines += [f"| {' | '.join(row)} |" for row in _rows(claim, Path(workdir))]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(claim, workdir):
+    path = workdir / claim.experiment / "results.json"
+    if claim.reason:
+        command = f"`{claim.command}`" if claim.command else ""
+        yield claim.words, claim.paper, "", f"not testable here: {claim.reason}", command
+    elif not path.exists():
+        yield claim.words, claim.paper, "", "not run yet", ""
+    else:
+        results = json.loads(path.read_text())
+        command = f"`python -m experiments.{claim.experiment}`"
+        for comparison in results["comparisons"]:
+            if comparison["paper"] is None:
+                continue
+            runs = results["variants"]
+            sides = [_variant(name, runs[name]) for name in (comparison["variant"], comparison["baseline"])]
+            dataset = results["runs"][0]["data"]["name"]
+            words = f"{measured(comparison)} ({dataset}, n = {comparison['n']}; {'; '.join(sides)})"
+            yield (
+                claim.words,
+                claim.paper,
+                words,
+                verdict(comparison, comparison["paper"], comparison["no_effect"]),
+                command,
+            )
+
+
+def _variant(name, variant):
+    mean, deviation = variant["mean"], variant["standard_deviation"]
+    if mean is None:
+        return f"{name}: not reached"
+    return f"{name}: {mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", default="results", help="folder of the experiments' results (default: results)")
+    parser.add_argument("--output", default="REPRODUCTION.md", help="file to write (default: REPRODUCTION.md)")
+    options = parser.parse_args(arguments)
+    if not Path(options.workdir).is_dir():
+        sys.exit(f"{parser.prog}: `--workdir` must be a folder with results. Received: {options.workdir!r}")
+    for path in sorted(Path(options.workdir).glob("*/results.json")):
+        results = json.loads(path.read_text())
+        if "comparisons" in results:
+            draw(results, path.parent)
+            print(f"Pictures of {results['experiment']}: {path.parent}")
+    Path(options.output).write_text(report(options.workdir))
+    print(f"Written: {options.output}")
+
+
+if __name__ == "__main__":
+    main()

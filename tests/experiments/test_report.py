@@ -1,0 +1,55 @@
+import json
+
+from experiments.report import CLAIMS, main, report
+
+
+def results(interval):
+    variants = {
+        name: {"mean": mean, "standard_deviation": 0.5, "learning_rate": 0.01, "learning_rates": [], "curves": {}}
+        for name, mean in (("with normalization", 20.0), ("without normalization", 22.0))
+    }
+    comparison = {
+        "variant": "with normalization",
+        "baseline": "without normalization",
+        "paper": -2.0,
+        "estimate": -2.0,
+        "interval": interval,
+        "n": 3,
+        "unit": "percentage points",
+        "no_effect": 0.0,
+    }
+    return {
+        "experiment": "cifar_normalization",
+        "section": "section 3.3",
+        "target": None,
+        "settings": {"metric": "top-1 error"},
+        "variants": variants,
+        "comparisons": [comparison],
+        "runs": [{"data": {"name": "cifar10"}}],
+    }
+
+
+def row(text, words):
+    return next(line for line in text.splitlines() if words in line)
+
+
+def test_report_says_what_the_results_say(tmp_path):
+    folder = tmp_path / "results" / "cifar_normalization"
+    folder.mkdir(parents=True)
+    for interval, expected in (([-2.5, -1.5], "| reproduced |"), ([-3.0, 0.5], "| not reproduced |")):
+        (folder / "results.json").write_text(json.dumps(results(interval)))
+        main(["--workdir", str(tmp_path / "results"), "--output", str(tmp_path / "R.md")])
+        line = row((tmp_path / "R.md").read_text(), "four-layer network")
+        assert expected in line
+        assert f"-2.00 [{interval[0]:.2f}, {interval[1]:.2f}] percentage points (cifar10, n = 3;" in line
+        assert "with normalization: 20.00 ± 0.50" in line
+        assert "`python -m experiments.cifar_normalization`" in line
+    assert (folder / "comparisons.png").exists()
+
+
+def test_every_claim_has_a_row_with_a_verdict(tmp_path):
+    text = report(tmp_path)
+    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(lines) == len(CLAIMS)
+    for claim, line in zip(CLAIMS, lines, strict=True):
+        assert (f"not testable here: {claim.reason}" if claim.reason else "not run yet") in line
