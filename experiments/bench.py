@@ -99,6 +99,7 @@ class Bench:
         experiment: an `Experiment`.
         workdir: folder of all experiments' results.
         scratch: folder for what a run writes while it is under way.
+        only: names of the variants to run now; by default all.
         command: command line, for the record.
         verbose: as for `train_and_evaluate`.
 
@@ -106,7 +107,8 @@ class Bench:
         ValueError: when the workdir holds the experiment with other settings; nothing is touched then.
     """
 
-    def __init__(self, experiment, workdir="results", scratch="runs/experiments", command=None, verbose=2):
+    def __init__(self, experiment, workdir="results", scratch="runs/experiments", only=None, command=None, verbose=2):
+        self.only = tuple(experiment.variants if only is None else only)
         self.experiment, self.command, self.verbose = experiment, command, verbose
         self.scratch = Path(scratch)
         self.path = Path(workdir) / experiment.name / "results.json"
@@ -121,7 +123,7 @@ class Bench:
         self._check_settings()
         self.runs, self.searches, self.rates = {}, {}, {}
         self.seconds = []
-        grids = [experiment.learning_rates.get(variant, (None,)) for variant in experiment.variants]
+        grids = [experiment.learning_rates.get(variant, (None,)) for variant in self.only]
         self.planned = sum(len(grid) + len(experiment.seeds) - 1 for grid in grids)
 
     def run(self):
@@ -134,7 +136,7 @@ class Bench:
             What is in `results.json`.
         """
         experiment, metric = self.experiment, self.experiment.metric
-        for variant in experiment.variants:
+        for variant in self.only:
             self.rates[variant] = self._search(variant)
         for seed in experiment.seeds:
             for variant, rate in self.rates.items():
@@ -162,7 +164,7 @@ class Bench:
             if not waiting and 1 < len(tried) <= 3 * len(grid):
                 best = min(tried, key=lambda rate: metric.rank(tried[rate]))
                 rates = sorted(tried)
-                if best in (rates[0], rates[-1]):
+                if best in (rates[0], rates[-1]) and not metric.failed(tried[best]):
                     neighbour = rates[1] if best == rates[0] else rates[-2]
                     waiting = [float(f"{best * best / neighbour:.3g}")]
                     self.planned += 1
@@ -276,8 +278,10 @@ class Bench:
             "command": self.command if self.seconds else self.before.get("command", self.command),
             "seconds": sum(run["seconds"] for run in runs),
             "settings": self.settings,
-            "variants": {variant: self._variant(variant, rate) for variant, rate in self._measured()},
         }
+        now = {variant: self._variant(variant, rate) for variant, rate in self._measured()}
+        known = {**self.before.get("variants", {}), **now}
+        results["variants"] = {variant: known[variant] for variant in experiment.variants if variant in known}
         results["comparisons"] = [
             self._comparison(comparison, results["variants"])
             for comparison in experiment.comparisons

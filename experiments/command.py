@@ -45,6 +45,12 @@ def main(experiment, description, arguments=None):
         help="grid for every variant's search, or one rate without a search (default: the experiment's)",
     )
     parser.add_argument(
+        "--variants",
+        nargs="+",
+        metavar="VARIANT",
+        help=f"only these (default: all of {', '.join(repr(variant) for variant in experiment.variants)})",
+    )
+    parser.add_argument(
         "--workdir",
         help="folder of the results; runs that it holds are not repeated (default: results; with --smoke runs/smoke)",
     )
@@ -70,6 +76,9 @@ def _run(experiment, options, command):
     seeds = tuple(options.pop("seeds", (0, 1) if smoke else experiment.seeds))
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"`seeds` must differ. Received: seeds={seeds}")
+    only = options.pop("variants", None)
+    if only is not None and not set(only) <= set(experiment.variants):
+        raise ValueError(f"`variants` must be out of {list(experiment.variants)}. Received: variants={only}")
     rates = sorted(options.pop("learning_rates", ()))
     if any(rate <= 0 for rate in rates):
         raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
@@ -87,7 +96,7 @@ def _run(experiment, options, command):
     experiment = dataclasses.replace(
         experiment, base={**base, **options}, seeds=seeds, learning_rates=grids, metric=metric
     )
-    bench = Bench(experiment, workdir, command=command, verbose=1 if sys.stdout.isatty() else 2)
+    bench = Bench(experiment, workdir, only=only, command=command, verbose=1 if sys.stdout.isatty() else 2)
     results = bench.run()
     draw(results, bench.path.parent)
     print(f"\n{table(results)}\n\nResults and pictures: {bench.path.parent}", flush=True)

@@ -8,6 +8,8 @@ import dataclasses
 
 from experiments.comparison import paired_difference, paired_ratio
 
+_CHANCE = "no better than chance"
+
 
 @dataclasses.dataclass(frozen=True)
 class FinalError:
@@ -40,6 +42,10 @@ class FinalError:
 
     def end(self, epoch, error, classes):
         """Why a run ends before its last epoch: never."""
+
+    def failed(self, run):
+        """Whether a run says nothing on where a better learning rate lies: never."""
+        return False
 
     def is_lost(self, epoch, error, rival):
         """Whether a run can end as it is worse than another: never, the last epochs decide."""
@@ -94,8 +100,12 @@ class EpochsToError:
         if error <= self.target:
             return "target reached"
         if epoch >= 5 and not error <= 100 * (1 - 1 / classes) - 5:
-            return "no better than chance"
+            return _CHANCE
         return None
+
+    def failed(self, run):
+        """Whether a run says nothing on where a better learning rate lies, as it did not learn at all."""
+        return run["ended"] == _CHANCE
 
     def is_lost(self, epoch, error, rival):
         """Whether a run ends after `epoch` epochs as its learning rate is worse than the rival's."""

@@ -122,6 +122,18 @@ def test_more_seeds_keep_the_runs(trained, tmp_path):
     assert results["variants"]["relu"]["n"] == 3
 
 
+def test_some_variants_first(trained, tmp_path):
+    part = Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["tanh"]).run()
+    assert list(part["variants"]) == ["tanh"]
+    assert part["comparisons"] == []
+    Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
+    before = len(trained)
+    whole = bench(tmp_path).run()
+    assert len(trained) == before + 1  # sigmoid
+    assert whole["variants"]["tanh"] == part["variants"]["tanh"]
+    assert whole["comparisons"][0]["n"] == 2
+
+
 def test_experiments_share_runs(trained, tmp_path):
     bench(tmp_path).run()
     before = list(trained)
@@ -155,6 +167,7 @@ def test_bad_arguments(capsys):
     for arguments, message in (
         (["--seeds", "1", "1"], "`seeds` must differ"),
         (["--learning-rates", "0"], "`learning_rates` must be positive"),
+        (["--variants", "relu", "elu"], "`variants` must be out of .* Received: variants=.*elu"),
         (["--epochs", "0"], "`epochs` must be a positive whole number"),
         (["--precision", "float8"], "`precision` must be one of"),
     ):
