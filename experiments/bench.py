@@ -254,10 +254,10 @@ class Bench:
             before = there["variants"].get(variant)
             if before is None:
                 continue  # a variant may be added
-            for name, value in {**fields, **fields["network"]}.items():
-                was = {**before, **before["network"]}.get(name)
-                if name != "network" and was != value:
-                    other.append(f"{name} of {variant}: {was!r} there, {value!r} here")
+            new, old = ({**its, **its["network"]} for its in (fields, before))
+            for name in sorted((new.keys() & old.keys()) - {"network"}):
+                if new[name] != old[name]:
+                    other.append(f"{name} of {variant}: {old[name]!r} there, {new[name]!r} here")
         if other:
             raise ValueError(
                 f"`workdir` must be a folder without this experiment, or with the same settings. Received: "
