@@ -95,17 +95,16 @@ def report(workdir):
 
 def _rows(claim, workdir):
     path = workdir / claim.experiment / "results.json"
+    results = json.loads(path.read_text()) if claim.experiment and path.exists() else {}
+    comparisons = [c for c in results.get("comparisons", ()) if c["paper"] is not None]
     if claim.reason:
         command = f"`{claim.command}`" if claim.command else ""
         yield claim.words, claim.paper, "", f"not testable here: {claim.reason}", command
-    elif not path.exists():
+    elif not comparisons:
         yield claim.words, claim.paper, "", "not run yet", ""
     else:
-        results = json.loads(path.read_text())
         command = f"`python -m experiments.{claim.experiment}`"
-        for comparison in results["comparisons"]:
-            if comparison["paper"] is None:
-                continue
+        for comparison in comparisons:
             runs = results["variants"]
             sides = [_variant(name, runs[name]) for name in (comparison["variant"], comparison["baseline"])]
             dataset = results["runs"][0]["data"]["name"]

@@ -14,10 +14,9 @@ WITH_JAX = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("folder", ["layers", "models"])
-def test_layers_and_models_on_jax(folder):
+def test_layers_and_models_on_jax():
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", f"tests/{folder}"],
+        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "tests/layers", "tests/models"],
         env=WITH_JAX,
         capture_output=True,
         text=True,

@@ -11,7 +11,10 @@ SETTINGS = {
         "options": {"epochs": 1, "batch_size": 16, "overrides": TINY},
     },
     "02_relu_vs_tanh.ipynb": lambda data, folder: {
-        "arguments": ["--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder],
+        "arguments": [
+            *("--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder),
+            *("--variants", "ReLU, Glorot", "tanh, Glorot"),
+        ],
     },
 }
 PICTURES = {"01_train.ipynb": 5, "02_relu_vs_tanh.ipynb": 2}

@@ -45,6 +45,7 @@ def trained(monkeypatch):
         }
 
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train)
+    monkeypatch.setattr("keras.utils.clear_session", lambda: None)
     return trained
 
 

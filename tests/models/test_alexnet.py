@@ -1,3 +1,4 @@
+import functools
 import os
 import subprocess
 import sys
@@ -35,6 +36,9 @@ PARAMETERS = {
 }
 
 
+network = functools.cache(AlexNet)  # the real ones take seconds to make
+
+
 def test_four_layer_network_of_cuda_convnet():
     model = AlexNet("four_layer", classes=10)
     # 25 * 3 * 32 + 32, 25 * 32 * 32 + 32, 25 * 32 * 64 + 64, and 4 * 4 * 64 * 10 + 10
@@ -48,7 +52,7 @@ def test_four_layer_network_of_cuda_convnet():
 
 @pytest.mark.parametrize("preset", ["paper", "source"])
 def test_counts_and_maps_of_the_paper(preset):
-    model = AlexNet(preset)
+    model = network(preset)
     assert model.count_params() == 60_965_224
     assert {name: model.get_layer(name).output.shape[1:] for name in MAPS} == MAPS
     assert {name: model.get_layer(name).count_params() for name in PARAMETERS} == PARAMETERS
@@ -57,16 +61,16 @@ def test_counts_and_maps_of_the_paper(preset):
 
 
 def test_three_rows_and_columns_of_zeros_at_the_bottom_and_right():
-    assert AlexNet("source").get_layer("pad1").padding == ((0, 3), (0, 3))
+    assert network("source").get_layer("pad1").padding == ((0, 3), (0, 3))
 
 
 def test_order_of_the_layers():
-    names = [layer.name for layer in AlexNet("paper").layers]
+    names = [layer.name for layer in network("paper").layers]
     assert names == (
         "image pad1 conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5 "
         "flatten fc6 drop6 fc7 drop7 fc8"
     ).split(" ")
-    names = [layer.name for layer in AlexNet("source").layers]
+    names = [layer.name for layer in network("source").layers]
     assert names == (
         "image pad1 conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial_norm2 pool2 conv3 relu3 conv4 relu4 conv5 pool5 "
         "relu5 flatten fc6 drop6 fc7 drop7 fc8"
@@ -74,7 +78,7 @@ def test_order_of_the_layers():
 
 
 def test_what_the_source_does_otherwise():
-    paper, source = AlexNet("paper"), AlexNet("source")
+    paper, source = network("paper"), network("source")
     assert [m.get_layer("norm1").divide_alpha for m in (paper, source)] == [False, True]
     assert [m.get_layer("norm2").groups for m in (paper, source)] == [2, 2]
     for layer in ("conv3", "conv4", "conv5"):
@@ -105,8 +109,8 @@ def test_conv6():
 
 
 def test_towers_exchange_in_conv3_alone():
-    groups = [AlexNet("paper").get_layer(f"conv{i}").groups for i in range(1, 6)]
-    assert groups == [1, 2, 1, 2, 2]
+    model = AlexNet("small")
+    assert [model.get_layer(f"conv{i}").groups for i in range(1, 6)] == [1, 2, 1, 2, 2]
     assert AlexNet("cifar", exchange=()).get_layer("conv3").groups == 2
 
 
