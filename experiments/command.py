@@ -55,7 +55,7 @@ def main(experiment, description, arguments=None):
         help="folder of the results; runs that it holds are not repeated (default: results; with --smoke runs/smoke)",
     )
     parser.add_argument(
-        "--smoke", action="store_true", help="try everything in about a minute: a tiny network, one epoch"
+        "--smoke", action="store_true", help="try everything in about a minute: a tiny network, two epochs"
     )
     options = vars(parser.parse_args(arguments))
     try:
@@ -79,7 +79,7 @@ def _run(experiment, options, command):
     only = options.pop("variants", None)
     if only is not None and not set(only) <= set(experiment.variants):
         raise ValueError(f"`variants` must be out of {list(experiment.variants)}. Received: variants={only}")
-    rates = sorted(options.pop("learning_rates", ()))
+    rates = sorted(set(options.pop("learning_rates", ())))
     if any(rate <= 0 for rate in rates):
         raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
     grids = dict.fromkeys(experiment.variants, rates) if rates else experiment.learning_rates
