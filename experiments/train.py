@@ -2,9 +2,9 @@
 
     python -m experiments.train --dataset imagenette/320px-v2 --config source --epochs 30 --workdir runs/imagenette
 
-The same command goes on where it was stopped. ImageNet, as in the paper (two GPUs, 90 epochs, batch 128):
+The same command goes on where it was stopped. ImageNet, as the paper's authors ran it (two GPUs, 90 epochs, batch 128):
 
-    python -m experiments.train --dataset imagenet2012 --config paper --devices 2 --workdir runs/imagenet
+    python -m experiments.train --dataset imagenet2012 --config source --devices 2 --workdir runs/imagenet
 
 The paper reports a top-1 error of 40.7% and a top-5 error of 18.2% there, over ten crops.
 """
