@@ -10,13 +10,29 @@ import pytest
 
 from alexnet_keras import AlexNet
 
+# What counts parameters or names layers of the real network, which takes seconds to make, is the same on every backend.
+REPEATED = (
+    "not (counts_and_maps or order_of_the_layers or source_does_otherwise or test_one_tower or test_conv6 "
+    "or (new_process and bfloat16))"
+)
 WITH_JAX = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 
 
 @pytest.mark.slow
 def test_layers_and_models_on_jax():
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "tests/layers", "tests/models"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-k",
+            REPEATED,
+            "tests/layers",
+            "tests/models",
+        ],
         env=WITH_JAX,
         capture_output=True,
         text=True,
@@ -26,7 +42,8 @@ def test_layers_and_models_on_jax():
 
 
 def test_jax_gives_the_same_output_and_trains(tmp_path, random):
-    model = AlexNet("cifar", classes=5)
+    keras.utils.set_random_seed(0)
+    model = AlexNet("cifar", classes=5, dropout=0.0)  # the loss of ten steps falls for sure only without it
     images = random.normal(0, 60, (4, 32, 32, 3)).astype("float32")
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
