@@ -199,29 +199,28 @@ class Bench:
 
         metric = self.experiment.metric
 
-        class End(keras.callbacks.Callback):
-            reason = "all epochs"
+        def reason_to_end(epoch, error, classes):
+            reason = metric.end(epoch, error, classes)
+            lost = rival is not None and metric.is_lost(epoch, error, rival)
+            return reason or (_RACE_LOST if lost else None)
 
+        class End(keras.callbacks.Callback):
             def on_epoch_end(self, epoch, logs=None):
-                classes = self.model.output_shape[-1]
-                reason = metric.end(epoch + 1, logs["top1_error"], classes)
-                if reason is None and rival is not None and metric.is_lost(epoch + 1, logs["top1_error"], rival):
-                    reason = _RACE_LOST
-                if reason:
-                    self.reason, self.model.stop_training = reason, True
+                if reason_to_end(epoch + 1, logs["top1_error"], self.model.output_shape[-1]):
+                    self.model.stop_training = True
 
         name = hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()[:12]
-        end = End()
         start = time.perf_counter()
         keras.utils.clear_session()
-        results = train_and_evaluate(config, self.scratch / name, callbacks=[end], verbose=self.verbose)
+        results = train_and_evaluate(config, self.scratch / name, callbacks=[End()], verbose=self.verbose)
         self.seconds.append(time.perf_counter() - start)
         shutil.rmtree(self.scratch / name)
+        history = results["history"]
         kept = ("config", "data", "parameters", "machine", "versions", "seconds", "errors", "history")
         return {
             **{key: results[key] for key in kept},
             "network": json.loads(json.dumps(dataclasses.asdict(config.alexnet))),
-            "ended": end.reason,
+            "ended": reason_to_end(len(history), history[-1]["top1_error"], results["data"]["classes"]) or "all epochs",
         }
 
     def _say(self, variant, config):
@@ -317,7 +316,6 @@ class Bench:
                 {
                     "learning_rate": its,
                     "value": metric.value(run),
-                    "training_top1_error": [row["top1_error"] for row in run["history"]],
                     "ended": run["ended"],
                 }
                 for its, run in tried.items()

@@ -1,7 +1,7 @@
 """What an experiment measures of a run, and how two variants compare in it.
 
-A metric has a `name`, the `views` of the evaluation that it needs, a `target` of the training error or none, a `unit`
-and `no_effect` of its comparisons, and tells when a run may end early.
+A metric has a `name`, the `views` of the evaluation that it needs, and a `unit`, `no_effect` and `compare` for its
+comparisons.
 """
 
 import dataclasses
@@ -11,8 +11,34 @@ from experiments.comparison import paired_difference, paired_ratio
 _CHANCE = "no better than chance"
 
 
+class Metric:
+    """What a metric is where it does not say otherwise: runs have all their epochs."""
+
+    target = None  # of the training error, percent
+
+    def rank(self, run):
+        """What learning rates are sorted by; less is better."""
+        return self.value(run)
+
+    def end(self, epoch, error, classes):
+        """Why a run ends after `epoch` epochs with this training error, or `None`."""
+        return None
+
+    def failed(self, run):
+        """Whether a run says nothing on where a better learning rate lies."""
+        return False
+
+    def is_lost(self, epoch, error, rival):
+        """Whether a run ends after `epoch` epochs as its learning rate is worse than that of the run `rival`."""
+        return False
+
+    def smoke(self):
+        """The metric of a trial."""
+        return self
+
+
 @dataclasses.dataclass(frozen=True)
-class FinalError:
+class FinalError(Metric):
     """Error of the trained network on the validation images, in percent; compared by the difference.
 
     Args:
@@ -23,7 +49,6 @@ class FinalError:
     views: int = 10
     top: int = 1
 
-    target = None
     unit = "percentage points"
     no_effect = 0.0
     compare = staticmethod(paired_difference)
@@ -36,28 +61,9 @@ class FinalError:
         """The error of a run."""
         return run["errors"]["ten_crops" if self.views == 10 else "centre_crop"][f"top{self.top}_error"]
 
-    def rank(self, run):
-        """Less is better."""
-        return self.value(run)
-
-    def end(self, epoch, error, classes):
-        """Why a run ends before its last epoch: never."""
-
-    def failed(self, run):
-        """Whether a run says nothing on where a better learning rate lies: never."""
-        return False
-
-    def is_lost(self, epoch, error, rival):
-        """Whether a run can end as it is worse than another: never, the last epochs decide."""
-        return False
-
-    def smoke(self):
-        """The metric of a trial."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True)
-class EpochsToError:
+class EpochsToError(Metric):
     """Epochs until the training top-1 error, its mean over an epoch, is down to a target; compared by the ratio.
 
     Between the ends of two epochs it is taken as linear, and at the start as chance. A run ends at the target, or when
@@ -91,12 +97,11 @@ class EpochsToError:
         return None
 
     def rank(self, run):
-        """Less is better; of those that did not get there, what had the lower error after three epochs."""
+        """Epochs; of those that did not get there, what had the lower error after three epochs."""
         value = self.value(run)
         return (0, value) if value is not None else (1, run["history"][:3][-1]["top1_error"])
 
     def end(self, epoch, error, classes):
-        """Why a run ends after `epoch` epochs, or `None`."""
         if error <= self.target:
             return "target reached"
         if epoch >= 5 and not error <= 100 * (1 - 1 / classes) - 5:
@@ -104,16 +109,13 @@ class EpochsToError:
         return None
 
     def failed(self, run):
-        """Whether a run says nothing on where a better learning rate lies, as it did not learn at all."""
         return run["ended"] == _CHANCE
 
     def is_lost(self, epoch, error, rival):
-        """Whether a run ends after `epoch` epochs as its learning rate is worse than the rival's."""
         errors = [row["top1_error"] for row in rival["history"]]
         if self.value(rival) is not None and epoch >= len(errors):
             return True
         return 3 <= epoch <= len(errors) and not error < errors[epoch - 1] + 5
 
     def smoke(self):
-        """The metric of a trial, whose target is soon reached."""
         return dataclasses.replace(self, target=70.0)

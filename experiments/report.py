@@ -15,6 +15,7 @@ from experiments.command import draw, measured
 from experiments.comparison import VERDICT_RULE, verdict
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
+_NO_FALL_2011 = "needs ImageNet as of Fall 2011, 15 million images"
 _TRAIN = "python -m experiments.train --dataset imagenet2012 --devices 2 --workdir runs/imagenet --config"
 
 
@@ -63,9 +64,9 @@ CLAIMS = (
     Claim(
         "Sixth conv layer, pre-trained on Fall 2011",
         "39.0 / 16.6",
-        reason="needs ImageNet as of Fall 2011, 15 million images",
+        reason=_NO_FALL_2011,
     ),
-    Claim("Seven networks averaged", "36.7 / 15.4", reason="needs ImageNet as of Fall 2011, 15 million images"),
+    Claim("Seven networks averaged", "36.7 / 15.4", reason=_NO_FALL_2011),
     Claim("Fall 2009, 10,184 classes", "67.4 / 40.9", reason="needs ImageNet as of Fall 2009, 8.9 million images"),
 )
 
