@@ -29,6 +29,6 @@ def plot_curves(history, title=""):
     for axis in axes:
         for n, drop in enumerate(drops):
             axis.axvline(drop + 0.5, color="grey", linewidth=0.8, label=None if n else "learning rate / 10")
-        axis.legend()
+        axis.legend(frameon=False)
     figure.suptitle(title)
     return figure

@@ -40,7 +40,7 @@ def plot_training_errors(groups, target, notes=None):
         axis.set_ylim(0, 100)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.set_title("\n".join(filter(None, (group, (notes or {}).get(group)))), fontsize=10)
-        axis.legend()
+        axis.legend(frameon=False)
     axes[0, 0].set_ylabel("training top-1 error (%)")
     return figure
 
@@ -70,7 +70,7 @@ def plot_learning_rates(groups, label):
         axis.set_ylim(0, top)
         axis.set_xlabel("learning rate")
         axis.set_title(group, fontsize=10)
-        axis.legend()
+        axis.legend(frameon=False)
     axes[0, 0].set_ylabel(label)
     return figure
 
@@ -102,6 +102,6 @@ def plot_comparisons(comparisons, title=""):
     axis.set_ylim(len(comparisons) - 0.5, -0.5)
     axis.set_xlabel(comparisons[0]["unit"])
     handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-    axis.legend(handles.values(), handles.keys())
+    axis.legend(handles.values(), handles.keys(), frameon=False)
     axis.set_title(title, fontsize=10)
     return figure

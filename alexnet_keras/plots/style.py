@@ -9,7 +9,6 @@ STYLE = {
     "grid.alpha": 0.3,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "legend.frameon": False,
     "savefig.dpi": 110,
 }
 

@@ -131,7 +131,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         for views in config.views:
             if _VIEWS[views] not in errors:
                 errors[_VIEWS[views]] = evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
-        save_figure(plot_curves(history, title=f"{config.config} on {info.name}"), workdir / "curves.png")
+        network = ", ".join([config.config, *(f"{name}={value}" for name, value in config.overrides.items())])
+        save_figure(plot_curves(history, title=f"{network} on {info.name}"), workdir / "curves.png")
         save_figure(plot_kernels(model), workdir / "kernels.png")
         batch = next(iter(dataset.train(config.batch_size, **augmentation)))
         training_speed = _training_speed(model, *batch)  # changes the weights: the last use of the model
