@@ -251,8 +251,8 @@ class Bench:
         other = [f"metric: {there['metric']} there, {here['metric']} here"] if there["metric"] != here["metric"] else []
         for variant, fields in here["variants"].items():
             before = there["variants"].get(variant)
-            if before is None:
-                continue  # a variant may be added
+            if before is None or variant not in self.before.get("variants", ()):
+                continue  # one without results may be added or changed
             new, old = ({**its, **its["network"]} for its in (fields, before))
             for name in sorted((new.keys() & old.keys()) - {"network"}):
                 if new[name] != old[name]:

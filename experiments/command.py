@@ -93,8 +93,13 @@ def _run(experiment, options, command):
             **_SMOKE,
             "overrides": {**base.get("overrides", {}), **_SMOKE["overrides"]},
         }
+    given = {**(_SMOKE if smoke else {}), **options}
+    variants = {
+        variant: {name: value for name, value in fields.items() if name == "overrides" or name not in given}
+        for variant, fields in experiment.variants.items()
+    }
     experiment = dataclasses.replace(
-        experiment, base={**base, **options}, seeds=seeds, learning_rates=grids, metric=metric
+        experiment, base={**base, **options}, variants=variants, seeds=seeds, learning_rates=grids, metric=metric
     )
     bench = Bench(experiment, workdir, only=only, command=command, verbose=1 if sys.stdout.isatty() else 2)
     results = bench.run()

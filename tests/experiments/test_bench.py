@@ -153,6 +153,26 @@ def test_other_settings_leave_the_results_alone(trained, tmp_path):
     assert path.read_bytes() == before
 
 
+def test_a_variant_without_results_may_change(trained, tmp_path):
+    Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu", "tanh"]).run()
+    longer = experiment()
+    longer.variants["sigmoid"]["epochs"] = 30
+    assert "sigmoid" in Bench(longer, tmp_path / "results", tmp_path / "scratch").run()["variants"]
+    longer.variants["tanh"]["epochs"] = 30
+    with pytest.raises(ValueError, match=r"epochs of tanh: 20 there, 30 here"):
+        Bench(longer, tmp_path / "results", tmp_path / "scratch")
+
+
+def test_the_command_line_counts_for_all_variants(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = experiment(dataset="cifar10")
+    own.variants["tanh"]["epochs"] = 12
+    assert [own.config(variant).epochs for variant in ("relu", "tanh")] == [20, 12]
+    results = main(own, "", ["--epochs", "4", "--workdir", "out"])
+    assert {run["config"]["epochs"] for run in results["runs"]} == {4}
+    assert {run["network"]["activation"] for run in results["runs"]} == {"relu", "tanh", "sigmoid"}
+
+
 def test_a_run_is_its_configuration_and_seed():
     config = experiment().config
     relu = config("relu", seed=0)
