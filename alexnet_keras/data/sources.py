@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 from tqdm import tqdm
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TRAIN_FOLDERS = ("train",)
 VALIDATION_FOLDERS = ("validation", "val", "valid", "test")
+MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
+MAX_BYTES = 2**28
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
@@ -212,13 +215,17 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
     files = [(str(f), classes.index(c)) for c in classes for f in train[c]]
     held_out = [(str(f), classes.index(c)) for c in classes for f in validation.get(c, [])]
     fingerprint = _fingerprint(str(path.resolve()), [Path(f) for f, _ in files + held_out])
-    corrupt = _corrupt_files([f for f, _ in files + held_out], fingerprint, cache_dir)
-    if corrupt and not skip_corrupt:
-        shown = "\n".join(f"  {file}: {reason}" for file, reason in list(corrupt.items())[:10])
-        raise ValueError(
-            f"`dataset` {name!r} holds {len(corrupt)} corrupt image(s); mend or remove them, or skip them with "
-            f"skip_corrupt (--skip-corrupt):\n{shown}"
-        )
+    corrupt = _corrupt_files([f for f, _ in files + held_out], path.resolve(), fingerprint, cache_dir)
+    if corrupt:
+        shown = [f"  {file}: {reason}" for file, reason in corrupt.items()]
+        shown = "\n".join(shown[:10] + [f"  and {len(shown) - 10} more"] * (len(shown) > 10))
+        shown = shown.encode(errors="backslashreplace").decode()  # not every file name is text
+        if not skip_corrupt:
+            raise ValueError(
+                f"`dataset` {name!r} holds {len(corrupt)} corrupt image(s); mend or remove them, or skip them with "
+                f"skip_corrupt (--skip-corrupt):\n{shown}"
+            )
+        print(f"Skipped, as they are corrupt:\n{shown}", flush=True)
     files, held_out = ([(f, c) for f, c in part if f not in corrupt] for part in (files, held_out))
     if not files or not held_out:
         raise ValueError(f"`dataset` must have images that are not corrupt. Received: dataset={name!r}")
@@ -226,7 +233,7 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
 
     def dataset(part):
         paths, labels = zip(*part, strict=True)
-        return tf.data.Dataset.from_tensor_slices((list(paths), np.array(labels, "int32")))
+        return tf.data.Dataset.from_tensor_slices(([os.fsencode(p) for p in paths], np.array(labels, "int32")))
 
     return Source(
         class_names=tuple(classes),
@@ -249,37 +256,48 @@ def _mixed_order(count):
 def _list_folder(folder):
     classes = {}
     for sub in sorted(p for p in folder.iterdir() if p.is_dir()):
-        files = sorted(p for p in sub.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        files = sorted(p for p in sub.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir())
         if files:
             classes[sub.name] = files
     return classes
 
 
-def _corrupt_files(files, fingerprint, cache_dir):
-    """dict from each file that does not decode to the reason; remembered under the files' fingerprint."""
+def _corrupt_files(files, folder, fingerprint, cache_dir):
+    """dict from each file that is no image to the reason; remembered under the files' fingerprint."""
     remembered = Path(cache_dir) / f"corrupt-{fingerprint}.json" if cache_dir else None
     if remembered and remembered.exists():
         return json.loads(remembered.read_text())
-
-    def check(file):
-        try:
-            decode_image(tf.io.read_file(file))
-        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
-            return file, str(error.message).split(" [Op:")[0]
-        return None
-
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        checks = tqdm(pool.map(check, files), total=len(files), desc="Checking images", unit="image")
-        corrupt = dict(found for found in checks if found)
+        reasons = pool.map(lambda file: _reason_against(Path(file), folder), files)
+        reasons = tqdm(zip(files, reasons, strict=True), total=len(files), desc="Checking images", unit="image")
+        corrupt = {file: reason for file, reason in reasons if reason}
     if remembered:
         remembered.parent.mkdir(parents=True, exist_ok=True)
         remembered.write_text(json.dumps(corrupt))
     return corrupt
 
 
+def _reason_against(file, folder):
+    """Why a file of a folder is not taken as an image, or `None`. Anyone may have put it there."""
+    try:
+        if not file.resolve().is_relative_to(folder):
+            return "a link that leads out of the folder"
+        if not file.is_file():
+            return "not a file"
+        with Image.open(file) as image:  # reads no more than the size
+            width, height = image.size
+        if width * height > MAX_PIXELS or file.stat().st_size > MAX_BYTES:
+            return f"too large: {width}x{height} pixels, {file.stat().st_size:,} bytes"
+        decode_image(tf.io.read_file(os.fsencode(file)))
+    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError, tf.errors.OpError) as error:
+        reason = (getattr(error, "message", None) or str(error)).split(" [Op:")[0].replace(str(file), file.name)
+        return reason or type(error).__name__
+    return None
+
+
 def _fingerprint(name, files):
     digest = hashlib.blake2b(name.encode(), digest_size=16)
     for file in files:
-        status = file.stat()
-        digest.update(f"{file}{status.st_size}{status.st_mtime_ns}".encode())
+        status = file.lstat()
+        digest.update(os.fsencode(f"{file}{status.st_size}{status.st_mtime_ns}"))
     return digest.hexdigest()

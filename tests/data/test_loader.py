@@ -1,3 +1,8 @@
+import io
+import os
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -136,6 +141,49 @@ def test_corrupt_images_of_a_folder(folder):
     _, _, info = load(str(folder), **SMALL, batch_size=4, skip_corrupt=True)
     assert (info.train_count, info.validation_count) == (11, 4)
     assert sorted(path.rsplit("/", 1)[1] for path in info.skipped) == ["0.JPEG", "text.jpg"]
+
+
+def test_images_of_strangers(folder, tmp_path, capsys):
+    train = folder / "train" / "cat"
+    pixels = np.arange(48 * 40 * 3, dtype="uint8").reshape(48, 40, 3)
+    good = Image.fromarray(pixels)
+    # What decodes is taken, whatever its kind.
+    good.convert("CMYK").save(train / "cmyk.jpg")
+    good.convert("RGBA").save(train / "rgba.png")
+    Image.fromarray(pixels[..., 0].astype("uint16") * 257).save(train / "16bit.png")
+    good.save(train / "animated.gif", save_all=True, append_images=[good.rotate(90)])
+    good.save(train / "\u732b \u0642\u0637\u0629 .png")
+    good.save(os.fsencode(train) + b"/\xff\xfe.png", format="png")
+    # What does not is named.
+    bomb = io.BytesIO()
+    Image.new("L", (1, 1)).save(bomb, "png")
+    header = struct.pack(">II5B", 60_000, 60_000, 8, 0, 0, 0, 0)  # of 3,600 million pixels
+    header = b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    (train / "bomb.png").write_bytes(bomb.getvalue()[:12] + header + bomb.getvalue()[33:])
+    Image.new("L", (10_000, 9_000)).save(train / "large.png")
+    (train / "empty.jpg").write_bytes(b"")
+    (train / "text.jpg").write_text("not an image")
+    with open(train / "zeros.jpg", "wb") as file:
+        file.truncate(2**36)  # 64 GiB of nothing
+    good.save(tmp_path / "outside.png")
+    (train / "outside.png").symlink_to(tmp_path / "outside.png")
+    (train / "device.png").symlink_to("/dev/zero")
+    (train / "broken.png").symlink_to("nowhere.png")
+    (train / "loop.png").symlink_to("loop.png")
+    os.mkfifo(train / "pipe.png")
+    batches, _, info = load(str(folder), **SMALL, batch_size=4, skip_corrupt=True)
+    assert {path.rsplit("/", 1)[1] for path in info.skipped} == {
+        *{"bomb.png", "large.png", "empty.jpg", "text.jpg", "zeros.jpg", "outside.png", "device.png", "broken.png"},
+        *{"loop.png", "pipe.png"},
+    }
+    assert info.train_count == 12 + 6
+    out = capsys.readouterr().out
+    assert "large.png: too large: 10000x9000 pixels" in out
+    assert "outside.png: a link that leads out of the folder" in out
+    images, _ = next(iter(batches))
+    assert np.isfinite(images).all()
+    with pytest.raises(ValueError, match="10 corrupt image"):
+        load(str(folder), **SMALL, batch_size=4)
 
 
 def test_bad_arguments(tiny_npz, tmp_path):
