@@ -11,7 +11,6 @@ whole epoch. `results` is committed; with another `--workdir` everything is trai
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 import statistics
 import time
@@ -20,9 +19,10 @@ from pathlib import Path
 from alexnet_keras.models import AlexNetConfig
 from alexnet_keras.training.config import TrainingConfig, training_config
 from experiments.comparison import summary
+from experiments.metrics import DIVERGED
 
 # What changes how a run is made, but not what it is. The network stands for the preset and its overrides.
-_NOT_IDENTITY = ("config", "overrides", "devices", "memory_gib", "views")
+_NOT_IDENTITY = ("config", "overrides", "devices", "memory_gib", "views", "checkpoint_minutes")
 _RACE_LOST = "slower than another learning rate"
 
 
@@ -188,7 +188,8 @@ class Bench:
         for key, run in self.stored:
             # A run that has lost a race is no measurement, but stays lost.
             counts = run["ended"] != _RACE_LOST or rival is not None
-            if key == wanted and counts and all(names[views] in run["errors"] for views in config.views):
+            whole = run["ended"] == DIVERGED or all(names[views] in run["errors"] for views in config.views)
+            if key == wanted and counts and whole:
                 return run
         return None
 
@@ -212,7 +213,12 @@ class Bench:
         name = hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()[:12]
         start = time.perf_counter()
         keras.utils.clear_session()
-        results = train_and_evaluate(config, self.scratch / name, callbacks=[End()], verbose=self.verbose)
+        ended = None
+        try:
+            results = train_and_evaluate(config, self.scratch / name, callbacks=[End()], verbose=self.verbose)
+        except FloatingPointError as error:
+            print(error, flush=True)
+            results, ended = error.results, DIVERGED
         self.seconds.append(time.perf_counter() - start)
         shutil.rmtree(self.scratch / name)
         history = results["history"]
@@ -220,7 +226,9 @@ class Bench:
         return {
             **{key: results[key] for key in kept},
             "network": json.loads(json.dumps(dataclasses.asdict(config.alexnet))),
-            "ended": reason_to_end(len(history), history[-1]["top1_error"], results["data"]["classes"]) or "all epochs",
+            "ended": ended
+            or reason_to_end(len(history), history[-1]["top1_error"], results["data"]["classes"])
+            or "all epochs",
         }
 
     def _say(self, variant, config):
@@ -270,6 +278,8 @@ class Bench:
         runs += [(key, run) for key, run in self.before.get("runs", ()) if key not in [k for k, _ in runs]]
         runs = [run for _, run in runs]
         experiment = self.experiment
+        from alexnet_keras.training.checkpoints import write_text
+
         results = {
             "experiment": experiment.name,
             "section": experiment.section,
@@ -287,10 +297,7 @@ class Bench:
             if {comparison.variant, comparison.baseline} <= set(results["variants"])
         ]
         results["runs"] = runs
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(results, indent=1) + "\n")
-        os.replace(partial, self.path)
+        write_text(self.path, json.dumps(results, indent=1) + "\n")
         return results
 
     def _measured(self):

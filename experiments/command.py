@@ -64,7 +64,7 @@ def main(experiment, description, arguments=None):
             options,
             shlex.join(["python", "-m", name.split()[-1], *(sys.argv[1:] if arguments is None else arguments)]),
         )
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
 
 

@@ -9,6 +9,7 @@ import dataclasses
 from experiments.comparison import paired_difference, paired_ratio
 
 _CHANCE = "no better than chance"
+DIVERGED = "loss is no number"
 
 
 class Metric:
@@ -18,7 +19,8 @@ class Metric:
 
     def rank(self, run):
         """What learning rates are sorted by; less is better."""
-        return self.value(run)
+        value = self.value(run)
+        return float("inf") if value is None else value
 
     def end(self, epoch, error, classes):
         """Why a run ends after `epoch` epochs with this training error, or `None`."""
@@ -26,7 +28,7 @@ class Metric:
 
     def failed(self, run):
         """Whether a run says nothing on where a better learning rate lies."""
-        return False
+        return run["ended"] in (_CHANCE, DIVERGED)
 
     def is_lost(self, epoch, error, rival):
         """Whether a run ends after `epoch` epochs as its learning rate is worse than that of the run `rival`."""
@@ -58,8 +60,9 @@ class FinalError(Metric):
         return f"top-{self.top} error on {'ten crops' if self.views == 10 else 'the centre crop'} (%)"
 
     def value(self, run):
-        """The error of a run."""
-        return run["errors"]["ten_crops" if self.views == 10 else "centre_crop"][f"top{self.top}_error"]
+        """The error of a run, or `None` for one that diverged and has none."""
+        errors = run["errors"].get("ten_crops" if self.views == 10 else "centre_crop", {})
+        return errors.get(f"top{self.top}_error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +70,7 @@ class EpochsToError(Metric):
     """Epochs until the training top-1 error, its mean over an epoch, is down to a target; compared by the ratio.
 
     Between the ends of two epochs it is taken as linear, and at the start as chance. A run ends at the target, or when
-    its error is not a number, or within five points of chance after five epochs. In the search for a learning rate, one
+    its error is within five points of chance after five epochs. In the search for a learning rate, one
     that lies five points behind the best so far at the same epoch, the third or later, ends as well, and one that can
     no longer be the faster.
 
@@ -99,7 +102,9 @@ class EpochsToError(Metric):
     def rank(self, run):
         """Epochs; of those that did not get there, what had the lower error after three epochs."""
         value = self.value(run)
-        return (0, value) if value is not None else (1, run["history"][:3][-1]["top1_error"])
+        if value is not None:
+            return 0, value
+        return (1, run["history"][:3][-1]["top1_error"]) if run["history"] else (2, 0.0)
 
     def end(self, epoch, error, classes):
         if error <= self.target:
@@ -107,9 +112,6 @@ class EpochsToError(Metric):
         if epoch >= 5 and not error <= 100 * (1 - 1 / classes) - 5:
             return _CHANCE
         return None
-
-    def failed(self, run):
-        return run["ended"] == _CHANCE
 
     def is_lost(self, epoch, error, rival):
         errors = [row["top1_error"] for row in rival["history"]]

@@ -60,7 +60,7 @@ def main(arguments=None):
         command = shlex.join(["python", "-m", "experiments.train", *(sys.argv[1:] if arguments is None else arguments)])
         verbose = 1 if sys.stdout.isatty() else 2
         return train_and_evaluate(config, workdir, classes=classes, command=command, verbose=verbose)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"{parser.prog}: {error}")
 
 

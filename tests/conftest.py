@@ -27,16 +27,19 @@ def mixed_bfloat16():
     keras.config.set_dtype_policy(before)
 
 
-@pytest.fixture
-def tiny_npz(tmp_path, random):
+def write_tiny_npz(path):
     """80 + 20 images of 32x32 in 4 classes that differ in colour, as an .npz file."""
-    arrays = {}
+    random, arrays = np.random.RandomState(0), {}
     for split, count in (("train", 80), ("test", 20)):
         labels = np.arange(count) % 4
         images = random.randint(0, 100, (count, 32, 32, 3))
         images[..., 0] += 60 * (labels % 2)[:, None, None]
         images[..., 1] += 60 * (labels // 2)[:, None, None]
         arrays |= {f"x_{split}": images.astype("uint8"), f"y_{split}": labels}
-    path = tmp_path / "tiny.npz"
     np.savez(path, **arrays, class_names=["dark", "red", "green", "yellow"])
     return str(path)
+
+
+@pytest.fixture
+def tiny_npz(tmp_path):
+    return write_tiny_npz(tmp_path / "tiny.npz")

@@ -69,6 +69,7 @@ def load(
     colour_noise_epochs=None,
     seed=0,
     first_epoch=0,
+    first_step=0,
     skip_corrupt=False,
     memory_gib=2.0,
     cache_dir=None,
@@ -80,7 +81,7 @@ def load(
     set, plus PCA colour noise; for validation the centre crop, less the same mean.
 
     What an epoch holds, and in which order, depends on `seed` and the number of the epoch alone, so that a training
-    that is resumed with `first_epoch` sees what it would have seen.
+    that is resumed with `first_epoch` and `first_step` sees what it would have seen.
 
     Args:
         name: the TFDS name of an image classification set (`"shapes"`, `"cifar10"`, `"imagenette/320px-v2"`,
@@ -94,6 +95,7 @@ def load(
         colour_noise_epochs: number of epochs after which the colour noise ends; `None` for never.
         seed: whole number that fixes order, crops and noise.
         first_epoch: number of the first epoch that `train` gives.
+        first_step: number of the first batch in it.
         skip_corrupt: leave corrupt files of a folder out instead of stopping.
         memory_gib: prepared images stay in memory where the training set takes no more than this, in GiB.
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
@@ -125,6 +127,7 @@ def load(
         colour_noise_epochs=colour_noise_epochs,
         seed=seed,
         first_epoch=first_epoch,
+        first_step=first_step,
     )
     return train, dataset.validation(batch_size), dataset.info
 
@@ -171,11 +174,11 @@ class Dataset:
             skipped=source.skipped,
         )
 
-    def _prepare(self, stored, in_memory):
-        def prepare(image, label):
-            return resize_and_crop(self._source.decode(image), self._image_size), label
+    def _prepare_one(self, image, label):
+        return resize_and_crop(self._source.decode(image), self._image_size), label
 
-        prepared = stored.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    def _prepare(self, stored, in_memory):
+        prepared = stored.map(self._prepare_one, num_parallel_calls=tf.data.AUTOTUNE)
         return prepared.cache() if in_memory else prepared
 
     def train(
@@ -187,6 +190,7 @@ class Dataset:
         colour_noise_epochs=None,
         seed=0,
         first_epoch=0,
+        first_step=0,
     ):
         """Endless augmented training batches; arguments as for `load`."""
         info = self.info
@@ -208,17 +212,19 @@ class Dataset:
                 draws = tf.tile([[0.4999, 0.4999, 1.0]], (info.train_count, 1))  # the centre, not mirrored
             # In here this concerns the order alone, which then does not depend on the seed of the process.
             tf.random.set_seed(seed + 1)
-            order = dict(seed=epoch, reshuffle_each_iteration=False)
             if self._train_in_memory:
-                shuffled = self._train.shuffle(info.train_count, **order)
+                images, window, prepare = self._train, info.train_count, lambda *example: example
             else:
-                shuffled = self._source.train.shuffle(min(_SHUFFLED_FILES, info.train_count), **order)
-                shuffled = self._prepare(shuffled, in_memory=False)
-            examples = tf.data.Dataset.zip(shuffled, tf.data.Dataset.from_tensor_slices(draws))
-            batches = examples.map(
-                lambda example, draw: (crop_and_flip(example[0], draw, crop_size), example[1]),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            ).batch(batch_size, drop_remainder=True)
+                images, window, prepare = self._source.train, min(_SHUFFLED_FILES, info.train_count), self._prepare_one
+            shuffled = images.shuffle(window, seed=epoch, reshuffle_each_iteration=False)
+            done = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
+            examples = tf.data.Dataset.zip(shuffled, tf.data.Dataset.from_tensor_slices(draws)).skip(done * batch_size)
+
+            def augment(example, draw):
+                image, label = prepare(*example)
+                return crop_and_flip(image, draw, crop_size), label
+
+            batches = examples.map(augment, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
 
             def finish(step, batch):
                 images, labels = batch
@@ -235,7 +241,7 @@ class Dataset:
                     )
                 return images, labels
 
-            return batches.enumerate().map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+            return batches.enumerate(done).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
         return epochs.flat_map(epoch_of_batches).prefetch(2)

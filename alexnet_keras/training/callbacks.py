@@ -1,10 +1,8 @@
 """Keras callbacks for what Keras itself has none."""
 
-import os
-import shutil
+import math
 import statistics
 import time
-from pathlib import Path
 
 import keras
 
@@ -65,28 +63,39 @@ class Speed(keras.callbacks.Callback):
     """Adds to the logs of an epoch the seconds it took and the training images per second, and says what is left.
 
     Args:
-        images: training images in an epoch.
+        batch_size: images in a step.
         epochs: number of epochs in all.
+        step, seconds: how much of the first epoch is done already, and how long that took.
     """
 
-    def __init__(self, images, epochs):
+    def __init__(self, batch_size, epochs, step=0, seconds=0.0):
         super().__init__()
-        self.images, self.epochs = images, epochs
+        self.batch_size, self.epochs = batch_size, epochs
+        self.before = step, seconds
         self.seconds = []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start = time.perf_counter()
         self.trained = None
+        self.steps, self.earlier = self.before
+        self.before = 0, 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+
+    def elapsed(self):
+        """Seconds that the epoch has taken so far, in this process and before."""
+        return self.earlier + time.perf_counter() - self.start
 
     def on_test_begin(self, logs=None):
-        self.trained = time.perf_counter()
+        self.trained = self.elapsed()
 
     def on_epoch_end(self, epoch, logs=None):
-        end = time.perf_counter()
-        self.seconds.append(end - self.start)
+        seconds = self.elapsed()
+        self.seconds.append(seconds)
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        logs["seconds"] = end - self.start
-        logs["images_per_second"] = self.images / ((self.trained or end) - self.start)
+        logs["seconds"] = seconds
+        logs["images_per_second"] = self.steps * self.batch_size / (self.trained or seconds)
         left = statistics.median(self.seconds[-3:]) * (self.epochs - epoch - 1)
         print(
             f"Epoch {epoch + 1} of {self.epochs}: top-1 error {logs['top1_error']:.1f}% in training, "
@@ -97,37 +106,45 @@ class Speed(keras.callbacks.Callback):
 
 
 class DropoutSeeds(keras.callbacks.Callback):
-    """Starts the random numbers of dropout anew each epoch, from the seed and the epoch.
-
-    Keras does not save them with a model; a training that is resumed gets those that it would have had.
-    """
+    """Sets the random numbers of dropout by the seed and the step, which Keras does not save with a model."""
 
     def __init__(self, seed):
         super().__init__()
         self.seed = seed
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_train_begin(self, logs=None):
+        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         for index, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout):
-                layer.seed_generator.state.assign([1000 * self.seed + index, epoch])
+                layer.seed_generator.state.assign([1000 * self.seed + index, step])  # grows by one a step
 
 
-class SaveModels(keras.callbacks.Callback):
-    """Saves `last.keras` after each epoch, and as `best.keras` too when the error is the lowest yet.
+class StopAtNaN(keras.callbacks.Callback):
+    """Ends a training whose loss is no number any more, before any of it is saved.
 
-    A file has its name only once it is whole.
+    Args:
+        steps: steps in an epoch.
+
+    Raises:
+        FloatingPointError: with the step, the learning rate and what to try.
     """
 
-    def __init__(self, workdir, best=float("inf"), monitor="val_top1_error"):
+    def __init__(self, steps):
         super().__init__()
-        self.workdir, self.best, self.monitor = Path(workdir), best, monitor
+        self.steps = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._check(logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
-        partial = self.workdir / "partial.keras"
-        self.model.save(partial)
-        if logs[self.monitor] < self.best:
-            self.best = logs[self.monitor]
-            copy = self.workdir / "partial-best.keras"
-            shutil.copyfile(partial, copy)
-            os.replace(copy, self.workdir / "best.keras")
-        os.replace(partial, self.workdir / "last.keras")
+        self._check(logs["val_loss"])
+
+    def _check(self, loss):
+        if not math.isfinite(loss):
+            epoch, step = divmod(int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) - 1, self.steps)
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+            raise FloatingPointError(
+                f"The loss is {loss} at step {step + 1} of epoch {epoch + 1}, with a learning rate of {rate:g}. "
+                "Try a lower `learning_rate`, float32 instead of mixed_bfloat16, or the initialization of "
+                "--config source. What was saved before is untouched"
+            )

@@ -56,6 +56,7 @@ class TrainingConfig:
     seed: int = _option(0, "fixes initial weights, order of images, crops, noise and dropout")
     skip_corrupt: bool = _option(False, "leave out corrupt images of a folder instead of stopping; they are counted")
     views: tuple = _option((1, 10), "crops of an image that predictions are averaged over at the end, 1 and/or 10")
+    checkpoint_minutes: float = _option(5.0, "minutes of training that a stopped one loses at most; 0: a single step")
     memory_gib: float = _option(2.0, "decoded training images stay in memory if they take no more, GiB")
 
     def __post_init__(self):
@@ -75,7 +76,7 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "patience", "image_size", "crop_size", "devices"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={getattr(self, name)!r}")
-        for name in ("learning_rate", "momentum", "weight_decay", "bias_learning_rate"):
+        for name in ("learning_rate", "momentum", "weight_decay", "bias_learning_rate", "checkpoint_minutes"):
             value = getattr(self, name)
             if value is None and name == "bias_learning_rate":
                 continue

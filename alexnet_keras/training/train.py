@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import io
 import itertools
 import json
 import os
@@ -21,13 +22,14 @@ from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.models import AlexNet
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
-from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, SaveModels, Speed
+from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, Speed, StopAtNaN
+from alexnet_keras.training.checkpoints import Checkpoints, load_checkpoint, write_text
 from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.devices import processor, strategy_for
 from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
-_FREE_FIELDS = ("devices", "memory_gib", "views")
+_FREE_FIELDS = ("devices", "memory_gib", "views", "checkpoint_minutes")
 _VIEWS = {1: "centre_crop", 10: "ten_crops"}
 
 
@@ -35,9 +37,10 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
     """Trains the network of `config` and measures its errors on the centre crop and on ten crops.
 
     The folder `workdir` gets `config.json`, `history.csv` (a row an epoch), `tensorboard/`, `best.keras` (lowest
-    validation top-1 error), `last.keras` (the last epoch, with the optimizer's state), `results.json`, `curves.png` and
-    `kernels.png`. A second call with the same configuration goes on after the last whole epoch; one for a training that
-    has ended returns its results. A call with more epochs, or rate drops that are still to come, goes on too.
+    validation top-1 error), `last.keras` (the newest state, with all that going on needs), `results.json`, `curves.png`
+    and `kernels.png`. A training that was stopped, however it was, goes on from `last.keras` when it is called again
+    with the same configuration; on a CPU to the very weights that it would have had. One that has ended returns its
+    results. A call with more epochs, or rate drops that are still to come, goes on too.
 
     Args:
         config: a `TrainingConfig`.
@@ -53,12 +56,16 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
 
     Raises:
         ValueError: for a data set, device or batch that does not fit, classes that are not the data's, or a workdir of
-            another configuration.
+            another configuration, or with damaged files.
         FileNotFoundError: for data that must be downloaded by hand.
+        FloatingPointError: when the loss is no number any more.
+        OSError: when the workdir cannot be written.
+        SystemExit: 143, after SIGTERM, with everything saved.
 
     Reference: section 5 of Krizhevsky et al. (2012).
     """
     workdir = Path(workdir)
+    _check_writable(workdir)
     _check_workdir(workdir, config)
     errors = {}
     if (workdir / "results.json").exists():
@@ -94,15 +101,15 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
 
     keras.utils.set_random_seed(config.seed)
     with _dtype_policy(config.precision), strategy.scope():
-        if (workdir / "last.keras").exists():
-            model = keras.saving.load_model(workdir / "last.keras")
-        else:
+        model, state = load_checkpoint(workdir)
+        if model is None:
             model = AlexNet(config.alexnet, classes=info.classes)
             _compile(model, config)
-        epoch = int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps
+        epoch, step = state["epoch"], state["step"]
         history = _read_history(workdir, epoch)
         skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
         left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
+        left += f" (on from step {step})" if step else ""
         print(
             f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images of "
             f"{info.classes} classes{skipped}\n"
@@ -113,20 +120,27 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             f"Results: {workdir}",
             flush=True,
         )
-        workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / "config.json").write_text(json.dumps(dataclasses.asdict(config) | {"data": data}, indent=1) + "\n")
-        callbacks = [*_callbacks(model, config, workdir, history, steps), *callbacks]
-        if epoch < config.epochs and not model.stop_training:
-            model.fit(
-                dataset.train(config.batch_size, first_epoch=epoch, **augmentation),
-                validation_data=dataset.validation(config.batch_size),
-                epochs=config.epochs,
-                initial_epoch=epoch,
-                steps_per_epoch=steps,
-                shuffle=False,
-                callbacks=callbacks,
-                verbose=verbose,
-            )
+        write_text(workdir / "config.json", json.dumps(dataclasses.asdict(config) | {"data": data}, indent=1) + "\n")
+        every, checkpoints = _callbacks(model, config, workdir, history, steps, state)
+        callbacks = [*every, *callbacks, checkpoints]
+
+        record = {
+            "command": command,
+            "config": dataclasses.asdict(config),
+            "data": {
+                key: getattr(info, key) for key in ("name", "classes", "train_count", "validation_count", "splits")
+            }
+            | {"skipped": len(info.skipped)},
+            "parameters": model.count_params(),
+            "machine": {"devices": devices, "processor": processor(), "cores": os.cpu_count()},
+            "versions": _versions(),
+        }
+        try:
+            with checkpoints.leaving_on_sigterm():
+                _fit(model, config, dataset, augmentation, state, callbacks, verbose)
+        except FloatingPointError as error:
+            error.results = record | _measured(_read_history(workdir), {})
+            raise
         history = _read_history(workdir)
         for views in config.views:
             if _VIEWS[views] not in errors:
@@ -136,30 +150,65 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         save_figure(plot_kernels(model), workdir / "kernels.png")
         batch = next(iter(dataset.train(config.batch_size, **augmentation)))
         training_speed = _training_speed(model, *batch)  # changes the weights: the last use of the model
-    results = {
-        "command": command,
-        "config": dataclasses.asdict(config),
-        "data": {name: getattr(info, name) for name in ("name", "classes", "train_count", "validation_count", "splits")}
-        | {"skipped": len(info.skipped)},
-        "parameters": model.count_params(),
-        "machine": {"devices": devices, "processor": processor(), "cores": os.cpu_count()},
-        "versions": _versions(),
-        "seconds": sum(float(row["seconds"]) for row in history),
-        "images_per_second": {
-            "training": statistics.median(float(row["images_per_second"]) for row in history),
-            "training_alone": training_speed,
-            "pipeline_alone": pipeline_speed,
-        },
-        "errors": errors,
-        "history": [{name: float(value) for name, value in row.items()} for row in history],
+    results = record | _measured(history, errors)
+    results["images_per_second"] = {
+        "training": statistics.median(row["images_per_second"] for row in results["history"]),
+        "training_alone": training_speed,
+        "pipeline_alone": pipeline_speed,
     }
     text = json.dumps(results, indent=1)
-    (workdir / "results.json").write_text(text + "\n")
+    write_text(workdir / "results.json", text + "\n")
     for name, error in errors.items():
         words = name.replace("_", " ")
         print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({words})")
     print(f"Everything is in {workdir}", flush=True)
     return json.loads(text)
+
+
+def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
+    """Trains for the epochs that are left, of which the first may have begun."""
+    steps = dataset.info.train_count // config.batch_size
+    validation = dataset.validation(config.batch_size)
+
+    def fit(epoch, end, step=0):
+        model.fit(
+            dataset.train(config.batch_size, first_epoch=epoch, first_step=step, **augmentation),
+            validation_data=validation,
+            epochs=end,
+            initial_epoch=epoch,
+            steps_per_epoch=steps - step,
+            shuffle=False,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+
+    epoch, step = state["epoch"], state["step"]
+    if step == steps:  # what Keras does after the last step
+        whole = keras.callbacks.CallbackList(callbacks, model=model)
+        whole.on_train_begin()
+        whole.on_epoch_begin(epoch)
+        errors = model.evaluate(validation, callbacks=whole, return_dict=True, verbose=0)
+        whole.on_epoch_end(epoch, state["logs"] | {f"val_{name}": value for name, value in errors.items()})
+        whole.on_train_end()
+    elif step:
+        fit(epoch, epoch + 1, step)
+    epoch += step > 0
+    if epoch < config.epochs and not model.stop_training:
+        fit(epoch, config.epochs)
+
+
+def _measured(history, errors):
+    return {
+        "seconds": sum(float(row["seconds"]) for row in history),
+        "errors": errors,
+        "history": [{name: float(value) for name, value in row.items()} for row in history],
+    }
+
+
+def _check_writable(workdir):
+    nearest = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"`workdir` must be a folder that can be written. Received: workdir={str(workdir)!r}")
 
 
 def _check_workdir(workdir, config, data=None):
@@ -210,9 +259,10 @@ def _compile(model, config):
     )
 
 
-def _callbacks(model, config, workdir, history, steps):
-    best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))
-    callbacks = [DropoutSeeds(config.seed), Speed(steps * config.batch_size, config.epochs)]
+def _callbacks(model, config, workdir, history, steps, state):
+    """The callbacks of every training, and the one that saves, which comes after all others."""
+    speed = Speed(config.batch_size, config.epochs, state["step"], state["seconds"])
+    callbacks = [StopAtNaN(steps), DropoutSeeds(config.seed), speed]
     if config.schedule == "plateau":
         plateau = Plateau(patience=config.patience)
         plateau.set_model(model)
@@ -227,30 +277,31 @@ def _callbacks(model, config, workdir, history, steps):
         )
     if config.late_changes:
         callbacks.append(LateChanges(*config.changes(config.epochs)[1]))
-    return [
-        *callbacks,
+    callbacks += [
         keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True),
         keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False),
-        SaveModels(workdir, best),
     ]
+    best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))
+    return callbacks, Checkpoints(workdir, steps, config.checkpoint_minutes, speed, state, best)
 
 
 def _read_history(workdir, epochs=None):
-    """Rows of history.csv; with `epochs`, the file loses the rows of epochs that no saved model has."""
+    """Rows of history.csv; with `epochs`, the file loses what follows the rows of so many epochs."""
     path = workdir / "history.csv"
     if not path.exists():
         return []
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    if epochs is not None and len(rows) > epochs:
+    if epochs is not None:
         rows = rows[:epochs]
-        if not rows:
-            path.unlink()
-            return rows
-        with open(path, "w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
+        if rows:
+            text = io.StringIO(newline="")
+            writer = csv.DictWriter(text, rows[0])
             writer.writeheader()
             writer.writerows(rows)
+            write_text(path, text.getvalue())
+        else:
+            path.unlink()
     return rows
 
 

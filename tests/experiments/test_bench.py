@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import types
 
@@ -8,7 +9,7 @@ from experiments.bench import Bench, Comparison, Experiment, identity
 from experiments.command import main, table
 from experiments.metrics import EpochsToError, FinalError
 
-EPOCHS = {"slow": 6, "fast": 3}
+UNUSED = ("parameters", "machine", "versions")
 
 
 @pytest.fixture
@@ -21,6 +22,12 @@ def trained(monkeypatch):
         # At its best rate an activation needs `best` epochs from 90% to 25%, and one more for each halving away.
         best, rate = {"relu": (3.5, 0.04), "tanh": (7.25, 0.01), "sigmoid": (None, 0.1)}[activation]
         trained.append((activation, config.learning_rate, config.seed))
+        if config.learning_rate > 1:
+            error = FloatingPointError("The loss is nan")
+            error.results = {"data": {"classes": 10}, "errors": {}, "history": [], "seconds": 1.0}
+            error.results |= {"config": json.loads(json.dumps(vars(config))), **dict.fromkeys(UNUSED)}
+            workdir.mkdir(parents=True)
+            raise error
         workdir.mkdir(parents=True)
         model = types.SimpleNamespace(output_shape=(None, 10), stop_training=False)
         callbacks[0].set_model(model)
@@ -171,6 +178,22 @@ def test_the_command_line_counts_for_all_variants(trained, tmp_path, monkeypatch
     results = main(own, "", ["--epochs", "4", "--workdir", "out"])
     assert {run["config"]["epochs"] for run in results["runs"]} == {4}
     assert {run["network"]["activation"] for run in results["runs"]} == {"relu", "tanh", "sigmoid"}
+
+
+def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
+    def run():
+        rates = {"relu": (0.02, 0.04, 2.0), "tanh": (2.0,)}
+        return Bench(
+            dataclasses.replace(experiment(), learning_rates=rates), tmp_path / "results", tmp_path / "scratch"
+        ).run()
+
+    results = run()
+    assert [rate["ended"] for rate in results["variants"]["relu"]["learning_rates"]][-1] == "loss is no number"
+    assert results["variants"]["relu"]["learning_rate"] == 0.04
+    assert results["variants"]["tanh"]["values"] == {"0": None}
+    before = len(trained)
+    assert run() == results
+    assert len(trained) == before
 
 
 def test_a_run_is_its_configuration_and_seed():

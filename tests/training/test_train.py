@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from alexnet_keras import AlexNetSGD
-from alexnet_keras.training.callbacks import Plateau, SaveModels
+from alexnet_keras.training.callbacks import Plateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 from alexnet_keras.training.train import train_and_evaluate
 from experiments.train import main
@@ -52,28 +52,6 @@ def test_writes_all_that_it_promises(config, tmp_path):
     for metric in ("loss", "top1_error", "top5_error"):
         assert results["errors"]["centre_crop"][metric] == pytest.approx(float(rows[-1][f"val_{metric}"]), rel=1e-4)
     assert list((tmp_path / "run" / "tensorboard").rglob("events*"))
-
-
-def test_resumes_where_it_was_stopped(config, tmp_path, monkeypatch):
-    whole = train_and_evaluate(config, tmp_path / "whole", verbose=0)
-    save = SaveModels.on_epoch_end
-
-    def dies(self, epoch, logs=None):
-        if epoch == 2:
-            raise Killed  # the history has this epoch, the models do not
-        save(self, epoch, logs)
-
-    monkeypatch.setattr(SaveModels, "on_epoch_end", dies)
-    with pytest.raises(Killed):
-        train_and_evaluate(config, tmp_path / "parts", verbose=0)
-    monkeypatch.undo()
-    parts = train_and_evaluate(config, tmp_path / "parts", verbose=0)
-    for a, b in zip(
-        weights(tmp_path / "whole" / "last.keras"), weights(tmp_path / "parts" / "last.keras"), strict=True
-    ):
-        np.testing.assert_array_equal(a, b)
-    assert [row["loss"] for row in parts["history"]] == [row["loss"] for row in whole["history"]]
-    assert parts["errors"] == whole["errors"]
 
 
 def test_a_training_that_has_ended_returns_its_results(config, tmp_path, capsys):

@@ -1,0 +1,173 @@
+"""Saving a training so that it goes on, bit for bit, where it was stopped."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+
+_STATE = "training.json"  # in the .keras archive, beside Keras' own files
+_START = {"epoch": 0, "step": 0, "seconds": 0.0}
+
+
+def load_checkpoint(workdir):
+    """The newest training that can be read in a folder.
+
+    Args:
+        workdir: folder that `Checkpoints` has written.
+
+    Returns:
+        `(model, state)` of `last.keras` or, where that is damaged, of `best.keras`, which is said; `model` is `None`
+        where there is neither. `state`: dict with `epoch` and `step`, how many are done, and `seconds`, what the epoch
+        under way has taken.
+
+    Raises:
+        ValueError: when all that is there is damaged.
+    """
+    damaged = []
+    for path in (Path(workdir) / "last.keras", Path(workdir) / "best.keras"):
+        if not path.exists():
+            continue
+        try:
+            with zipfile.ZipFile(path) as archive:
+                state = json.loads(archive.read(_STATE))
+            model = keras.saving.load_model(path)
+        except Exception as error:  # a damaged file fails in any of a dozen ways
+            damaged.append(f"{path} ({type(error).__name__}: {str(error).splitlines()[0]})")
+            continue
+        if damaged:
+            print(f"Damaged: {damaged[0]}. Going on from {path}, after epoch {state['epoch']}", flush=True)
+        return model, state
+    if damaged:
+        raise ValueError(
+            f"`workdir` must hold a checkpoint that can be read, or none. Received: workdir={str(workdir)!r}, with "
+            f"{' and '.join(damaged)}; take damaged files away to start anew"
+        )
+    return None, dict(_START)
+
+
+def write_text(path, text):
+    """Writes a text file, which has its name, and the text of before, until it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"partial-{path.name}")
+    partial.write_text(text, newline="")
+    os.replace(partial, path)
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves `last.keras` after each epoch and every few minutes of training; `best.keras` after the best epoch.
+
+    A file has its name only once it is whole. Besides model and optimizer it holds the position in the data and what
+    the errors of the epoch under way are summed up to. After SIGTERM it saves and leaves.
+
+    Args:
+        workdir: folder of the files.
+        steps: steps in an epoch.
+        minutes: the age of `last.keras` at most, in minutes of training; 0 saves after every step.
+        speed: the `Speed` callback, which knows the seconds of the epoch under way.
+        state: what `load_checkpoint` returned.
+        best: the lowest value of `monitor` so far; a lower one makes `best.keras`.
+        monitor: a name in the logs.
+
+    Raises:
+        SystemExit: 143, after SIGTERM.
+        OSError: when a file cannot be written; what was saved before is whole.
+    """
+
+    def __init__(self, workdir, steps, minutes, speed, state, best=float("inf"), monitor="val_top1_error"):
+        super().__init__()
+        self.workdir, self.steps, self.seconds, self.speed = Path(workdir), steps, 60 * minutes, speed
+        self.best, self.monitor, self.state = best, monitor, state
+        self.epoch, self.step = self.saved = state["epoch"], state["step"]
+        self.terminated = False
+
+    @contextlib.contextmanager
+    def leaving_on_sigterm(self):
+        """In here SIGTERM waits for the end of a step. Signals belong to the main thread; elsewhere it does nothing."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGTERM, lambda number, frame: setattr(self, "terminated", True))
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def on_train_begin(self, logs=None):
+        self.time = time.monotonic()
+        for path in self.workdir.glob("partial*"):  # of a process that was killed
+            path.unlink()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.logs, self.sums, self.state = self.state.get("logs"), self.state.get("sums", ()), {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.sums:  # Keras makes the variables in the first step
+            for variable, value in zip(self.model.metrics_variables, self.sums, strict=True):
+                variable.assign_add(value)
+            self.sums = ()
+        self._save_if_older(self.seconds)
+
+    def on_test_begin(self, logs=None):
+        if self.logs is None:
+            self.logs = self._training_logs()  # the sums are now those of the validation
+        self._save_if_older(self.seconds / 2)
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._save_if_older(float("inf"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch, self.step, self.logs = epoch + 1, 0, None
+        self._save({"seconds": 0.0}, best=logs[self.monitor] < self.best)
+        self.best = min(self.best, logs[self.monitor])
+        self._save_if_older(float("inf"))
+
+    def _is_finite(self):
+        """Not in the moment before the loss becomes NaN: the model of before is the better one then."""
+        ops = keras.ops
+        return all(bool(ops.all(ops.isfinite(weight))) for weight in self.model.trainable_weights)
+
+    def _training_logs(self):
+        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+
+    def _save_if_older(self, seconds):
+        if self.terminated or time.monotonic() - self.time >= seconds:
+            if self.saved != (self.epoch, self.step) and self._is_finite():
+                state = {"seconds": self.speed.elapsed()}
+                if self.step < self.steps:
+                    sums = self.model.metrics_variables
+                    state["sums"] = [keras.ops.convert_to_numpy(variable).tolist() for variable in sums]
+                else:
+                    state["logs"] = self.logs or self._training_logs()
+                self._save(state)
+            if self.terminated:
+                epoch, step = self.saved
+                print(
+                    f"\nStopped by SIGTERM; the same command goes on after step {step} of epoch {epoch + 1}", flush=True
+                )
+                raise SystemExit(128 + signal.SIGTERM)
+
+    def _save(self, state, best=False):
+        partial, copy = self.workdir / "partial.keras", self.workdir / "partial-best.keras"
+        last = self.workdir / "last.keras"
+        try:
+            self.model.save(partial)
+            with zipfile.ZipFile(partial, "a") as archive:
+                archive.writestr(_STATE, json.dumps({"epoch": self.epoch, "step": self.step, **state}))
+            if best:
+                shutil.copyfile(partial, copy)
+                os.replace(copy, self.workdir / "best.keras")
+            os.replace(partial, last)
+        except (OSError, RuntimeError) as error:
+            for path in (partial, copy):
+                path.unlink(missing_ok=True)
+            kept = f"; {last}, after step {self.saved[1]} of epoch {self.saved[0] + 1}, is whole" * last.exists()
+            raise OSError(f"Cannot save the training in {self.workdir}: {error}{kept}") from error
+        self.saved, self.time = (self.epoch, self.step), time.monotonic()

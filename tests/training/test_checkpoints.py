@@ -1,0 +1,201 @@
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import threading
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNet
+from alexnet_keras.training.checkpoints import load_checkpoint
+from alexnet_keras.training.config import training_config
+from alexnet_keras.training.train import train_and_evaluate
+from tests.conftest import write_tiny_npz
+
+STEPS = 5  # in an epoch
+KILLS = int(os.environ.get("ALEXNET_KERAS_KILLS", 3))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    return training_config(
+        "cifar",
+        dataset=write_tiny_npz(tmp_path_factory.mktemp("data") / "tiny.npz"),
+        epochs=3,
+        batch_size=16,
+        checkpoint_minutes=0,
+        views=(1,),
+        overrides={"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)},
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(config, tmp_path_factory):
+    """The folder of a training that nothing stops."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALEXNET_KERAS_CACHE", str(folder / "cache"))
+        train_and_evaluate(config, folder / "run", verbose=0)
+    return folder / "run"
+
+
+class At(keras.callbacks.Callback):
+    """Does something after a step of an epoch, or at the start of its validation."""
+
+    def __init__(self, epoch, step, action):
+        super().__init__()
+        self.place, self.action = (epoch, step), action
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch + 1) == self.place:
+            self.action(self.model)
+
+    def on_test_begin(self, logs=None):
+        if (self.epoch, "validation") == self.place:
+            self.action(self.model)
+
+
+def terminate(model):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def assert_same_end(config, whole, parts):
+    """Two trainings of `config` ended with the same weights, optimizer and history; they are resumed if they must."""
+    ends = [train_and_evaluate(config, workdir, verbose=0) for workdir in (whole, parts)]
+    models = [load_checkpoint(workdir)[0] for workdir in (whole, parts)]
+    for a, b in zip(*(model.variables + model.optimizer.variables for model in models), strict=True):
+        if "seed_generator" not in a.path:
+            np.testing.assert_array_equal(a, b, err_msg=a.path)
+    names = ("loss", "top1_error", "val_loss", "val_top1_error", "learning_rate")
+    rows = [[[row[name] for name in names] for row in end["history"]] for end in ends]
+    assert rows[0] == rows[1]
+    assert ends[0]["errors"] == ends[1]["errors"]
+
+
+@pytest.mark.parametrize("place", [(0, 2), (1, STEPS), (1, "validation"), (2, STEPS)])
+def test_sigterm_saves_and_leaves(config, whole, tmp_path, capsys, place):
+    with pytest.raises(SystemExit) as exit:
+        train_and_evaluate(config, tmp_path / "parts", callbacks=[At(*place, terminate)], verbose=0)
+    assert exit.value.code == 143
+    step = STEPS if place[1] == "validation" else place[1]
+    assert (
+        f"Stopped by SIGTERM; the same command goes on after step {step} of epoch {place[0] + 1}"
+        in capsys.readouterr().out
+    )
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    _, state = load_checkpoint(tmp_path / "parts")
+    assert (state["epoch"], state["step"]) == (place[0], step)
+    assert_same_end(config, whole, tmp_path / "parts")
+
+
+def train_and_die(config, workdir, step, seconds):
+    """Trains, and kills itself some time after a step, counted over all epochs."""
+
+    def die(model):
+        if int(model.optimizer.iterations) >= step:
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    call = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: die(call.model))
+    train_and_evaluate(config, workdir, callbacks=[call], verbose=0)
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments(config, whole, tmp_path):
+    # Each process is forked off one that has imported everything. With a checkpoint after every step, a good part of
+    # the time goes into writing them.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.training.test_checkpoints"])
+    moments, killed, folders = random.Random(0), 0, 0
+    while killed < KILLS:
+        parts, done = tmp_path / str(folders), 0
+        folders += 1
+        while True:
+            step, seconds = moments.randint(done + 1, 3 * STEPS + 2), moments.uniform(0, 0.5)
+            process = processes.Process(target=train_and_die, args=(config, parts, step, seconds))
+            process.start()
+            process.join()
+            if process.exitcode == 0:
+                break
+            assert process.exitcode == -signal.SIGKILL
+            killed += 1
+            _, state = load_checkpoint(parts)
+            assert state["epoch"] * STEPS + state["step"] >= max(done, step - 1)
+            done = state["epoch"] * STEPS + state["step"]
+        assert_same_end(config, whole, parts)
+        assert not list(parts.glob("partial*"))
+
+
+def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train_and_evaluate(config, tmp_path / "parts", callbacks=[At(2, 1, terminate)], verbose=0)
+    last, best = tmp_path / "parts" / "last.keras", tmp_path / "parts" / "best.keras"
+    content = last.read_bytes()
+    last.write_bytes(content[: len(content) // 2])
+    _, state = load_checkpoint(tmp_path / "parts")
+    assert state["step"] == 0
+    assert 1 <= state["epoch"] <= 2
+    assert f"Damaged: {last} (BadZipFile" in capsys.readouterr().out
+    assert_same_end(config, whole, tmp_path / "parts")
+    for path in (last, best):
+        path.write_bytes(b"")
+    (tmp_path / "parts" / "results.json").unlink()
+    with pytest.raises(ValueError, match=r"`workdir` must hold a checkpoint .*last.keras .* and .*best.keras .* anew"):
+        train_and_evaluate(config, tmp_path / "parts", verbose=0)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(config, whole, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(model):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # a model has more than 100,000 bytes
+
+    try:
+        with pytest.raises(
+            OSError, match=r"Cannot save the training in .*; .*last.keras, after step 1 of epoch 2, is whole"
+        ):
+            train_and_evaluate(config, tmp_path / "parts", callbacks=[At(1, 2, fill)], verbose=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list((tmp_path / "parts").glob("partial*"))
+    assert_same_end(config, whole, tmp_path / "parts")
+
+
+def test_a_folder_that_cannot_be_written(config, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for workdir in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ValueError, match="`workdir` must be a folder that can be written. Received: workdir="):
+            train_and_evaluate(config, workdir)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_loss_that_is_no_number(config, tmp_path):
+    def spoil(model):
+        model.layers[-1].bias.assign([np.nan] * 4)
+
+    message = r"loss is nan at step 3 of epoch 2, with a learning rate of 0.01. Try a lower `learning_rate`"
+    with pytest.raises(FloatingPointError, match=message):
+        train_and_evaluate(config, tmp_path / "run", callbacks=[At(1, 2, spoil)], verbose=0)
+    model, state = load_checkpoint(tmp_path / "run")
+    assert (state["epoch"], state["step"]) == (1, 1)  # step 2 would have saved weights that are no numbers
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_a_strangers_model_runs_no_code(config, tmp_path):
+    # A Lambda layer carries Python code in the file.
+    inputs = keras.Input((32, 32, 3))
+    (tmp_path / "run").mkdir()
+    path = tmp_path / "run" / "last.keras"
+    keras.Model(inputs, keras.layers.Lambda(lambda x: x / 0, output_shape=(32, 32, 3))(inputs)).save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("training.json", "{}")
+    with pytest.raises(ValueError, match="checkpoint that can be read.*Lambda"):
+        train_and_evaluate(config, tmp_path / "run", verbose=0)
+    with pytest.raises(ValueError):
+        AlexNet("cifar", classes=4, weights=path)
