@@ -24,8 +24,8 @@ def load_checkpoint(workdir):
 
     Returns:
         `(model, state)` of `last.keras` or, where that is damaged, of `best.keras`, which is said; `model` is `None`
-        where there is neither. `state`: dict with `epoch` and `step`, how many are done, and `seconds`, what the epoch
-        under way has taken.
+        where there is neither. `state`: dict with `epoch` and `step`, how many are done, `seconds`, what the epoch
+        under way has taken, and `stopped`, whether a callback has ended the training.
 
     Raises:
         ValueError: when all that is there is damaged.
@@ -125,7 +125,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch, self.step, self.logs = epoch + 1, 0, None
-        self._save({"seconds": 0.0}, best=logs[self.monitor] < self.best)
+        state = {"seconds": 0.0, "stopped": bool(self.model.stop_training)}
+        self._save(state, best=logs[self.monitor] < self.best)
         self.best = min(self.best, logs[self.monitor])
         self._save_if_older(float("inf"))
 

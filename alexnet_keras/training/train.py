@@ -193,7 +193,7 @@ def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
     elif step:
         fit(epoch, epoch + 1, step)
     epoch += step > 0
-    if epoch < config.epochs and not model.stop_training:
+    if epoch < config.epochs and not model.stop_training and not state.get("stopped"):
         fit(epoch, config.epochs)
 
 

@@ -167,6 +167,15 @@ def test_a_full_disk_leaves_the_last_checkpoint(config, whole, tmp_path):
     assert_same_end(config, whole, tmp_path / "parts")
 
 
+def test_what_a_callback_has_ended_stays_ended(config, tmp_path):
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(stop.model, "stop_training", True))
+    first = train_and_evaluate(config, tmp_path / "run", callbacks=[stop], verbose=0)
+    (tmp_path / "run" / "results.json").unlink()  # as if killed just before
+    again = train_and_evaluate(config, tmp_path / "run", verbose=0)
+    assert len(again["history"]) == 1
+    assert again["errors"] == first["errors"]
+
+
 def test_a_folder_that_cannot_be_written(config, tmp_path):
     (tmp_path / "file").write_text("mine")
     for workdir in (tmp_path / "file", tmp_path / "file" / "run"):
