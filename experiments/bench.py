@@ -317,7 +317,7 @@ class Bench:
         return {
             "learning_rate": next(iter(runs.values()))["config"]["learning_rate"],
             "values": {str(seed): value for seed, value in values.items()},
-            **(summary(reached) if reached else {"mean": None, "standard_deviation": None, "n": 0}),
+            **summary(reached),
             "curves": {str(seed): [row["top1_error"] for row in run["history"]] for seed, run in sorted(runs.items())},
             "learning_rates": [
                 {

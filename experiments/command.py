@@ -125,13 +125,14 @@ def figures(results):
     drawn = {"comparisons": plot_comparisons(results["comparisons"], f"{results['experiment']}: {results['section']}")}
     variants = results["variants"]
     if results["target"] is not None:
-        notes = {}
+        paper = {}
         for c in results["comparisons"]:
-            if c["paper"] is not None and c["estimate"] is not None:
+            baseline = variants[c["baseline"]]["mean"]
+            if c["paper"] is not None and baseline is not None:
                 group, label = _group(c["variant"])
-                notes[group] = f"{label}: {measured(c)}; paper: {c['paper']:g}"
-        curves = _grouped({name: list(v["curves"].values()) for name, v in variants.items()})
-        drawn["training_error"] = plot_training_errors(curves, results["target"], notes)
+                paper[group] = f"{label} by the paper's ratio of {c['paper']:g}", c["paper"] * baseline
+        curves = {name: {**v, "curves": list(v["curves"].values())} for name, v in variants.items()}
+        drawn["training_error"] = plot_training_errors(_grouped(curves), results["target"], paper)
     searches = {
         name: [(rate["learning_rate"], rate["value"]) for rate in v["learning_rates"]] for name, v in variants.items()
     }

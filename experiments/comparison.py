@@ -9,10 +9,22 @@ CONFIDENCE = 0.95
 
 
 def summary(values):
-    """Mean, standard deviation (of a sample; none for a single value) and number of values."""
+    """Mean with its 95% interval (Student's t), standard deviation (of a sample) and number of values.
+
+    A single value has neither interval nor standard deviation: both are `None`.
+    """
     values = [float(value) for value in values]
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "standard_deviation": deviation, "n": len(values)}
+    interval = None
+    if deviation is not None:
+        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * stats.sem(values))
+        interval = [float(np.mean(values)) - half, float(np.mean(values)) + half]
+    return {
+        "mean": float(np.mean(values)) if values else None,
+        "interval": interval,
+        "standard_deviation": deviation,
+        "n": len(values),
+    }
 
 
 def paired_difference(values, baseline):

@@ -5,41 +5,43 @@ from alexnet_keras.plots.style import new_figure
 _LINES = ("-", "--", ":", "-.")
 
 
-def plot_training_errors(groups, target, notes=None):
+def plot_training_errors(groups, target, paper=None):
     """Training error against epochs, a panel a group, a line a run, a line style a variant; figure 1 of the paper.
 
     Args:
-        groups: `{group: {variant: [errors of a run, ...]}}`, errors in percent, one an epoch.
+        groups: `{group: {variant: {"curves": [errors of a run, ...], "mean": epochs or None, "interval": (low, high) or
+            None}}}`, errors in percent, one an epoch; the mean over the runs of the epoch in which they reach the
+            target, and its 95% interval, are marked on the target's line.
         target: percent, drawn as a level line.
-        notes: `{group: words}` above the panels.
+        paper: `{group: (words, epochs)}`, where the paper puts a variant on that line.
 
     Returns:
         A matplotlib figure.
 
     Reference: figure 1 of Krizhevsky et al. (2012).
     """
-    figure, axes = new_figure(1, len(groups), (5.2 * len(groups), 4.2), squeeze=False, sharey=True)
-    last = max(len(run) for variants in groups.values() for runs in variants.values() for run in runs)
+    figure, axes = new_figure(1, len(groups), (5.6 * len(groups), 4.4), squeeze=False, sharex=True, sharey=True)
     for axis, (group, variants) in zip(axes[0], groups.items(), strict=True):
-        for n, (variant, runs) in enumerate(variants.items()):
-            for i, run in enumerate(runs):
-                axis.plot(
-                    range(1, len(run) + 1),
-                    run,
-                    _LINES[n % len(_LINES)],
-                    color=f"C{n}",
-                    linewidth=1.4,
-                    marker="o",
-                    markersize=2.5,
-                    label=f"{variant} (n = {len(runs)})" if i == 0 else None,
-                )
         axis.axhline(target, color="black", linewidth=0.8)
-        axis.text(last, target, f"{target:g}%", ha="right", va="bottom", fontsize=9)
+        axis.annotate(f"{target:g}%", (0, target), (3, 3), textcoords="offset points", fontsize=9)
+        for n, (variant, measured) in enumerate(variants.items()):
+            color, mean, interval = f"C{n}", measured["mean"], measured["interval"]
+            reached = "not reached" if mean is None else f"{mean:.1f} epochs"
+            label = f"{variant}: {reached} (n = {len(measured['curves'])})"
+            for run in measured["curves"]:
+                axis.plot(range(1, len(run) + 1), run, _LINES[n % len(_LINES)], color=color, linewidth=1.2, label=label)
+                label = None
+            if mean is not None:
+                ends = [[mean - interval[0]], [interval[1] - mean]] if interval else None
+                axis.errorbar(mean, target, xerr=ends, fmt="o", color=color, markersize=5, capsize=4, zorder=3)
+        if paper and group in paper:
+            words, epochs = paper[group]
+            axis.plot(epochs, target, "D", color="black", fillstyle="none", label=f"{words}: {epochs:.1f} epochs")
         axis.set_xlabel("epoch")
-        axis.set_xlim(0, last + 0.5)
+        axis.set_xlim(left=0)
         axis.set_ylim(0, 100)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axis.set_title("\n".join(filter(None, (group, (notes or {}).get(group)))), fontsize=10)
+        axis.set_title(group, fontsize=10)
         axis.legend(frameon=False)
     axes[0, 0].set_ylabel("training top-1 error (%)")
     return figure
@@ -55,9 +57,9 @@ def plot_learning_rates(groups, label):
     Returns:
         A matplotlib figure.
     """
-    figure, axes = new_figure(1, len(groups), (5.2 * len(groups), 3.8), squeeze=False, sharey=True)
+    figure, axes = new_figure(1, len(groups), (5.6 * len(groups), 3.8), squeeze=False, sharey=True)
     values = [v for variants in groups.values() for points in variants.values() for _, v in points if v is not None]
-    top = 1.25 * max(values, default=1.0)
+    top = 1.4 * max(values, default=1.0)
     for axis, (group, variants) in zip(axes[0], groups.items(), strict=True):
         for n, (variant, points) in enumerate(variants.items()):
             measured = [point for point in points if point[1] is not None]
@@ -65,8 +67,12 @@ def plot_learning_rates(groups, label):
             style = dict(color=f"C{n}", linestyle=_LINES[n % len(_LINES)], label=variant)
             axis.plot([p[0] for p in measured], [p[1] for p in measured], marker="o", **style)
             if stopped:
-                axis.plot(stopped, [0.96 * top] * len(stopped), "x", color=f"C{n}", label=f"{variant}: stopped early")
+                height = (0.97 - 0.04 * n) * top  # crosses of different variants do not hide each other
+                axis.plot(stopped, [height] * len(stopped), "x", color=f"C{n}", label=f"{variant}: stopped early")
         axis.set_xscale("log")
+        rates = sorted({rate for points in variants.values() for rate, _ in points})
+        axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axis.xaxis.minorticks_off()
         axis.set_ylim(0, top)
         axis.set_xlabel("learning rate")
         axis.set_title(group, fontsize=10)

@@ -4,8 +4,12 @@ from experiments.comparison import paired_difference, paired_ratio, summary, ver
 
 
 def test_summary():
-    assert summary([2, 4, 9]) == {"mean": 5.0, "standard_deviation": pytest.approx(13**0.5), "n": 3}
-    assert summary([7]) == {"mean": 7.0, "standard_deviation": None, "n": 1}
+    half = 4.302653 * (13 / 3) ** 0.5  # 97.5% quantile of t with two degrees of freedom, standard error
+    interval = pytest.approx([5 - half, 5 + half], rel=1e-6)
+    deviation = pytest.approx(13**0.5)
+    assert summary([2, 4, 9]) == {"mean": 5.0, "interval": interval, "standard_deviation": deviation, "n": 3}
+    assert summary([7]) == {"mean": 7.0, "interval": None, "standard_deviation": None, "n": 1}
+    assert summary([]) == {"mean": None, "interval": None, "standard_deviation": None, "n": 0}
 
 
 def test_paired_difference_by_students_table():

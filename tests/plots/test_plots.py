@@ -5,7 +5,14 @@ import pytest
 from PIL import Image
 
 from alexnet_keras import AlexNet
-from alexnet_keras.plots import plot_curves, plot_images, plot_kernels, save_figure
+from alexnet_keras.plots import (
+    plot_curves,
+    plot_images,
+    plot_kernels,
+    plot_learning_rates,
+    plot_training_errors,
+    save_figure,
+)
 
 
 def tiles(figure):
@@ -57,3 +64,28 @@ def test_bad_arguments():
         plot_kernels(keras.Sequential([keras.Input((3,), name="input"), keras.layers.Dense(2, name="dense")]))
     with pytest.raises(ValueError, match="`model` must take RGB images"):
         plot_kernels(AlexNet("cifar", classes=3, input_shape=(32, 32, 1)))
+
+
+def test_training_errors_mark_the_crossings():
+    relu = {"curves": [[60, 30, 20], [60, 31, 21]], "mean": 2.5, "interval": (2.0, 3.0)}
+    tanh = {"curves": [[80, 70, 60]], "mean": None, "interval": None}
+    figure = plot_training_errors({"group": {"ReLU": relu, "tanh": tanh}}, 25.0, {"group": ("paper", 15.0)})
+    (axis,) = figure.axes
+    assert [line.get_linestyle() for line in axis.lines if len(line.get_xdata()) == 3] == ["-", "-", "--"]
+    words = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert words == ["ReLU: 2.5 epochs (n = 2)", "tanh: not reached (n = 1)", "paper: 15.0 epochs"]
+    mark, diamond = (line for line in axis.lines if line.get_marker() in ("o", "D"))
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (2.5, 25.0)
+    assert (diamond.get_xdata()[0], diamond.get_ydata()[0]) == (15.0, 25.0)
+    (bar,) = axis.collections
+    assert [point.tolist() for point in bar.get_segments()[0]] == [[2.0, 25.0], [3.0, 25.0]]
+
+
+def test_learning_rates_show_what_was_stopped():
+    points = [(0.01, None), (0.02, 6.0), (0.04, 7.0)]
+    (axis,) = plot_learning_rates({"group": {"ReLU": points}}, "epochs").axes
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["0.01", "0.02", "0.04"]
+    line, cross = axis.lines
+    assert line.get_xydata().tolist() == [[0.02, 6.0], [0.04, 7.0]]
+    assert cross.get_xdata() == [0.01]
+    assert 7.0 < cross.get_ydata()[0] < axis.get_ylim()[1]
