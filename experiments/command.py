@@ -34,7 +34,12 @@ def main(experiment, description, arguments=None):
     parser.add_argument("--epochs", type=int, help="epochs of a run, at most (default: the experiment's)")
     parser.add_argument("--batch-size", type=int, help="images in a step (default: the experiment's)")
     parser.add_argument("--precision", help="float32 or mixed_bfloat16 (default: float32)")
-    parser.add_argument("--devices", type=int, help="GPUs, or logical CPU devices, that share each batch (default: 1)")
+    parser.add_argument(
+        "--devices",
+        nargs="+",
+        metavar="N or NAME",
+        help="number of GPUs, or logical CPU devices, that share each batch, or their names (default: 1)",
+    )
     parser.add_argument(
         "--seeds", type=int, nargs="+", help=f"seeds, a run each (default: {' '.join(map(str, experiment.seeds))})"
     )

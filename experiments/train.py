@@ -41,6 +41,8 @@ def main(arguments=None):
         text = f"{field.metadata['help']} (default: {_words(default)})".replace("%", "%%")
         if field.name == "overrides":
             parser.add_argument(flag, nargs="+", type=_pair, metavar="NAME=VALUE", help=text)
+        elif field.name == "devices":
+            parser.add_argument(flag, nargs="+", metavar="N or NAME", help=text)
         elif field.type is tuple:
             kind = int if field.name == "views" else float
             parser.add_argument(flag, nargs="*", type=kind, metavar="N" if kind is int else "SHARE", help=text)

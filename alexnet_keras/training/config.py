@@ -1,6 +1,7 @@
 """What can be said about a training, and the presets."""
 
 import dataclasses
+import re
 
 from alexnet_keras.models import PRESETS, alexnet_config
 
@@ -52,7 +53,11 @@ class TrainingConfig:
         "two shares of the epochs, 0-1: colour noise off and conv1 at a tenth of the rate; conv1 frozen. Empty: never",
     )
     precision: str = _option("float32", f"arithmetic: {', '.join(PRECISIONS)}")
-    devices: int = _option(1, "GPUs (or, on a machine without one, logical CPU devices) that share each batch")
+    devices: int | tuple = _option(
+        1,
+        "number of GPUs (on a machine without one, of logical CPU devices) that share each batch, or their names, "
+        "as GPU:0 GPU:2",
+    )
     seed: int = _option(0, "fixes initial weights, order of images, crops, noise and dropout")
     skip_corrupt: bool = _option(False, "leave out corrupt images of a folder instead of stopping; they are counted")
     views: tuple = _option((1, 10), "crops of an image that predictions are averaged over at the end, 1 and/or 10")
@@ -73,7 +78,8 @@ class TrainingConfig:
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(accepted)}. Received: {name}={getattr(self, name)!r}"
                 )
-        for name in ("epochs", "batch_size", "patience", "image_size", "crop_size", "devices"):
+        object.__setattr__(self, "devices", _devices(self.devices))
+        for name in ("epochs", "batch_size", "patience", "image_size", "crop_size"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={getattr(self, name)!r}")
         for name in ("learning_rate", "momentum", "weight_decay", "bias_learning_rate", "checkpoint_minutes"):
@@ -93,7 +99,7 @@ class TrainingConfig:
             raise ValueError(f"`late_changes` must be two shares or none. Received: late_changes={self.late_changes}")
         if not self.views or not set(self.views) <= {1, 10}:
             raise ValueError(f"`views` must be 1, 10 or both. Received: views={self.views}")
-        if self.batch_size % self.devices:
+        if self.batch_size % (self.devices if isinstance(self.devices, int) else len(self.devices)):
             raise ValueError(
                 f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"
             )
@@ -119,6 +125,21 @@ class TrainingConfig:
         drops = [round(share * self.epochs) for share in self.drops] if self.schedule == "drops" else []
         late = [round(share * self.epochs) for share in self.late_changes]
         return [drop for drop in drops if drop < epochs], [min(change, epochs) for change in late]
+
+
+def _devices(devices):
+    if isinstance(devices, int) and devices > 0:
+        return devices
+    if isinstance(devices, (tuple, list)) and devices:
+        if len(devices) == 1 and str(devices[0]).isdecimal() and int(devices[0]):
+            return int(devices[0])  # as a command line gives it
+        named = all(isinstance(name, str) and re.fullmatch(r"(GPU|CPU):\d+", name) for name in devices)
+        if named and len({name[:3] for name in devices}) == 1 and len(set(devices)) == len(devices):
+            return tuple(devices)
+    raise ValueError(
+        "`devices` must be a positive whole number, or different names of one kind, as GPU:0 GPU:2. "
+        f"Received: devices={devices!r}"
+    )
 
 
 _SOURCE = dict(

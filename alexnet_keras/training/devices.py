@@ -7,32 +7,37 @@ import tensorflow as tf
 
 
 def strategy_for(devices):
-    """The distribution strategy for a number of devices.
+    """The distribution strategy for some devices.
 
     Args:
-        devices: number of GPUs; on a machine without a GPU, of logical CPU devices.
+        devices: number of GPUs (on a machine without a GPU, of logical CPU devices), or the names of devices of one
+            kind, such as `("GPU:0", "GPU:2")`.
 
     Returns:
         `(strategy, words)`: a `tf.distribute.Strategy`, and which devices they are in words.
 
     Raises:
-        ValueError: when the machine has GPUs, but not that many.
+        ValueError: when the machine has not these GPUs.
         RuntimeError: when more CPU devices are asked for than TensorFlow was started with in this process.
     """
     gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        if devices > len(gpus):
-            raise ValueError(f"`devices` must be at most {len(gpus)}, the GPUs here. Received: devices={devices}")
-        names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus[:devices]]
-        if devices == 1:
-            return tf.distribute.get_strategy(), f"GPU: {names[0]}"
-        return tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(devices)]), f"GPUs: {', '.join(names)}"
-    words = f"{processor()}, {os.cpu_count()} cores"
-    if devices == 1:
-        return tf.distribute.get_strategy(), f"CPU: {words}"
-    split_cpu(devices)
-    names = [f"CPU:{i}" for i in range(devices)]
-    return tf.distribute.MirroredStrategy(names), f"no GPU, so {devices} logical devices of the CPU: {words}"
+    names = [f"{'GPU' if gpus else 'CPU'}:{i}" for i in range(devices)] if isinstance(devices, int) else list(devices)
+    kinds, indices = {name[:3] for name in names}, [int(name[4:]) for name in names]
+    if kinds == {"GPU"} and max(indices) >= len(gpus):
+        here = ", ".join(f"GPU:{i}" for i in range(len(gpus))) or "none"
+        raise ValueError(f"`devices` must be among the GPUs here: {here}. Received: devices={devices}")
+    if kinds == {"GPU"}:
+        details = [tf.config.experimental.get_device_details(gpus[i]).get("device_name", "GPU") for i in indices]
+        words = f"GPU{'s' * (len(names) > 1)}: {', '.join(details)}"
+    else:
+        words = f"{processor()}, {os.cpu_count()} cores"
+        words = f"{len(names)} logical devices of the CPU: {words}" if len(names) > 1 else f"CPU: {words}"
+        words = words if gpus or len(names) == 1 else f"no GPU, so {words}"
+        if max(indices) > 0:
+            split_cpu(max(indices) + 1)
+    if names == [f"{'GPU' if gpus else 'CPU'}:0"]:
+        return tf.distribute.get_strategy(), words
+    return tf.distribute.MirroredStrategy(names), words
 
 
 def split_cpu(devices):

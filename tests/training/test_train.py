@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from alexnet_keras import AlexNetSGD
+from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import Plateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 from alexnet_keras.training.train import train_and_evaluate
@@ -158,6 +159,13 @@ def test_bad_arguments(config, tmp_path):
         train_and_evaluate(config, tmp_path / "run", classes=10)
     with pytest.raises(ValueError, match="`devices` must divide `batch_size`. Received: devices=3, batch_size=128"):
         training_config("cifar", devices=3)
+    for devices in (0, -1, 1.5, [], ["GPU:0", "GPU:0"], ["GPU:0", "CPU:1"], ["gpu0"], ["2", "3"], "2"):
+        with pytest.raises(ValueError, match="`devices` must be a positive whole number, or different names"):
+            training_config("cifar", devices=devices)
+    assert training_config("cifar", devices=["2"]).devices == 2
+    assert training_config("cifar", devices=["GPU:0", "GPU:2"]).devices == ("GPU:0", "GPU:2")
+    with pytest.raises(ValueError, match="`devices` must be among the GPUs here: none. Received"):
+        train_and_evaluate(dataclasses.replace(config, devices=("GPU:0", "GPU:2")), tmp_path / "run")
     with pytest.raises(ValueError, match="`config` must be one of paper"):
         training_config("alexnet")
     with pytest.raises(ValueError, match="An option must be one of .* Received: epoch"):
@@ -174,19 +182,27 @@ def command(*arguments, **kwargs):
 
 
 @pytest.mark.slow
-def test_command_on_two_logical_devices(tiny_npz, tmp_path):
-    run = ["--dataset", tiny_npz, "--config", "cifar", "--epochs", "1", "--batch-size", "16"]
-    run += ["--overrides", "units=(16,16)", "filters=(8,8,8,8,8,8)", "dropout=0.0", "--workdir", str(tmp_path / "run")]
-    result = command(*run, "--devices", "2", "--no-crops", "--colour-noise", "none")
+def test_two_logical_devices_train_the_same_weights(tiny_npz, tmp_path):
+    # Both normalizations, two towers, grouped convolutions and the paper's update rule; 20 steps without dropout.
+    stages = [list(stage) for stage in alexnet_config("source").stages]
+    overrides = {"units": (16, 16), "filters": (8, 8, 8, 8, 8, 8), "dropout": 0.0, "stages": stages}
+    options = dict(dataset=tiny_npz, epochs=4, batch_size=16, crops=False, colour_noise="none", overrides=overrides)
+    config = training_config("cifar", **options)
+    alone = train_and_evaluate(config, tmp_path / "alone", verbose=0)
+    run = ["--dataset", tiny_npz, "--config", "cifar", "--epochs", "4", "--batch-size", "16", "--no-crops"]
+    run += ["--colour-noise", "none", "--workdir", str(tmp_path / "run"), "--devices", "2", "--overrides"]
+    result = command(*run, *(f"{name}={value}" for name, value in overrides.items()))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "no GPU, so 2 logical devices of the CPU" in result.stdout
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["command"].startswith("python -m experiments.train --dataset")
-    assert results["config"]["overrides"] == {"units": [16, 16], "filters": [8] * 6, "dropout": 0.0}
-    options = {name: value for name, value in results["config"].items() if name not in ("devices", "config")}
-    alone = train_and_evaluate(training_config("cifar", **options), tmp_path / "alone", verbose=0)
+    assert results["config"]["overrides"] == json.loads(json.dumps(overrides))
+    for ours, theirs in zip(*(weights(tmp_path / n / "last.keras") for n in ("alone", "run")), strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-5)
     for metric in ("loss", "top1_error", "val_loss", "val_top1_error"):
-        assert results["history"][0][metric] == pytest.approx(alone["history"][0][metric], rel=1e-3)
+        assert results["history"][-1][metric] == pytest.approx(alone["history"][-1][metric], rel=1e-3)
+    for views in ("centre_crop", "ten_crops"):
+        assert results["errors"][views] == pytest.approx(alone["errors"][views], rel=1e-3)
 
 
 @pytest.mark.slow
