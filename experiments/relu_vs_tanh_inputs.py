@@ -3,9 +3,12 @@
     python -m experiments.relu_vs_tanh_inputs
 
 Everything else is as in `python -m experiments.relu_vs_tanh`, which has two of the four pairs; these are the others.
-The size of the sums that reach the nonlinearity of conv1 at the start is the product of both: about 5 for the Gaussian
-on pixel values 0-255, where more than half of all tanh units are beyond 0.99, and 0.07 on pixel values divided by 64.
+Both set the size of the sums that reach the nonlinearity of conv1 at the start (`saturation` measures it): about 5 for
+the Gaussian on pixel values 0-255, where more than half of all tanh units are beyond 0.99 and hardly learn, and 0.07 on
+pixel values divided by 64, where none is.
 """
+
+import numpy as np
 
 from experiments.command import main
 from experiments.relu_vs_tanh import GAUSSIAN, GLOROT, RAW, SCALED, nonlinearities
@@ -23,6 +26,41 @@ EXPERIMENT = nonlinearities(
         ),
     },
 )
+
+
+def saturation(*experiments, dataset="cifar10", images=1000):
+    """How far into saturation conv1's tanh units are before the first step.
+
+    Args:
+        *experiments: those of this module and of `experiments.relu_vs_tanh`.
+        dataset: as for `alexnet_keras.data.load`.
+        images: number of training images to measure on.
+
+    Returns:
+        Markdown: for each tanh variant the standard deviation of conv1's sums, and the share of the outputs of its
+        units, in percent, that are beyond 0.99 in size.
+    """
+    import keras
+
+    from alexnet_keras import AlexNet
+    from alexnet_keras.data import Dataset
+
+    data = Dataset(dataset, 32, 32)
+    pixels = next(iter(data.train(min(images, data.info.train_count), crops=False, colour_noise="none")))[0]
+    lines = ["| | standard deviation of conv1's sums | tanh units beyond 0.99 |", "|---|---|---|"]
+    for experiment in experiments:
+        for variant in experiment.variants:
+            config = experiment.config(variant, dataset=dataset)
+            if config.alexnet.activation != "tanh":
+                continue
+            keras.utils.set_random_seed(config.seed)
+            model = AlexNet(config.alexnet, classes=data.info.classes)
+            first = keras.Model(model.input, [model.get_layer(name).output for name in ("conv1", "tanh1")])
+            sums, outputs = first.predict(pixels, batch_size=config.batch_size, verbose=0)
+            share = 100 * np.mean(np.abs(outputs) > 0.99)
+            lines.append(f"| {variant} | {np.std(sums):.2f} | {share:.1f}% |")
+    return "\n".join(lines)
+
 
 if __name__ == "__main__":
     main(EXPERIMENT, __doc__)
