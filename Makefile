@@ -7,7 +7,7 @@ train: setup  ## trains on the embedded data set: notebook 01, from end to end
 	$(BIN)/python -m notebooks.execute notebooks/01_train.ipynb runs/shapes
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
