@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from alexnet_keras.distribution import is_split_by_tower
+
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class GroupedConv2D(keras.layers.Conv2D):
@@ -52,6 +54,8 @@ class GroupedConv2D(keras.layers.Conv2D):
         super().build(input_shape)
 
     def convolution_op(self, inputs, kernel):
+        if self.groups > 1 and is_split_by_tower():
+            return self._convolution_by_tower(inputs, kernel)
         if self.groups == 1 or not _split_is_faster():
             return super().convolution_op(inputs, kernel)
         axis = 1 if self.data_format == "channels_first" else -1
@@ -63,6 +67,30 @@ class GroupedConv2D(keras.layers.Conv2D):
         )
         parts = zip(ops.split(inputs, self.groups, axis=axis), ops.split(kernel, self.groups, axis=-1), strict=True)
         return ops.concatenate([ops.conv(x, w, **options) for x, w in parts], axis=axis)
+
+    def _convolution_by_tower(self, inputs, kernel):
+        """The convolution as products in which the groups are an axis of their own, which can lie on two devices."""
+        if self.data_format == "channels_first" or any(rate != 1 for rate in self.dilation_rate):
+            raise ValueError(
+                f"Layer '{self.name}' on two devices must have channels_last and no dilation. "
+                f"Received: data_format={self.data_format!r}, dilation_rate={self.dilation_rate}"
+            )
+        (height, width, maps, filters), groups = kernel.shape, self.groups
+        if self.padding == "same":
+            sizes = zip(inputs.shape[1:3], (height, width), self.strides, strict=True)
+            missing = [max(((n + s - 1) // s - 1) * s + k - n, 0) for n, k, s in sizes]
+            inputs = ops.pad(inputs, [(0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)])
+        rows, columns = (
+            (n - k) // s + 1 for n, k, s in zip(inputs.shape[1:3], (height, width), self.strides, strict=True)
+        )
+        inputs = ops.reshape(inputs, (-1, *inputs.shape[1:3], groups, maps))
+        kernel = ops.reshape(kernel, (height, width, maps, groups, filters // groups))
+        outputs = 0.0
+        for y in range(height):
+            for x in range(width):
+                part = inputs[:, y :: self.strides[0], x :: self.strides[1]][:, :rows, :columns]
+                outputs += ops.einsum("nyxgi,igo->nyxgo", part, kernel[y, x])
+        return ops.reshape(outputs, (-1, rows, columns, filters))
 
 
 def _split_is_faster():

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from alexnet_keras.distribution import is_split_by_tower
 from alexnet_keras.layers.response_normalization import normalize, window_matrix
 
 
@@ -70,8 +71,9 @@ class LocalResponseNormalization(keras.layers.Layer):
             matrix = ops.convert_to_tensor(matrix)
             return lambda x: ops.matmul(x, matrix)
 
-        # Rows of one tower's maps: towers and positions are alike to a sum over maps.
-        x = ops.reshape(ops.cast(inputs, "float32"), (-1, maps))
+        # Rows of one tower's maps: towers and positions are alike to a sum over maps. Unless they lie on two devices.
+        rows = (-1, *inputs.shape[1:-1], self.groups) if is_split_by_tower() else (-1,)
+        x = ops.reshape(ops.cast(inputs, "float32"), (*rows, maps))
         x = normalize(x, sum_with(window.T), sum_with(window), self.k, alpha, self.beta)
         return ops.cast(ops.reshape(x, ops.shape(inputs)), self.compute_dtype)
 

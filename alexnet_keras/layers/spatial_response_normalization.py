@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from alexnet_keras.distribution import is_split_by_tower
 from alexnet_keras.layers.response_normalization import normalize, window_matrix
 
 
@@ -57,6 +58,8 @@ class SpatialResponseNormalization(keras.layers.Layer):
 
             def window_sum(x):
                 x = ops.matmul(columns, x)
+                if is_split_by_tower():  # the maps must stay an axis of their own
+                    return ops.einsum("vh,nhwc->nvwc", rows, x)
                 x = ops.matmul(rows, ops.reshape(x, (-1, height, width * maps)))
                 return ops.reshape(x, (-1, height, width, maps))
 

@@ -1,0 +1,112 @@
+"""Towers on two devices: in processes of their own, as JAX takes the number of host devices when it starts."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from alexnet_keras.distribution import two_towers
+
+TWO_DEVICES = {
+    **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.getcwd()},
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+}
+# The layers of the source's network, with both normalizations, at a size that compiles quickly.
+PREPARE = """
+    import alexnet_keras, jax, keras, numpy as np
+    from alexnet_keras.distribution import two_towers
+    from alexnet_keras.models import alexnet_config
+
+    stages = alexnet_config("source").stages
+    options = dict(filters=(8, 16, 24, 24, 16, 16), units=(32, 32), dropout=0.0, stages=stages, classes=5)
+    random = np.random.RandomState(0)
+    images, labels = random.normal(0, 60, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 5
+
+    def model():
+        keras.utils.set_random_seed(0)
+        model = alexnet_keras.AlexNet("cifar", **options)
+        model.compile(alexnet_keras.AlexNetSGD(0.01), "sparse_categorical_crossentropy")
+        return model
+"""
+
+
+def run(code):
+    code = textwrap.dedent(PREPARE) + textwrap.dedent(code)
+    result = subprocess.run([sys.executable, "-c", code], env=TWO_DEVICES, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+def test_two_devices_compute_what_one_does():
+    run("""
+        one = model()
+        before = np.asarray(one(images))
+        for _ in range(5):
+            one.train_on_batch(images, labels)
+        assert np.abs(one.predict(images, verbose=0) - before).max() > 0.01  # it has learned something
+        keras.distribution.set_distribution(two_towers())
+        two = model()
+        np.testing.assert_allclose(before, two(images), rtol=1e-5, atol=1e-6)
+        for _ in range(5):
+            two.train_on_batch(images, labels)
+        for a, b in zip(one.variables + one.optimizer.variables, two.variables + two.optimizer.variables, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=a.path)
+    """)
+
+
+@pytest.mark.slow
+def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
+    out = run("""
+        for devices in (["cpu:0"], ["cpu:0", "cpu:0"], ["cpu:0", "gpu:7"]):
+            try:
+                two_towers(devices)
+            except ValueError as error:
+                print(error)
+        one = model()
+        keras.distribution.set_distribution(two_towers())
+        two = model()
+        two.train_on_batch(images, labels)
+        for variable in two.weights + two.optimizer.variables:
+            parts = sorted(variable.value.addressable_shards, key=lambda part: part.device.id)
+            print("placed", variable.path, variable.shape[-1:], *(part.index[-1:] for part in parts), sep="|")
+        two = model()
+        for variable, value in zip(two.weights, one.get_weights(), strict=True):
+            (first, second) = sorted(variable.value.addressable_shards, key=lambda part: part.device.id)
+            half = value.shape[-1] // 2
+            if "fc8" not in variable.path:
+                np.testing.assert_array_equal(first.data, value[..., :half])
+                np.testing.assert_array_equal(second.data, value[..., half:])
+
+        values = [variable.value for variable in two.trainable_variables]
+
+        def loss(values, images):
+            outputs, _ = two.stateless_call(values, [], images, training=True)
+            return -keras.ops.mean(keras.ops.log(outputs[:, 0]))
+
+        print(jax.jit(jax.grad(loss)).lower(values, images).compile().as_text())
+    """)
+    assert out.count("`devices` must be two of cpu:0, cpu:1. Received: devices=[") == 3
+    placed = {path: rest for _, path, *rest in (line.split("|") for line in out.splitlines() if line[:7] == "placed|")}
+    halves = [path for path, (_, first, second) in placed.items() if first != second]
+    for layer in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"):
+        for weight in ("kernel", "bias"):
+            assert sum(layer in path and weight in path for path in halves) == 2, (layer, weight)  # and its momentum
+    assert not any("fc8" in path for path in halves)
+    crossing = {}
+    for shape, kind, name in re.findall(
+        r"= (\S+) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)\(.*op_name=\"([^\"]*)\"", out
+    ):
+        layer = re.search(r"(conv\d|norm\d|pool\d|spatial\w*\d|flatten|fc\d)", name)
+        crossing.setdefault(layer and layer[0], []).append((kind, shape.split("{")[0]))
+    assert set(crossing) <= {"conv3", "flatten", "fc6", "fc7", "fc8", None}, crossing
+    # Into conv3 all maps of conv2 go to both devices, 8x8 positions of 16 maps for 8 images; back come their gradients.
+    assert sorted(crossing["conv3"]) == [("all-gather", "f32[8,8,8,16]"), ("all-reduce", "f32[8,8,8,16]")]
+
+
+def test_needs_jax():
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND=jax before keras is imported. This is tensorflow"):
+        two_towers()
