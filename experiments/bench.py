@@ -4,8 +4,8 @@
     python -m experiments.NAME --help     # the options, the same for all experiments
 
 A run is known by its configuration and seed. It is stored in `WORKDIR/NAME/results.json` when it ends; a run that any
-experiment of the same workdir has stored is not repeated, and one that was stopped half-way goes on after its last
-whole epoch. `results` is committed; with another `--workdir` everything is trained anew.
+experiment of the same workdir has stored is not repeated, and one that was stopped half-way goes on where it was.
+`results` is committed; with another `--workdir` everything is trained anew.
 """
 
 import dataclasses
