@@ -1,3 +1,4 @@
+import dataclasses
 import multiprocessing
 import os
 import random
@@ -5,6 +6,7 @@ import resource
 import signal
 import threading
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -208,3 +210,18 @@ def test_a_strangers_model_runs_no_code(config, tmp_path):
         train_and_evaluate(config, tmp_path / "run", verbose=0)
     with pytest.raises(ValueError):
         AlexNet("cifar", classes=4, weights=path)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow(config, tmp_path):
+    # 2,000 steps; between the 400th and the last nothing may be left behind by steps, epochs, saves or logs.
+    memory = {}
+
+    def measure(epoch, logs):
+        memory[epoch] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    long = dataclasses.replace(config, epochs=25, batch_size=1, checkpoint_minutes=5)
+    call = keras.callbacks.LambdaCallback(on_epoch_end=measure)
+    train_and_evaluate(long, tmp_path / "run", callbacks=[call], verbose=0)
+    print(f"{(memory[24] - memory[4]) / 1e6:.1f} MB more")
+    assert memory[24] - memory[4] < 30e6, memory
