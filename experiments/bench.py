@@ -16,13 +16,14 @@ import statistics
 import time
 from pathlib import Path
 
+from alexnet_keras.files import write_text
 from alexnet_keras.models import AlexNetConfig
 from alexnet_keras.training.config import TrainingConfig, training_config
 from experiments.comparison import summary
 from experiments.metrics import DIVERGED
 
 # What changes how a run is made, but not what it is. The network stands for the preset and its overrides.
-_NOT_IDENTITY = ("config", "overrides", "devices", "memory_gib", "views", "checkpoint_minutes")
+_NOT_IDENTITY = ("config", "overrides", "devices", "views", "checkpoint_minutes")
 _RACE_LOST = "slower than another learning rate"
 
 
@@ -278,8 +279,6 @@ class Bench:
         runs += [(key, run) for key, run in self.before.get("runs", ()) if key not in [k for k, _ in runs]]
         runs = [run for _, run in runs]
         experiment = self.experiment
-        from alexnet_keras.training.checkpoints import write_text
-
         results = {
             "experiment": experiment.name,
             "section": experiment.section,

@@ -104,7 +104,7 @@ class EpochsToError(Metric):
         value = self.value(run)
         if value is not None:
             return 0, value
-        return (1, run["history"][:3][-1]["top1_error"]) if run["history"] else (2, 0.0)
+        return (2, 0.0) if run["ended"] == DIVERGED else (1, run["history"][:3][-1]["top1_error"])
 
     def end(self, epoch, error, classes):
         if error <= self.target:

@@ -8,6 +8,7 @@ bars in their last state.
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -38,13 +39,17 @@ def execute(notebook, folder, parameters=None):
         Path of the executed notebook.
 
     Raises:
+        ValueError: for a parameter that the notebook does not have.
         CellExecutionError: when a cell fails; the notebook with the outputs up to there is kept.
     """
     content = nbformat.read(notebook, as_version=4)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    parameters = {"workdir": str(folder), **(parameters or {})}
     index = next(i for i, c in enumerate(content.cells) if "parameters" in c.metadata.get("tags", ()))
+    own = re.findall(r"^(\w+) =", content.cells[index].source, re.MULTILINE)
+    if not set(parameters or {}) <= set(own):
+        raise ValueError(f"`parameters` must be of {', '.join(own)}. Received: parameters={parameters}")
+    parameters = {"workdir": str(folder), **(parameters or {})}
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     content.cells.insert(index + 1, nbformat.v4.new_code_cell(source))
     target = folder / Path(notebook).name

@@ -98,11 +98,14 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
     assert not any("fc8" in path for path in halves)
     crossing = {}
     for shape, kind, name in re.findall(
-        r"= (\S+) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)\(.*op_name=\"([^\"]*)\"", out
+        r"= (\(.*?\)|\S+) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)(?:-start)?\("
+        r".*op_name=\"([^\"]*)\"",
+        out,
     ):
         layer = re.search(r"(conv\d|norm\d|pool\d|spatial\w*\d|flatten|fc\d)", name)
         crossing.setdefault(layer and layer[0], []).append((kind, shape.split("{")[0]))
     assert set(crossing) <= {"conv3", "flatten", "fc6", "fc7", "fc8", None}, crossing
+    assert all(re.fullmatch(r"f32\[8(,1)?\]", shape) for _, shape in crossing.get(None, ())), crossing  # of the loss
     # Into conv3 all maps of conv2 go to both devices, 8x8 positions of 16 maps for 8 images; back come their gradients.
     assert sorted(crossing["conv3"]) == [("all-gather", "f32[8,8,8,16]"), ("all-reduce", "f32[8,8,8,16]")]
 

@@ -80,8 +80,9 @@ def load(
     random crops of `crop_size` pixels and their mirror images, less the centre crop of the mean image of the training
     set, plus PCA colour noise; for validation the centre crop, less the same mean.
 
-    What an epoch holds, and in which order, depends on `seed` and the number of the epoch alone, so that a training
-    that is resumed with `first_epoch` and `first_step` sees what it would have seen.
+    What an epoch holds, and in which order, depends on `seed` and the number of the epoch alone (and, with more than
+    10,000 training images, on whether they fit into `memory_gib`), so that a training that is resumed with
+    `first_epoch` and `first_step` sees what it would have seen.
 
     Args:
         name: the TFDS name of an image classification set (`"shapes"`, `"cifar10"`, `"imagenette/320px-v2"`,

@@ -1,6 +1,7 @@
 """Where images come from: TFDS by name, a folder of class folders, or an `.npz` of arrays."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
+
+from alexnet_keras.files import write_text
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TRAIN_FOLDERS = ("train",)
@@ -215,7 +218,8 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
     files = [(str(f), classes.index(c)) for c in classes for f in train[c]]
     held_out = [(str(f), classes.index(c)) for c in classes for f in validation.get(c, [])]
     fingerprint = _fingerprint(str(path.resolve()), [Path(f) for f, _ in files + held_out])
-    corrupt = _corrupt_files([f for f, _ in files + held_out], path.resolve(), fingerprint, cache_dir)
+    folders = {folder.resolve() for folder in (path, train_dir, validation_dir) if folder}
+    corrupt = _corrupt_files([f for f, _ in files + held_out], folders, fingerprint, cache_dir)
     if corrupt:
         shown = [f"  {file}: {reason}" for file, reason in corrupt.items()]
         shown = "\n".join(shown[:10] + [f"  and {len(shown) - 10} more"] * (len(shown) > 10))
@@ -262,34 +266,37 @@ def _list_folder(folder):
     return classes
 
 
-def _corrupt_files(files, folder, fingerprint, cache_dir):
+def _corrupt_files(files, folders, fingerprint, cache_dir):
     """dict from each file that is no image to the reason; remembered under the files' fingerprint."""
     remembered = Path(cache_dir) / f"corrupt-{fingerprint}.json" if cache_dir else None
     if remembered and remembered.exists():
-        return json.loads(remembered.read_text())
+        with contextlib.suppress(ValueError):
+            return json.loads(remembered.read_text())
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(lambda file: _reason_against(Path(file), folder), files)
+        reasons = pool.map(lambda file: _reason_against(Path(file), folders), files)
         reasons = tqdm(zip(files, reasons, strict=True), total=len(files), desc="Checking images", unit="image")
         corrupt = {file: reason for file, reason in reasons if reason}
     if remembered:
-        remembered.parent.mkdir(parents=True, exist_ok=True)
-        remembered.write_text(json.dumps(corrupt))
+        write_text(remembered, json.dumps(corrupt))
     return corrupt
 
 
-def _reason_against(file, folder):
-    """Why a file of a folder is not taken as an image, or `None`. Anyone may have put it there."""
+def _reason_against(file, folders):
+    """Why a file is not taken as an image, or `None`. Anyone may have put it there."""
     try:
-        if not file.resolve().is_relative_to(folder):
+        if not any(file.resolve().is_relative_to(folder) for folder in folders):
             return "a link that leads out of the folder"
         if not file.is_file():
             return "not a file"
-        with Image.open(file) as image:  # reads no more than the size
-            width, height = image.size
-        if width * height > MAX_PIXELS or file.stat().st_size > MAX_BYTES:
-            return f"too large: {width}x{height} pixels, {file.stat().st_size:,} bytes"
+        if file.stat().st_size > MAX_BYTES:
+            return f"too large: {file.stat().st_size:,} bytes"
+        with Image.open(file, formats=("JPEG", "PNG", "BMP", "GIF")) as image:  # its header
+            if image.width * image.height > MAX_PIXELS:
+                return f"too large: {image.width}x{image.height} pixels"
+            if getattr(image, "is_animated", False):
+                return "animated"
         decode_image(tf.io.read_file(os.fsencode(file)))
-    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError, tf.errors.OpError) as error:
+    except Exception as error:  # a file can be wrong in more ways than decoders document
         reason = (getattr(error, "message", None) or str(error)).split(" [Op:")[0].replace(str(file), file.name)
         return reason or type(error).__name__
     return None
@@ -298,6 +305,7 @@ def _reason_against(file, folder):
 def _fingerprint(name, files):
     digest = hashlib.blake2b(name.encode(), digest_size=16)
     for file in files:
-        status = file.lstat()
-        digest.update(os.fsencode(f"{file}{status.st_size}{status.st_mtime_ns}"))
+        for status in (file.lstat, file.stat):  # of a link, and of what it leads to
+            with contextlib.suppress(OSError):
+                digest.update(os.fsencode(f"{file}{status().st_size}{status().st_mtime_ns}"))
     return digest.hexdigest()

@@ -16,7 +16,8 @@ class GroupedConv2D(keras.layers.Conv2D):
     Arguments, weights (`kernel` of shape `(kernel height, kernel width, input maps / groups, filters)` and `bias` of
     shape `(filters,)`) and output are those of `keras.layers.Conv2D`, so weights move freely between the two.
     On a CPU the grouped convolutions of TensorFlow and JAX are several times slower than one convolution per group;
-    there the layer computes one per group and concatenates the maps. Elsewhere it leaves the groups to the backend.
+    there the layer computes one per group and concatenates the maps. Under `alexnet_keras.distribution.two_towers` it
+    computes products that XLA can split by group. Elsewhere it leaves the groups to the backend.
 
     Args:
         filters: number of kernels, a multiple of `groups`.
@@ -25,7 +26,8 @@ class GroupedConv2D(keras.layers.Conv2D):
         *args, **kwargs: every other argument of `keras.layers.Conv2D`, in its order.
 
     Raises:
-        ValueError: when `groups` does not divide `filters` or the number of input maps.
+        ValueError: when `groups` does not divide `filters` or the number of input maps, and under `two_towers` with
+            channels_first or dilation.
 
     Example:
 
@@ -89,8 +91,8 @@ class GroupedConv2D(keras.layers.Conv2D):
         for y in range(height):
             for x in range(width):
                 part = inputs[:, y :: self.strides[0], x :: self.strides[1]][:, :rows, :columns]
-                outputs += ops.einsum("nyxgi,igo->nyxgo", part, kernel[y, x])
-        return ops.reshape(outputs, (-1, rows, columns, filters))
+                outputs += ops.cast(ops.einsum("nyxgi,igo->nyxgo", part, kernel[y, x]), "float32")
+        return ops.cast(ops.reshape(outputs, (-1, rows, columns, filters)), kernel.dtype)
 
 
 def _split_is_faster():

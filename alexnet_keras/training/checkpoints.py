@@ -8,12 +8,14 @@ import signal
 import threading
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import keras
 
 _STATE = "training.json"  # in the .keras archive, beside Keras' own files
-_START = {"epoch": 0, "step": 0, "seconds": 0.0}
+_START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False}
+_PARTIAL, _PARTIAL_BEST = "partial.keras", "partial-best.keras"
 
 
 def load_checkpoint(workdir):
@@ -24,26 +26,25 @@ def load_checkpoint(workdir):
 
     Returns:
         `(model, state)` of `last.keras` or, where that is damaged, of `best.keras`, which is said; `model` is `None`
-        where there is neither. `state`: dict with `epoch` and `step`, how many are done, `seconds`, what the epoch
-        under way has taken, and `stopped`, whether a callback has ended the training.
+        where there is neither. `state`: dict with `epoch` and `step`, how many are done; `seconds`, what the epoch
+        under way has taken; `stopped`, whether a callback has ended the training; inside an epoch also `sums`, the
+        variables of the metrics, or, after its last step, `logs`, their results.
 
     Raises:
-        ValueError: when all that is there is damaged.
+        ValueError: when all that is there is damaged, or when a file is whole, but not of a training, or holds code.
     """
     damaged = []
     for path in (Path(workdir) / "last.keras", Path(workdir) / "best.keras"):
         if not path.exists():
             continue
         try:
-            with zipfile.ZipFile(path) as archive:
-                state = json.loads(archive.read(_STATE))
-            model = keras.saving.load_model(path)
-        except Exception as error:  # a damaged file fails in any of a dozen ways
-            damaged.append(f"{path} ({type(error).__name__}: {str(error).splitlines()[0]})")
+            state = _read_state(path)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            damaged.append(f"{path} ({error})")
             continue
         if damaged:
             print(f"Damaged: {damaged[0]}. Going on from {path}, after epoch {state['epoch']}", flush=True)
-        return model, state
+        return keras.saving.load_model(path), state
     if damaged:
         raise ValueError(
             f"`workdir` must hold a checkpoint that can be read, or none. Received: workdir={str(workdir)!r}, with "
@@ -52,12 +53,14 @@ def load_checkpoint(workdir):
     return None, dict(_START)
 
 
-def write_text(path, text):
-    """Writes a text file, which has its name, and the text of before, until it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(text, newline="")
-    os.replace(partial, path)
+def _read_state(path):
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"{damaged} in it is damaged")
+        if _STATE not in archive.namelist():
+            raise ValueError(f"`workdir` must be that of a training. Received: {path}, a model without its training")
+        return json.loads(archive.read(_STATE))
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -96,13 +99,15 @@ class Checkpoints(keras.callbacks.Callback):
         before = signal.signal(signal.SIGTERM, lambda number, frame: setattr(self, "terminated", True))
         try:
             yield
+            if self.terminated:  # since the last step
+                self._leave()
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
     def on_train_begin(self, logs=None):
         self.time = time.monotonic()
-        for path in self.workdir.glob("partial*"):  # of a process that was killed
-            path.unlink()
+        for name in (_PARTIAL, _PARTIAL_BEST):  # of a process that was killed
+            (self.workdir / name).unlink(missing_ok=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.logs, self.sums, self.state = self.state.get("logs"), self.state.get("sums", ()), {}
@@ -118,6 +123,7 @@ class Checkpoints(keras.callbacks.Callback):
     def on_test_begin(self, logs=None):
         if self.logs is None:
             self.logs = self._training_logs()  # the sums are now those of the validation
+        self.step = self.steps  # also where a callback has cut the epoch short
         self._save_if_older(self.seconds / 2)
 
     def on_test_batch_end(self, batch, logs=None):
@@ -125,8 +131,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch, self.step, self.logs = epoch + 1, 0, None
-        state = {"seconds": 0.0, "stopped": bool(self.model.stop_training)}
-        self._save(state, best=logs[self.monitor] < self.best)
+        self._save({"seconds": 0.0}, best=logs[self.monitor] < self.best)
         self.best = min(self.best, logs[self.monitor])
         self._save_if_older(float("inf"))
 
@@ -141,7 +146,7 @@ class Checkpoints(keras.callbacks.Callback):
     def _save_if_older(self, seconds):
         if self.terminated or time.monotonic() - self.time >= seconds:
             if self.saved != (self.epoch, self.step) and self._is_finite():
-                state = {"seconds": self.speed.elapsed()}
+                state = {"seconds": self.speed.trained or self.speed.elapsed()}
                 if self.step < self.steps:
                     sums = self.model.metrics_variables
                     state["sums"] = [keras.ops.convert_to_numpy(variable).tolist() for variable in sums]
@@ -149,19 +154,20 @@ class Checkpoints(keras.callbacks.Callback):
                     state["logs"] = self.logs or self._training_logs()
                 self._save(state)
             if self.terminated:
-                epoch, step = self.saved
-                print(
-                    f"\nStopped by SIGTERM; the same command goes on after step {step} of epoch {epoch + 1}", flush=True
-                )
-                raise SystemExit(128 + signal.SIGTERM)
+                self._leave()
+
+    def _leave(self):
+        epoch, step = self.saved
+        print(f"\nStopped by SIGTERM; the same command goes on after step {step} of epoch {epoch + 1}", flush=True)
+        raise SystemExit(128 + signal.SIGTERM)
 
     def _save(self, state, best=False):
-        partial, copy = self.workdir / "partial.keras", self.workdir / "partial-best.keras"
-        last = self.workdir / "last.keras"
+        partial, copy, last = (self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras"))
+        state = {"epoch": self.epoch, "step": self.step, "stopped": bool(self.model.stop_training), **state}
         try:
             self.model.save(partial)
             with zipfile.ZipFile(partial, "a") as archive:
-                archive.writestr(_STATE, json.dumps({"epoch": self.epoch, "step": self.step, **state}))
+                archive.writestr(_STATE, json.dumps(state))
             if best:
                 shutil.copyfile(partial, copy)
                 os.replace(copy, self.workdir / "best.keras")

@@ -20,16 +20,17 @@ from tqdm import tqdm
 from alexnet_keras.data import Dataset
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
+from alexnet_keras.files import write_text
 from alexnet_keras.models import AlexNet
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, Speed, StopAtNaN
-from alexnet_keras.training.checkpoints import Checkpoints, load_checkpoint, write_text
+from alexnet_keras.training.checkpoints import Checkpoints, load_checkpoint
 from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.devices import processor, strategy_for
 from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
-_FREE_FIELDS = ("devices", "memory_gib", "views", "checkpoint_minutes")
+_FREE_FIELDS = ("devices", "views", "checkpoint_minutes")
 _VIEWS = {1: "centre_crop", 10: "ten_crops"}
 
 
@@ -106,6 +107,11 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             model = AlexNet(config.alexnet, classes=info.classes)
             _compile(model, config)
         epoch, step = state["epoch"], state["step"]
+        if epoch + (step > 0) > config.epochs:
+            raise ValueError(
+                f"`epochs` must be at least {epoch + (step > 0)}, the epoch that this training is in. "
+                f"Received: epochs={config.epochs}"
+            )
         history = _read_history(workdir, epoch)
         skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
         left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
@@ -193,7 +199,7 @@ def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
     elif step:
         fit(epoch, epoch + 1, step)
     epoch += step > 0
-    if epoch < config.epochs and not model.stop_training and not state.get("stopped"):
+    if epoch < config.epochs and not model.stop_training and not state["stopped"]:
         fit(epoch, config.epochs)
 
 

@@ -102,6 +102,9 @@ def test_the_seed_and_the_epoch_fix_everything(tiny_npz, memory_gib):
     again, same = take(dataset.train(8, seed=0, first_epoch=1), 20)
     np.testing.assert_array_equal(images[80:], again)
     np.testing.assert_array_equal(labels[80:], same)
+    rest, same = take(dataset.train(8, seed=0, first_epoch=1, first_step=3), 17)  # and the epoch after
+    np.testing.assert_array_equal(images[80 + 3 * 8 :], rest)
+    np.testing.assert_array_equal(labels[80 + 3 * 8 :], same)
     assert not np.array_equal(take(dataset.train(8, seed=1), 30)[1], labels)
 
 
@@ -151,7 +154,7 @@ def test_images_of_strangers(folder, tmp_path, capsys):
     good.convert("CMYK").save(train / "cmyk.jpg")
     good.convert("RGBA").save(train / "rgba.png")
     Image.fromarray(pixels[..., 0].astype("uint16") * 257).save(train / "16bit.png")
-    good.save(train / "animated.gif", save_all=True, append_images=[good.rotate(90)])
+    good.save(train / "still.gif")
     good.save(train / "\u732b \u0642\u0637\u0629 .png")
     good.save(os.fsencode(train) + b"/\xff\xfe.png", format="png")
     # What does not is named.
@@ -161,9 +164,11 @@ def test_images_of_strangers(folder, tmp_path, capsys):
     header = b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     (train / "bomb.png").write_bytes(bomb.getvalue()[:12] + header + bomb.getvalue()[33:])
     Image.new("L", (10_000, 9_000)).save(train / "large.png")
+    good.save(train / "animated.gif", save_all=True, append_images=[good.rotate(90)])
     (train / "empty.jpg").write_bytes(b"")
     (train / "text.jpg").write_text("not an image")
-    with open(train / "zeros.jpg", "wb") as file:
+    good.save(train / "zeros.png")
+    with open(train / "zeros.png", "ab") as file:
         file.truncate(2**36)  # 64 GiB of nothing
     good.save(tmp_path / "outside.png")
     (train / "outside.png").symlink_to(tmp_path / "outside.png")
@@ -173,16 +178,17 @@ def test_images_of_strangers(folder, tmp_path, capsys):
     os.mkfifo(train / "pipe.png")
     batches, _, info = load(str(folder), **SMALL, batch_size=4, skip_corrupt=True)
     assert {path.rsplit("/", 1)[1] for path in info.skipped} == {
-        *{"bomb.png", "large.png", "empty.jpg", "text.jpg", "zeros.jpg", "outside.png", "device.png", "broken.png"},
-        *{"loop.png", "pipe.png"},
+        *{"bomb.png", "large.png", "empty.jpg", "text.jpg", "zeros.png", "outside.png", "device.png", "broken.png"},
+        *{"loop.png", "pipe.png", "animated.gif"},
     }
     assert info.train_count == 12 + 6
     out = capsys.readouterr().out
     assert "large.png: too large: 10000x9000 pixels" in out
+    assert "zeros.png: too large: 68,719,476,736 bytes" in out
     assert "outside.png: a link that leads out of the folder" in out
     images, _ = next(iter(batches))
     assert np.isfinite(images).all()
-    with pytest.raises(ValueError, match="10 corrupt image"):
+    with pytest.raises(ValueError, match="11 corrupt image"):
         load(str(folder), **SMALL, batch_size=4)
 
 

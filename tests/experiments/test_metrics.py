@@ -4,7 +4,7 @@ from experiments.metrics import EpochsToError, FinalError
 
 
 def run(*errors):
-    return {"data": {"classes": 10}, "history": [{"top1_error": error} for error in errors]}
+    return {"data": {"classes": 10}, "ended": "all epochs", "history": [{"top1_error": error} for error in errors]}
 
 
 def test_epochs_to_error_by_hand():
@@ -19,7 +19,8 @@ def test_epochs_to_error_ranks():
     metric = EpochsToError(25.0)
     fast, slow = run(60, 20), run(60, 40, 20)
     ahead, behind = run(70, 60, 50, 45), run(70, 60, 55)
-    assert sorted([behind, slow, ahead, fast], key=metric.rank) == [fast, slow, ahead, behind]
+    diverged = {**run(60, 50, 30), "ended": "loss is no number"}
+    assert sorted([diverged, behind, slow, ahead, fast], key=metric.rank) == [fast, slow, ahead, behind, diverged]
 
 
 def test_epochs_to_error_ends():

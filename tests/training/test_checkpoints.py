@@ -94,6 +94,11 @@ def test_sigterm_saves_and_leaves(config, whole, tmp_path, capsys, place):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     _, state = load_checkpoint(tmp_path / "parts")
     assert (state["epoch"], state["step"]) == (place[0], step)
+    if place == (1, STEPS):
+        with pytest.raises(
+            ValueError, match="`epochs` must be at least 2, the epoch that this training is in. Received"
+        ):
+            train_and_evaluate(dataclasses.replace(config, epochs=1), tmp_path / "parts", verbose=0)
     assert_same_end(config, whole, tmp_path / "parts")
 
 
@@ -143,7 +148,7 @@ def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
     _, state = load_checkpoint(tmp_path / "parts")
     assert state["step"] == 0
     assert 1 <= state["epoch"] <= 2
-    assert f"Damaged: {last} (BadZipFile" in capsys.readouterr().out
+    assert f"Damaged: {last} (File is not a zip file)" in capsys.readouterr().out
     assert_same_end(config, whole, tmp_path / "parts")
     for path in (last, best):
         path.write_bytes(b"")
@@ -206,9 +211,9 @@ def test_a_strangers_model_runs_no_code(config, tmp_path):
     keras.Model(inputs, keras.layers.Lambda(lambda x: x / 0, output_shape=(32, 32, 3))(inputs)).save(path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("training.json", "{}")
-    with pytest.raises(ValueError, match="checkpoint that can be read.*Lambda"):
+    with pytest.raises(ValueError, match="Lambda"):
         train_and_evaluate(config, tmp_path / "run", verbose=0)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="Lambda"):
         AlexNet("cifar", classes=4, weights=path)
 
 
