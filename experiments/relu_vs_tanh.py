@@ -13,6 +13,10 @@ pixel values 0-255 (section 2), and once as most libraries do today, from Glorot
 divided by 64, whose variance is about one. Sigmoid is the third nonlinearity that the paper names.
 
 `python -m experiments.relu_vs_tanh_inputs` has the two other pairs of initialization and scale.
+
+Time: the first of the two, 142 epochs in 11 runs, took 2 hours on two cores of an AMD EPYC on which a matrix product
+reaches 149 GFLOP/s, with other programs beside it; an epoch takes 38 s there alone. Figures: 6.3 epochs with ReLU, 19.1
+with tanh, 3.05 times as many [3.02, 3.09]; the paper says six times.
 """
 
 from experiments.bench import Comparison, Experiment

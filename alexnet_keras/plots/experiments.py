@@ -91,7 +91,7 @@ def plot_comparisons(comparisons, title=""):
     Returns:
         A matplotlib figure.
     """
-    figure, axis = new_figure(size=(7.0, 1.3 + 0.55 * len(comparisons)))
+    figure, axis = new_figure(size=(7.0, 1.6 + 0.55 * len(comparisons)))
     for row, comparison in enumerate(comparisons):
         if comparison["estimate"] is not None:
             low, high = comparison["interval"] or (comparison["estimate"],) * 2
@@ -99,15 +99,20 @@ def plot_comparisons(comparisons, title=""):
             axis.plot(comparison["estimate"], row, "o", color="C0", label="measured, 95% interval")
         if comparison["paper"] is not None:
             axis.plot(comparison["paper"], row, "D", color="C1", label="paper")
+    axis.axvline(comparisons[0]["no_effect"], color="black", linewidth=0.8)
     if comparisons[0]["no_effect"] == 1:
         axis.set_xscale("log")
-    axis.axvline(comparisons[0]["no_effect"], color="black", linewidth=0.8)
+        axis.margins(x=0.1)
+        low, high = axis.get_xlim()
+        ticks = [tick for tick in (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 20) if low <= tick <= high]
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
     axis.set_yticks(
         range(len(comparisons)), [f"{c['variant']}\nagainst {c['baseline']} (n = {c['n']})" for c in comparisons]
     )
     axis.set_ylim(len(comparisons) - 0.5, -0.5)
     axis.set_xlabel(comparisons[0]["unit"])
     handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-    axis.legend(handles.values(), handles.keys(), frameon=False)
+    figure.legend(handles.values(), handles.keys(), frameon=False, loc="outside lower center", ncols=2)
     axis.set_title(title, fontsize=10)
     return figure
