@@ -222,7 +222,7 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
     corrupt = _corrupt_files([f for f, _ in files + held_out], folders, fingerprint, cache_dir)
     if corrupt:
         shown = [f"  {file}: {reason}" for file, reason in corrupt.items()]
-        shown = "\n".join(shown[:10] + [f"  and {len(shown) - 10} more"] * (len(shown) > 10))
+        shown = "\n".join(shown[:20] + [f"  and {len(shown) - 20} more"] * (len(shown) > 20))
         shown = shown.encode(errors="backslashreplace").decode()  # not every file name is text
         if not skip_corrupt:
             raise ValueError(
