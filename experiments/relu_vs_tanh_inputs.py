@@ -4,8 +4,8 @@
 
 Everything else is as in `python -m experiments.relu_vs_tanh`, which has two of the four pairs; these are the others.
 Both set the size of the sums that reach the nonlinearity of conv1 at the start (`saturation` measures it): about 5 for
-the Gaussian on pixel values 0-255, where more than half of all tanh units are beyond 0.99 and hardly learn, and 0.07 on
-pixel values divided by 64, where none is.
+the Gaussian on pixel values 0-255, where more than half of all tanh units are beyond 0.99 and pass on little gradient,
+and 0.07 on pixel values divided by 64, where none is.
 """
 
 import numpy as np

@@ -59,7 +59,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         ValueError: for a data set, device or batch that does not fit, classes that are not the data's, or a workdir of
             another configuration, or with damaged files.
         FileNotFoundError: for data that must be downloaded by hand.
-        FloatingPointError: when the loss is no number any more.
+        FloatingPointError: when the loss is no number any more; its `results` are as far as they go.
         OSError: when the workdir cannot be written.
         SystemExit: 143, after SIGTERM, with everything saved.
 
