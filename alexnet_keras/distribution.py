@@ -1,6 +1,146 @@
-"""One tower of the network on each of two devices, as the paper spread it over two GPUs. JAX only."""
+"""Several hosts that share each batch; one tower on each of two devices, as in the paper. JAX only."""
+
+import contextlib
+import os
 
 import keras
+import numpy as np
+
+_HEARTBEAT = 30  # seconds; JAX itself takes 100 to find a host lost that does not answer
+
+
+def join_hosts(addresses=None, host=None):
+    """Makes this process one host of a training on several, by JAX' own distributed runtime.
+
+    Every host calls it, with the same addresses, before anything is computed; `train_and_evaluate` then shares each
+    batch among all devices of all hosts.
+
+    Args:
+        addresses: `"NAME:PORT"` of each host, the first being the one that all others meet at; `None` to take it from
+            the environment: Keras' variables KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES and
+            KERAS_DISTRIBUTION_PROCESS_ID or, without them, those of Slurm, Open MPI, Kubernetes or a TPU pod.
+        host: number of this host among the addresses, from 0; `None` with `addresses=None`.
+
+    Raises:
+        RuntimeError: on another backend than JAX, or when something has been computed already.
+        ValueError: for addresses or a number that do not fit, or none in the environment.
+    """
+    _check_jax("Several hosts")
+    import jax
+
+    count = None
+    if addresses is None:
+        addresses = [name for name in os.environ.get("KERAS_DISTRIBUTION_JOB_ADDRESSES", "").split(",") if name]
+        count, host = (
+            int(os.environ[name]) if name in os.environ else None
+            for name in ("KERAS_DISTRIBUTION_NUM_PROCESSES", "KERAS_DISTRIBUTION_PROCESS_ID")
+        )
+        if not addresses:
+            jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT)
+            return
+    count = count or len(addresses)
+    port = addresses[0].rpartition(":")[2] if addresses else ""
+    if not port.isdecimal() or count < 2 or len(addresses) not in (1, count):
+        raise ValueError(f"`hosts` must be NAME:PORT of two hosts or more. Received: hosts={addresses}")
+    if host is None or not 0 <= host < count:
+        raise ValueError(f"`host` must be this host's number, 0 to {count - 1}. Received: host={host}")
+    jax.distributed.initialize(addresses[0], count, host, heartbeat_timeout_seconds=_HEARTBEAT)
+
+
+def hosts():
+    """`(number, count)`: which host this process is, and of how many; `(0, 1)` where there is one alone."""
+    if keras.backend.backend() != "jax":
+        return 0, 1
+    import jax
+
+    return jax.process_index(), jax.process_count()
+
+
+def data_parallel(devices=1):
+    """The distribution under which devices of each host share every batch.
+
+    Args:
+        devices: number of GPUs of each host (on machines without a GPU, of logical CPU devices), or their names, such
+            as `("GPU:0", "GPU:2")`.
+
+    Returns:
+        A `keras.distribution.DataParallel` for batches of which every host reads its own part.
+
+    Raises:
+        RuntimeError: on another backend than JAX, or when it was started with fewer CPU devices in this process.
+        ValueError: when a host has not these devices.
+    """
+    _check_jax("Devices of several hosts")
+    import jax
+
+    names = None if isinstance(devices, int) else [name.lower() for name in devices]
+    indices = range(devices) if names is None else [int(name[4:]) for name in names]
+    if names is None or names[0].startswith("cpu"):
+        with contextlib.suppress(RuntimeError):  # JAX runs already, maybe with enough of them
+            jax.config.update("jax_num_cpu_devices", max(indices) + 1)
+    kind = None if names is None else names[0][:3]
+    chosen = []
+    for process in range(jax.process_count()):
+        here = jax.local_devices(process_index=process, backend=kind)
+        if max(indices) >= len(here):
+            have = f"{len(here)} {here[0].platform.upper()} device(s)"
+            if here[0].platform == "cpu":
+                raise RuntimeError(
+                    f"`devices`: JAX is already running in this process with {have}; ask for more first thing in a new "
+                    "process"
+                )
+            raise ValueError(f"`devices` must be among the {have} of a host. Received: devices={devices}")
+        chosen += [f"{here[index].platform}:{here[index].id}" for index in indices]
+    return keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False)
+
+
+def same_on_all_hosts(numbers):
+    """Whether all hosts call this with the same numbers; it waits for all of them."""
+    if hosts()[1] == 1:
+        return True
+    from jax.experimental import multihost_utils
+
+    there = multihost_utils.process_allgather(np.asarray(numbers, "int32"))
+    return bool((there == there[0]).all())
+
+
+@contextlib.contextmanager
+def this_host_alone():
+    """In here nothing is distributed, so that one host may do what the others do not; variables keep their values."""
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+
+@contextlib.contextmanager
+def losing_no_host():
+    """In here what JAX raises when another host of the training is lost becomes a `ConnectionError` that says so."""
+    number, count = hosts()
+    if count == 1:
+        yield
+        return
+    from jax.errors import JaxRuntimeError
+
+    try:
+        yield
+    except (JaxRuntimeError, ValueError) as error:
+        if isinstance(error, ValueError) and "Gloo" not in str(error):
+            raise
+        raise ConnectionError(
+            f"Host {number} of {count} has lost another host, and ends too. Start all of them again with the same "
+            f"command; the training goes on from its last checkpoint. {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _check_jax(what):
+    if keras.backend.backend() != "jax":
+        raise RuntimeError(
+            f"{what} need the JAX backend: set the environment variable KERAS_BACKEND=jax before keras is imported. "
+            f"This is {keras.backend.backend()}"
+        )
 
 
 def two_towers(devices=None):
@@ -29,11 +169,7 @@ def two_towers(devices=None):
 
     Reference: section 3.5 and figure 2 of Krizhevsky et al. (2012).
     """
-    if keras.backend.backend() != "jax":
-        raise RuntimeError(
-            "Towers on two devices need the JAX backend: set the environment variable KERAS_BACKEND=jax before keras "
-            f"is imported. This is {keras.backend.backend()}"
-        )
+    _check_jax("Towers on two devices")
     here = keras.distribution.list_devices()
     chosen = here[:2] if devices is None else list(devices)
     if len(set(chosen)) != 2 or not set(chosen) <= set(here):

@@ -6,7 +6,10 @@ The same command goes on where it was stopped. ImageNet, as the paper's authors 
 
     python -m experiments.train --dataset imagenet2012 --config source --devices 2 --workdir runs/imagenet
 
-The paper reports a top-1 error of 40.7% and a top-5 error of 18.2% there, over ten crops.
+The paper reports a top-1 error of 40.7% and a top-5 error of 18.2% there, over ten crops. The same on two machines,
+which differ in --host and share the workdir:
+
+    python -m experiments.train --hosts NAME0:1234 NAME1:1234 --host 0 --dataset imagenet2012 --workdir /shared/imagenet
 """
 
 import argparse
@@ -19,10 +22,14 @@ import sys
 
 def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    machines = _machines()
+    chosen, _ = machines.parse_known_args(arguments)
+    _choose_backend(getattr(chosen, "backend", "jax" if "hosts" in chosen else None))
     from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 
     parser = argparse.ArgumentParser(
         prog="python -m experiments.train",
+        parents=[machines],
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -52,18 +59,55 @@ def main(arguments=None):
             kind = field.type if isinstance(field.type, type) else _number_or_none
             parser.add_argument(flag, type=kind, metavar=kind.__name__.strip("_").upper(), help=text)
     options = vars(parser.parse_args(arguments))
+    addresses, host = options.pop("hosts", None), options.pop("host", None)
+    if addresses is not None and options.pop("backend", "jax") != "jax":
+        parser.error("--hosts needs --backend jax")
+    options.pop("backend", None)
     workdir, classes = options.pop("workdir"), options.pop("classes", None)
     if "overrides" in options:
         options["overrides"] = dict(options["overrides"])
     try:
         config = training_config(**options)
+        if addresses is not None or "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ:
+            from alexnet_keras.distribution import join_hosts
+
+            join_hosts(None if addresses in (None, ["auto"]) else addresses, host)
         from alexnet_keras.training.train import train_and_evaluate
 
         command = shlex.join(["python", "-m", "experiments.train", *(sys.argv[1:] if arguments is None else arguments)])
         verbose = 1 if sys.stdout.isatty() else 2
         return train_and_evaluate(config, workdir, classes=classes, command=command, verbose=verbose)
+    except ConnectionError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)  # JAX would wait for the lost host, and abort
     except (ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"{parser.prog}: {error}")
+
+
+def _machines():
+    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument(
+        "--backend",
+        choices=("tensorflow", "jax"),
+        help="what Keras computes with (default: what KERAS_BACKEND says, or jax for several hosts, else tensorflow)",
+    )
+    parser.add_argument(
+        "--hosts",
+        nargs="+",
+        metavar="NAME:PORT",
+        help="the hosts that share each batch, the first being where all meet; auto under Slurm, Open MPI, Kubernetes "
+        "or on a TPU pod (default: what Keras' variables KERAS_DISTRIBUTION_JOB_ADDRESSES and so on say, or one alone)",
+    )
+    parser.add_argument("--host", type=int, metavar="N", help="number of this host among --hosts, from 0")
+    return parser
+
+
+def _choose_backend(backend):
+    """Keras takes it from the environment, when it is first imported."""
+    if backend and "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+    elif backend and sys.modules["keras"].config.backend() != backend:
+        sys.exit(f"--backend: this process has the {sys.modules['keras'].config.backend()} backend, not {backend}")
 
 
 def _words(value):

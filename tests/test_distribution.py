@@ -1,5 +1,6 @@
 """Towers on two devices: in processes of their own, as JAX takes the number of host devices when it starts."""
 
+import math
 import os
 import re
 import subprocess
@@ -108,6 +109,15 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
     assert all(re.fullmatch(r"f32\[8(,1)?\]", shape) for _, shape in crossing.get(None, ())), crossing  # of the loss
     # Into conv3 all maps of conv2 go to both devices, 8x8 positions of 16 maps for 8 images; back come their gradients.
     assert sorted(crossing["conv3"]) == [("all-gather", "f32[8,8,8,16]"), ("all-reduce", "f32[8,8,8,16]")]
+    # What crosses for an image, in numbers. Forward it is what the paper's GPUs send each other: to each the half that
+    # the other has, of the inputs of conv3, fc6 and fc7; but for fc8, sums of both halves in place of inputs. Backward
+    # XLA sends whole gradients where halves would do.
+    inputs = 8 * 8 * 16 + 4 * 4 * 16 + 32
+    crossed = 0
+    for kind, shape in (exchange for exchanges in crossing.values() for exchange in exchanges):
+        size = math.prod(int(length) for length in re.findall(r"\d+", shape.partition("[")[2]))
+        crossed += (2 if kind == "all-reduce" else 1) * size / 8 if "[8,1]" not in shape and "[8]" not in shape else 0
+    assert crossed == inputs + 2 * 5 + 2 * inputs
 
 
 def test_needs_jax():

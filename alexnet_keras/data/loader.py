@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -138,9 +139,23 @@ class Dataset:
 
     Args:
         name, image_size, crop_size, skip_corrupt, memory_gib, cache_dir: as for `load`.
+        host: this host's number, where several hosts share each batch.
+        hosts: how many they are. Each reads and decodes its own part of the images; of a training set that fits into
+            `memory_gib`, all, so that the batches of all hosts together are those of one.
     """
 
-    def __init__(self, name, image_size=256, crop_size=224, *, skip_corrupt=False, memory_gib=2.0, cache_dir=None):
+    def __init__(
+        self,
+        name,
+        image_size=256,
+        crop_size=224,
+        *,
+        skip_corrupt=False,
+        memory_gib=2.0,
+        cache_dir=None,
+        host=0,
+        hosts=1,
+    ):
         if not 0 < crop_size <= image_size:
             raise ValueError(
                 f"`crop_size` must be from 1 to image_size pixels. Received: crop_size={crop_size}, "
@@ -150,9 +165,10 @@ class Dataset:
         source = self._source = open_source(name, skip_corrupt, cache_dir)
         gib = image_size * image_size * 3 / 2**30
         self._train_in_memory = source.train_count * gib <= memory_gib
-        self._image_size = image_size
+        self._image_size, self._host, self._hosts = image_size, host, hosts
         self._train = self._prepare(source.train, self._train_in_memory)
-        self._validation = self._prepare(source.validation, source.validation_count * gib <= memory_gib)
+        validation = source.part("validation", host, hosts)
+        self._validation = self._prepare(validation, source.validation_count * gib <= memory_gib)
         mean_image, covariance = training_statistics(
             self._train.batch(128).map(lambda images, labels: images).prefetch(1),
             source.train_count,
@@ -193,8 +209,8 @@ class Dataset:
         first_epoch=0,
         first_step=0,
     ):
-        """Endless augmented training batches; arguments as for `load`."""
-        info = self.info
+        """Endless augmented training batches, of several hosts this one's part; arguments as for `load`."""
+        info, host, hosts = self.info, self._host, self._hosts
         if colour_noise not in COLOUR_NOISE:
             raise ValueError(
                 f"`colour_noise` must be one of {', '.join(COLOUR_NOISE)}. Received: colour_noise={colour_noise!r}"
@@ -204,6 +220,9 @@ class Dataset:
                 f"`batch_size` must be from 1 to the number of training images, {info.train_count} in {info.name!r}. "
                 f"Received: batch_size={batch_size}"
             )
+        if batch_size % hosts:
+            raise ValueError(f"`batch_size` must be a multiple of the {hosts} hosts. Received: batch_size={batch_size}")
+        steps, own_size = info.train_count // batch_size, batch_size // hosts
         mean, covariance, crop_size = info.mean_crop, info.colour_covariance, info.crop_size
         last_noise = tf.int64.max if colour_noise_epochs is None else colour_noise_epochs
 
@@ -216,25 +235,33 @@ class Dataset:
             if self._train_in_memory:
                 images, window, prepare = self._train, info.train_count, lambda *example: example
             else:
-                images, window, prepare = self._source.train, min(_SHUFFLED_FILES, info.train_count), self._prepare_one
+                images = self._source.part("train", host, hosts)
+                window, prepare = min(_SHUFFLED_FILES, info.train_count), self._prepare_one
+                draws = draws[host::hosts]
             shuffled = images.shuffle(window, seed=epoch, reshuffle_each_iteration=False)
             done = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
-            examples = tf.data.Dataset.zip(shuffled, tf.data.Dataset.from_tensor_slices(draws)).skip(done * batch_size)
+            examples = tf.data.Dataset.zip(shuffled, tf.data.Dataset.from_tensor_slices(draws))
+            if self._train_in_memory and hosts > 1:
+                numbered = examples.take(steps * batch_size).enumerate()
+                own = numbered.filter(lambda number, example: number % batch_size // own_size == host)
+                examples = own.map(lambda number, example: example)
+            examples = examples.take(steps * own_size).skip(done * own_size)
 
             def augment(example, draw):
                 image, label = prepare(*example)
                 return crop_and_flip(image, draw, crop_size), label
 
-            batches = examples.map(augment, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
+            batches = examples.map(augment, num_parallel_calls=tf.data.AUTOTUNE).batch(own_size, drop_remainder=True)
 
             def finish(step, batch):
                 images, labels = batch
                 images = tf.cast(images, tf.float32) - mean
                 if colour_noise != "none":
-                    number = epoch * (info.train_count // batch_size) + step
+                    number = epoch * steps + step
                     alpha = tf.random.stateless_normal(
                         (batch_size, 3), seed=tf.stack([seed + 1, number]), stddev=NOISE_STDDEV
                     )
+                    alpha = alpha[host * own_size : (host + 1) * own_size]
                     images = tf.cond(
                         epoch < last_noise,
                         lambda: add_colour_noise(images, alpha, covariance, colour_noise),
@@ -247,22 +274,49 @@ class Dataset:
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
         return epochs.flat_map(epoch_of_batches).prefetch(2)
 
-    def validation(self, batch_size=128):
-        """Validation batches of centre crops less the mean."""
+    def validation(self, batch_size=128, *, padded=False):
+        """Validation batches of centre crops less the mean; `padded` as for `validation_images`."""
         mean, crop_size = self.info.mean_crop, self.info.crop_size
 
-        def finish(images, labels):
-            return tf.cast(centre(images, crop_size), tf.float32) - mean, labels
+        def finish(images, *rest):
+            return tf.cast(centre(images, crop_size), tf.float32) - mean, *rest
 
-        return self.validation_images(batch_size).map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        images = self.validation_images(batch_size, padded=padded)
+        return images.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
-    def validation_images(self, batch_size=128):
-        """Validation batches of whole prepared images: uint8 `(batch, image_size, image_size, 3)` and labels."""
+    def validation_images(self, batch_size=128, *, padded=False):
+        """Validation batches of whole prepared images.
+
+        Args:
+            batch_size: images, over all hosts together.
+            padded: whether all batches have this size, which takes several hosts, or devices of the JAX backend.
+
+        Returns:
+            `tf.data.Dataset` of uint8 `(batch, image_size, image_size, 3)` and labels; padded, also of weights, 0 for
+            what fills up the last batches. The mean of all weights is 1, so that Keras' mean of the loss over batches
+            is that over images.
+        """
+        count, hosts, replicas = self.info.validation_count, self._hosts, _replicas()
         # Replicas must get as many images of the first batch each.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        batch_size = max(1, min(batch_size, self.info.validation_count) // replicas) * replicas
-        return self._validation.batch(batch_size).prefetch(2)
+        batch_size = max(1, min(batch_size, count) // replicas) * replicas
+        if not padded:
+            return self._validation.batch(batch_size).prefetch(2)
+        steps = -(-count // batch_size)
+        weight = tf.constant(steps * batch_size / count, tf.float32)
+        size = self._image_size
+        filler = (tf.zeros((size, size, 3), tf.uint8), tf.constant(0), tf.constant(0.0))
+        images = self._validation.map(lambda image, label: (image, label, weight))
+        images = images.concatenate(tf.data.Dataset.from_tensors(filler).repeat()).take(steps * batch_size // hosts)
+        return images.batch(batch_size // hosts, drop_remainder=True).prefetch(2)
 
     def training_images(self, batch_size=128):
         """Training images in their stored order, as `validation_images` gives them."""
         return self._train.batch(batch_size).prefetch(2)
+
+
+def _replicas():
+    """How many devices share a batch."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return tf.distribute.get_strategy().num_replicas_in_sync
+    return distribution.device_mesh.shape[0]

@@ -40,6 +40,8 @@ class Source:
         fingerprint: changes whenever the training images might have changed.
         splits: what the two sets are called there.
         skipped: corrupt files that were left out.
+        read_part: from `"train"` or `"validation"`, a number and how many parts there are to that part of the images;
+            `None` where picking them out of all costs nothing.
     """
 
     class_names: tuple
@@ -51,6 +53,15 @@ class Source:
     fingerprint: str
     splits: tuple = ("train", "validation")
     skipped: tuple = ()
+    read_part: Callable | None = None
+
+    def part(self, split, number, parts):
+        """One of the `parts` that `"train"` or `"validation"` is dealt into, in numbers that differ by one at most."""
+        if parts == 1:
+            return getattr(self, split)
+        if self.read_part:
+            return self.read_part(split, number, parts)
+        return getattr(self, split).shard(parts, number)
 
 
 def open_source(name, skip_corrupt=False, cache_dir=None):
@@ -111,21 +122,24 @@ def _from_tfds(name):
         )
     held_out = next((split for split in ("validation", "test") if split in available), None)
     splits = ("train", held_out) if held_out else ("train[:90%]", "train[90%:]")
-    train, validation = (
-        builder.as_dataset(split=split, decoders=decoders, shuffle_files=False).map(
-            lambda example: (example[keys[0]], tf.cast(example[keys[1]], tf.int32))
-        )
-        for split in splits
-    )
+
+    def read(split):
+        stored = builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
+        return stored.map(lambda example: (example[keys[0]], tf.cast(example[keys[1]], tf.int32)))
+
+    def read_part(split, number, parts):
+        return read(tfds.even_splits(splits[split == "validation"], parts)[number])
+
     return Source(
         class_names=tuple(label.names),
-        train=train,
-        validation=validation,
+        train=read(splits[0]),
+        validation=read(splits[1]),
         train_count=available[splits[0]].num_examples,
         validation_count=available[splits[1]].num_examples,
         decode=decode_image,
         fingerprint=_fingerprint(name, sorted(Path(builder.data_dir).iterdir())),
         splits=splits,
+        read_part=read_part,
     )
 
 

@@ -1,5 +1,6 @@
 """Errors of a model on a data set."""
 
+import keras
 import tensorflow as tf
 
 from alexnet_keras.evaluation.errors import TopKError
@@ -34,9 +35,14 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
         raise ValueError(
             f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
         )
+    jax = keras.backend.backend() == "jax"
     with tf.distribute.get_strategy().scope():
         whole = views_model(model, info.image_size, info.mean_crop, views)
-        whole.compile(loss="sparse_categorical_crossentropy", metrics=[TopKError(1), TopKError(5)], jit_compile=False)
-    images = dataset.validation_images(batch_size // views)
+        whole.compile(
+            loss="sparse_categorical_crossentropy",
+            weighted_metrics=[TopKError(1), TopKError(5)],
+            jit_compile="auto" if jax else False,
+        )
+    images = dataset.validation_images(batch_size // views, padded=jax)
     result = whole.evaluate(images, verbose=verbose, return_dict=True)
     return {name: float(result[name]) for name in ("top1_error", "top5_error", "loss")}

@@ -66,11 +66,12 @@ class Speed(keras.callbacks.Callback):
         batch_size: images in a step.
         epochs: number of epochs in all.
         step, seconds: how much of the first epoch is done already, and how long that took.
+        verbose: whether it says something.
     """
 
-    def __init__(self, batch_size, epochs, step=0, seconds=0.0):
+    def __init__(self, batch_size, epochs, step=0, seconds=0.0, verbose=True):
         super().__init__()
-        self.batch_size, self.epochs = batch_size, epochs
+        self.batch_size, self.epochs, self.verbose = batch_size, epochs, verbose
         self.before = step, seconds
         self.seconds = []
 
@@ -97,6 +98,8 @@ class Speed(keras.callbacks.Callback):
         logs["seconds"] = seconds
         logs["images_per_second"] = self.steps * self.batch_size / (self.trained or seconds)
         left = statistics.median(self.seconds[-3:]) * (self.epochs - epoch - 1)
+        if not self.verbose:
+            return
         print(
             f"Epoch {epoch + 1} of {self.epochs}: top-1 error {logs['top1_error']:.1f}% in training, "
             f"{logs['val_top1_error']:.1f}% in validation; {logs['images_per_second']:.0f} images/s; "

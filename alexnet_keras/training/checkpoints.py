@@ -12,6 +12,9 @@ import zlib
 from pathlib import Path
 
 import keras
+import numpy as np
+
+from alexnet_keras.distribution import hosts, this_host_alone
 
 _STATE = "training.json"  # in the .keras archive, beside Keras' own files
 _START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False}
@@ -67,7 +70,8 @@ class Checkpoints(keras.callbacks.Callback):
     """Saves `last.keras` after each epoch and every few minutes of training; `best.keras` after the best epoch.
 
     A file has its name only once it is whole. Besides model and optimizer it holds the position in the data and what
-    the errors of the epoch under way are summed up to. After SIGTERM it saves and leaves.
+    the errors of the epoch under way are summed up to. After SIGTERM it saves and leaves; of several hosts the first
+    alone saves, and all leave after the same step when one of them is told to.
 
     Args:
         workdir: folder of the files.
@@ -89,11 +93,13 @@ class Checkpoints(keras.callbacks.Callback):
         self.best, self.monitor, self.state = best, monitor, state
         self.epoch, self.step = self.saved = state["epoch"], state["step"]
         self.terminated = False
+        self.host, self.hosts = hosts()
+        self.calls = 0
 
     @contextlib.contextmanager
     def leaving_on_sigterm(self):
         """In here SIGTERM waits for the end of a step. Signals belong to the main thread; elsewhere it does nothing."""
-        if threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread() or self.hosts > 1:  # those ask JAX, see below
             yield
             return
         before = signal.signal(signal.SIGTERM, lambda number, frame: setattr(self, "terminated", True))
@@ -106,6 +112,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.time = time.monotonic()
+        if self.host > 0:
+            return
         for name in (_PARTIAL, _PARTIAL_BEST):  # of a process that was killed
             (self.workdir / name).unlink(missing_ok=True)
 
@@ -114,6 +122,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
+        self._ask_other_hosts()
         if self.sums:  # Keras makes the variables in the first step
             for variable, value in zip(self.model.metrics_variables, self.sums, strict=True):
                 variable.assign_add(value)
@@ -127,6 +136,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._save_if_older(self.seconds / 2)
 
     def on_test_batch_end(self, batch, logs=None):
+        self._ask_other_hosts()
         self._save_if_older(float("inf"))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -135,13 +145,26 @@ class Checkpoints(keras.callbacks.Callback):
         self.best = min(self.best, logs[self.monitor])
         self._save_if_older(float("inf"))
 
+    def _ask_other_hosts(self):
+        if self.hosts > 1:
+            from jax.experimental import multihost_utils
+
+            self.calls += 1
+            self.terminated = multihost_utils.reached_preemption_sync_point(self.calls)
+
     def _is_finite(self):
         """Not in the moment before the loss becomes NaN: the model of before is the better one then."""
-        ops = keras.ops
-        return all(bool(ops.all(ops.isfinite(weight))) for weight in self.model.trainable_weights)
+        values = (keras.ops.convert_to_numpy(weight) for weight in self.model.trainable_weights)
+        return all(np.isfinite(value).all() for value in values)
 
     def _training_logs(self):
-        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        logs = {}
+        with this_host_alone():
+            for metric in self.model.metrics:
+                values = [keras.ops.convert_to_numpy(variable) for variable in metric.variables]
+                result = metric.stateless_result(values)
+                logs |= result if isinstance(result, dict) else {metric.name: result}
+        return {name: float(value) for name, value in logs.items()}
 
     def _save_if_older(self, seconds):
         if self.terminated or time.monotonic() - self.time >= seconds:
@@ -162,10 +185,14 @@ class Checkpoints(keras.callbacks.Callback):
         raise SystemExit(128 + signal.SIGTERM)
 
     def _save(self, state, best=False):
+        if self.host > 0:
+            self.saved, self.time = (self.epoch, self.step), time.monotonic()
+            return
         partial, copy, last = (self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras"))
         state = {"epoch": self.epoch, "step": self.step, "stopped": bool(self.model.stop_training), **state}
         try:
-            self.model.save(partial)
+            with this_host_alone():  # Keras makes variables while it saves
+                self.model.save(partial)
             with zipfile.ZipFile(partial, "a") as archive:
                 archive.writestr(_STATE, json.dumps(state))
             if best:

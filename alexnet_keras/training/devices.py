@@ -1,25 +1,35 @@
-"""The devices that a training runs on. TensorFlow only."""
+"""The devices that a training runs on."""
 
+import contextlib
 import os
 import platform
 
+import keras
 import tensorflow as tf
 
+from alexnet_keras.distribution import data_parallel, hosts
 
-def strategy_for(devices):
-    """The distribution strategy for some devices.
+
+def scope_for(devices):
+    """What makes a training run on some devices, by the backend that Keras has.
 
     Args:
         devices: number of GPUs (on a machine without a GPU, of logical CPU devices), or the names of devices of one
             kind, such as `("GPU:0", "GPU:2")`.
 
     Returns:
-        `(strategy, words)`: a `tf.distribute.Strategy`, and which devices they are in words.
+        `(scope, words)`: a context manager, in which a `tf.distribute.MirroredStrategy` or, on JAX, a
+        `keras.distribution.DataParallel` over these devices of all hosts divides each batch; and which devices they are
+        in words.
 
     Raises:
-        ValueError: when the machine has not these GPUs.
-        RuntimeError: when more CPU devices are asked for than TensorFlow was started with in this process.
+        ValueError: when the machine has not these GPUs, or for a backend that training does not support.
+        RuntimeError: when more CPU devices are asked for than the backend was started with in this process.
     """
+    if keras.backend.backend() == "jax":
+        return _scope_on_jax(devices)
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(f"Training runs on the tensorflow and jax backends. Received: {keras.backend.backend()}")
     gpus = tf.config.list_physical_devices("GPU")
     names = [f"{'GPU' if gpus else 'CPU'}:{i}" for i in range(devices)] if isinstance(devices, int) else list(devices)
     kinds, indices = {name[:3] for name in names}, [int(name[4:]) for name in names]
@@ -36,8 +46,27 @@ def strategy_for(devices):
         if max(indices) > 0:
             split_cpu(max(indices) + 1)
     if names == [f"{'GPU' if gpus else 'CPU'}:0"]:
-        return tf.distribute.get_strategy(), words
-    return tf.distribute.MirroredStrategy(names), words
+        return contextlib.nullcontext(), words
+    return tf.distribute.MirroredStrategy(names).scope(), words
+
+
+def _scope_on_jax(devices):
+    import jax
+
+    distribution = data_parallel(devices)
+    if jax.default_backend() != "cpu":
+        tf.config.set_visible_devices([], "GPU")  # whose memory the data pipeline does not need
+    chosen = distribution.device_mesh.devices.size // hosts()[1]
+    kind = distribution.device_mesh.devices.flatten()[0].partition(":")[0]
+    if kind == "cpu":
+        words = f"{processor()}, {os.cpu_count()} cores"
+        words = f"{chosen} logical devices of the CPU: {words}" if chosen > 1 else f"CPU: {words}"
+    else:
+        words = f"{chosen} x {jax.local_devices(backend=kind)[0].device_kind}"
+    number, count = hosts()
+    if count > 1:
+        return distribution.scope(), f"{count} hosts, this one, {number}, with {words}"
+    return contextlib.nullcontext() if devices == 1 else distribution.scope(), words
 
 
 def split_cpu(devices):

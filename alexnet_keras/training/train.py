@@ -1,4 +1,4 @@
-"""The training loop. TensorFlow only."""
+"""The training loop, on the TensorFlow and JAX backends."""
 
 import contextlib
 import csv
@@ -18,6 +18,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from alexnet_keras.data import Dataset
+from alexnet_keras.distribution import hosts, losing_no_host, same_on_all_hosts, this_host_alone
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.files import write_text
@@ -26,7 +27,7 @@ from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, Speed, StopAtNaN
 from alexnet_keras.training.checkpoints import Checkpoints, load_checkpoint
 from alexnet_keras.training.config import TrainingConfig
-from alexnet_keras.training.devices import processor, strategy_for
+from alexnet_keras.training.devices import processor, scope_for
 from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
@@ -42,6 +43,9 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
     and `kernels.png`. A training that was stopped, however it was, goes on from `last.keras` when it is called again
     with the same configuration; on a CPU to the very weights that it would have had. One that has ended returns its
     results. A call with more epochs, or rate drops that are still to come, goes on too.
+
+    Several hosts (`alexnet_keras.distribution.join_hosts`), each of which calls this with the same arguments, divide
+    each batch; `workdir` is a folder that they share, in which the first of them alone writes.
 
     Args:
         config: a `TrainingConfig`.
@@ -61,6 +65,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         FileNotFoundError: for data that must be downloaded by hand.
         FloatingPointError: when the loss is no number any more; its `results` are as far as they go.
         OSError: when the workdir cannot be written.
+        ConnectionError: when another host of the training is lost.
         SystemExit: 143, after SIGTERM, with everything saved.
 
     Reference: section 5 of Krizhevsky et al. (2012).
@@ -75,13 +80,23 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         if all(_VIEWS[views] in errors for views in config.views):
             print(f"This training has ended; its results are in {workdir / 'results.json'}")
             return results
-    strategy, devices = strategy_for(config.devices)
+    scope, devices = scope_for(config.devices)
+    host, host_count = hosts()
+    replicas = host_count * (config.devices if isinstance(config.devices, int) else len(config.devices))
+    if config.batch_size % replicas:
+        raise ValueError(
+            f"`batch_size` must be a multiple of the {replicas} devices of all hosts together. Received: "
+            f"batch_size={config.batch_size}"
+        )
+    verbose = verbose if host == 0 else 0
     dataset = Dataset(
         config.dataset,
         config.image_size,
         config.crop_size,
         skip_corrupt=config.skip_corrupt,
         memory_gib=config.memory_gib,
+        host=host,
+        hosts=host_count,
     )
     info = dataset.info
     if classes not in (None, info.classes):
@@ -98,35 +113,42 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         colour_noise_epochs=config.changes(config.epochs)[1][0] if config.late_changes else None,
         seed=config.seed,
     )
-    pipeline_speed = _pipeline_speed(dataset.train(config.batch_size, **augmentation), config.batch_size)
+    pipeline_speed = _pipeline_speed(dataset.train(config.batch_size, **augmentation))
 
     keras.utils.set_random_seed(config.seed)
-    with _dtype_policy(config.precision), strategy.scope():
+    with _dtype_policy(config.precision), scope, losing_no_host():
         model, state = load_checkpoint(workdir)
         if model is None:
             model = AlexNet(config.alexnet, classes=info.classes)
             _compile(model, config)
         epoch, step = state["epoch"], state["step"]
+        if not same_on_all_hosts((epoch, step)):
+            raise ValueError(
+                "`workdir` must be one folder that all hosts share. Received: "
+                f"workdir={str(workdir)!r}, which is not the same on all of them"
+            )
         if epoch + (step > 0) > config.epochs:
             raise ValueError(
                 f"`epochs` must be at least {epoch + (step > 0)}, the epoch that this training is in. "
                 f"Received: epochs={config.epochs}"
             )
-        history = _read_history(workdir, epoch)
+        history = _read_history(workdir, epoch, cut=host == 0)
         skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
         left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
         left += f" (on from step {step})" if step else ""
-        print(
+        words = (
             f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images of "
             f"{info.classes} classes{skipped}\n"
             f"Network: {config.config}, {model.count_params():,} parameters, {config.precision}\n"
             f"Device: {devices}\n"
             f"Training: {left}, each {steps} steps of {config.batch_size} images; the data pipeline "
             f"alone gives {pipeline_speed:,.0f} images/s\n"
-            f"Results: {workdir}",
-            flush=True,
+            f"Results: {workdir}"
         )
-        write_text(workdir / "config.json", json.dumps(dataclasses.asdict(config) | {"data": data}, indent=1) + "\n")
+        print(words if host == 0 else f"Host {host} of {host_count}: host 0 shows and writes what happens", flush=True)
+        if host == 0:
+            text = json.dumps(dataclasses.asdict(config) | {"data": data}, indent=1)
+            write_text(workdir / "config.json", text + "\n")
         every, checkpoints = _callbacks(model, config, workdir, history, steps, state)
         callbacks = [*every, *callbacks, checkpoints]
 
@@ -138,12 +160,13 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             }
             | {"skipped": len(info.skipped)},
             "parameters": model.count_params(),
-            "machine": {"devices": devices, "processor": processor(), "cores": os.cpu_count()},
+            "machine": {"devices": devices, "processor": processor(), "cores": os.cpu_count(), "hosts": host_count},
             "versions": _versions(),
         }
         try:
             with checkpoints.leaving_on_sigterm():
                 _fit(model, config, dataset, augmentation, state, callbacks, verbose)
+            same_on_all_hosts(())  # the first has written the history
         except FloatingPointError as error:
             error.results = record | _measured(_read_history(workdir), {})
             raise
@@ -151,11 +174,14 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         for views in config.views:
             if _VIEWS[views] not in errors:
                 errors[_VIEWS[views]] = evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
-        network = ", ".join([config.config, *(f"{name}={value}" for name, value in config.overrides.items())])
-        save_figure(plot_curves(history, title=f"{network} on {info.name}"), workdir / "curves.png")
-        save_figure(plot_kernels(model), workdir / "kernels.png")
-        batch = next(iter(dataset.train(config.batch_size, **augmentation)))
-        training_speed = _training_speed(model, *batch)  # changes the weights: the last use of the model
+        if host == 0:
+            network = ", ".join([config.config, *(f"{name}={value}" for name, value in config.overrides.items())])
+            save_figure(plot_curves(history, title=f"{network} on {info.name}"), workdir / "curves.png")
+            with this_host_alone():
+                save_figure(plot_kernels(model), workdir / "kernels.png")
+        batch = next(dataset.train(config.batch_size, **augmentation).as_numpy_iterator())
+        steps = 10 if host_count > 1 else None  # all hosts the same number
+        training_speed = host_count * _training_speed(model, *batch, steps)  # the last use of the model: it changes it
     results = record | _measured(history, errors)
     results["images_per_second"] = {
         "training": statistics.median(row["images_per_second"] for row in results["history"]),
@@ -163,7 +189,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         "pipeline_alone": pipeline_speed,
     }
     text = json.dumps(results, indent=1)
-    write_text(workdir / "results.json", text + "\n")
+    if host == 0:
+        write_text(workdir / "results.json", text + "\n")
     for name, error in errors.items():
         words = name.replace("_", " ")
         print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({words})")
@@ -174,7 +201,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
 def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
     """Trains for the epochs that are left, of which the first may have begun."""
     steps = dataset.info.train_count // config.batch_size
-    validation = dataset.validation(config.batch_size)
+    validation = dataset.validation(config.batch_size, padded=keras.backend.backend() == "jax")
 
     def fit(epoch, end, step=0):
         model.fit(
@@ -259,15 +286,16 @@ def _compile(model, config):
     model.compile(
         optimizer,
         loss="sparse_categorical_crossentropy",
-        metrics=[TopKError(1), TopKError(5)],
-        # XLA makes this network slower on a CPU.
-        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+        weighted_metrics=[TopKError(1), TopKError(5)],
+        # TensorFlow's XLA makes this network slower on a CPU.
+        jit_compile="auto" if keras.backend.backend() == "jax" or tf.config.list_physical_devices("GPU") else False,
     )
 
 
 def _callbacks(model, config, workdir, history, steps, state):
     """The callbacks of every training, and the one that saves, which comes after all others."""
-    speed = Speed(config.batch_size, config.epochs, state["step"], state["seconds"])
+    first = hosts()[0] == 0
+    speed = Speed(config.batch_size, config.epochs, state["step"], state["seconds"], verbose=first)
     callbacks = [StopAtNaN(steps), DropoutSeeds(config.seed), speed]
     if config.schedule == "plateau":
         plateau = Plateau(patience=config.patience)
@@ -283,16 +311,17 @@ def _callbacks(model, config, workdir, history, steps, state):
         )
     if config.late_changes:
         callbacks.append(LateChanges(*config.changes(config.epochs)[1]))
-    callbacks += [
-        keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True),
-        keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False),
-    ]
+    if first:
+        callbacks += [
+            keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True),
+            keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False),
+        ]
     best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))
     return callbacks, Checkpoints(workdir, steps, config.checkpoint_minutes, speed, state, best)
 
 
-def _read_history(workdir, epochs=None):
-    """Rows of history.csv; with `epochs`, the file loses what follows the rows of so many epochs."""
+def _read_history(workdir, epochs=None, cut=True):
+    """Rows of history.csv, with `epochs` only of so many epochs; `cut` takes the others away from the file too."""
     path = workdir / "history.csv"
     if not path.exists():
         return []
@@ -300,6 +329,8 @@ def _read_history(workdir, epochs=None):
         rows = list(csv.DictReader(file))
     if epochs is not None:
         rows = rows[:epochs]
+        if not cut:
+            return rows
         if rows:
             text = io.StringIO(newline="")
             writer = csv.DictWriter(text, rows[0])
@@ -311,10 +342,10 @@ def _read_history(workdir, epochs=None):
     return rows
 
 
-def _pipeline_speed(batches, batch_size, seconds=2.0, most=50):
-    """Images per second of the data pipeline with nothing else running."""
+def _pipeline_speed(batches, seconds=2.0, most=50):
+    """Images per second of this host's data pipeline with nothing else running."""
     batches = iter(batches)
-    next(batches)
+    batch_size = len(next(batches)[1])
     start, count = time.perf_counter(), 0
     for _ in tqdm(itertools.takewhile(lambda i: time.perf_counter() - start < seconds, range(most)), desc="Pipeline"):
         next(batches)
@@ -322,16 +353,16 @@ def _pipeline_speed(batches, batch_size, seconds=2.0, most=50):
     return count * batch_size / (time.perf_counter() - start)
 
 
-def _training_speed(model, images, labels, seconds=1.0):
-    """Images per second of training steps on one and the same batch."""
+def _training_speed(model, images, labels, steps=None, seconds=1.0):
+    """Images per second of training steps on one and the same batch, as many as `steps` or `seconds` say."""
     model.train_on_batch(images, labels)
     start, count = time.perf_counter(), 0
-    while count < 2 or time.perf_counter() - start < seconds:
+    while count < (steps or 2) or (steps is None and time.perf_counter() - start < seconds):
         model.train_on_batch(images, labels)
         count += 1
     return count * len(labels) / (time.perf_counter() - start)
 
 
 def _versions():
-    names = ("keras", "tensorflow", "tensorflow-datasets", "numpy")
+    names = ["keras", "tensorflow", "tensorflow-datasets", "numpy"] + ["jax"] * (keras.backend.backend() == "jax")
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from alexnet_keras.data import Dataset, load
+from alexnet_keras.data import Dataset, load, shapes
+from alexnet_keras.data.sources import open_source
 
 SMALL = dict(image_size=32, crop_size=28)
 
@@ -54,6 +55,58 @@ def test_statistics_are_the_definition(tiny_npz):
     np.testing.assert_allclose(info.colour_covariance, np.cov(x.reshape(-1, 3).T, bias=True), rtol=1e-4)
     assert info.mean_crop.shape == (28, 28, 3)
     np.testing.assert_array_equal(info.mean_crop, info.mean_image[2:30, 2:30])
+
+
+def test_the_batches_of_two_hosts_are_those_of_one(tiny_npz):
+    one = Dataset(tiny_npz, 32, 28).train(16, seed=3)
+    hosts = [Dataset(tiny_npz, 32, 28, host=host, hosts=2).train(16, seed=3) for host in (0, 1)]
+    later = [Dataset(tiny_npz, 32, 28, host=h, hosts=2).train(16, seed=3, first_epoch=1, first_step=2) for h in (0, 1)]
+    batches = zip(*(data.take(12).as_numpy_iterator() for data in (one, *hosts)), strict=True)
+    batches = [(whole, [np.concatenate(parts) for parts in zip(*halves, strict=True)]) for whole, *halves in batches]
+    for whole, halves in batches:
+        np.testing.assert_allclose(halves[0], whole[0], atol=1e-4)
+        np.testing.assert_array_equal(halves[1], whole[1])
+    for data, half in zip(later, (slice(0, 8), slice(8, 16)), strict=True):  # five steps an epoch
+        np.testing.assert_array_equal(next(data.as_numpy_iterator())[1], batches[7][0][1][half])
+
+
+def test_each_host_reads_its_own_part_of_what_does_not_fit_into_memory(tiny_npz):
+    hosts = [Dataset(tiny_npz, 32, 32, memory_gib=0.0, host=host, hosts=3) for host in range(3)]
+    epochs = [take(data.train(24, crops=False, colour_noise="none"), 3) for data in hosts]
+    mean = hosts[0].info.mean_image
+    with np.load(tiny_npz) as arrays:
+        stored = {image.tobytes(): label for image, label in zip(arrays["x_train"], arrays["y_train"], strict=True)}
+    seen = [{image.tobytes() for image in np.round(images + mean).astype("uint8")} for images, _ in epochs]
+    assert [len(part) for part in seen] == [24, 24, 24]
+    assert len(set.union(*seen)) == 72
+    assert set.union(*seen) <= set(stored)
+    for images, labels in epochs:
+        assert [stored[image.tobytes()] for image in np.round(images + mean).astype("uint8")] == list(labels)
+
+
+def test_hosts_read_parts_of_a_tfds_set(tmp_path, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setattr(
+        shapes.Shapes,
+        "_split_generators",
+        lambda self, _: {"train": self._generate_examples(0, 21), "test": self._generate_examples(1, 9)},
+    )
+    source = open_source("shapes")
+    parts = [list(source.part("train", host, 4).as_numpy_iterator()) for host in range(4)]
+    whole = list(source.train.as_numpy_iterator())
+    assert [len(part) for part in parts] == [6, 5, 5, 5]
+    assert sorted(example[0] for part in parts for example in part) == sorted(example[0] for example in whole)
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_padded_validation_has_full_batches_and_weights_that_leave_means_alone(tiny_npz, hosts):
+    parts = [Dataset(tiny_npz, 32, 28, host=host, hosts=hosts).validation(8, padded=True) for host in range(hosts)]
+    batches = [list(part.as_numpy_iterator()) for part in parts]
+    assert [[len(labels) for _, labels, _ in part] for part in batches] == [[8 // hosts] * 3] * hosts
+    labels, weights = (np.concatenate([batch[i] for part in batches for batch in part]) for i in (1, 2))
+    assert weights.mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(np.bincount(labels[weights > 0]), [5, 5, 5, 5])
+    np.testing.assert_allclose(weights[weights > 0], 24 / 20)
 
 
 def test_cached_statistics_of_other_data_are_not_used(tiny_npz, tmp_path):
