@@ -35,12 +35,18 @@ class Comparison:
         variant, baseline: names of variants.
         paper: the paper's figure, in the unit of the metric's comparison; `None` where it gives none.
         claim: the claim of the paper, one line.
+        metric: what is compared; `None` for the experiment's metric.
+        baseline_metric: what is taken of the baseline where it is something else, such as another number of views.
+        side: 1 or -1 where the paper gives no figure but says that the variant's is higher or lower.
     """
 
     variant: str
     baseline: str
     paper: float | None
     claim: str
+    metric: object = None
+    baseline_metric: object = None
+    side: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +58,10 @@ class Experiment:
         section: where the paper says what is claimed.
         base: options of `training_config` that all variants share.
         variants: dict from a variant's name to the options in which it differs; their `overrides` join those of the
-            base. What follows a comma in the name is the group that it is drawn in.
+            base. What follows a comma in the name is the group that it is drawn in. An override may be a function of
+            the `AlexNetConfig` of the base.
         comparisons: `Comparison`s.
-        metric: an object of `experiments.metrics`.
+        metric: an object of `experiments.metrics`: what learning rates are chosen by, and comparisons are in.
         seeds: seeds of the runs; the first is that of the search for learning rates.
         learning_rates: dict from a variant's name to a grid of rising rates. Where the best lies at an end, the grid
             goes on there by its own ratio. Without a grid: the rate of the configuration.
@@ -74,8 +81,16 @@ class Experiment:
         parts = (self.base, self.variants[variant], options)
         overrides = {name: value for part in parts for name, value in part.get("overrides", {}).items()}
         merged = {name: value for part in parts for name, value in part.items()}
-        views = tuple(sorted({1, self.metric.views}))
+        base = training_config(**self.base).alexnet
+        overrides = {name: value(base) if callable(value) else value for name, value in overrides.items()}
+        views = tuple(sorted({1, *(metric.views for metric in self.metrics)}))
         return training_config(**{**merged, "overrides": overrides, "views": views})
+
+    @property
+    def metrics(self):
+        """All that is measured, the experiment's own metric first."""
+        others = [metric for c in self.comparisons for metric in (c.metric, c.baseline_metric) if metric]
+        return (self.metric, *dict.fromkeys(metric for metric in others if metric != self.metric))
 
 
 def identity(config, network=None):
@@ -189,6 +204,7 @@ class Bench:
         for key, run in self.stored:
             # A run that has lost a race is no measurement, but stays lost.
             counts = run["ended"] != _RACE_LOST or rival is not None
+            counts &= run["ended"] in ("all epochs", DIVERGED) or self.experiment.metric.ends_early
             whole = run["ended"] == DIVERGED or all(names[views] in run["errors"] for views in config.views)
             if key == wanted and counts and whole:
                 return run
@@ -306,7 +322,7 @@ class Bench:
         return [(v, rate) for v, rate in self.rates.items() if runs[v] and runs[v]["ended"] != _RACE_LOST]
 
     def _variant(self, variant, rate):
-        metric = self.experiment.metric
+        metric, *others = self.experiment.metrics
         runs = {seed: run for (name, its, seed), run in self.runs.items() if (name, its) == (variant, rate)}
         values = {seed: metric.value(run) for seed, run in sorted(runs.items())}
         reached = [value for value in values.values() if value is not None]
@@ -317,6 +333,7 @@ class Bench:
             "learning_rate": next(iter(runs.values()))["config"]["learning_rate"],
             "values": {str(seed): value for seed, value in values.items()},
             **summary(reached),
+            "others": {its.name: {str(seed): its.value(run) for seed, run in sorted(runs.items())} for its in others},
             "curves": {str(seed): [row["top1_error"] for row in run["history"]] for seed, run in sorted(runs.items())},
             "learning_rates": [
                 {
@@ -329,8 +346,14 @@ class Bench:
         }
 
     def _comparison(self, comparison, variants):
-        metric = self.experiment.metric
-        ours, theirs = (variants[name]["values"] for name in (comparison.variant, comparison.baseline))
+        metric = comparison.metric or self.experiment.metric
+        names = [metric.name, (comparison.baseline_metric or metric).name]
+        ours, theirs = (
+            variants[variant]["values"] if name == self.experiment.metric.name else variants[variant]["others"][name]
+            for variant, name in zip((comparison.variant, comparison.baseline), names, strict=True)
+        )
         pairs = [(ours[seed], theirs[seed]) for seed in ours if None not in (ours[seed], theirs.get(seed))]
         figures = metric.compare(*zip(*pairs, strict=True)) if pairs else {"estimate": None, "interval": None, "n": 0}
-        return {**dataclasses.asdict(comparison), **figures, "unit": metric.unit, "no_effect": metric.no_effect}
+        fields = {name: getattr(comparison, name) for name in ("variant", "baseline", "paper", "side", "claim")}
+        metrics = {"metric": names[0], "baseline_metric": names[1]}
+        return {**fields, **metrics, **figures, "unit": metric.unit, "no_effect": metric.no_effect}

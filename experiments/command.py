@@ -31,6 +31,11 @@ def main(experiment, description, arguments=None):
     )
     base = experiment.base
     parser.add_argument("--dataset", help=f"TFDS name, folder or .npz file (default: {base['dataset']})")
+    parser.add_argument(
+        "--config",
+        help="preset whose network and training the variants start from, in place of the experiment's own settings "
+        f"(which are {base['config']} with some changes)",
+    )
     parser.add_argument("--epochs", type=int, help="epochs of a run, at most (default: the experiment's)")
     parser.add_argument("--batch-size", type=int, help="images in a step (default: the experiment's)")
     parser.add_argument("--precision", help="float32 or mixed_bfloat16 (default: float32)")
@@ -89,6 +94,8 @@ def _run(experiment, options, command):
         raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
     grids = dict.fromkeys(experiment.variants, rates) if rates else experiment.learning_rates
     metric, base = experiment.metric, experiment.base
+    if "config" in options:
+        base = {"dataset": base["dataset"]}
     if smoke:
         grids = {variant: grid[:1] for variant, grid in grids.items()}
         metric = metric.smoke()
@@ -125,9 +132,13 @@ def figures(results):
     """The figures of an experiment's results, by name; none where no comparison has been measured yet."""
     from alexnet_keras.plots import plot_comparisons, plot_learning_rates, plot_training_errors
 
-    if not results["comparisons"]:
-        return {}
-    drawn = {"comparisons": plot_comparisons(results["comparisons"], f"{results['experiment']}: {results['section']}")}
+    drawn, comparisons = {}, worded(results)
+    if not comparisons:
+        return drawn
+    for unit in dict.fromkeys(c["unit"] for c in comparisons):
+        name = "comparisons" if unit == comparisons[0]["unit"] else f"comparisons_in_{unit.replace(' ', '_')}"
+        title = f"{results['experiment']}: {results['section']}"
+        drawn[name] = plot_comparisons([c for c in comparisons if c["unit"] == unit], title)
     variants = results["variants"]
     if results["target"] is not None:
         paper = {}
@@ -155,10 +166,23 @@ def table(results):
         spread = "" if v["standard_deviation"] is None else f" ± {v['standard_deviation']:.2f}"
         lines.append(f"| {name} | {v['learning_rate']:g} | {value}{spread} | {len(v['values'])} |")
     lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
-    for c in results["comparisons"]:
+    for c in worded(results):
         paper = "not given" if c["paper"] is None else f"{c['paper']:g}"
         lines.append(f"| {c['variant']} against {c['baseline']} | {measured(c)} | {c['n']} | {paper} |")
     return "\n".join(lines)
+
+
+def worded(results):
+    """The comparisons, the names of their sides with what is measured of them where that is not the same for all."""
+    comparisons = []
+    for c in results["comparisons"]:
+        metric, baseline_metric = (c.get(side, results["settings"]["metric"]) for side in ("metric", "baseline_metric"))
+        if metric != baseline_metric:
+            c = {**c, "variant": f"{c['variant']}, {metric}", "baseline": f"{c['baseline']}, {baseline_metric}"}
+        elif metric != results["settings"]["metric"]:
+            c = {**c, "variant": f"{c['variant']}, {metric},"}
+        comparisons.append(c)
+    return comparisons
 
 
 def measured(comparison):

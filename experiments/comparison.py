@@ -67,25 +67,26 @@ def paired_ratio(values, baseline):
 
 
 VERDICT_RULE = """\
-- **reproduced**: the 95% interval lies on the paper's side of no effect, and the paper's figure lies in it;
+- **reproduced**: the 95% interval lies on the paper's side of no effect, and the paper's figure lies in it, where it
+  gives one;
 - **same direction**: the interval lies on the paper's side of no effect, but the paper's figure lies outside it;
 - **not reproduced**: the interval holds no effect, or lies on the other side;
 - **not testable here**: the reason is given;
 - **not run yet**: fewer than two seeds have been run."""
 
 
-def verdict(comparison, paper, no_effect=0.0):
-    """What a comparison says about the paper's figure, by `VERDICT_RULE`.
+def verdict(comparison, no_effect=0.0):
+    """What a comparison says about the paper's claim, by `VERDICT_RULE`.
 
     Args:
-        comparison: dict with `interval`, or `None` where nothing was run.
-        paper: the paper's figure of the same comparison.
+        comparison: dict with `interval` and `paper`, the paper's figure; where that is `None`, with `side`, 1 or -1, on
+            which side of no effect the paper puts it.
         no_effect: 0 for a difference, 1 for a ratio.
     """
-    if comparison is None or comparison["interval"] is None:
+    if comparison["interval"] is None:
         return "not run yet"
-    low, high = comparison["interval"]
-    beyond = low > no_effect if paper > no_effect else high < no_effect
-    if not beyond:
+    (low, high), paper = comparison["interval"], comparison["paper"]
+    above = comparison["side"] > 0 if paper is None else paper > no_effect
+    if not (low > no_effect if above else high < no_effect):
         return "not reproduced"
-    return "reproduced" if low <= paper <= high else "same direction"
+    return "reproduced" if paper is None or low <= paper <= high else "same direction"

@@ -16,6 +16,7 @@ class Metric:
     """What a metric is where it does not say otherwise: runs have all their epochs."""
 
     target = None  # of the training error, percent
+    ends_early = False  # whether runs may end before their last epoch
 
     def rank(self, run):
         """What learning rates are sorted by; less is better."""
@@ -66,6 +67,48 @@ class FinalError(Metric):
 
 
 @dataclasses.dataclass(frozen=True)
+class TrainingError(Metric):
+    """Top-1 error on the training images in the last epoch, its mean over the epoch, in percent; compared as above."""
+
+    name = "training top-1 error (%)"
+    views = 1
+    unit = "percentage points"
+    no_effect = 0.0
+    compare = staticmethod(paired_difference)
+
+    def value(self, run):
+        """The error of a run, or `None` for one that diverged."""
+        return None if run["ended"] == DIVERGED else run["history"][-1]["top1_error"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochsToConverge(Metric):
+    """Epochs until the validation error is as low as it gets, but for a margin; compared by the ratio.
+
+    Args:
+        margin: percentage points above the lowest validation top-1 error of the run.
+    """
+
+    margin: float = 1.0
+
+    views = 1
+    unit = "times the epochs"
+    no_effect = 1.0
+    compare = staticmethod(paired_ratio)
+
+    @property
+    def name(self):
+        return f"epochs until the validation error is within {self.margin:g} points of its lowest"
+
+    def value(self, run):
+        """Epochs of a run, or `None` for one that diverged."""
+        if run["ended"] == DIVERGED:
+            return None
+        errors = [row["val_top1_error"] for row in run["history"]]
+        return 1.0 + next(epoch for epoch, error in enumerate(errors) if error <= min(errors) + self.margin)
+
+
+@dataclasses.dataclass(frozen=True)
 class EpochsToError(Metric):
     """Epochs until the training top-1 error, its mean over an epoch, is down to a target; compared by the ratio.
 
@@ -80,6 +123,7 @@ class EpochsToError(Metric):
 
     target: float = 25.0
 
+    ends_early = True
     views = 1
     unit = "times the epochs"
     no_effect = 1.0

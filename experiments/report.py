@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from experiments.command import draw, measured
+from experiments.command import draw, measured, worded
 from experiments.comparison import VERDICT_RULE, verdict
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
@@ -27,6 +27,7 @@ class Claim:
         words: the claim.
         paper: its figures, in words.
         experiment: the name of the experiment that tests it.
+        of: words in the claims of those of its comparisons that do.
         reason: why it cannot be tested here.
         command: what repeats it where the experiment does not; "" where nothing does yet.
     """
@@ -34,6 +35,7 @@ class Claim:
     words: str
     paper: str
     experiment: str = ""
+    of: str = ""
     reason: str = ""
     command: str = ""
 
@@ -57,10 +59,10 @@ CLAIMS = (
     Claim("Response normalization", "-1.4 / -1.2", experiment="response_normalization"),
     Claim("Two towers against one of half the kernels", "-1.7 / -1.2", experiment="towers"),
     Claim("A middle conv layer removed", "about +2 top-1", experiment="depth"),
-    Claim("Colour noise", "over 1 top-1", experiment="augmentation"),
-    Claim("No crops and mirror images", "substantial overfitting", experiment="augmentation"),
-    Claim("No dropout", "substantial overfitting", experiment="dropout"),
-    Claim("Dropout, iterations to converge", "about twice", experiment="dropout"),
+    Claim("Colour noise", "over 1 top-1", experiment="augmentation", of="Colour noise"),
+    Claim("No crops and mirror images", "substantial overfitting", experiment="augmentation", of="overfitting"),
+    Claim("No dropout", "substantial overfitting", experiment="dropout", of="overfitting"),
+    Claim("Dropout, iterations to converge", "about twice", experiment="dropout", of="iterations"),
     Claim("Weight decay", "lowers the training error", experiment="weight_decay"),
     Claim("Bias of 1", "speeds up the early stage", experiment="initialization"),
     Claim("Ten crops against the centre crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="test_views"),
@@ -100,31 +102,33 @@ def report(workdir):
 
 
 def _rows(claim, workdir):
-    path = workdir / claim.experiment / "results.json"
-    results = json.loads(path.read_text()) if claim.experiment and path.exists() else {}
-    comparisons = [c for c in results.get("comparisons", ()) if c["paper"] is not None]
+    paths = [workdir / claim.experiment / "results.json", *sorted(workdir.glob(f"*/{claim.experiment}/results.json"))]
+    measurements = [(json.loads(path.read_text()), path) for path in paths if claim.experiment and path.exists()]
+    triples = [
+        (comparison, results, path)
+        for results, path in measurements
+        for comparison in worded(results)
+        if (comparison["paper"] is not None or comparison.get("side")) and claim.of in comparison["claim"]
+    ]
     if claim.reason:
         command = f"`{claim.command}`" if claim.command else ""
         yield claim.words, claim.paper, "", f"not testable here: {claim.reason}", command
-    elif not comparisons:
+    elif not triples:
         yield claim.words, claim.paper, "", "not run yet", ""
-    else:
-        command = f"`python -m experiments.{claim.experiment}`"
-        for comparison in comparisons:
-            runs = results["variants"]
-            sides = [_variant(name, runs[name]) for name in (comparison["variant"], comparison["baseline"])]
-            dataset = results["runs"][0]["data"]["name"]
-            words = f"{measured(comparison)} ({dataset}, n = {comparison['n']}; {'; '.join(sides)})"
-            yield (
-                claim.words,
-                claim.paper,
-                words,
-                verdict(comparison, comparison["paper"], comparison["no_effect"]),
-                command,
-            )
+    for comparison, results, path in triples:
+        dataset = results["runs"][0]["data"]["name"]
+        sides = "; ".join(_side(comparison, side, results) for side in ("variant", "baseline"))
+        words = f"{measured(comparison)} ({dataset}, n = {comparison['n']}; {sides})"
+        command = f"python -m experiments.{claim.experiment}" if path == paths[0] else results["command"]
+        yield claim.words, claim.paper, words, verdict(comparison, comparison["no_effect"]), f"`{command}`"
 
 
-def _variant(name, variant):
+def _side(comparison, side, results):
+    """A side of a comparison with its mean, where that is of the experiment's own metric."""
+    name = comparison[side].removesuffix(",")
+    variant = results["variants"].get(name)
+    if variant is None:
+        return name
     mean, deviation = variant["mean"], variant["standard_deviation"]
     if mean is None:
         return f"{name}: not reached"

@@ -43,6 +43,7 @@ class TrainingConfig:
     momentum: float = _option(0.9, "momentum, 0-1")
     weight_decay: float = _option(0.0005, "weight decay through the momentum")
     decay_biases: bool = _option(True, "whether biases decay too")
+    decoupled_weight_decay: float = _option(0.0, "weight decay past the momentum: a weight loses this times the rate")
     bias_learning_rate: float | None = _option(None, "learning rate of the biases; none: that of the weights")
     crops: bool = _option(True, "random crops and mirror images; otherwise centre crops")
     colour_noise: str = _option("eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)")
@@ -82,7 +83,8 @@ class TrainingConfig:
         for name in ("epochs", "batch_size", "patience", "image_size", "crop_size"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={getattr(self, name)!r}")
-        for name in ("learning_rate", "momentum", "weight_decay", "bias_learning_rate", "checkpoint_minutes"):
+        numbers = ("learning_rate", "momentum", "weight_decay", "decoupled_weight_decay", "bias_learning_rate")
+        for name in (*numbers, "checkpoint_minutes"):
             value = getattr(self, name)
             if value is None and name == "bias_learning_rate":
                 continue

@@ -279,6 +279,7 @@ def _compile(model, config):
         config.learning_rate,
         momentum=config.momentum,
         coupled_weight_decay=config.weight_decay,
+        weight_decay=config.decoupled_weight_decay or None,
         decay_biases=config.decay_biases,
         bias_learning_rate=config.bias_learning_rate,
         layer_learning_rates={"conv1": 1.0} if config.late_changes else None,

@@ -38,6 +38,10 @@ def test_one_pair_and_no_spread():
 @pytest.mark.parametrize(
     ("interval", "paper", "no_effect", "expected"),
     [
+        ([0.1, 1.0], (None, 1), 0, "reproduced"),
+        ([-0.1, 1.0], (None, 1), 0, "not reproduced"),
+        ([-1.0, -0.1], (None, -1), 0, "reproduced"),
+        ([0.1, 1.0], (None, -1), 0, "not reproduced"),
         ([-2.5, -1.0], -2.0, 0, "reproduced"),
         ([-1.5, -1.0], -2.0, 0, "same direction"),
         ([-1.5, 0.1], -2.0, 0, "not reproduced"),
@@ -49,4 +53,5 @@ def test_one_pair_and_no_spread():
     ],
 )
 def test_verdict(interval, paper, no_effect, expected):
-    assert verdict({"interval": interval}, paper, no_effect) == expected
+    paper, side = paper if isinstance(paper, tuple) else (paper, 0)
+    assert verdict({"interval": interval, "paper": paper, "side": side}, no_effect) == expected

@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.metrics import EpochsToError, FinalError
+from experiments.metrics import EpochsToConverge, EpochsToError, FinalError, TrainingError
 
 
 def run(*errors):
@@ -39,6 +39,17 @@ def test_epochs_to_error_races():
     assert not metric.is_lost(3, 44.9, rival)
     assert metric.is_lost(4, 25.1, rival)  # the rival is there
     assert not metric.is_lost(4, 30, run(60, 50, 40))  # a rival that ended without getting there says nothing
+
+
+def test_training_error_is_that_of_the_last_epoch():
+    assert TrainingError().value(run(60, 40, 41)) == 41.0
+    assert TrainingError().value({"ended": "loss is no number", "history": []}) is None
+
+
+def test_epochs_to_converge():
+    errors = {"ended": "all epochs", "history": [{"val_top1_error": error} for error in (50, 30.9, 31, 30, 30.5)]}
+    assert EpochsToConverge().value(errors) == 2.0  # within a point of the 30 of the fourth epoch
+    assert EpochsToConverge(margin=0.0).value(errors) == 4.0
 
 
 def test_final_error():

@@ -1,0 +1,130 @@
+import dataclasses
+import importlib
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNet
+from alexnet_keras.models import alexnet_config
+from experiments import ablations, overlapping_pooling
+from experiments.bench import identity
+from experiments.command import main
+from experiments.metrics import FinalError
+
+# What each variant changes of its experiment's base, and nothing else.
+CHANGES = {
+    "overlapping_pooling": {"overlapping": set(), "not overlapping": {"pool_size", "paddings"}},
+    "depth": {
+        "all layers": set(),
+        "without conv2": {"conv_layers"},
+        "without conv3": {"conv_layers", "exchange"},
+        "without conv4": {"conv_layers"},
+        "without conv5": {"conv_layers"},
+        "without fc6": {"hidden_layers"},
+        "without fc7": {"hidden_layers"},
+    },
+    "response_normalization": {
+        "with normalization": set(),
+        "without normalization": {"normalization"},
+        "other convention of alpha": {"normalization_divide_alpha"},
+        "across towers": {"normalization_in_towers"},
+        "before the ReLU": {"stages"},
+    },
+    "towers": {
+        "two towers": set(),
+        "one tower of half the kernels": {"towers", "filters"},
+        "one wide tower": {"towers"},
+        "two towers without exchange": {"exchange"},
+    },
+    "augmentation": {
+        "both": set(),
+        "crops and mirror images": {"colour_noise"},
+        "colour noise": {"crops"},
+        "none": {"crops", "colour_noise"},
+    },
+    "dropout": {"with dropout": set(), "without dropout": {"dropout"}},
+    "weight_decay": {
+        "decay 0.0005": set(),
+        "no decay": {"weight_decay"},
+        "decoupled decay 0.005": {"weight_decay", "decoupled_weight_decay"},
+    },
+    "test_views": {"network": set()},
+}
+BASELINES = [next(iter(variants)) for name, variants in CHANGES.items() if name != "dropout"]
+
+
+def experiment(name):
+    return importlib.import_module(f"experiments.{name}").EXPERIMENT
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("scale", ["cifar", "source"])
+def test_a_variant_differs_in_the_named_fields_alone(name, scale):
+    its = experiment(name)
+    if scale == "source":  # as --config source does
+        its = dataclasses.replace(its, base={"config": "source", "dataset": "imagenet2012"})
+    assert list(its.variants) == list(CHANGES[name])
+    first, *_ = configs = [identity(its.config(variant)) for variant in its.variants]
+    for (variant, fields), config in zip(CHANGES[name].items(), configs, strict=True):
+        flat, base = ({**each, **each["network"], "network": None} for each in (config, first))
+        assert {field for field in flat if flat[field] != base[field]} == fields, variant
+
+
+def test_baselines_are_one_and_the_same_run():
+    names = [name for name in CHANGES if name != "dropout"]
+    configs = [json.dumps(identity(experiment(n).config(b))) for n, b in zip(names, BASELINES, strict=True)]
+    assert len(set(configs)) == 1
+
+
+def test_maps_keep_their_sizes_without_overlap():
+    # 2012 source, net 147: conv2 has padding 1 and conv5 padding 0; conv3 and fc6 see what they see in net 145.
+    source = alexnet_config("source")
+    assert overlapping_pooling.paddings(source)[:5] == (0, 1, 1, 1, 0)
+    sizes = alexnet_config("source", pool_size=2, paddings=overlapping_pooling.paddings(source)).map_sizes()
+    assert (sizes["conv3"], sizes["pool5"]) == ((13, 13), (6, 6))
+    networks = [experiment("overlapping_pooling").config(v).alexnet for v in ("overlapping", "not overlapping")]
+    maps = [network.map_sizes() for network in networks]
+    assert {name: maps[0][name] for name in ("conv3", "pool5")} == {name: maps[1][name] for name in ("conv3", "pool5")}
+    assert networks[1].pool_size == 2
+
+
+def test_one_tower_has_half_the_kernels_but_the_width_of_two_above():
+    its = dataclasses.replace(experiment("towers"), base={"config": "source"})
+    assert its.config("one tower of half the kernels").alexnet == alexnet_config("one_tower")
+
+
+def test_normalization_is_the_papers_on_other_pixel_values():
+    # Of x / 64 with 64 * 64 times the alpha: the same denominator.
+    random = np.random.RandomState(0)
+    values = random.normal(0, 64, (2, 3, 3, 8)).astype("float32")
+    network = alexnet_config("cifar", **{"filters": (8,) * 6, **ablations.BASE["overrides"]})
+    model = AlexNet(network, classes=10)
+    norm = model.get_layer("norm1")
+    paper = AlexNet("cifar", classes=10, normalization_alpha=1e-4).get_layer("norm1")
+    ours = keras.ops.convert_to_numpy(norm(np.tile(values / 64, 2))) * 64
+    np.testing.assert_allclose(ours[..., :6], keras.ops.convert_to_numpy(paper(np.tile(values, 4)))[..., :6], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--smoke", "--dataset", tiny_npz, "--batch-size", "16", "--workdir", "out"]
+    views = main(experiment("test_views"), "", arguments)
+    runs = views["runs"]
+    assert len(runs) == 2
+    for comparison, top in zip(views["comparisons"], ("top1_error", "top5_error"), strict=True):
+        ten, one = ([run["errors"][kind][top] for run in runs] for kind in ("ten_crops", "centre_crop"))
+        assert comparison["estimate"] == pytest.approx(np.mean(np.subtract(ten, one)))
+    decay = main(experiment("weight_decay"), "", arguments)
+    assert len(decay["runs"]) == 6
+    assert [run for run in decay["runs"] if run in runs] == runs  # shared
+    decays = ("weight_decay", "decoupled_weight_decay", "seed")
+    errors = {tuple(r["config"][d] for d in decays): r["history"][-1]["top1_error"] for r in decay["runs"]}
+    last = [[errors[decay, 0.0, seed] for seed in (0, 1)] for decay in (0.0005, 0.0)]
+    assert decay["comparisons"][0]["metric"] == "training top-1 error (%)"
+    decoupled = [run["config"]["decoupled_weight_decay"] for run in decay["runs"]]
+    assert sorted(decoupled) == [0.0] * 4 + [0.005] * 2
+    assert decay["comparisons"][0]["estimate"] == pytest.approx(np.mean(np.subtract(*last)))
+    assert isinstance(ablations.TOP1, FinalError)
