@@ -180,6 +180,24 @@ def test_the_command_line_counts_for_all_variants(trained, tmp_path, monkeypatch
     assert {run["network"]["activation"] for run in results["runs"]} == {"relu", "tanh", "sigmoid"}
 
 
+def test_another_preset_takes_the_place_of_the_base(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = experiment(dataset="cifar10", overrides={"filters": (8,) * 6})
+    results = main(own, "", ["--config", "small", "--epochs", "4", "--learning-rates", "0.01", "--workdir", "out"])
+    for run in results["runs"]:
+        assert run["network"]["filters"] == [32, 64, 96, 96, 64, 64]
+        assert (run["config"]["crop_size"], run["config"]["dataset"]) == (56, "cifar10")
+
+
+def test_a_run_that_ended_early_is_no_measurement_of_the_final_error(trained, tmp_path):
+    bench(tmp_path).run()
+    before = len(trained)
+    final = dataclasses.replace(experiment("final"), metric=FinalError(views=1), learning_rates={})
+    results = Bench(final, tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
+    assert len(trained) == before + 2
+    assert {run["ended"] for run in results["runs"]} == {"all epochs"}
+
+
 def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
     def run():
         rates = {"relu": (0.02, 0.04, 2.0), "tanh": (2.0,)}
