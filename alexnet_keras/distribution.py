@@ -79,17 +79,18 @@ def data_parallel(devices=1):
         with contextlib.suppress(RuntimeError):  # JAX runs already, maybe with enough of them
             jax.config.update("jax_num_cpu_devices", max(indices) + 1)
     kind = None if names is None else names[0][:3]
+    if kind not in (None, "cpu", jax.default_backend()):
+        raise ValueError(f"`devices` must be among the GPUs here: none. Received: devices={devices}")
     chosen = []
     for process in range(jax.process_count()):
         here = jax.local_devices(process_index=process, backend=kind)
         if max(indices) >= len(here):
-            have = f"{len(here)} {here[0].platform.upper()} device(s)"
             if here[0].platform == "cpu":
                 raise RuntimeError(
-                    f"`devices`: JAX is already running in this process with {have}; ask for more first thing in a new "
-                    "process"
+                    f"`devices`: JAX is already running in this process with {_words(here)}; ask for more first thing "
+                    "in a new process"
                 )
-            raise ValueError(f"`devices` must be among the {have} of a host. Received: devices={devices}")
+            raise ValueError(f"`devices` must be among the GPUs here: {_words(here)}. Received: devices={devices}")
         chosen += [f"{here[index].platform}:{here[index].id}" for index in indices]
     return keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False)
 
@@ -133,6 +134,10 @@ def losing_no_host():
             f"Host {number} of {count} has lost another host, and ends too. Start all of them again with the same "
             f"command; the training goes on from its last checkpoint. {str(error).splitlines()[0]}"
         ) from error
+
+
+def _words(devices):
+    return ", ".join(f"{device.platform.upper()}:{index}" for index, device in enumerate(devices))
 
 
 def _check_jax(what):

@@ -40,9 +40,7 @@ def scope_for(devices):
         details = [tf.config.experimental.get_device_details(gpus[i]).get("device_name", "GPU") for i in indices]
         words = f"GPU{'s' * (len(names) > 1)}: {', '.join(details)}"
     else:
-        words = f"{processor()}, {os.cpu_count()} cores"
-        words = f"{len(names)} logical devices of the CPU: {words}" if len(names) > 1 else f"CPU: {words}"
-        words = words if gpus or len(names) == 1 else f"no GPU, so {words}"
+        words = _cpu_words(len(names), alone=not gpus)
         if max(indices) > 0:
             split_cpu(max(indices) + 1)
     if names == [f"{'GPU' if gpus else 'CPU'}:0"]:
@@ -59,14 +57,20 @@ def _scope_on_jax(devices):
     chosen = distribution.device_mesh.devices.size // hosts()[1]
     kind = distribution.device_mesh.devices.flatten()[0].partition(":")[0]
     if kind == "cpu":
-        words = f"{processor()}, {os.cpu_count()} cores"
-        words = f"{chosen} logical devices of the CPU: {words}" if chosen > 1 else f"CPU: {words}"
+        words = _cpu_words(chosen, alone=jax.default_backend() == "cpu")
     else:
         words = f"{chosen} x {jax.local_devices(backend=kind)[0].device_kind}"
     number, count = hosts()
     if count > 1:
         return distribution.scope(), f"{count} hosts, this one, {number}, with {words}"
     return contextlib.nullcontext() if devices == 1 else distribution.scope(), words
+
+
+def _cpu_words(devices, alone):
+    words = f"{processor()}, {os.cpu_count()} cores"
+    if devices == 1:
+        return f"CPU: {words}"
+    return f"{'no GPU, so ' * alone}{devices} logical devices of the CPU: {words}"
 
 
 def split_cpu(devices):
