@@ -120,7 +120,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         model, state = load_checkpoint(workdir)
         if model is None:
             model = AlexNet(config.alexnet, classes=info.classes)
-            _compile(model, config)
+            compile_for_training(model, config)
         epoch, step = state["epoch"], state["step"]
         if not same_on_all_hosts((epoch, step)):
             raise ValueError(
@@ -274,7 +274,8 @@ def _dtype_policy(precision):
         keras.config.set_dtype_policy(before)
 
 
-def _compile(model, config):
+def compile_for_training(model, config):
+    """Compiles a model with the update rule of a `TrainingConfig`."""
     optimizer = AlexNetSGD(
         config.learning_rate,
         momentum=config.momentum,
