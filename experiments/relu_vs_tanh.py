@@ -15,8 +15,9 @@ divided by 64, whose variance is about one. Sigmoid is the third nonlinearity th
 `python -m experiments.relu_vs_tanh_inputs` has the two other pairs of initialization and scale.
 
 Time: the first of the two, 142 epochs in 11 runs, took 2 hours on two cores of an AMD EPYC on which a matrix product
-reaches 149 GFLOP/s, with other programs beside it; an epoch takes 38 s there alone. Figures: 6.3 epochs with ReLU, 19.1
-with tanh, 3.05 times as many [3.02, 3.09]; the paper says six times.
+reaches 149 GFLOP/s, with other programs beside it; an epoch takes 38 s there alone. The second took another hour for
+ReLU and tanh, 65 epochs in 11 runs; sigmoid has not been run yet. Figures: 6.3 epochs with ReLU, 19.1 with tanh, 3.05
+times as many [3.02, 3.09], where the paper says six times; in the second 5.3 and 5.1 epochs, 0.96 times [0.85, 1.08].
 """
 
 from experiments.bench import Comparison, Experiment

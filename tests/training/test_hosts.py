@@ -101,13 +101,21 @@ def test_says_what_hosts_need():
     with pytest.raises(SystemExit, match="--backend: this process has the tensorflow backend, not jax"):
         main(["--workdir", "run", "--hosts", "a:1", "b:1"])
     code = """if True:
-        import pytest
+        import os, jax, pytest
         from alexnet_keras.distribution import join_hosts
+        joined = []
+        jax.distributed.initialize = lambda *hosts, heartbeat_timeout_seconds: joined.append(hosts)
         for hosts in (["a", "b"], ["a:1"], []):
             with pytest.raises(ValueError, match="`hosts` must be NAME:PORT of two hosts or more. Received: hosts="):
                 join_hosts(hosts, 0)
         for host in (None, -1, 2):
             with pytest.raises(ValueError, match=f"`host` must be this host's number, 0 to 1. Received: host={host}"):
                 join_hosts(["a:1", "b:1"], host)
+        join_hosts()  # Slurm and its like, which JAX knows
+        join_hosts(["a:1", "b:2"], 1)
+        keras = {"JOB_ADDRESSES": "a:1,b:2,c:3", "NUM_PROCESSES": "3", "PROCESS_ID": "2"}
+        os.environ |= {f"KERAS_DISTRIBUTION_{name}": value for name, value in keras.items()}
+        join_hosts()
+        assert joined == [(), ("a:1", 2, 1), ("a:1", 3, 2)]
     """
     subprocess.run([sys.executable, "-c", code], env={**WITH_JAX, "KERAS_BACKEND": "jax"}, check=True)
