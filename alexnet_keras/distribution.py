@@ -6,6 +6,7 @@ import os
 import keras
 import numpy as np
 
+_SIGNS_OF_LOSS = ("Gloo", "NCCL", "UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED")
 _HEARTBEAT = 30  # seconds; JAX itself takes 100 to find a host lost that does not answer
 
 
@@ -13,7 +14,7 @@ def join_hosts(addresses=None, host=None):
     """Makes this process one host of a training on several, by JAX' own distributed runtime.
 
     Every host calls it, with the same addresses, before anything is computed; `train_and_evaluate` then shares each
-    batch among all devices of all hosts.
+    batch among them, and on each among so many devices as the configuration says.
 
     Args:
         addresses: `"NAME:PORT"` of each host, the first being the one that all others meet at; `None` to take it from
@@ -37,14 +38,16 @@ def join_hosts(addresses=None, host=None):
         )
         if not addresses:
             jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT)
-            return
+            return  # under Slurm and Open MPI with one GPU a process, by JAX' choice
     count = count or len(addresses)
     port = addresses[0].rpartition(":")[2] if addresses else ""
     if not port.isdecimal() or count < 2 or len(addresses) not in (1, count):
         raise ValueError(f"`hosts` must be NAME:PORT of two hosts or more. Received: hosts={addresses}")
     if host is None or not 0 <= host < count:
         raise ValueError(f"`host` must be this host's number, 0 to {count - 1}. Received: host={host}")
-    jax.distributed.initialize(addresses[0], count, host, heartbeat_timeout_seconds=_HEARTBEAT)
+    jax.distributed.initialize(
+        addresses[0], count, host, cluster_detection_method="deactivate", heartbeat_timeout_seconds=_HEARTBEAT
+    )
 
 
 def hosts():
@@ -106,6 +109,17 @@ def same_on_all_hosts(numbers):
 
 
 @contextlib.contextmanager
+def one_host_first():
+    """In here the first host goes ahead, and the others follow when it has left."""
+    first = hosts()[0] == 0
+    if not first:
+        same_on_all_hosts(())
+    yield
+    if first:
+        same_on_all_hosts(())
+
+
+@contextlib.contextmanager
 def this_host_alone():
     """In here nothing is distributed, so that one host may do what the others do not; variables keep their values."""
     distribution = keras.distribution.distribution()
@@ -128,7 +142,7 @@ def losing_no_host():
     try:
         yield
     except (JaxRuntimeError, ValueError) as error:
-        if isinstance(error, ValueError) and "Gloo" not in str(error):
+        if not any(sign in str(error) for sign in _SIGNS_OF_LOSS):
             raise
         raise ConnectionError(
             f"Host {number} of {count} has lost another host, and ends too. Start all of them again with the same "

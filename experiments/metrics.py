@@ -101,11 +101,12 @@ class EpochsToConverge(Metric):
         return f"epochs until the validation error is within {self.margin:g} points of its lowest"
 
     def value(self, run):
-        """Epochs of a run, or `None` for one that diverged."""
+        """Epochs of a run, or `None` for one that diverged, or that was still getting better when it ended."""
         if run["ended"] == DIVERGED:
             return None
         errors = [row["val_top1_error"] for row in run["history"]]
-        return 1.0 + next(epoch for epoch, error in enumerate(errors) if error <= min(errors) + self.margin)
+        epochs = 1 + next(epoch for epoch, error in enumerate(errors) if error <= min(errors) + self.margin)
+        return float(epochs) if epochs < len(errors) else None
 
 
 @dataclasses.dataclass(frozen=True)

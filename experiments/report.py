@@ -126,8 +126,9 @@ def _rows(claim, workdir):
 def _side(comparison, side, results):
     """A side of a comparison with its mean, where that is of the experiment's own metric."""
     name = comparison[side].removesuffix(",")
+    main = results["settings"]["metric"]
     variant = results["variants"].get(name)
-    if variant is None:
+    if variant is None or comparison.get("metric", main) != main:
         return name
     mean, deviation = variant["mean"], variant["standard_deviation"]
     if mean is None:

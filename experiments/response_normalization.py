@@ -4,7 +4,7 @@
 
 The claim (section 3.3): it lowers the top-1 and top-5 errors by 1.4 and 1.2 points. Other implementations divide alpha
 by the size (the 2012 source, PyTorch, Caffe), which is the other convention here, let the neighbours be in the other
-tower, or put it before the ReLU.
+tower, or put it before the ReLU (where --config source has that of conv1 already).
 
 Time: 15 runs, 3 of them shared by most other ablations. Figures: not run yet.
 """

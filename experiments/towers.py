@@ -2,7 +2,7 @@
 
     python -m experiments.towers
 
-The claim (section 3.5): two towers lower the top-1 and top-5 errors by 1.7 and 1.2 points against one tower with half
+The claim (section 3.2): two towers lower the top-1 and top-5 errors by 1.7 and 1.2 points against one tower with half
 the kernels in each conv layer; its last conv layer and its fully connected ones are as wide as those of two, so that
 the number of parameters is about the same. In addition: one wide tower, where every layer sees all maps, and two
 towers without exchange (net 150 of the 2012 source).
@@ -22,7 +22,7 @@ def _half(network):
 
 EXPERIMENT = Experiment(
     name="towers",
-    section="section 3.5",
+    section="section 3.2",
     base=BASE,
     variants={
         "two towers": {},

@@ -24,7 +24,8 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     machines = _machines()
     chosen, _ = machines.parse_known_args(arguments)
-    _choose_backend(getattr(chosen, "backend", "jax" if "hosts" in chosen else None))
+    several = "hosts" in chosen or "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ
+    _choose_backend(getattr(chosen, "backend", "jax" if several else None))
     from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 
     parser = argparse.ArgumentParser(
@@ -60,15 +61,16 @@ def main(arguments=None):
             parser.add_argument(flag, type=kind, metavar=kind.__name__.strip("_").upper(), help=text)
     options = vars(parser.parse_args(arguments))
     addresses, host = options.pop("hosts", None), options.pop("host", None)
-    if addresses is not None and options.pop("backend", "jax") != "jax":
-        parser.error("--hosts needs --backend jax")
-    options.pop("backend", None)
+    if options.pop("backend", "jax") != "jax" and several:
+        parser.error("several hosts (--hosts, KERAS_DISTRIBUTION_JOB_ADDRESSES) need --backend jax")
+    if host is not None and addresses in (None, ["auto"]):
+        parser.error("--host is a number among --hosts NAME:PORT NAME:PORT ...")
     workdir, classes = options.pop("workdir"), options.pop("classes", None)
     if "overrides" in options:
         options["overrides"] = dict(options["overrides"])
     try:
         config = training_config(**options)
-        if addresses is not None or "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ:
+        if several:
             from alexnet_keras.distribution import join_hosts
 
             join_hosts(None if addresses in (None, ["auto"]) else addresses, host)
@@ -77,10 +79,10 @@ def main(arguments=None):
         command = shlex.join(["python", "-m", "experiments.train", *(sys.argv[1:] if arguments is None else arguments)])
         verbose = 1 if sys.stdout.isatty() else 2
         return train_and_evaluate(config, workdir, classes=classes, command=command, verbose=verbose)
-    except ConnectionError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr, flush=True)
-        os._exit(1)  # JAX would wait for the lost host, and abort
     except (ValueError, OSError, FloatingPointError) as error:
+        if several:
+            print(f"{parser.prog}: {error}", file=sys.stderr, flush=True)
+            os._exit(1)  # at exit JAX waits for the other hosts, which may be lost, or wait for this one
         sys.exit(f"{parser.prog}: {error}")
 
 

@@ -21,20 +21,20 @@ _START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False}
 _PARTIAL, _PARTIAL_BEST = "partial.keras", "partial-best.keras"
 
 
-def load_checkpoint(workdir):
+def find_checkpoint(workdir):
     """The newest training that can be read in a folder.
 
     Args:
         workdir: folder that `Checkpoints` has written.
 
     Returns:
-        `(model, state)` of `last.keras` or, where that is damaged, of `best.keras`, which is said; `model` is `None`
+        `(path, state)`: the path of `last.keras` or, where that is damaged, of `best.keras`, which is said; `None`
         where there is neither. `state`: dict with `epoch` and `step`, how many are done; `seconds`, what the epoch
         under way has taken; `stopped`, whether a callback has ended the training; inside an epoch also `sums`, the
         variables of the metrics, or, after its last step, `logs`, their results.
 
     Raises:
-        ValueError: when all that is there is damaged, or when a file is whole, but not of a training, or holds code.
+        ValueError: when all that is there is damaged, or when a file is whole, but not of a training.
     """
     damaged = []
     for path in (Path(workdir) / "last.keras", Path(workdir) / "best.keras"):
@@ -47,7 +47,7 @@ def load_checkpoint(workdir):
             continue
         if damaged:
             print(f"Damaged: {damaged[0]}. Going on from {path}, after epoch {state['epoch']}", flush=True)
-        return keras.saving.load_model(path), state
+        return path, state
     if damaged:
         raise ValueError(
             f"`workdir` must hold a checkpoint that can be read, or none. Received: workdir={str(workdir)!r}, with "
@@ -63,7 +63,7 @@ def _read_state(path):
             raise zipfile.BadZipFile(f"{damaged} in it is damaged")
         if _STATE not in archive.namelist():
             raise ValueError(f"`workdir` must be that of a training. Received: {path}, a model without its training")
-        return json.loads(archive.read(_STATE))
+        return _START | json.loads(archive.read(_STATE))
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -78,7 +78,7 @@ class Checkpoints(keras.callbacks.Callback):
         steps: steps in an epoch.
         minutes: the age of `last.keras` at most, in minutes of training; 0 saves after every step.
         speed: the `Speed` callback, which knows the seconds of the epoch under way.
-        state: what `load_checkpoint` returned.
+        state: that `find_checkpoint` returned.
         best: the lowest value of `monitor` so far; a lower one makes `best.keras`.
         monitor: a name in the logs.
 

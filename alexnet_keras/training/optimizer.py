@@ -57,6 +57,8 @@ class AlexNetSGD(keras.optimizers.SGD):
         self.bias_learning_rate = bias_learning_rate
         self.layer_learning_rates = rates
         self._layer_factors = {}
+        if not decay_biases:
+            self.exclude_from_weight_decay(var_names=["bias"])  # from Keras' own, which `weight_decay` sets
 
     def build(self, variables):
         if self.built:

@@ -10,6 +10,7 @@ import os
 import platform
 import statistics
 import time
+import zlib
 from importlib import metadata
 from pathlib import Path
 
@@ -18,14 +19,14 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from alexnet_keras.data import Dataset
-from alexnet_keras.distribution import hosts, losing_no_host, same_on_all_hosts, this_host_alone
+from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, same_on_all_hosts, this_host_alone
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.files import write_text
 from alexnet_keras.models import AlexNet
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, Speed, StopAtNaN
-from alexnet_keras.training.checkpoints import Checkpoints, load_checkpoint
+from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.devices import processor, scope_for
 from alexnet_keras.training.optimizer import AlexNetSGD
@@ -89,15 +90,16 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             f"batch_size={config.batch_size}"
         )
     verbose = verbose if host == 0 else 0
-    dataset = Dataset(
-        config.dataset,
-        config.image_size,
-        config.crop_size,
-        skip_corrupt=config.skip_corrupt,
-        memory_gib=config.memory_gib,
-        host=host,
-        hosts=host_count,
-    )
+    with losing_no_host(), one_host_first():  # it downloads and prepares what they share
+        dataset = Dataset(
+            config.dataset,
+            config.image_size,
+            config.crop_size,
+            skip_corrupt=config.skip_corrupt,
+            memory_gib=config.memory_gib,
+            host=host,
+            hosts=host_count,
+        )
     info = dataset.info
     if classes not in (None, info.classes):
         raise ValueError(
@@ -117,22 +119,24 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
 
     keras.utils.set_random_seed(config.seed)
     with _dtype_policy(config.precision), scope, losing_no_host():
-        model, state = load_checkpoint(workdir)
-        if model is None:
+        path, state = find_checkpoint(workdir)
+        epoch, step = state["epoch"], state["step"]
+        # Before anything is made of it: to make variables is a common act of all hosts.
+        _check_hosts(workdir, (epoch, step), config, info)
+        if path:
+            model = keras.saving.load_model(path)
+        else:
             model = AlexNet(config.alexnet, classes=info.classes)
             compile_for_training(model, config)
-        epoch, step = state["epoch"], state["step"]
-        if not same_on_all_hosts((epoch, step)):
-            raise ValueError(
-                "`workdir` must be one folder that all hosts share. Received: "
-                f"workdir={str(workdir)!r}, which is not the same on all of them"
-            )
         if epoch + (step > 0) > config.epochs:
             raise ValueError(
                 f"`epochs` must be at least {epoch + (step > 0)}, the epoch that this training is in. "
                 f"Received: epochs={config.epochs}"
             )
-        history = _read_history(workdir, epoch, cut=host == 0)
+        if host == 0:
+            _cut_history(workdir, epoch)
+        same_on_all_hosts(())
+        history = _read_history(workdir)
         skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
         left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
         left += f" (on from step {step})" if step else ""
@@ -248,7 +252,8 @@ def _check_workdir(workdir, config, data=None):
     path = workdir / "config.json"
     if not path.exists():
         return
-    there = json.loads(path.read_text())
+    # A field that has been added since had its default.
+    there = {**json.loads(json.dumps(dataclasses.asdict(TrainingConfig()))), **json.loads(path.read_text())}
     here = json.loads(json.dumps(dataclasses.asdict(config) | ({"data": data} if data else {})))
     other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
     if set(other) <= {"epochs", "drops"}:
@@ -322,26 +327,41 @@ def _callbacks(model, config, workdir, history, steps, state):
     return callbacks, Checkpoints(workdir, steps, config.checkpoint_minutes, speed, state, best)
 
 
-def _read_history(workdir, epochs=None, cut=True):
-    """Rows of history.csv, with `epochs` only of so many epochs; `cut` takes the others away from the file too."""
+def _check_hosts(workdir, position, config, info):
+    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in _FREE_FIELDS}
+    text = json.dumps([fields, info.train_count, info.validation_count, info.classes])
+    for value, what in (
+        (zlib.crc32(text.encode()) >> 1, "The arguments and the data must be the same on all hosts; they are not"),
+        (
+            position,
+            f"`workdir` must be one folder that all hosts share. Received: workdir={str(workdir)!r}, where not "
+            "all of them see the same training",
+        ),
+    ):
+        if not same_on_all_hosts(value):
+            raise ValueError(what)
+
+
+def _cut_history(workdir, epochs):
+    """Takes what follows the rows of so many epochs out of history.csv."""
+    rows = _read_history(workdir)
+    if len(rows) > epochs > 0:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, rows[0])
+        writer.writeheader()
+        writer.writerows(rows[:epochs])
+        write_text(workdir / "history.csv", text.getvalue())
+    elif rows and not epochs:
+        (workdir / "history.csv").unlink()
+
+
+def _read_history(workdir):
+    """Rows of history.csv."""
     path = workdir / "history.csv"
     if not path.exists():
         return []
     with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    if epochs is not None:
-        rows = rows[:epochs]
-        if not cut:
-            return rows
-        if rows:
-            text = io.StringIO(newline="")
-            writer = csv.DictWriter(text, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
-            write_text(path, text.getvalue())
-        else:
-            path.unlink()
-    return rows
+        return list(csv.DictReader(file))
 
 
 def _pipeline_speed(batches, seconds=2.0, most=50):

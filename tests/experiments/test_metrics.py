@@ -50,6 +50,7 @@ def test_epochs_to_converge():
     errors = {"ended": "all epochs", "history": [{"val_top1_error": error} for error in (50, 30.9, 31, 30, 30.5)]}
     assert EpochsToConverge().value(errors) == 2.0  # within a point of the 30 of the fourth epoch
     assert EpochsToConverge(margin=0.0).value(errors) == 4.0
+    assert EpochsToConverge().value({**errors, "history": errors["history"][:2]}) is None  # still getting better
 
 
 def test_final_error():

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from experiments.report import CLAIMS, main, report
 
@@ -54,3 +55,19 @@ def test_every_claim_has_a_row_with_a_verdict(tmp_path):
     assert len(lines) == len(CLAIMS)
     for claim, line in zip(CLAIMS, lines, strict=True):
         assert (f"not testable here: {claim.reason}" if claim.reason else "not run yet") in line
+
+
+def test_what_is_committed_is_what_the_results_say():
+    root = Path(__file__).parents[2]
+    assert report(root / "results") == (root / "REPRODUCTION.md").read_text()
+
+
+def test_another_metric_has_no_mean_of_the_experiments_own(tmp_path):
+    folder = tmp_path / "cifar_normalization"
+    folder.mkdir()
+    content = results([-2.5, -1.5])
+    content["comparisons"][0] |= dict.fromkeys(("metric", "baseline_metric"), "top-5 error")
+    (folder / "results.json").write_text(json.dumps(content))
+    line = row(report(tmp_path), "four-layer network")
+    assert "with normalization, top-5 error; without normalization)" in line
+    assert "22.00" not in line

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from alexnet_keras import AlexNet
-from alexnet_keras.training.checkpoints import load_checkpoint
+from alexnet_keras.training.checkpoints import find_checkpoint
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.train import train_and_evaluate
 from tests.conftest import write_tiny_npz
@@ -71,7 +71,7 @@ def terminate(model):
 def assert_same_end(config, whole, parts):
     """Two trainings of `config` ended with the same weights, optimizer and history; they are resumed if they must."""
     ends = [train_and_evaluate(config, workdir, verbose=0) for workdir in (whole, parts)]
-    models = [load_checkpoint(workdir)[0] for workdir in (whole, parts)]
+    models = [keras.saving.load_model(find_checkpoint(workdir)[0]) for workdir in (whole, parts)]
     for a, b in zip(*(model.variables + model.optimizer.variables for model in models), strict=True):
         if "seed_generator" not in a.path:
             np.testing.assert_array_equal(a, b, err_msg=a.path)
@@ -92,7 +92,7 @@ def test_sigterm_saves_and_leaves(config, whole, tmp_path, capsys, place):
         in capsys.readouterr().out
     )
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    _, state = load_checkpoint(tmp_path / "parts")
+    _, state = find_checkpoint(tmp_path / "parts")
     assert (state["epoch"], state["step"]) == (place[0], step)
     if place == (1, STEPS):
         with pytest.raises(
@@ -132,7 +132,7 @@ def test_kills_at_random_moments(config, whole, tmp_path):
                 break
             assert process.exitcode == -signal.SIGKILL
             killed += 1
-            _, state = load_checkpoint(parts)
+            _, state = find_checkpoint(parts)
             assert state["epoch"] * STEPS + state["step"] >= max(done, step - 1)
             done = state["epoch"] * STEPS + state["step"]
         assert_same_end(config, whole, parts)
@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
     last, best = tmp_path / "parts" / "last.keras", tmp_path / "parts" / "best.keras"
     content = last.read_bytes()
     last.write_bytes(content[: len(content) // 2])
-    _, state = load_checkpoint(tmp_path / "parts")
+    _, state = find_checkpoint(tmp_path / "parts")
     assert state["step"] == 0
     assert 1 <= state["epoch"] <= 2
     assert f"Damaged: {last} (File is not a zip file)" in capsys.readouterr().out
@@ -198,9 +198,9 @@ def test_a_loss_that_is_no_number(config, tmp_path):
     message = r"loss is nan at step 3 of epoch 2, with a learning rate of 0.01. Try a lower `learning_rate`"
     with pytest.raises(FloatingPointError, match=message):
         train_and_evaluate(config, tmp_path / "run", callbacks=[At(1, 2, spoil)], verbose=0)
-    model, state = load_checkpoint(tmp_path / "run")
+    path, state = find_checkpoint(tmp_path / "run")
     assert (state["epoch"], state["step"]) == (1, 1)  # step 2 would have saved weights that are no numbers
-    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert all(np.isfinite(weight).all() for weight in keras.saving.load_model(path).get_weights())
 
 
 def test_a_strangers_model_runs_no_code(config, tmp_path):

@@ -98,13 +98,15 @@ def test_says_what_hosts_need():
         data_parallel()
     with pytest.raises(SystemExit, match="2"):
         main(["--workdir", "run", "--hosts", "a:1", "b:1", "--backend", "tensorflow"])
+    with pytest.raises(SystemExit, match="2"):
+        main(["--workdir", "run", "--host", "1"])
     with pytest.raises(SystemExit, match="--backend: this process has the tensorflow backend, not jax"):
         main(["--workdir", "run", "--hosts", "a:1", "b:1"])
     code = """if True:
         import os, jax, pytest
         from alexnet_keras.distribution import join_hosts
         joined = []
-        jax.distributed.initialize = lambda *hosts, heartbeat_timeout_seconds: joined.append(hosts)
+        jax.distributed.initialize = lambda *hosts, **options: joined.append(hosts)
         for hosts in (["a", "b"], ["a:1"], []):
             with pytest.raises(ValueError, match="`hosts` must be NAME:PORT of two hosts or more. Received: hosts="):
                 join_hosts(hosts, 0)

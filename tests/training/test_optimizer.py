@@ -130,3 +130,14 @@ def test_bad_arguments(problem):
         run(AlexNetSGD(layer_learning_rates={"conv9": 1.0}), *problem)
     with pytest.raises(ValueError, match="`layer` must be one of"):
         AlexNetSGD().set_layer_learning_rate("conv1", 0.1)
+
+
+@pytest.mark.parametrize("decay_biases", [True, False])
+def test_decoupled_decay_spares_biases_as_the_other_does(problem, decay_biases):
+    start, gradients = problem
+    zeros = [{path: np.zeros_like(value) for path, value in gradients[0].items()}]
+    optimizer = AlexNetSGD(0.1, 0.9, coupled_weight_decay=0.0, decay_biases=decay_biases, weight_decay=0.5)
+    steps, _ = run(optimizer, start, zeros)
+    for path, value in start.items():
+        left = 1.0 if path.endswith("bias") and not decay_biases else 1 - 0.1 * 0.5
+        np.testing.assert_allclose(steps[0][path], left * value, rtol=1e-6)

@@ -73,6 +73,16 @@ def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
 
 
+def test_a_workdir_from_before_a_field_was_added_is_the_same_training(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1)
+    first = train_and_evaluate(config, tmp_path / "run", verbose=0)
+    path = tmp_path / "run" / "config.json"
+    before = json.loads(path.read_text())
+    del before["decoupled_weight_decay"]
+    path.write_text(json.dumps(before))
+    assert train_and_evaluate(config, tmp_path / "run", verbose=0) == first
+
+
 def test_goes_on_with_more_epochs(config, tmp_path):
     config = dataclasses.replace(config, late_changes=())
     few, more = dataclasses.replace(config, epochs=2, drops=()), dataclasses.replace(config, epochs=4, drops=(0.75,))
