@@ -45,7 +45,7 @@ def nonlinearities(name, groups):
         base={"config": "four_layer", "dataset": "cifar10"},
         variants={
             f"{label}, {group}": {
-                "epochs": 12 if label == "sigmoid" else 40,
+                "epochs": 40,
                 "overrides": {"activation": _ACTIVATIONS[label], **groups[group][0]},
             }
             for label, group in names
@@ -73,7 +73,7 @@ EXPERIMENT = nonlinearities(
         ),
         "Glorot, pixels / 64": (
             {**GLOROT, **SCALED},
-            {"ReLU": (0.01, 0.02, 0.04), "tanh": (0.005, 0.01, 0.02), "sigmoid": (0.05, 0.1, 0.2)},
+            {"ReLU": (0.01, 0.02, 0.04), "tanh": (0.005, 0.01, 0.02), "sigmoid": (0.025, 0.05, 0.1)},
         ),
     },
 )
