@@ -46,6 +46,12 @@ def main(experiment, description, arguments=None):
         help="number of GPUs, or logical CPU devices, that share each batch, or their names (default: 1)",
     )
     parser.add_argument(
+        "--in-memory",
+        action="store_true",
+        help="all images lie in the GPU's memory, and the compiled step cuts its crops: with KERAS_BACKEND=jax, an "
+        ".npz file and one GPU",
+    )
+    parser.add_argument(
         "--seeds", type=int, nargs="+", help=f"seeds, a run each (default: {' '.join(map(str, experiment.seeds))})"
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The layers and models run on JAX too: their tests are repeated there, and outputs compared across backends."""
+"""Layers and models run on JAX too: their tests, and those of what needs it, run there; outputs are compared."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ WITH_JAX = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 
 
 @pytest.mark.slow
-def test_layers_and_models_on_jax():
+def test_layers_models_and_data_in_memory_on_jax():
     result = subprocess.run(
         [
             sys.executable,
@@ -32,6 +32,7 @@ def test_layers_and_models_on_jax():
             REPEATED,
             "tests/layers",
             "tests/models",
+            "tests/data/test_in_memory.py",
         ],
         env=WITH_JAX,
         capture_output=True,

@@ -1,62 +1,19 @@
 """One loader for every data set."""
 
-import dataclasses
-
 import keras
-import numpy as np
 import tensorflow as tf
 
-from alexnet_keras.data.augmentation import (
-    COLOUR_NOISE,
-    NOISE_STDDEV,
-    add_colour_noise,
-    centre,
-    crop_and_flip,
-    resize_and_crop,
-)
+from alexnet_keras.data.augmentation import crop_and_flip, resize_and_crop
+from alexnet_keras.data.colour_noise import COLOUR_NOISE, NOISE_STDDEV, add_colour_noise
+from alexnet_keras.data.info import DatasetInfo, centre
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
+if keras.backend.backend() != "tensorflow":
+    tf.config.set_visible_devices([], "GPU")  # it only reads images then
+
 # All sources mix the classes in their fixed order, so a window over stored images is enough.
 _SHUFFLED_FILES = 10_000
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetInfo:
-    """What is known of a data set.
-
-    Args:
-        name: the name it was asked for by.
-        classes: number of classes.
-        class_names: a name for each label.
-        train_count: number of training images.
-        validation_count: number of validation images.
-        splits: what the two sets are called in the data set.
-        image_size: side of the prepared images, in pixels.
-        crop_size: side of the crops that a network sees, in pixels.
-        mean_image: float32 `(image_size, image_size, 3)`, the mean of the prepared training images, 0-255.
-        colour_covariance: float64 `(3, 3)`, of the RGB values of all pixels of the prepared training images.
-        fingerprint: changes whenever the images might have changed.
-        skipped: corrupt files that were left out.
-    """
-
-    name: str
-    classes: int
-    class_names: tuple
-    train_count: int
-    validation_count: int
-    splits: tuple
-    image_size: int
-    crop_size: int
-    mean_image: np.ndarray
-    colour_covariance: np.ndarray
-    fingerprint: str
-    skipped: tuple = ()
-
-    @property
-    def mean_crop(self):
-        """The centre of the mean image, float32 `(crop_size, crop_size, 3)`: what is subtracted from every crop."""
-        return centre(self.mean_image, self.crop_size)
 
 
 def load(

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
+from alexnet_keras.data.arrays import ARRAYS, mixed_order, read_arrays
 from alexnet_keras.files import write_text
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
@@ -22,7 +22,6 @@ TRAIN_FOLDERS = ("train",)
 VALIDATION_FOLDERS = ("validation", "val", "valid", "test")
 MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
 MAX_BYTES = 2**28
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
 
@@ -80,7 +79,7 @@ def open_source(name, skip_corrupt=False, cache_dir=None):
     if path.is_dir():
         return _from_folder(name, path, skip_corrupt, cache_dir)
     if path.suffix == ".npz":
-        return _from_npz(name, path)
+        return _from_npz(name)
     return _from_tfds(name)
 
 
@@ -159,48 +158,21 @@ def _check_manual_files(builder, name):
         )
 
 
-def _from_npz(name, path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in ARRAYS if key not in file]
-            if missing:
-                raise ValueError(f"it has no {', '.join(missing)}")
-            x_train, y_train, x_test, y_test = (file[key] for key in ARRAYS)
-            names = tuple(str(n) for n in file["class_names"]) if "class_names" in file else None
-        for key, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
-            if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)):
-                raise ValueError(
-                    f"x_{key} must be uint8 of shape (images, height, width[, 3]), not {x.dtype} {x.shape}"
-                )
-            if not np.issubdtype(y.dtype, np.integer) or y.size != len(x) or y.min() < 0:
-                raise ValueError(f"y_{key} must hold a label from 0 for each of the {len(x)} images of x_{key}")
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"`dataset` must be an .npz file with {', '.join(ARRAYS)}. Received: dataset={name!r}: {error}"
-        ) from error
-    y_train, y_test = y_train.reshape(-1).astype("int32"), y_test.reshape(-1).astype("int32")
-    classes = int(max(y_train.max(), y_test.max())) + 1
-    if names is not None and len(names) < classes:
-        raise ValueError(
-            f"`dataset` must name every class in class_names. Received: {len(names)} names and labels up to "
-            f"{classes - 1} in {name!r}"
-        )
+def _from_npz(name):
+    arrays = read_arrays(name)
 
     def decode(image):
         image = image[..., None] if image.shape.rank == 2 else image
         return tf.broadcast_to(image, tf.concat([tf.shape(image)[:2], [3]], 0))
 
-    digest = hashlib.blake2b(np.ascontiguousarray(x_train).data, digest_size=16).hexdigest()
-    order = _mixed_order(len(x_train))
-    x_train, y_train = x_train[order], y_train[order]
     return Source(
-        class_names=names or tuple(str(label) for label in range(classes)),
-        train=tf.data.Dataset.from_tensor_slices((x_train, y_train)),
-        validation=tf.data.Dataset.from_tensor_slices((x_test, y_test)),
-        train_count=len(x_train),
-        validation_count=len(x_test),
+        class_names=arrays.class_names,
+        train=tf.data.Dataset.from_tensor_slices((arrays.x_train, arrays.y_train)),
+        validation=tf.data.Dataset.from_tensor_slices((arrays.x_test, arrays.y_test)),
+        train_count=len(arrays.x_train),
+        validation_count=len(arrays.x_test),
         decode=decode,
-        fingerprint=digest,
+        fingerprint=arrays.fingerprint,
         splits=("x_train", "x_test"),
     )
 
@@ -247,7 +219,7 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
     files, held_out = ([(f, c) for f, c in part if f not in corrupt] for part in (files, held_out))
     if not files or not held_out:
         raise ValueError(f"`dataset` must have images that are not corrupt. Received: dataset={name!r}")
-    files = [files[i] for i in _mixed_order(len(files))]
+    files = [files[i] for i in mixed_order(len(files))]
 
     def dataset(part):
         paths, labels = zip(*part, strict=True)
@@ -264,11 +236,6 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
         splits=splits,
         skipped=tuple(corrupt),
     )
-
-
-def _mixed_order(count):
-    """A fixed permutation. Data sorted by class need it, as a window of images is shuffled and not all of them."""
-    return np.random.RandomState(0).permutation(count)
 
 
 def _list_folder(folder):

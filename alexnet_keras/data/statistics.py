@@ -5,7 +5,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 
@@ -18,7 +17,7 @@ def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
     """Mean image and covariance of the RGB values of all pixels, in one streaming pass, computed once a data set.
 
     Args:
-        images: `tf.data.Dataset` of uint8 batches `(batch, height, width, 3)`, the whole training set once.
+        images: uint8 batches `(batch, height, width, 3)`, the whole training set once.
         count: number of images, for the progress bar.
         key: what the statistics depend on; those cached under another key are never used.
         cache_dir: folder of the cache, or `None` for none.
@@ -44,13 +43,14 @@ def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
 
 
 def _compute(images, count):
-    total, products, seen = 0.0, np.zeros((3, 3)), 0
+    total, products, seen = 0, np.zeros((3, 3)), 0
     with tqdm(total=count, desc="Mean image and colour covariance", unit="image") as bar:
         for batch in images:
-            total = total + tf.reduce_sum(tf.cast(batch, tf.float64), 0).numpy()
+            batch = np.asarray(batch)
+            total = total + batch.sum(0, dtype="uint64")
             # Sums of centred squares of one image are exact enough in float32; across images they need float64.
-            pixels = tf.reshape(tf.cast(batch, tf.float32) - 128.0, (len(batch), -1, 3))
-            products += tf.reduce_sum(tf.cast(tf.matmul(pixels, pixels, transpose_a=True), tf.float64), 0).numpy()
+            pixels = batch.reshape(len(batch), -1, 3).astype("float32") - 128
+            products += (pixels.transpose(0, 2, 1) @ pixels).sum(0, dtype="float64")
             seen += len(batch)
             bar.update(len(batch))
     mean_image = total / seen

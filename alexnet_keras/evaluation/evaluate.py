@@ -1,7 +1,8 @@
 """Errors of a model on a data set."""
 
+import contextlib
+
 import keras
-import tensorflow as tf
 
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.views import views_model
@@ -36,7 +37,7 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
             f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
         )
     jax = keras.backend.backend() == "jax"
-    with tf.distribute.get_strategy().scope():
+    with contextlib.nullcontext() if jax else _strategy().scope():
         whole = views_model(model, info.image_size, info.mean_crop, views)
         whole.compile(
             loss="sparse_categorical_crossentropy",
@@ -46,3 +47,9 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
     images = dataset.validation_images(batch_size // views, padded=jax)
     result = whole.evaluate(images, verbose=verbose, return_dict=True)
     return {name: float(result[name]) for name in ("top1_error", "top5_error", "loss")}
+
+
+def _strategy():
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy()

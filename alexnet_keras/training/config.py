@@ -63,6 +63,10 @@ class TrainingConfig:
     skip_corrupt: bool = _option(False, "leave out corrupt images of a folder instead of stopping; they are counted")
     views: tuple = _option((1, 10), "crops of an image that predictions are averaged over at the end, 1 and/or 10")
     checkpoint_minutes: float = _option(5.0, "minutes of training that a stopped one loses at most; 0: a single step")
+    in_memory: bool = _option(
+        False,
+        "the images lie in the GPU's memory, and the compiled step cuts its crops (jax backend, an .npz, one GPU)",
+    )
     memory_gib: float = _option(2.0, "decoded training images stay in memory if they take no more, GiB")
 
     def __post_init__(self):
@@ -101,6 +105,11 @@ class TrainingConfig:
             raise ValueError(f"`late_changes` must be two shares or none. Received: late_changes={self.late_changes}")
         if not self.views or not set(self.views) <= {1, 10}:
             raise ValueError(f"`views` must be 1, 10 or both. Received: views={self.views}")
+        if self.in_memory and (self.devices != 1 or not self.dataset.endswith(".npz")):
+            raise ValueError(
+                "`in_memory` needs an .npz file and one device. Received: "
+                f"dataset={self.dataset!r}, devices={self.devices}"
+            )
         if self.batch_size % (self.devices if isinstance(self.devices, int) else len(self.devices)):
             raise ValueError(
                 f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"

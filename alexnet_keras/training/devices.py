@@ -5,7 +5,6 @@ import os
 import platform
 
 import keras
-import tensorflow as tf
 
 from alexnet_keras.distribution import data_parallel, hosts
 
@@ -30,6 +29,8 @@ def scope_for(devices):
         return _scope_on_jax(devices)
     if keras.backend.backend() != "tensorflow":
         raise ValueError(f"Training runs on the tensorflow and jax backends. Received: {keras.backend.backend()}")
+    import tensorflow as tf
+
     gpus = tf.config.list_physical_devices("GPU")
     names = [f"{'GPU' if gpus else 'CPU'}:{i}" for i in range(devices)] if isinstance(devices, int) else list(devices)
     kinds, indices = {name[:3] for name in names}, [int(name[4:]) for name in names]
@@ -52,8 +53,6 @@ def _scope_on_jax(devices):
     import jax
 
     distribution = data_parallel(devices)
-    if jax.default_backend() != "cpu":
-        tf.config.set_visible_devices([], "GPU")  # whose memory the data pipeline does not need
     chosen = distribution.device_mesh.devices.size // hosts()[1]
     kind = distribution.device_mesh.devices.flatten()[0].partition(":")[0]
     if kind == "cpu":
@@ -75,6 +74,8 @@ def _cpu_words(devices, alone):
 
 def split_cpu(devices):
     """Makes `devices` logical devices of the CPU; possible only before TensorFlow is first used in a process."""
+    import tensorflow as tf
+
     cpu = tf.config.list_physical_devices("CPU")[0]
     have = tf.config.get_logical_device_configuration(cpu)
     if have is None or len(have) < devices:
@@ -85,6 +86,13 @@ def split_cpu(devices):
                 f"`devices`: TensorFlow is already running in this process with {len(have or [0])} CPU device(s), and "
                 f"cannot change to {devices}; ask for them first thing in a new process"
             ) from error
+
+
+def has_gpu():
+    """Whether TensorFlow has a GPU here."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def processor():

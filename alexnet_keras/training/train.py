@@ -3,22 +3,22 @@
 import contextlib
 import csv
 import dataclasses
+import functools
 import io
 import itertools
 import json
 import os
 import platform
 import statistics
+import sys
 import time
 import zlib
 from importlib import metadata
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 from tqdm import tqdm
 
-from alexnet_keras.data import Dataset
 from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, same_on_all_hosts, this_host_alone
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
@@ -28,7 +28,7 @@ from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, Speed, StopAtNaN
 from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
-from alexnet_keras.training.devices import processor, scope_for
+from alexnet_keras.training.devices import has_gpu, processor, scope_for
 from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
@@ -91,15 +91,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         )
     verbose = verbose if host == 0 else 0
     with losing_no_host(), one_host_first():  # it downloads and prepares what they share
-        dataset = Dataset(
-            config.dataset,
-            config.image_size,
-            config.crop_size,
-            skip_corrupt=config.skip_corrupt,
-            memory_gib=config.memory_gib,
-            host=host,
-            hosts=host_count,
-        )
+        dataset = _open(config, host, host_count)
     info = dataset.info
     if classes not in (None, info.classes):
         raise ValueError(
@@ -128,6 +120,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         else:
             model = AlexNet(config.alexnet, classes=info.classes)
             compile_for_training(model, config)
+        if config.in_memory:
+            dataset.augment_in_step(model)
         if epoch + (step > 0) > config.epochs:
             raise ValueError(
                 f"`epochs` must be at least {epoch + (step > 0)}, the epoch that this training is in. "
@@ -183,7 +177,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             save_figure(plot_curves(history, title=f"{network} on {info.name}"), workdir / "curves.png")
             with this_host_alone():
                 save_figure(plot_kernels(model), workdir / "kernels.png")
-        batch = next(dataset.train(config.batch_size, **augmentation).as_numpy_iterator())
+        batch = next(_numpy_iterator(dataset.train(config.batch_size, **augmentation)))
         steps = 10 if host_count > 1 else None  # all hosts the same number
         training_speed = host_count * _training_speed(model, *batch, steps)  # the last use of the model: it changes it
     results = record | _measured(history, errors)
@@ -232,6 +226,37 @@ def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
     epoch += step > 0
     if epoch < config.epochs and not model.stop_training and not state["stopped"]:
         fit(epoch, config.epochs)
+
+
+def _open(config, host, hosts):
+    if config.in_memory:
+        if hosts > 1:
+            raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
+        path = Path(config.dataset).expanduser()
+        changed = path.stat().st_mtime_ns if path.exists() else None
+        return _in_memory(config.dataset, config.image_size, config.crop_size, changed)
+    from alexnet_keras.data import Dataset
+
+    return Dataset(
+        config.dataset,
+        config.image_size,
+        config.crop_size,
+        skip_corrupt=config.skip_corrupt,
+        memory_gib=config.memory_gib,
+        host=host,
+        hosts=hosts,
+    )
+
+
+@functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
+def _in_memory(name, image_size, crop_size, changed):
+    from alexnet_keras.data import InMemoryDataset
+
+    return InMemoryDataset(name, image_size, crop_size)
+
+
+def _numpy_iterator(batches):
+    return batches.as_numpy_iterator() if hasattr(batches, "as_numpy_iterator") else batches
 
 
 def _measured(history, errors):
@@ -295,7 +320,7 @@ def compile_for_training(model, config):
         loss="sparse_categorical_crossentropy",
         weighted_metrics=[TopKError(1), TopKError(5)],
         # TensorFlow's XLA makes this network slower on a CPU.
-        jit_compile="auto" if keras.backend.backend() == "jax" or tf.config.list_physical_devices("GPU") else False,
+        jit_compile="auto" if keras.backend.backend() == "jax" or has_gpu() else False,
     )
 
 
@@ -319,10 +344,9 @@ def _callbacks(model, config, workdir, history, steps, state):
     if config.late_changes:
         callbacks.append(LateChanges(*config.changes(config.epochs)[1]))
     if first:
-        callbacks += [
-            keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True),
-            keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False),
-        ]
+        callbacks.append(keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True))
+    if first and not config.in_memory:  # it is TensorFlow that writes these
+        callbacks.append(keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False))
     best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))
     return callbacks, Checkpoints(workdir, steps, config.checkpoint_minutes, speed, state, best)
 
@@ -386,5 +410,12 @@ def _training_speed(model, images, labels, steps=None, seconds=1.0):
 
 
 def _versions():
-    names = ["keras", "tensorflow", "tensorflow-datasets", "numpy"] + ["jax"] * (keras.backend.backend() == "jax")
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+    names = {
+        "keras": "keras",
+        "numpy": "numpy",
+        "tensorflow": "tensorflow",
+        "tensorflow_datasets": "tensorflow-datasets",
+        "jax": "jax",
+    }
+    used = [name for module, name in names.items() if module in sys.modules]
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in used}}
