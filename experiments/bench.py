@@ -217,14 +217,14 @@ class Bench:
 
         metric = self.experiment.metric
 
-        def reason_to_end(epoch, error, classes):
-            reason = metric.end(epoch, error, classes)
-            lost = rival is not None and metric.is_lost(epoch, error, rival)
+        def reason_to_end(epoch, row, classes):
+            reason = metric.end(epoch, row, classes)
+            lost = rival is not None and metric.is_lost(epoch, row["top1_error"], rival)
             return reason or (_RACE_LOST if lost else None)
 
         class End(keras.callbacks.Callback):
             def on_epoch_end(self, epoch, logs=None):
-                if reason_to_end(epoch + 1, logs["top1_error"], self.model.output_shape[-1]):
+                if reason_to_end(epoch + 1, logs, self.model.output_shape[-1]):
                     self.model.stop_training = True
 
         name = hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()[:12]
@@ -243,9 +243,7 @@ class Bench:
         return {
             **{key: results[key] for key in kept},
             "network": json.loads(json.dumps(dataclasses.asdict(config.alexnet))),
-            "ended": ended
-            or reason_to_end(len(history), history[-1]["top1_error"], results["data"]["classes"])
-            or "all epochs",
+            "ended": ended or reason_to_end(len(history), history[-1], results["data"]["classes"]) or "all epochs",
         }
 
     def _say(self, variant, config):

@@ -192,12 +192,18 @@ def worded(results):
 
 
 def measured(comparison):
-    """A comparison's estimate with its interval and unit, in words."""
+    """A comparison's estimate with its interval and unit, in words, and what would tell it from no effect."""
+    from experiments.comparison import seeds_to_tell
+
     if comparison["estimate"] is None:
         return "not reached"
     low, high = comparison["interval"] or (None, None)
     interval = " (one seed)" if low is None else f" [{low:.2f}, {high:.2f}]"
-    return f"{comparison['estimate']:.2f}{interval} {comparison['unit']}"
+    words = f"{comparison['estimate']:.2f}{interval} {comparison['unit']}"
+    if low is None or not low < comparison["no_effect"] < high:
+        return words
+    seeds = seeds_to_tell(comparison, comparison["no_effect"])
+    return f"{words}, which {f'about {seeds}' if seeds else 'over 1,000'} seeds would tell from no effect"
 
 
 def _group(name):

@@ -66,11 +66,34 @@ def paired_ratio(values, baseline):
     }
 
 
+def seeds_to_tell(comparison, no_effect=0.0, most=1000):
+    """How many seeds would tell a comparison from no effect, were it what was measured and spread as it did.
+
+    Args:
+        comparison: dict with `estimate`, `interval` and `n`.
+        no_effect: 0 for a difference, 1 for a ratio.
+        most: where to stop.
+
+    Returns:
+        The least number with which the paired t-test finds it four times out of five, or `None` where `most` are not
+        enough.
+    """
+    numbers = (*comparison["interval"], comparison["estimate"])
+    low, high, effect = np.log(numbers) if no_effect else numbers
+    n = comparison["n"]
+    deviation = (high - low) / 2 / stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * math.sqrt(n)
+    seeds = np.arange(2, most + 1)
+    critical = stats.t.ppf(0.5 + CONFIDENCE / 2, seeds - 1)
+    missed = stats.nct.cdf(critical, seeds - 1, abs(effect) / deviation * np.sqrt(seeds))
+    return next((int(count) for count, share in zip(seeds, missed, strict=True) if share <= 0.2), None)
+
+
 VERDICT_RULE = """\
 - **reproduced**: the 95% interval lies on the paper's side of no effect, and the paper's figure lies in it, where it
   gives one;
 - **same direction**: the interval lies on the paper's side of no effect, but the paper's figure lies outside it;
-- **not reproduced**: the interval holds no effect, or lies on the other side;
+- **not reproduced**: the interval holds no effect, or lies on the other side; where it holds no effect, the number of
+  seeds is named that would tell a difference of the measured size from none, four times out of five;
 - **not testable here**: the reason is given;
 - **not run yet**: fewer than two seeds have been run."""
 

@@ -9,6 +9,7 @@ import dataclasses
 from experiments.comparison import paired_difference, paired_ratio
 
 _CHANCE = "no better than chance"
+_REACHED = "target reached"
 DIVERGED = "loss is no number"
 
 
@@ -23,8 +24,8 @@ class Metric:
         value = self.value(run)
         return float("inf") if value is None else value
 
-    def end(self, epoch, error, classes):
-        """Why a run ends after `epoch` epochs with this training error, or `None`."""
+    def end(self, epoch, row, classes):
+        """Why a run ends after `epoch` epochs, the last of which has this row in the history, or `None`."""
         return None
 
     def failed(self, run):
@@ -110,6 +111,28 @@ class EpochsToConverge(Metric):
 
 
 @dataclasses.dataclass(frozen=True)
+class StepsAtChance(Metric):
+    """Steps until the loss leaves that of guessing, as `alexnet_keras.training.callbacks.LeavesChance` says; the ratio.
+
+    A run ends after the epoch in which it leaves.
+    """
+
+    name = "steps until the loss leaves that of guessing"
+    ends_early = True
+    views = 1
+    unit = "times the steps"
+    no_effect = 1.0
+    compare = staticmethod(paired_ratio)
+
+    def value(self, run):
+        """Steps, or `None` for a run that did not leave."""
+        return run["history"][-1]["left_chance_at_step"] or None if run["history"] else None
+
+    def end(self, epoch, row, classes):
+        return _REACHED if row["left_chance_at_step"] else None
+
+
+@dataclasses.dataclass(frozen=True)
 class EpochsToError(Metric):
     """Epochs until the training top-1 error, its mean over an epoch, is down to a target; compared by the ratio.
 
@@ -151,9 +174,10 @@ class EpochsToError(Metric):
             return 0, value
         return (2, 0.0) if run["ended"] == DIVERGED else (1, run["history"][:3][-1]["top1_error"])
 
-    def end(self, epoch, error, classes):
+    def end(self, epoch, row, classes):
+        error = row["top1_error"]
         if error <= self.target:
-            return "target reached"
+            return _REACHED
         if epoch >= 5 and not error <= 100 * (1 - 1 / classes) - 5:
             return _CHANCE
         return None

@@ -151,3 +151,54 @@ class StopAtNaN(keras.callbacks.Callback):
                 "Try a lower `learning_rate`, float32 instead of mixed_bfloat16, or the initialization of "
                 "--config source. What was saved before is untouched"
             )
+
+
+class LeavesChance(keras.callbacks.Callback):
+    """Adds to the logs of an epoch the step at which the loss left that of guessing, 0 if it has not, and says it.
+
+    Guessing among equally frequent classes costs the logarithm of their number. The loss has left it when its mean over
+    ten steps, counted from the start of an epoch, is 0.1 nats below.
+
+    Args:
+        classes: number of classes.
+        step: how much of the first epoch is done already.
+        state: what `state` was there; empty at the start.
+        verbose: whether it says something.
+    """
+
+    _WINDOW, _MARGIN = 10, 0.1
+
+    def __init__(self, classes, step=0, state=(), verbose=True):
+        super().__init__()
+        self.chance, self.verbose = math.log(classes), verbose
+        self.step = step
+        self.steps, self.left, self.total, self.before = state or (0, 0, 0.0, 0.0)
+        self.resumed = step > 0
+
+    @property
+    def state(self):
+        """What a training that goes on needs."""
+        return [self.steps, self.left, self.total, self.before]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self.resumed:
+            self.step, self.total, self.before = 0, 0.0, 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        self.step += 1
+        # The mean over the epoch; in the first step of one that goes on, that of this step alone.
+        self.total = self.total + float(logs["loss"]) if self.resumed else float(logs["loss"]) * self.step
+        self.resumed = False
+        if self.step % self._WINDOW == 0:
+            loss, self.before = (self.total - self.before) / self._WINDOW, self.total
+            if not self.left and loss < self.chance - self._MARGIN:
+                self.left = self.steps
+                if self.verbose:
+                    print(
+                        f"\nThe loss has left that of guessing, {self.chance:.2f}, after {self.left} steps", flush=True
+                    )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.resumed = False
+        logs["left_chance_at_step"] = self.left

@@ -17,7 +17,7 @@ import numpy as np
 from alexnet_keras.distribution import hosts, this_host_alone
 
 _STATE = "training.json"  # in the .keras archive, beside Keras' own files
-_START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False}
+_START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False, "chance": ()}
 _PARTIAL, _PARTIAL_BEST = "partial.keras", "partial-best.keras"
 
 
@@ -30,8 +30,9 @@ def find_checkpoint(workdir):
     Returns:
         `(path, state)`: the path of `last.keras` or, where that is damaged, of `best.keras`, which is said; `None`
         where there is neither. `state`: dict with `epoch` and `step`, how many are done; `seconds`, what the epoch
-        under way has taken; `stopped`, whether a callback has ended the training; inside an epoch also `sums`, the
-        variables of the metrics, or, after its last step, `logs`, their results.
+        under way has taken; `stopped`, whether a callback has ended the training; `chance`, the state of
+        `LeavesChance`; inside an epoch also `sums`, the variables of the metrics, or, after its last step, `logs`,
+        their results.
 
     Raises:
         ValueError: when all that is there is damaged, or when a file is whole, but not of a training.
@@ -78,6 +79,7 @@ class Checkpoints(keras.callbacks.Callback):
         steps: steps in an epoch.
         minutes: the age of `last.keras` at most, in minutes of training; 0 saves after every step.
         speed: the `Speed` callback, which knows the seconds of the epoch under way.
+        chance: the `LeavesChance` callback, whose state is saved.
         state: that `find_checkpoint` returned.
         best: the lowest value of `monitor` so far; a lower one makes `best.keras`.
         monitor: a name in the logs.
@@ -87,10 +89,10 @@ class Checkpoints(keras.callbacks.Callback):
         OSError: when a file cannot be written; what was saved before is whole.
     """
 
-    def __init__(self, workdir, steps, minutes, speed, state, best=float("inf"), monitor="val_top1_error"):
+    def __init__(self, workdir, steps, minutes, speed, chance, state, best=float("inf"), monitor="val_top1_error"):
         super().__init__()
         self.workdir, self.steps, self.seconds, self.speed = Path(workdir), steps, 60 * minutes, speed
-        self.best, self.monitor, self.state = best, monitor, state
+        self.best, self.monitor, self.state, self.chance = best, monitor, state, chance
         self.epoch, self.step = self.saved = state["epoch"], state["step"]
         self.terminated = False
         self.host, self.hosts = hosts()
@@ -189,7 +191,8 @@ class Checkpoints(keras.callbacks.Callback):
             self.saved, self.time = (self.epoch, self.step), time.monotonic()
             return
         partial, copy, last = (self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras"))
-        state = {"epoch": self.epoch, "step": self.step, "stopped": bool(self.model.stop_training), **state}
+        stopped = bool(self.model.stop_training)
+        state = {"epoch": self.epoch, "step": self.step, "stopped": stopped, "chance": self.chance.state, **state}
         try:
             with this_host_alone():  # Keras makes variables while it saves
                 self.model.save(partial)

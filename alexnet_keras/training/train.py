@@ -25,7 +25,7 @@ from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.files import write_text
 from alexnet_keras.models import AlexNet
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
-from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, Plateau, Speed, StopAtNaN
+from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, LeavesChance, Plateau, Speed, StopAtNaN
 from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.devices import has_gpu, processor, scope_for
@@ -328,7 +328,8 @@ def _callbacks(model, config, workdir, history, steps, state):
     """The callbacks of every training, and the one that saves, which comes after all others."""
     first = hosts()[0] == 0
     speed = Speed(config.batch_size, config.epochs, state["step"], state["seconds"], verbose=first)
-    callbacks = [StopAtNaN(steps), DropoutSeeds(config.seed), speed]
+    chance = LeavesChance(model.output_shape[-1], state["step"], state["chance"], verbose=first)
+    callbacks = [StopAtNaN(steps), DropoutSeeds(config.seed), speed, chance]
     if config.schedule == "plateau":
         plateau = Plateau(patience=config.patience)
         plateau.set_model(model)
@@ -348,7 +349,7 @@ def _callbacks(model, config, workdir, history, steps, state):
     if first and not config.in_memory:  # it is TensorFlow that writes these
         callbacks.append(keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False))
     best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))
-    return callbacks, Checkpoints(workdir, steps, config.checkpoint_minutes, speed, state, best)
+    return callbacks, Checkpoints(workdir, steps, config.checkpoint_minutes, speed, chance, state, best)
 
 
 def _check_hosts(workdir, position, config, info):

@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.metrics import EpochsToConverge, EpochsToError, FinalError, TrainingError
+from experiments.metrics import EpochsToConverge, EpochsToError, FinalError, StepsAtChance, TrainingError
 
 
 def run(*errors):
@@ -25,11 +25,11 @@ def test_epochs_to_error_ranks():
 
 def test_epochs_to_error_ends():
     metric = EpochsToError(25.0)
-    assert metric.end(1, 25.0, 10) == "target reached"
-    assert metric.end(4, 89.0, 10) is None
-    assert metric.end(5, 85.1, 10) == "no better than chance"
-    assert metric.end(5, 84.9, 10) is None
-    assert metric.end(5, float("nan"), 10) == "no better than chance"
+    assert metric.end(1, {"top1_error": 25.0}, 10) == "target reached"
+    assert metric.end(4, {"top1_error": 89.0}, 10) is None
+    assert metric.end(5, {"top1_error": 85.1}, 10) == "no better than chance"
+    assert metric.end(5, {"top1_error": 84.9}, 10) is None
+    assert metric.end(5, {"top1_error": float("nan")}, 10) == "no better than chance"
 
 
 def test_epochs_to_error_races():
@@ -53,8 +53,18 @@ def test_epochs_to_converge():
     assert EpochsToConverge().value({**errors, "history": errors["history"][:2]}) is None  # still getting better
 
 
+def test_steps_at_chance():
+    metric = StepsAtChance()
+    assert metric.end(1, {"left_chance_at_step": 0}, 10) is None
+    assert metric.end(2, {"left_chance_at_step": 390}, 10) == "target reached"
+    rows = [{"left_chance_at_step": 0}, {"left_chance_at_step": 420}]
+    assert metric.value({"history": rows}) == 420
+    assert metric.value({"history": rows[:1]}) is None
+    assert metric.value({"history": []}) is None  # diverged in its first epoch
+
+
 def test_final_error():
     errors = {"centre_crop": {"top1_error": 20.0, "top5_error": 5.0}, "ten_crops": {"top1_error": 18.0}}
     assert FinalError().value({"errors": errors}) == 18.0
     assert FinalError(views=1, top=5).value({"errors": errors}) == 5.0
-    assert FinalError().end(50, 90, 10) is None
+    assert FinalError().end(50, {"top1_error": 90}, 10) is None

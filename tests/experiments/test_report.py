@@ -43,7 +43,9 @@ def test_report_says_what_the_results_say(tmp_path):
         main(["--workdir", str(tmp_path / "results"), "--output", str(tmp_path / "R.md")])
         line = row((tmp_path / "R.md").read_text(), "four-layer network")
         assert expected in line
-        assert f"-2.00 [{interval[0]:.2f}, {interval[1]:.2f}] percentage points (cifar10, n = 3;" in line
+        assert f"-2.00 [{interval[0]:.2f}, {interval[1]:.2f}] percentage points" in line
+        assert "(cifar10, n = 3;" in line
+        assert ("seeds would tell from no effect" in line) == (interval[1] > 0)
         assert "with normalization: 20.00 ± 0.50" in line
         assert "`python -m experiments.cifar_normalization`" in line
     assert (folder / "comparisons.png").exists()

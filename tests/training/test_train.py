@@ -47,7 +47,7 @@ def test_writes_all_that_it_promises(config, tmp_path):
     assert [int(row["epoch"]) for row in rows] == [0, 1]
     assert set(rows[0]) == {
         *{"epoch", "loss", "top1_error", "top5_error", "val_loss", "val_top1_error", "val_top5_error"},
-        *{"learning_rate", "seconds", "images_per_second"},
+        *{"learning_rate", "seconds", "images_per_second", "left_chance_at_step"},
     }
     # The validation of the last epoch and the evaluation of the centre crop are the same measurement.
     for metric in ("loss", "top1_error", "top5_error"):
