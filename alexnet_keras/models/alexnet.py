@@ -1,6 +1,8 @@
 """AlexNet."""
 
+import random
 import zipfile
+import zlib
 
 import h5py
 import keras
@@ -82,16 +84,17 @@ def AlexNet(
     if not isinstance(classes, int) or classes < 1:
         raise ValueError(f"`classes` must be a positive whole number. Received: classes={classes!r}")
 
+    seed = random.randrange(2**31)  # which `keras.utils.set_random_seed` fixes
     inputs = x = keras.Input(config.input_shape, name="image")
     if config.input_scale != 1:
         x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
     for conv in CONV_LAYERS:
-        x = _conv_block(x, config, conv)
+        x = _conv_block(x, config, conv, seed)
     x = keras.layers.Flatten(name="flatten")(x)
     for fc in config.hidden_layers:
         number = fc[-1]
         units = config.units[int(number) - 6]
-        x = keras.layers.Dense(units, activation=config.activation, **_initializers(config, fc), name=fc)(x)
+        x = keras.layers.Dense(units, activation=config.activation, **_initializers(config, fc, seed), name=fc)(x)
         if config.dropout:
             x = keras.layers.Dropout(config.dropout, name=f"drop{number}")(x)
     # Probabilities in float32 also under mixed precision.
@@ -99,7 +102,7 @@ def AlexNet(
     x = keras.layers.Dense(
         classes,
         activation=classifier_activation,
-        **_initializers(config, "fc8"),
+        **_initializers(config, "fc8", seed),
         dtype=policy.variable_dtype,
         name="fc8",
     )(x)
@@ -142,14 +145,14 @@ def _check_same_layers(model, theirs):
             raise ValueError(f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here")
 
 
-def _conv_block(x, config, conv):
+def _conv_block(x, config, conv, seed):
     index = CONV_LAYERS.index(conv)
     number = conv[-1]
     stages = config.stages[index]
     if conv not in config.conv_layers:
         stages = [stage for stage in stages if stage == "pool"]
     else:
-        x = _convolution(x, config, conv)
+        x = _convolution(x, config, conv, seed)
     for stage in stages:
         if stage == "activation":
             x = keras.layers.Activation(config.activation, name=f"{config.activation}{number}")(x)
@@ -170,7 +173,7 @@ def _conv_block(x, config, conv):
     return x
 
 
-def _convolution(x, config, conv):
+def _convolution(x, config, conv, seed):
     index = CONV_LAYERS.index(conv)
     kernel, stride, padding = config.kernel_sizes[index], config.strides[index], config.paddings[index]
     # Convolutions pad by themselves where they can, which is faster than a layer for it.
@@ -188,16 +191,19 @@ def _convolution(x, config, conv):
         padding="same" if same else "valid",
         groups=1 if sees_all else config.towers,
         data_format="channels_last",
-        **_initializers(config, conv),
+        **_initializers(config, conv, seed),
         name=conv,
     )(x)
 
 
-def _initializers(config, layer):
+def _initializers(config, layer, seed):
+    """Initial values that depend on a layer's name and shape and the seed, whatever other layers there are."""
     if config.initializer == "gaussian":
         middle = layer in ("conv3", "conv4", "conv5", "conv6")
         kernel = keras.initializers.RandomNormal(stddev=config.middle_kernel_stddev if middle else config.kernel_stddev)
     else:
         kernel = keras.initializers.get(config.initializer)
+    if "seed" in kernel.get_config():
+        kernel = kernel.from_config({**kernel.get_config(), "seed": zlib.crc32(f"{seed} {layer}".encode())})
     bias = config.bias if layer in config.bias_layers else 0.0
     return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.Constant(bias)}

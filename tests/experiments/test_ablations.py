@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from alexnet_keras import AlexNet
+from alexnet_keras.data import Dataset
 from alexnet_keras.models import alexnet_config
+from alexnet_keras.training.train import compile_for_training
 from experiments import ablations, overlapping_pooling
 from experiments.bench import identity
 from experiments.command import main
@@ -113,6 +115,68 @@ def test_normalization_is_the_papers_on_other_pixel_values():
     paper = AlexNet("cifar", classes=10, normalization_alpha=1e-4).get_layer("norm1")
     ours = keras.ops.convert_to_numpy(norm(np.tile(values / 64, 2))) * 64
     np.testing.assert_allclose(ours[..., :6], keras.ops.convert_to_numpy(paper(np.tile(values, 4)))[..., :6], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_pairs_start_from_the_same_weights(name):
+    its, starts = experiment(name), {}
+    its = dataclasses.replace(
+        its, base={**its.base, "overrides": {**its.base["overrides"], "initializer": "he_normal"}}
+    )
+    for variant in its.variants:
+        config = its.config(variant, seed=3)
+        keras.utils.set_random_seed(config.seed)
+        for layer in AlexNet(config.alexnet, classes=10).layers:
+            for i, values in enumerate(layer.get_weights()):
+                if i == 0:  # the kernel; biases are constant
+                    values = values / values.std()  # which may be what differs
+                    before = starts.setdefault((layer.name, values.shape), values)
+                    np.testing.assert_allclose(values, before, 1e-4, 1e-4, err_msg=f"{variant}, {layer.name}")
+    keras.utils.set_random_seed(4)
+    kernel = AlexNet(its.config(variant).alexnet, classes=10).get_layer("conv1").get_weights()[0]
+    assert not np.allclose(kernel / kernel.std(), starts["conv1", kernel.shape], 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("name", ["augmentation", "weight_decay"])
+def test_pairs_see_the_same_images_in_the_same_order(name, tiny_npz):
+    its, orders = experiment(name), []
+    dataset = Dataset(tiny_npz, 32, 28)
+    for variant in its.variants:
+        config = its.config(variant, seed=3, dataset=tiny_npz)
+        batches = dataset.train(16, crops=config.crops, colour_noise=config.colour_noise, seed=config.seed)
+        orders.append([labels.numpy().tolist() for _, labels in batches.take(10)])
+    assert all(order == orders[0] for order in orders)
+    assert orders[0][:5] != orders[0][5:]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
+    # A step of each variant's network by its own update rule, in place of its epochs.
+    def train(config, workdir, callbacks, verbose):
+        workdir.mkdir(parents=True)
+        model = AlexNet(config.alexnet, classes=10)
+        compile_for_training(model, config)
+        size = config.crop_size
+        logs = model.train_on_batch(random.normal(0, 60, (4, size, size, 3)), np.arange(4), return_dict=True)
+        assert np.isfinite(logs["loss"])
+        row = {**logs, "left_chance_at_step": 1, "val_top1_error": 90.0}
+        errors = {"top1_error": 90.0 + config.seed, "top5_error": 50.0}
+        return {
+            "config": json.loads(json.dumps(vars(config))),
+            "data": {"classes": 10, "name": config.dataset},
+            **dict.fromkeys(("parameters", "machine", "versions")),
+            "seconds": 1.0,
+            "errors": dict.fromkeys(("centre_crop", "ten_crops"), errors),
+            "history": [row, row],
+        }
+
+    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train)
+    monkeypatch.chdir(tmp_path)
+    results = main(experiment(name), "", ["--smoke", "--seeds", "0"])
+    assert list(results["variants"]) == list(CHANGES[name])
+    assert len(results["runs"]) == len(CHANGES[name])
+    assert len(results["comparisons"]) == len(experiment(name).comparisons)
+    assert list((tmp_path / "runs" / "smoke" / name).glob("comparisons*.png"))
 
 
 @pytest.mark.slow
