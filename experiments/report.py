@@ -44,7 +44,13 @@ CLAIMS = (
     Claim("ILSVRC-2010 test, ten crops", "37.5 / 17.0", reason=_NO_IMAGENET),
     Claim("ILSVRC-2010 test, centre crop", "39.0 / 18.3", reason=_NO_IMAGENET),
     Claim("ILSVRC-2012 validation, ten crops", "40.7 / 18.2", reason=_NO_IMAGENET, command=f"{_TRAIN} source"),
-    Claim("ReLU against tanh, epochs to 25% training error on CIFAR-10", "6 times fewer", experiment="relu_vs_tanh"),
+    Claim(
+        "ReLU against tanh, epochs to 25% training error on CIFAR-10",
+        "6 times fewer",
+        experiment="relu_vs_tanh",
+        of="tanh",
+    ),
+    Claim("ReLU against sigmoid, the same", "fewer", experiment="relu_vs_tanh", of="saturating"),
     Claim(
         "The same with the input or the initialization changed",
         "6 times fewer",

@@ -71,7 +71,7 @@ def plot_learning_rates(groups, label):
                 axis.plot(stopped, [height] * len(stopped), "x", color=f"C{n}", label=f"{variant}: stopped early")
         axis.set_xscale("log")
         rates = sorted({rate for points in variants.values() for rate, _ in points})
-        axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axis.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45)
         axis.xaxis.minorticks_off()
         axis.set_ylim(0, top)
         axis.set_xlabel("learning rate")
