@@ -1,5 +1,6 @@
 """Figures from arrays, models and histories."""
 
+from alexnet_keras.plots.class_names import in_words
 from alexnet_keras.plots.curves import plot_curves
 from alexnet_keras.plots.experiments import plot_comparisons, plot_learning_rates, plot_training_errors
 from alexnet_keras.plots.images import plot_images
@@ -11,10 +12,12 @@ from alexnet_keras.plots.kernels import (
     plot_kernels,
     save_animation,
 )
+from alexnet_keras.plots.predictions import plot_predictions
 from alexnet_keras.plots.style import save_figure
 
 __all__ = [
     "animate_kernels",
+    "in_words",
     "plot_comparisons",
     "plot_curves",
     "plot_feature_maps",
@@ -23,6 +26,7 @@ __all__ = [
     "plot_kernel_strip",
     "plot_kernels",
     "plot_learning_rates",
+    "plot_predictions",
     "plot_training_errors",
     "save_animation",
     "save_figure",
