@@ -122,10 +122,14 @@ def _rows(claim, workdir):
     elif not triples:
         yield claim.words, claim.paper, "", "not run yet", ""
     for comparison, results, path in triples:
-        dataset = results["runs"][0]["data"]["name"]
+        dataset = (results.get("runs") or results["models"])[0]["data"]["name"]
         sides = "; ".join(_side(comparison, side, results) for side in ("variant", "baseline"))
         words = f"{measured(comparison)} ({dataset}, n = {comparison['n']}; {sides})"
-        command = f"python -m experiments.{claim.experiment}" if path == paths[0] else results["command"]
+        command = (
+            f"python -m experiments.{claim.experiment}"
+            if path == paths[0] and "runs" in results
+            else results["command"]
+        )
         yield claim.words, claim.paper, words, verdict(comparison, comparison["no_effect"]), f"`{command}`"
 
 

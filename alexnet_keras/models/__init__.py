@@ -2,5 +2,6 @@
 
 from alexnet_keras.models.alexnet import AlexNet
 from alexnet_keras.models.alexnet_config import PRESETS, AlexNetConfig, alexnet_config
+from alexnet_keras.models.fingerprint import fingerprint
 
-__all__ = ["PRESETS", "AlexNet", "AlexNetConfig", "alexnet_config"]
+__all__ = ["PRESETS", "AlexNet", "AlexNetConfig", "alexnet_config", "fingerprint"]

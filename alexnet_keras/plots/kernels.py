@@ -1,50 +1,236 @@
-"""The kernels of the first layer."""
+"""Kernels and feature maps, tower by tower."""
 
 import keras
 import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from alexnet_keras.analysis.kernels import layer_kernels, layer_of, towers_of
+from alexnet_keras.files import replacing
 from alexnet_keras.plots.style import new_figure
 
+# Kernels of a tower, and input maps of each, that are shown where there are more than colours.
+_SHOWN, _SHOWN_MAPS = 8, 16
 
-def plot_kernels(model, columns=16):
-    """The conv1 kernels as colour tiles, tower 1 in the upper rows and tower 2 in the lower, on one common scale.
+
+def plot_kernels(model, columns=16, layer="conv1"):
+    """The kernels of a layer as tiles, tower 1 in the upper rows and tower 2 in the lower, on one common scale.
+
+    Kernels that see the colours of the image are tiles. Of others the first 8 of each tower are shown, a
+    kernel a row, with the first 16 of the maps that it sees in the columns.
 
     Args:
-        model: an AlexNet whose input has three channels.
+        model: an AlexNet.
         columns: tiles in a row.
+        layer: name of a convolution.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        ValueError: when the model has no conv1, or its input not three channels.
+        ValueError: when the model has no such layer, or it is no convolution.
 
     Reference: figure 3 of Krizhevsky et al. (2012).
     """
-    layers = {layer.name: layer for layer in model.layers}
-    if "conv1" not in layers:
-        raise ValueError(f"`model` must have a layer conv1. Received: a model with {', '.join(layers)}")
-    kernels = keras.ops.convert_to_numpy(layers["conv1"].kernel)
-    if kernels.shape[2] != 3:
-        raise ValueError(f"`model` must take RGB images. Received: conv1 kernels of shape {kernels.shape}")
-    towers = max(getattr(layer, "groups", 1) for layer in model.layers)
-    side, count = kernels.shape[0], kernels.shape[3]
-    per_tower = count // towers
-    columns = min(columns, per_tower)
-    rows = -(-per_tower // columns)
+    kernels = layer_kernels(model, layer)
+    towers, count, height, width, maps = kernels.shape
+    words = f"The {towers * count} {layer} kernels of {height}x{width}x{maps}"
+    if maps not in (1, 3):
+        kernels = np.moveaxis(kernels[:, :_SHOWN, ..., :_SHOWN_MAPS], -1, 2)
+        shown, columns = kernels.shape[1:3]
+        words = (
+            f"{shown} of {count} {layer} kernels of each tower (rows), {columns} of the {maps} maps they see (columns)"
+        )
+        kernels = kernels.reshape(towers, -1, height, width, 1)
     largest = float(np.abs(kernels).max()) or 1.0
-    figure, axes = new_figure(towers, 1, (8, (0.5 * rows + 0.3) * towers + 0.3), squeeze=False)
-    for tower, axis in enumerate(axes[:, 0]):
-        sheet = np.ones((rows * (side + 1) - 1, columns * (side + 1) - 1, 3))
-        for i in range(per_tower):
-            top, left = (i // columns) * (side + 1), (i % columns) * (side + 1)
-            tile = kernels[..., tower * per_tower + i]
-            sheet[top : top + side, left : left + side] = 0.5 + 0.5 * tile / largest
-        axis.imshow(sheet, interpolation="nearest")
-        axis.set_axis_off()
-        axis.set_title(f"tower {tower + 1}" if towers > 1 else "one tower", loc="left", fontsize=9)
-    figure.suptitle(
-        f"The {count} conv1 kernels of {side}x{side}x3; grey is 0, the full range is ±{largest:.2g} for all",
-        fontsize=10,
+    sheets = [_sheet(0.5 + 0.5 * tiles / largest, columns) for tiles in kernels]
+    return _plot_sheets(sheets, f"{words};\ngrey is 0, the full range is ±{largest:.2g} for all")
+
+
+def plot_feature_maps(model, image, layer="conv1", columns=16, original=None):
+    """A layer's feature maps of one image, tower 1 in the upper rows and tower 2 in the lower, on one common scale.
+
+    Args:
+        model: an AlexNet.
+        image: `(height, width, 3)`, as the model takes it: 0-255 less the mean image.
+        layer: name of a layer whose output is maps.
+        columns: maps in a row.
+        original: the image as it is shown on top of them, 0-255; `None` to leave it out.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        ValueError: when the model has no such layer, its output is no maps, or the image is not of the model's size.
+    """
+    output = layer_of(model, layer).output
+    if len(output.shape) != 4:
+        raise ValueError(f"`layer` must give maps. Received: layer={layer!r}, whose output is {output.shape}")
+    image = np.asarray(image, "float32")
+    if image.shape != model.input_shape[1:]:
+        raise ValueError(f"`image` must be of shape {model.input_shape[1:]}. Received: shape {image.shape}")
+    maps = keras.ops.convert_to_numpy(keras.Model(model.input, output)(image[None]))[0].astype("float32")
+    maps = np.moveaxis(maps, -1, 0).reshape(towers_of(model), -1, *maps.shape[:2], 1)
+    low, high = min(0.0, float(maps.min())), float(maps.max())
+    sheets = [_sheet((tiles - low) / ((high - low) or 1.0), columns) for tiles in maps]
+    count, side = maps.shape[0] * maps.shape[1], "x".join(map(str, maps.shape[2:4]))
+    title = f"The {count} maps of {side} of {layer};\nblack is {low:.2g}, white {high:.2g} for all"
+    return _plot_sheets(sheets, title, original)
+
+
+def plot_kernel_measures(models, p_values=None):
+    """The distribution of the kernels' measures in each tower, a row a network.
+
+    Args:
+        models: dict from a network's name to its `alexnet_keras.analysis.kernel_measures`, `(towers, kernels)` each.
+        p_values: dict from a measure to a p-value a network, which are written over its panels.
+
+    Returns:
+        A matplotlib figure.
+    """
+    panels = (
+        ("colourfulness", "colourfulness (share of energy)", (0, 1)),
+        ("spatial_frequency", "spatial frequency (periods / pixel)", (0, 0.71)),
+        ("orientation", "orientation of the stripes (degrees)", (0, 180)),
     )
+    figure, axes = new_figure(len(models), 3, (10.5, 2.5 * len(models) + 0.5), squeeze=False, sharex="col")
+    for row, (name, measures) in enumerate(models.items()):
+        for axis, (measure, label, ends) in zip(axes[row], panels, strict=True):
+            for tower, values in enumerate(measures[measure]):
+                # Stripes that run nowhere in particular count little.
+                weights = measures["selectivity"][tower] if measure == "orientation" else None
+                look = dict(color="0.75") if tower == 0 else dict(histtype="step", color="black", linewidth=1.5)
+                words = f"tower {tower + 1}" if len(measures[measure]) > 1 else "one tower"
+                axis.hist(values, np.linspace(*ends, 13), weights=weights, label=words, **look)
+                if measure != "orientation":
+                    axis.axvline(np.mean(values), color="0.5" if tower == 0 else "black", linestyle="--", linewidth=1)
+            p = None if p_values is None else p_values[measure][row] if measure in p_values else None
+            axis.set_title("" if p is None else f"p = {p:.2g}", fontsize=9)
+            axis.set_xlim(ends)
+            if row == len(models) - 1:
+                axis.set_xlabel(label)
+        axes[row, 0].set_ylabel(f"{name}\nkernels")
+        axes[row, 2].set_ylabel("kernels x selectivity")
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    figure.suptitle("Kernels in each tower; dashed lines are their means", fontsize=10)
+    return figure
+
+
+def plot_kernel_strip(snapshots, kernels=8, columns=10):
+    """How kernels came to be: a kernel a row, an epoch a column, on one common scale.
+
+    Args:
+        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer that sees three colours.
+        kernels: kernels shown of each tower, those with the most energy in the last epoch.
+        columns: epochs shown, evenly spaced, the first and last among them.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        ValueError: for kernels that see other than three colours.
+    """
+    _check_colours(snapshots)
+    chosen = np.unique(np.linspace(0, len(snapshots) - 1, min(columns, len(snapshots))).round().astype(int))
+    shown = [snapshots[i] for i in chosen]
+    last = shown[-1].kernels
+    largest = max(float(np.abs(snapshot.kernels).max()) for snapshot in shown) or 1.0
+    sheets = []
+    for tower in range(len(last)):
+        strongest = np.argsort(-np.square(last[tower]).sum((1, 2, 3)), kind="stable")[:kernels]
+        tiles = np.stack([snapshot.kernels[tower, strongest] for snapshot in shown], axis=1)
+        sheets.append(_sheet(0.5 + 0.5 * tiles.reshape(-1, *tiles.shape[2:]) / largest, len(shown)))
+    title = f"{shown[-1].layer} kernels by epoch; grey is 0, the full range is ±{largest:.2g} for all"
+    side = last.shape[3] + 1
+    figure = _plot_sheets(sheets, title, width=0.55 * len(shown))
+    for axis in figure.axes:
+        axis.set_axis_on()
+        axis.grid(False)
+        axis.spines[:].set_visible(False)
+        axis.set_yticks([])
+        axis.set_xticks([i * side + side / 2 - 1 for i in range(len(shown))], [s.epoch for s in shown], fontsize=8)
+        axis.tick_params(length=0)
+    figure.axes[-1].set_xlabel("epochs of training")
+    return figure
+
+
+def animate_kernels(snapshots, columns=16):
+    """How all kernels of a layer came to be, an epoch a picture, on one common scale.
+
+    Args:
+        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer that sees three colours.
+        columns: tiles in a row.
+
+    Returns:
+        A matplotlib animation, for `save_animation`.
+
+    Raises:
+        ValueError: for kernels that see other than three colours.
+    """
+    _check_colours(snapshots)
+    largest = max(float(np.abs(snapshot.kernels).max()) for snapshot in snapshots) or 1.0
+
+    def sheets(snapshot):
+        return [_sheet(0.5 + 0.5 * tiles / largest, columns) for tiles in snapshot.kernels]
+
+    def title(snapshot):
+        return f"{snapshot.layer} after {snapshot.epoch} epochs; the full range is ±{largest:.2g} throughout"
+
+    figure = _plot_sheets(sheets(snapshots[0]), title(snapshots[0]))
+    FigureCanvasAgg(figure)
+
+    def draw(snapshot):
+        for axis, sheet in zip(figure.axes, sheets(snapshot), strict=True):
+            axis.images[0].set_data(sheet)
+        figure.suptitle(title(snapshot), fontsize=10)
+
+    return FuncAnimation(figure, draw, snapshots, init_func=lambda: None, cache_frame_data=False)
+
+
+def save_animation(animation, path, pictures_per_second=4):
+    """Saves an animation as a GIF.
+
+    Args:
+        animation: a matplotlib animation.
+        path: a `pathlib.Path`.
+        pictures_per_second: whole number.
+    """
+    with replacing(path) as partial:
+        animation.save(partial, PillowWriter(pictures_per_second))
+
+
+def _check_colours(snapshots):
+    shape = snapshots[0].kernels.shape
+    if shape[-1] != 3:
+        raise ValueError(f"`snapshots` must be of kernels that see three colours. Received: shape {shape}")
+
+
+def _sheet(tiles, columns):
+    """Tiles `(count, height, width, 1 or 3)` in rows of `columns`, white lines of one pixel between them."""
+    count, height, width, _ = tiles.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    sheet = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, 3))
+    for i, tile in enumerate(tiles):
+        top, left = (i // columns) * (height + 1), (i % columns) * (width + 1)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
+def _plot_sheets(sheets, title, original=None, width=8):
+    """One sheet of tiles under the other, a tower each, under the image that they belong to."""
+    each = width * sheets[0].shape[0] / sheets[0].shape[1] + 0.3
+    rows = [1.8] * (original is not None) + [each] * len(sheets)
+    figure, axes = new_figure(
+        len(rows), 1, (max(width, 6), sum(rows) + 0.5), squeeze=False, gridspec_kw={"height_ratios": rows}
+    )
+    axes = axes[:, 0]
+    for axis in axes:
+        axis.set_axis_off()
+    if original is not None:
+        axes[0].imshow(np.clip(original, 0, 255).astype("uint8"))
+    for tower, (axis, sheet) in enumerate(zip(axes[len(axes) - len(sheets) :], sheets, strict=True)):
+        axis.imshow(sheet, interpolation="nearest")
+        axis.set_title(f"tower {tower + 1}" if len(sheets) > 1 else "one tower", loc="left", fontsize=9)
+    figure.suptitle(title, fontsize=10)
     return figure

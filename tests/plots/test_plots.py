@@ -5,12 +5,18 @@ import pytest
 from PIL import Image
 
 from alexnet_keras import AlexNet
+from alexnet_keras.analysis.snapshots import Snapshot
 from alexnet_keras.plots import (
+    animate_kernels,
     plot_curves,
+    plot_feature_maps,
     plot_images,
+    plot_kernel_measures,
+    plot_kernel_strip,
     plot_kernels,
     plot_learning_rates,
     plot_training_errors,
+    save_animation,
     save_figure,
 )
 
@@ -35,6 +41,81 @@ def test_kernels_stand_in_towers_on_one_scale(preset, per_tower, towers):
             top, left = index // 16 * (side + 1), index % 16 * (side + 1)
             expected = 0.5 + 0.5 * kernels[..., tower * per_tower + index] / scale
             np.testing.assert_allclose(sheet[top : top + side, left : left + side], expected, atol=1e-6)
+
+
+def test_kernels_of_more_than_three_maps_are_slices():
+    model = AlexNet("cifar", classes=3)
+    kernels = np.asarray(model.get_layer("conv2").kernel)
+    scale = np.abs(np.stack([kernels[..., :16, :8], kernels[..., :16, 32:40]])).max()
+    sheets = tiles(plot_kernels(model, layer="conv2"))
+    for tower, row, column in ((0, 0, 0), (0, 7, 15), (1, 3, 2)):
+        expected = 0.5 + 0.5 * kernels[:, :, column, 32 * tower + row] / scale
+        shown = sheets[tower][6 * row : 6 * row + 5, 6 * column : 6 * column + 5]
+        np.testing.assert_allclose(shown, np.repeat(expected[..., None], 3, -1), atol=1e-6)
+    assert sheets[0].shape[:2] == (6 * 8 - 1, 6 * 16 - 1)
+
+
+def test_feature_maps_are_those_of_the_layer(random):
+    model = AlexNet("cifar", classes=3)
+    image = random.normal(0, 50, (32, 32, 3)).astype("float32")
+    conv1 = model.get_layer("conv1")
+    maps = np.asarray(conv1(image[None] / 64))[0]
+    shown, *sheets = tiles(plot_feature_maps(model, image, original=image + 100))
+    np.testing.assert_array_equal(shown, np.clip(image + 100, 0, 255).astype("uint8"))
+    assert maps.min() < 0
+    for tower in (0, 1):
+        expected = (maps[..., 16 * tower + 3] - maps.min()) / (maps.max() - maps.min())
+        np.testing.assert_allclose(sheets[tower][:32, 3 * 33 : 3 * 33 + 32, 0], expected, atol=1e-5)
+
+
+def snapshots(epochs):
+    """Kernels of two towers, of which number 5 of each is the strongest; all grow with the epoch."""
+    kernels = np.full((2, 20, 3, 3, 3), 0.01, "float32")
+    kernels[:, 5] = 0.02
+    kernels[1] *= -1
+    return [Snapshot(epoch, "conv1", kernels * (epoch + 1)) for epoch in range(epochs)]
+
+
+def test_strip_has_a_column_an_epoch_on_one_scale():
+    figure = plot_kernel_strip(snapshots(21), kernels=2, columns=3)
+    first, second = tiles(figure)
+    assert first.shape == (2 * 4 - 1, 3 * 4 - 1, 3)
+    # The strongest first, after 0, 10 and 20 epochs; at the end it has the full range.
+    np.testing.assert_allclose(first[0, ::4, 0], 0.5 + 0.5 * np.array([1, 11, 21]) / 21, rtol=1e-5)
+    np.testing.assert_allclose(second[4, ::4, 0], 0.5 - 0.25 * np.array([1, 11, 21]) / 21, rtol=1e-5)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0", "10", "20"]
+
+
+def test_animation_has_a_picture_an_epoch(tmp_path):
+    save_animation(animate_kernels(snapshots(3)), tmp_path / "kernels.gif")
+    with Image.open(tmp_path / "kernels.gif") as gif:
+        assert gif.n_frames == 3
+        pictures = []
+        for i in range(3):
+            gif.seek(i)
+            pictures.append(np.asarray(gif.convert("L"), int))
+    # The positive kernels of tower 1, in the upper half, get brighter.
+    half = pictures[0].shape[0] // 2
+    dark = [np.sum((picture[half // 2 : half] > 100) & (picture[half // 2 : half] < 170)) for picture in pictures]
+    assert dark[0] > dark[2]
+    assert [path.name for path in tmp_path.iterdir()] == ["kernels.gif"]
+
+
+def test_kernel_measures_are_counted_in_towers():
+    one = {
+        "colourfulness": np.array([[0.1, 0.1, 0.3], [0.9, 0.9, 0.9]]),
+        "spatial_frequency": np.zeros((2, 3)),
+        "orientation": np.full((2, 3), 100.0),
+        "selectivity": np.full((2, 3), 0.5),
+    }
+    figure = plot_kernel_measures({"a": one, "b": one}, {"colourfulness": [0.01, 0.2]})
+    assert [axis.get_title() for axis in figure.axes] == ["p = 0.01", "", "", "p = 0.2", "", ""]
+    bars = [patch.get_height() for patch in figure.axes[0].containers[0]]
+    assert bars[1] == 2  # 0.1 lies in the second of twelve bins
+    assert bars[3] == 1
+    assert sum(bars) == 3
+    means = [line.get_xdata()[0] for line in figure.axes[0].lines]
+    np.testing.assert_allclose(means, [0.5 / 3, 0.9])
 
 
 def test_curves_show_the_history(tmp_path):
@@ -62,8 +143,14 @@ def test_bad_arguments():
 
     with pytest.raises(ValueError, match="`model` must have a layer conv1. Received: a model with dense"):
         plot_kernels(keras.Sequential([keras.Input((3,), name="input"), keras.layers.Dense(2, name="dense")]))
-    with pytest.raises(ValueError, match="`model` must take RGB images"):
-        plot_kernels(AlexNet("cifar", classes=3, input_shape=(32, 32, 1)))
+    model = AlexNet("cifar", classes=3)
+    convolutions = "conv1, conv2, conv3, conv4, conv5"
+    with pytest.raises(ValueError, match=f"one of the convolutions {convolutions}. Received: layer='fc6'"):
+        plot_kernels(model, layer="fc6")
+    with pytest.raises(ValueError, match="`layer` must give maps. Received: layer='fc6', whose output is"):
+        plot_feature_maps(model, np.zeros((32, 32, 3)), "fc6")
+    with pytest.raises(ValueError, match=r"`image` must be of shape \(32, 32, 3\). Received: shape \(28, 28, 3\)"):
+        plot_feature_maps(model, np.zeros((28, 28, 3)))
 
 
 def test_training_errors_mark_the_crossings():

@@ -1,0 +1,22 @@
+"""What a trained network has become: its kernels, as numbers and over the epochs."""
+
+from alexnet_keras.analysis.kernels import (
+    colourfulness,
+    kernel_measures,
+    layer_kernels,
+    orientation,
+    permutation_test,
+    spatial_frequency,
+)
+from alexnet_keras.analysis.snapshots import KernelSnapshots, read_snapshots
+
+__all__ = [
+    "KernelSnapshots",
+    "colourfulness",
+    "kernel_measures",
+    "layer_kernels",
+    "orientation",
+    "permutation_test",
+    "read_snapshots",
+    "spatial_frequency",
+]

@@ -1,0 +1,88 @@
+"""How the kernels came to be: a record of them, epoch by epoch."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from alexnet_keras.analysis.kernels import layer_kernels
+from alexnet_keras.files import replacing
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The kernels of a layer after some epochs.
+
+    Args:
+        epoch: number of epochs; 0 for the random start.
+        layer: name of the layer.
+        kernels: float32 `(towers, kernels of a tower, height, width, input maps)`.
+    """
+
+    epoch: int
+    layer: str
+    kernels: np.ndarray
+
+
+class KernelSnapshots(keras.callbacks.Callback):
+    """Writes the kernels of a layer to a folder before the first epoch and after each, `epoch-0000.npz` and so on.
+
+    A training that goes on writes the epochs that are left, and a repeated epoch again.
+
+    Args:
+        folder: where the files go; it is made if it does not exist.
+        layer: name of the convolution.
+
+    Raises:
+        ValueError: when training begins, if the model has no such layer.
+    """
+
+    def __init__(self, folder, layer="conv1"):
+        super().__init__()
+        self.folder, self.layer = Path(folder), layer
+
+    def on_train_begin(self, logs=None):
+        layer_kernels(self.model, self.layer)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 0 and not self._path(0).exists():  # half an epoch may have been trained before
+            self._write(0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._write(epoch + 1)
+
+    def _path(self, epoch):
+        return self.folder / f"epoch-{epoch:04d}.npz"
+
+    def _write(self, epoch):
+        with replacing(self._path(epoch)) as partial:
+            np.savez_compressed(partial, epoch=epoch, layer=self.layer, kernels=layer_kernels(self.model, self.layer))
+
+
+def read_snapshots(folder):
+    """The files that `KernelSnapshots` has written, in the order of their epochs.
+
+    Args:
+        folder: the folder of `KernelSnapshots`.
+
+    Returns:
+        list of `Snapshot`.
+
+    Raises:
+        ValueError: when the folder holds none, or the kernels of different networks.
+    """
+    snapshots = []
+    for path in sorted(Path(folder).glob("epoch-*.npz")):
+        with np.load(path) as file:
+            snapshots.append(Snapshot(int(file["epoch"]), str(file["layer"]), file["kernels"]))
+    if not snapshots:
+        raise ValueError(
+            f"`snapshots` must be a folder that KernelSnapshots wrote. Received: snapshots={str(folder)!r}"
+        )
+    kinds = {(snapshot.layer, snapshot.kernels.shape) for snapshot in snapshots}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"`snapshots` must be of one network. Received: snapshots={str(folder)!r} with {sorted(kinds)}"
+        )
+    return snapshots

@@ -1,0 +1,160 @@
+"""What the commands that look into trained networks share: the model, its data, the folder of the results."""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+_MODULES = {
+    "tensorflow": "tensorflow",
+    "jax": "jax",
+    "tensorflow_datasets": "tensorflow-datasets",
+    "faiss": "faiss-cpu",
+}
+
+
+def parser(name, description, several=False):
+    """The command line that all of them have: `--weights` and `--workdir`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    made = argparse.ArgumentParser(
+        prog=f"python -m experiments.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    text = "a trained network, such as runs/x/best.keras" + "; several, for the test over seeds" * several
+    made.add_argument("--weights", required=True, nargs="+" if several else None, metavar="FILE", help=text)
+    made.add_argument("--workdir", help=f"folder of the results (default: {name}, in the folder of the network)")
+    return made
+
+
+def add_data_options(made):
+    """The options of `open_dataset`."""
+    made.add_argument("--dataset", help="TFDS name, folder or .npz file (default: what the network was trained on)")
+    made.add_argument("--image-size", type=int, help="side of the prepared images, pixels (default: as in training)")
+
+
+def run(made, function, arguments=None):
+    """Parses the command line and calls `function(options, command)`, whose errors end the process in one line."""
+    options = made.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return function(options, shlex.join(["python", "-m", made.prog.split()[-1], *words]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"{made.prog}: {error}")
+
+
+def load_trained(path):
+    """The model in a `.keras` file.
+
+    Raises:
+        ValueError: when there is no such file, or it holds no model.
+    """
+    import keras
+
+    import alexnet_keras  # noqa: F401  registers the layers
+
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"`weights` must be a .keras file of a model. Received: weights={path!r}: {reason}") from error
+
+
+def training_of(path):
+    """The configuration in the `config.json` that a training has left beside its models; an empty dict if none has."""
+    beside = Path(path).parent / "config.json"
+    return json.loads(beside.read_text()) if beside.exists() else {}
+
+
+def open_dataset(model, options):
+    """The data set that the command line names, or that the model was trained on, prepared for the model.
+
+    Raises:
+        ValueError: when nothing says which it is, or its images or classes are not the model's.
+    """
+    from alexnet_keras.data import Dataset
+
+    training = training_of(options.weights if isinstance(options.weights, str) else options.weights[0])
+    name = options.dataset or training.get("dataset")
+    image_size = options.image_size or training.get("image_size")
+    if name is None or image_size is None:
+        raise ValueError(
+            "`dataset` and `image_size` must be given for a model that does not lie in the folder of its training. "
+            f"Received: dataset={options.dataset!r}, image_size={options.image_size}"
+        )
+    height, width, channels = model.input_shape[1:]
+    if height != width or channels != 3:
+        raise ValueError(f"`weights` must be a model of square RGB images. Received: input {model.input_shape[1:]}")
+    dataset = Dataset(name, image_size, height)
+    if model.output_shape[-1] != dataset.info.classes:
+        raise ValueError(
+            f"`dataset` must have the classes of the model, {model.output_shape[-1]}. Received: dataset={name!r} with "
+            f"{dataset.info.classes}"
+        )
+    return dataset
+
+
+def claim_workdir(options, name, settings):
+    """The folder of the results, made if need be, with `config.json` in it.
+
+    Raises:
+        ValueError: when the folder holds anything but what the same command has made there of the same model.
+    """
+    weights = options.weights if isinstance(options.weights, str) else options.weights[0]
+    workdir = Path(options.workdir) if options.workdir else Path(weights).parent / name
+    settings = json.loads(json.dumps({"experiment": name, **settings}))
+    path = workdir / "config.json"
+    there = json.loads(path.read_text()) if path.exists() else None
+    if there != settings and workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+        there = there or {}
+        other = "; ".join(
+            f"{key}: {there.get(key)!r} there, {value!r} here"
+            for key, value in settings.items()
+            if there.get(key) != value
+        )
+        raise ValueError(
+            f"`workdir` must be a new folder, or that of the same command and model. Received: "
+            f"workdir={str(workdir)!r}, which holds something else: {other}"
+        )
+    if there is None:
+        from alexnet_keras.files import write_text
+
+        write_text(path, json.dumps(settings, indent=1) + "\n")
+    return workdir
+
+
+def store(workdir, command, results):
+    """Writes `results.json`, with the command, machine and versions that made it; returns what is in it."""
+    from alexnet_keras.files import write_text
+    from alexnet_keras.training.devices import processor, scope_for
+
+    used = {module: name for module, name in _MODULES.items() if module in sys.modules}
+    results = {
+        "command": command,
+        "machine": {"devices": scope_for(1)[1], "processor": processor(), "cores": os.cpu_count()},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in ("keras", "numpy", *used.values())},
+        },
+        **results,
+    }
+    text = json.dumps(results, indent=1)
+    write_text(workdir / "results.json", text + "\n")
+    print(f"Results and pictures: {workdir}", flush=True)
+    return json.loads(text)
+
+
+def say(model, options, dataset=None):
+    """Says which network, data and device are used."""
+    from alexnet_keras.training.devices import scope_for
+
+    weights = options.weights if isinstance(options.weights, str) else ", ".join(options.weights)
+    if dataset is not None:
+        info = dataset.info
+        print(f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images")
+    print(f"Network: {weights}, {model.count_params():,} parameters\nDevice: {scope_for(1)[1]}", flush=True)

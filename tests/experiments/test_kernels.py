@@ -1,0 +1,106 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNet
+from alexnet_keras.analysis import KernelSnapshots
+from experiments.kernels import main
+from experiments.report import report
+
+TINY = {"filters": (8,) * 6, "units": (16, 16), "input_shape": (28, 28, 3)}
+
+
+def save(folder, tower=None, **overrides):
+    """A network whose kernels in one of the towers are grey."""
+    model = AlexNet("cifar", classes=4, **{**TINY, **overrides})
+    if tower is not None:
+        kernel = np.array(model.get_layer("conv1").kernel)
+        part = slice(4 * tower, 4 * tower + 4)
+        kernel[..., part] = kernel[..., part].mean(2, keepdims=True)
+        model.get_layer("conv1").kernel.assign(kernel)
+    folder.mkdir(parents=True)
+    model.save(folder / "best.keras")
+    return str(folder / "best.keras")
+
+
+def test_towers_of_which_one_is_grey(tmp_path, tiny_npz, capsys):
+    weights = [save(tmp_path / name, tower) for name, tower in (("a", 0), ("b", 1), ("c", 0))]
+    (tmp_path / "a" / "config.json").write_text(json.dumps({"dataset": tiny_npz, "image_size": 32, "seed": 5}))
+    snapshots = KernelSnapshots(tmp_path / "snapshots")
+    snapshots.set_model(AlexNet("cifar", **TINY))
+    snapshots.on_epoch_begin(0)
+    snapshots.on_epoch_end(0)
+    workdir = tmp_path / "results" / "kernels"
+    arguments = ["--weights", *weights, "--workdir", str(workdir), "--layers", "conv3", "--feature-maps", "pool1"]
+    results = main([*arguments, "--snapshots", str(tmp_path / "snapshots")])
+    assert results == json.loads((workdir / "results.json").read_text())
+    assert {path.name for path in workdir.iterdir()} == {
+        *{"config.json", "results.json", "measures.png", "comparisons.png", "feature_maps_pool1.png"},
+        *{f"kernels_{name}_{layer}.png" for name in "abc" for layer in ("conv1", "conv3")},
+        *{"kernels_by_epoch.png", "kernels_by_epoch.gif"},
+    }
+    means = [model["means"]["colourfulness"] for model in results["models"]]
+    assert [np.argmin(pair) for pair in means] == [0, 1, 0]
+    assert np.ptp(means[0]) == pytest.approx(results["tests"]["colourfulness"]["gaps"][0])
+    assert results["tests"]["colourfulness"]["p"] < 0.001
+    assert results["models"][0]["seed"] == 5
+    assert "Device: CPU" in capsys.readouterr().out
+    # A reader of the report finds it, with the data and the command.
+    line = next(line for line in report(tmp_path / "results").splitlines() if line.startswith("| Kernels"))
+    assert re.search(r"\| reproduced \| `python -m experiments.kernels --weights ", line)
+    assert main([*arguments, "--snapshots", str(tmp_path / "snapshots")])["tests"] == results["tests"]
+
+
+def test_one_tower_has_nothing_to_compare(tmp_path, capsys):
+    results = main(["--weights", save(tmp_path / "run", towers=1)])
+    assert results["tests"] == {}
+    assert (tmp_path / "run" / "kernels" / "kernels_run_conv1.png").exists()
+    assert "One tower" in capsys.readouterr().out
+
+
+def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
+    weights = save(tmp_path / "run")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "results.json").write_text("{}")
+    for arguments, words in (
+        (["--weights", str(tmp_path / "none.keras")], "`weights` must be a .keras file of a model"),
+        (["--weights", tiny_npz], "`weights` must be a .keras file of a model"),
+        (
+            ["--weights", weights, "--layers", "conv9"],
+            "`model` must have a layer conv9. Received: a model with image, ",
+        ),
+        (["--weights", weights, "--feature-maps", "conv1"], "`dataset` and `image_size` must be given"),
+        (["--weights", weights, "--snapshots", str(tmp_path)], "`snapshots` must be a folder that"),
+        (["--weights", weights, "--permutations", "0"], "`permutations` must be positive"),
+        (["--weights", weights, "--workdir", str(other)], "`workdir` must be a new folder, or that of the same"),
+        (
+            [
+                "--weights",
+                weights,
+                "--feature-maps",
+                "conv1",
+                "--dataset",
+                tiny_npz,
+                "--image-size=32",
+                "--image",
+                "20",
+            ],
+            "`image` must be a file or a number below 20",
+        ),
+    ):
+        with pytest.raises(SystemExit, match=re.escape(words)):
+            main(arguments)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["best.keras"]
+    assert [path.name for path in other.iterdir()] == ["results.json"]
+
+
+def test_results_of_another_model_stay(tmp_path):
+    workdir = tmp_path / "results"
+    main(["--weights", save(tmp_path / "a"), "--workdir", str(workdir)])
+    before = {path: path.read_bytes() for path in workdir.iterdir()}
+    with pytest.raises(SystemExit, match="which holds something else: models: "):
+        main(["--weights", save(tmp_path / "b"), "--workdir", str(workdir)])
+    assert {path: path.read_bytes() for path in workdir.iterdir()} == before

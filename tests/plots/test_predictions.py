@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from alexnet_keras.plots import in_words, plot_predictions
+
+
+def test_bars_are_the_most_probable_and_the_correct_one_differs():
+    images = np.full((2, 4, 4, 3), 300.0)
+    probabilities = np.array([[0.1, 0.6, 0.3], [0.2, 0.1, 0.7]])
+    figure = plot_predictions(
+        images, probabilities, [0, 1], ["cat", "a name that is longer than its panel", "dog"], top=2
+    )
+    pictures, bars = figure.axes[:2], figure.axes[2:]
+    assert [axis.get_title() for axis in pictures] == ["cat", "a name that is longer tha…"]
+    assert np.asarray(pictures[0].get_images()[0].get_array()).max() == 255
+    assert [[bar.get_width() for bar in axis.patches] for axis in bars] == [[0.6, 0.3], [0.7, 0.2]]
+    assert [text.get_text() for text in bars[1].texts] == ["dog", "70%", "cat", "20%"]
+    assert not any(bar.get_hatch() for axis in bars for bar in axis.patches)
+    (axis,) = plot_predictions(images[:1], probabilities[:1], [2], ["cat", "fox", "dog"]).axes[1:]
+    assert [bar.get_hatch() for bar in axis.patches] == [None, "//", None]
+    assert len({to_hex(bar.get_facecolor()) for bar in axis.patches}) == 2
+
+
+def test_classes_in_words():
+    assert in_words(["n03394916", "traffic_light"]) == ["French horn", "traffic light"]
+    # ImageNet's 1000 in the order of their numbers, of which the first is the tench.
+    names = in_words([f"n{number:08d}" for number in range(1000)])
+    assert (len(names), names[0], names[1], names[999]) == (1000, "tench", "goldfish", "toilet tissue")
+
+
+def test_bad_arguments():
+    with pytest.raises(
+        ValueError, match=r"must be equally many.* Received: 1 images, probabilities \(2, 3\), 1 labels"
+    ):
+        plot_predictions(np.zeros((1, 4, 4, 3)), np.zeros((2, 3)), [0], ["a", "b", "c"])
