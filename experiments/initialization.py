@@ -61,6 +61,7 @@ EXPERIMENT = Experiment(
         Comparison("0.01 and bias 1", "0.03 and bias 1", None, "The paper's deviation against the source's"),
     ),
     metric=StepsAtChance(),
+    seeds=tuple(range(10)),
 )
 
 if __name__ == "__main__":
