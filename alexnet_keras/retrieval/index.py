@@ -68,6 +68,7 @@ class CodeIndex:
             raise ValueError(f"`codes` must be uint8 (images, bytes). Received: {codes.dtype} {codes.shape}")
         self.codes, self.about = codes, dict(about)
         self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
+        self._index.query_batch_size = 1024  # the threads wait for each other after each batch
         self._index.add(codes)
 
     def search(self, codes, count):
