@@ -11,6 +11,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.layers import (
+    BinaryUnits,
     CeilingMaxPooling2D,
     GroupedConv2D,
     LocalResponseNormalization,
@@ -25,6 +26,7 @@ __all__ = [
     "AlexNet",
     "AlexNetConfig",
     "AlexNetSGD",
+    "BinaryUnits",
     "CeilingMaxPooling2D",
     "GroupedConv2D",
     "LocalResponseNormalization",

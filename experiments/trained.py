@@ -111,15 +111,14 @@ def claim_workdir(options, name, settings):
     path = workdir / "config.json"
     there = json.loads(path.read_text()) if path.exists() else None
     if there != settings and workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
-        there = there or {}
-        other = "; ".join(
+        other = [
             f"{key}: {there.get(key)!r} there, {value!r} here"
             for key, value in settings.items()
-            if there.get(key) != value
-        )
+            if there and there.get(key) != value
+        ]
         raise ValueError(
-            f"`workdir` must be a new folder, or that of the same command and model. Received: "
-            f"workdir={str(workdir)!r}, which holds something else: {other}"
+            "`workdir` must be a new folder, or that of the same command and model. Received: "
+            f"workdir={str(workdir)!r}, which holds {'; '.join(other) or 'something else'}"
         )
     if there is None:
         from alexnet_keras.files import write_text

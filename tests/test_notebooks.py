@@ -1,9 +1,26 @@
+from pathlib import Path
+
 import nbformat
 import pytest
 
+from alexnet_keras import AlexNet
+from alexnet_keras.analysis import KernelSnapshots
 from notebooks.execute import execute
 
 TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
+
+
+def trained(folder):
+    """A tiny network as a training leaves it, with its kernels by epoch."""
+    model = AlexNet("cifar", classes=4, input_shape=(28, 28, 3), **TINY)
+    folder.mkdir()
+    model.save(folder / "best.keras")
+    snapshots = KernelSnapshots(folder / "kernels_by_epoch")
+    snapshots.set_model(model)
+    snapshots.on_epoch_end(0)
+    return str(folder / "best.keras")
+
+
 SETTINGS = {
     "01_train.ipynb": lambda data, folder: {
         "dataset": data,
@@ -20,8 +37,23 @@ SETTINGS = {
             ("other_inputs", "Gaussian 0.01, pixels / 64"),
         )
     },
+    "06_kernels.ipynb": lambda data, folder: {
+        "weights": [trained(Path(folder).parent / "run")],
+        "snapshots": str(Path(folder).parent / "run" / "kernels_by_epoch"),
+        "options": ["--dataset", data, "--image-size", "32"],
+    },
+    "07_predictions_and_retrieval.ipynb": lambda data, folder: {
+        "weights": trained(Path(folder).parent / "run"),
+        "options": ["--dataset", data, "--image-size", "32"],
+        "codes_options": ["--bits", "16", "--epochs", "1", "--hidden", "8", "--made-up", "1000"],
+    },
 }
-PICTURES = {"01_train.ipynb": 5, "02_relu_vs_tanh.ipynb": 3}
+PICTURES = {
+    "01_train.ipynb": 5,
+    "02_relu_vs_tanh.ipynb": 3,
+    "06_kernels.ipynb": 6,
+    "07_predictions_and_retrieval.ipynb": 4,
+}
 
 
 @pytest.mark.slow

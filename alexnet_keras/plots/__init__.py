@@ -12,12 +12,14 @@ from alexnet_keras.plots.kernels import (
     plot_kernels,
     save_animation,
 )
+from alexnet_keras.plots.neighbours import plot_codes, plot_neighbours
 from alexnet_keras.plots.predictions import plot_predictions
 from alexnet_keras.plots.style import save_figure
 
 __all__ = [
     "animate_kernels",
     "in_words",
+    "plot_codes",
     "plot_comparisons",
     "plot_curves",
     "plot_feature_maps",
@@ -26,6 +28,7 @@ __all__ = [
     "plot_kernel_strip",
     "plot_kernels",
     "plot_learning_rates",
+    "plot_neighbours",
     "plot_predictions",
     "plot_training_errors",
     "save_animation",

@@ -101,6 +101,6 @@ def test_results_of_another_model_stay(tmp_path):
     workdir = tmp_path / "results"
     main(["--weights", save(tmp_path / "a"), "--workdir", str(workdir)])
     before = {path: path.read_bytes() for path in workdir.iterdir()}
-    with pytest.raises(SystemExit, match="which holds something else: models: "):
+    with pytest.raises(SystemExit, match="which holds models: "):
         main(["--weights", save(tmp_path / "b"), "--workdir", str(workdir)])
     assert {path: path.read_bytes() for path in workdir.iterdir()} == before

@@ -1,0 +1,179 @@
+"""The activations of a hidden layer for a whole data set, on disk in chunks."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from alexnet_keras.analysis.kernels import layer_of
+from alexnet_keras.data.info import centre
+from alexnet_keras.files import replacing, write_text
+from alexnet_keras.models import fingerprint
+
+SPLITS = ("train", "validation")
+_CHUNK = 4096  # images in a file: 64 MiB of 4096 activations each
+
+
+class Activations:
+    """What `write_activations` has left in a folder.
+
+    Args:
+        folder: the folder.
+
+    Attributes:
+        about: dict of the model's fingerprint, the layer, its units, and the images.
+
+    Raises:
+        ValueError: when the folder holds no activations, or not all of them.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        path = self.folder / "activations.json"
+        if not path.exists():
+            raise ValueError(f"`folder` must be one that write_activations wrote. Received: folder={str(folder)!r}")
+        self.about = json.loads(path.read_text())
+        missing = [path.name for split in SPLITS for path in self._paths(split) if not path.exists()]
+        if missing:
+            raise ValueError(
+                f"`folder` must hold all activations; write_activations goes on where it was. Received: "
+                f"folder={str(folder)!r} without {', '.join(missing[:3])}"
+            )
+
+    def count(self, split):
+        """Number of images of `"train"` or `"validation"`."""
+        return self.about[f"{split}_count"]
+
+    def labels(self, split):
+        """int32 `(images,)`."""
+        return np.concatenate(list(self.chunks(split, "labels")))
+
+    def chunks(self, split, what="activations"):
+        """The files of a split one by one.
+
+        Args:
+            split: `"train"` or `"validation"`.
+            what: `"activations"`, float32 `(images, units)`; `"pixels"`, uint8 `(images, pixel_size**2 * 3)`; or
+                `"labels"`, int32 `(images,)`.
+
+        Yields:
+            An array a file, together all images in their order.
+        """
+        for path in self._paths(split):
+            with np.load(path) as file:
+                yield file[what]
+
+    def rows(self, split, numbers, what="activations"):
+        """What `chunks` gives, of some images only, in the order of their numbers."""
+        order = np.argsort(numbers)
+        numbers, first, parts = np.asarray(numbers)[order], 0, []
+        for chunk in self.chunks(split, what):
+            parts.append(chunk[numbers[(numbers >= first) & (numbers < first + len(chunk))] - first])
+            first += len(chunk)
+        return np.concatenate(parts)[np.argsort(order)]
+
+    def _paths(self, split):
+        return _paths(self.folder, split, self.about)
+
+
+def write_activations(model, dataset, folder, layer="fc7", pixel_size=None, batch_size=128, chunk=_CHUNK):
+    """Computes the activations of a layer for the centre crops of all images, and writes them to a folder.
+
+    Beside them are the crops themselves, made smaller, and the labels. What the folder holds of the same model and
+    images is not computed again, so that a call that was stopped is gone on with by the next one.
+
+    Args:
+        model: an AlexNet.
+        dataset: an `alexnet_keras.data.Dataset`.
+        folder: where the files go; made if it does not exist.
+        layer: name of the layer; `"fc7"` is the paper's, of 4096 units.
+        pixel_size: side of the small crops, in pixels; `None` for 32, or the crop's where that is smaller.
+        batch_size: images that pass through the network at a time.
+        chunk: images in a file, a multiple of `batch_size`.
+
+    Returns:
+        `Activations`.
+
+    Raises:
+        ValueError: when the model has no such layer, or takes images of another size, or the folder holds anything
+            else, such as the activations of another model.
+
+    Reference: section 6.1 of Krizhevsky et al. (2012); images of 32x32 pixels: Krizhevsky and Hinton (2011), "Using
+    very deep autoencoders for content-based image retrieval".
+    """
+    about = check_activations(model, dataset, folder, layer, pixel_size, batch_size, chunk)
+    folder = Path(folder)
+    write_text(folder / "activations.json", json.dumps(about, indent=1) + "\n")
+    network = keras.Model(model.input, model.get_layer(layer).output)
+    for split in SPLITS:
+        missing = [number for number, path in enumerate(_paths(folder, split, about)) if not path.exists()]
+        if missing:
+            _write_split(network, dataset, folder, split, about, missing[0], batch_size)
+    return Activations(folder)
+
+
+def check_activations(model, dataset, folder, layer="fc7", pixel_size=None, batch_size=128, chunk=_CHUNK):
+    """Raises what `write_activations` would, before any work; returns what it writes about the activations."""
+    info, folder = dataset.info, Path(folder)
+    output = layer_of(model, layer).output
+    if len(output.shape) != 2:
+        raise ValueError(f"`layer` must be fully connected. Received: layer={layer!r}, whose output is {output.shape}")
+    if model.input_shape[1:] != (info.crop_size, info.crop_size, 3):
+        raise ValueError(
+            f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
+        )
+    pixel_size = min(32, info.crop_size) if pixel_size is None else pixel_size
+    if not 1 <= pixel_size <= info.crop_size:
+        raise ValueError(f"`pixel_size` must be from 1 to {info.crop_size}. Received: pixel_size={pixel_size}")
+    if batch_size < 1 or chunk % batch_size:
+        raise ValueError(
+            f"`chunk` must be a multiple of `batch_size`. Received: chunk={chunk}, batch_size={batch_size}"
+        )
+    about = {
+        **{"model": fingerprint(model), "layer": layer, "units": output.shape[1]},
+        **{"dataset": info.name, "images": info.fingerprint, "image_size": info.image_size},
+        **{"crop_size": info.crop_size, "pixel_size": pixel_size, "chunk": chunk},
+        **{"train_count": info.train_count, "validation_count": info.validation_count},
+    }
+    path = folder / "activations.json"
+    there = json.loads(path.read_text()) if path.exists() else {}
+    other = [f"{key}: {there.get(key)!r} there, {about[key]!r} here" for key in about if there.get(key) != about[key]]
+    if other and folder.exists() and any(folder.iterdir()):
+        raise ValueError(
+            "`folder` must be a new one, or hold the activations of this model on these images. Received: "
+            f"folder={str(folder)!r}, which holds {'; '.join(other) if there else 'something else'}"
+        )
+    return about
+
+
+def _write_split(network, dataset, folder, split, about, first, batch_size):
+    images = dataset.training_images if split == "train" else dataset.validation_images
+    batches = images(batch_size).skip(first * about["chunk"] // batch_size).as_numpy_iterator()
+    count, size = about[f"{split}_count"], about["pixel_size"]
+    with tqdm(total=count, initial=first * about["chunk"], desc=f"Activations, {split}", unit="image") as bar:
+        for path in _paths(folder, split, about)[first:]:
+            parts, read = [], 0
+            while read < about["chunk"] and bar.n < count:
+                whole, labels = next(batches)
+                crops = centre(whole, about["crop_size"])
+                activations = network.predict_on_batch(crops.astype("float32") - dataset.info.mean_crop)
+                parts.append((np.asarray(activations, "float32"), _made_small(crops, size), labels))
+                read += len(labels)
+                bar.update(len(labels))
+            activations, pixels, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+            with replacing(path) as partial:
+                np.savez(partial, activations=activations, pixels=pixels, labels=labels)
+
+
+def _made_small(crops, size):
+    if size != crops.shape[1]:
+        crops = keras.ops.image.resize(crops.astype("float32"), (size, size), antialias=True)
+        crops = np.round(keras.ops.convert_to_numpy(crops)).clip(0, 255).astype("uint8")
+    return crops.reshape(len(crops), -1)
+
+
+def _paths(folder, split, about):
+    chunks = -(-about[f"{split}_count"] // about["chunk"])
+    return [folder / f"{split}-{number:05d}.npz" for number in range(chunks)]

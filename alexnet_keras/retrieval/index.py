@@ -1,0 +1,115 @@
+"""The search for what is nearest, exact, by faiss: vectors by Euclidean distance, codes by Hamming distance."""
+
+import json
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from alexnet_keras.files import replacing
+
+
+def nearest(queries, chunks, count):
+    """The vectors at the smallest Euclidean distance from each query.
+
+    Args:
+        queries: `(queries, numbers)`.
+        chunks: arrays `(vectors, numbers)`, of which one at a time is in memory.
+        count: neighbours of each query.
+
+    Returns:
+        `(distances, numbers)`, float32 and int64 `(queries, count)`, the nearest first; a vector's number is its place
+        in all chunks together.
+
+    Raises:
+        ValueError: when there are fewer vectors than neighbours, or they have other lengths than the queries.
+    """
+    queries = np.ascontiguousarray(np.asarray(queries).reshape(len(queries), -1), "float32")
+    distances, numbers, first = np.empty((len(queries), 0), "float32"), np.empty((len(queries), 0), "int64"), 0
+    for chunk in chunks:
+        chunk = np.ascontiguousarray(np.asarray(chunk).reshape(len(chunk), -1), "float32")
+        if chunk.shape[1] != queries.shape[1]:
+            raise ValueError(
+                f"`queries` must have the {chunk.shape[1]} numbers of the vectors. Received: {queries.shape[1]}"
+            )
+        index = faiss.IndexFlatL2(chunk.shape[1])
+        index.add(chunk)
+        found = index.search(queries, min(count, len(chunk)))
+        distances = np.concatenate([distances, found[0]], 1)
+        numbers = np.concatenate([numbers, found[1] + first], 1)
+        best = np.argsort(distances, axis=1, kind="stable")[:, :count]
+        distances, numbers = (np.take_along_axis(part, best, 1) for part in (distances, numbers))
+        first += len(chunk)
+    check_count(count, first)
+    return np.sqrt(np.maximum(distances, 0)), numbers
+
+
+def check_count(count, images):
+    """Raises a `ValueError` for more neighbours than there are images, or none."""
+    if not 1 <= count <= images:
+        raise ValueError(f"`neighbours` must be from 1 to the number of images, {images}. Received: neighbours={count}")
+
+
+class CodeIndex:
+    """Binary codes of images, searched by Hamming distance.
+
+    Args:
+        codes: uint8 `(images, bits / 8)`, as `alexnet_keras.retrieval.encode` gives them.
+        about: dict that says what the codes are of, such as `Activations.about`; `"model"` in it is the fingerprint of
+            the model.
+
+    Raises:
+        ValueError: for codes that are no bytes.
+    """
+
+    def __init__(self, codes, about):
+        codes = np.ascontiguousarray(codes)
+        if codes.dtype != np.uint8 or codes.ndim != 2:
+            raise ValueError(f"`codes` must be uint8 (images, bytes). Received: {codes.dtype} {codes.shape}")
+        self.codes, self.about = codes, dict(about)
+        self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
+        self._index.query_batch_size = 1024  # the threads wait for each other after each batch
+        self._index.add(codes)
+
+    def search(self, codes, count):
+        """The codes at the smallest Hamming distance from each query.
+
+        Args:
+            codes: uint8 `(queries, bits / 8)`.
+            count: neighbours of each query.
+
+        Returns:
+            `(distances, numbers)`: int32 bits and int64 places, `(queries, count)`, the nearest first.
+
+        Raises:
+            ValueError: for more neighbours than images, or codes of another length.
+        """
+        check_count(count, len(self.codes))
+        codes = np.ascontiguousarray(codes)
+        if codes.shape[1:] != self.codes.shape[1:]:
+            raise ValueError(
+                f"`codes` must have {8 * self.codes.shape[1]} bits, as the index. Received: {8 * codes.shape[1]}"
+            )
+        return self._index.search(codes, count)
+
+    def save(self, path):
+        """Writes the index to an `.npz` file."""
+        with replacing(Path(path)) as partial:
+            np.savez(partial, codes=self.codes, about=json.dumps(self.about))
+
+    @classmethod
+    def load(cls, path, model=None):
+        """Reads what `save` has written.
+
+        Args:
+            path: the file.
+            model: the fingerprint of the model whose activations will be searched for; `None` for whichever.
+
+        Raises:
+            ValueError: when the index was built by another model.
+        """
+        with np.load(path) as file:
+            codes, about = file["codes"], json.loads(str(file["about"]))
+        if model not in (None, about.get("model")):
+            raise ValueError(f"`path` must be an index of model {model}. Received: one of model {about.get('model')}")
+        return cls(codes, about)

@@ -1,0 +1,59 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNet
+from alexnet_keras.models import fingerprint
+from alexnet_keras.retrieval import Activations, CodeIndex, encode
+from experiments.codes import main
+
+TINY = {"filters": (8,) * 6, "units": (16, 16), "input_shape": (28, 28, 3)}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    (tmp_path / "run").mkdir()
+    AlexNet("cifar", classes=4, **TINY).save(tmp_path / "run" / "best.keras")
+    return str(tmp_path / "run" / "best.keras")
+
+
+def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
+    small = ["--bits", "16", "--hidden", "8", "--epochs", "1", "--fit-images", "50", "--made-up", "1000"]
+    results = main(["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", "--depth", "20", *small])
+    folder = tmp_path / "run" / "codes"
+    kinds = ("activations_16", "pixels_16")
+    assert {path.name for path in folder.iterdir()} == {
+        *{"config.json", "results.json", "codes.png"},
+        *(f"encoder_{kind}.keras" for kind in kinds),
+        *(f"codes_{kind}.npz" for kind in kinds),
+    }
+    model = fingerprint(keras.saving.load_model(weights))
+    index = CodeIndex.load(folder / "codes_activations_16.npz", model)
+    activations = Activations(tmp_path / "run" / "activations")
+    encoder = keras.saving.load_model(folder / "encoder_activations_16.keras")
+    np.testing.assert_array_equal(encode(encoder, activations.chunks("train")), index.codes)
+    # All validation images are queries here.
+    found = index.search(encode(encoder, activations.chunks("validation")), 6)[1]
+    same = activations.labels("train")[found] == activations.labels("validation")[:, None]
+    measured = results["spaces"]["activations"]["codes"]["16"]
+    assert measured["precision"] == pytest.approx(same.mean())
+    assert (measured["bytes"], measured["searched_at_that_speed"]) == (2, 50)
+    assert results["spaces"]["activations"]["exact"]["bytes"] == 4 * 16
+    assert results["spaces"]["pixels"]["exact"]["bytes"] == 4 * 28 * 28 * 3
+    assert results["made_up"]["bits"]["16"]["bytes"] == 2000
+    assert "| activations | Hamming, 16 bits | " in capsys.readouterr().out
+
+
+def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
+    for arguments, words in (
+        (["--bits", "12"], "`bits` must be different positive multiples of 8. Received: bits=[12]"),
+        (["--bits", "8", "8"], "`bits` must be different positive multiples of 8"),
+        (["--epochs", "0"], "`epochs` must be positive"),
+        (["--fit-images", "1"], "`fit_images` must be two or more"),
+        (["--neighbours", "100"], "`neighbours` must be from 1 to the number of images, 80"),
+    ):
+        with pytest.raises(SystemExit, match=re.escape(words)):
+            main(["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", *arguments])
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["best.keras"]

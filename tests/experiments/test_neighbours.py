@@ -1,0 +1,60 @@
+import re
+
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNet
+from experiments.neighbours import main
+
+TINY = {"filters": (8,) * 6, "units": (16, 16), "input_shape": (28, 28, 3)}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    (tmp_path / "run").mkdir()
+    AlexNet("cifar", classes=4, **TINY).save(tmp_path / "run" / "best.keras")
+    return str(tmp_path / "run" / "best.keras")
+
+
+def test_neighbours_in_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
+    arguments = ["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", "--depth", "80", "--count", "2"]
+    results = main(arguments)
+    with np.load(tiny_npz) as arrays:
+        crops = {split: arrays[f"x_{split}"][:, 2:30, 2:30].reshape(-1, 28 * 28 * 3) for split in ("train", "test")}
+        labels = {split: arrays[f"y_{split}"] for split in ("train", "test")}
+    distances = np.square(crops["test"][:, None].astype(float) - crops["train"].astype(float)).sum(-1)
+    order = distances.argsort(1)
+    same = labels["train"][order] == labels["test"][:, None]
+    average = []
+    for row in same:
+        places = np.flatnonzero(row) + 1
+        average.append(np.mean(np.arange(1, len(places) + 1) / places))
+    assert results["spaces"]["pixels"]["precision"] == pytest.approx(same[:, :6].mean())
+    assert results["spaces"]["pixels"]["map"] == pytest.approx(np.mean(average), rel=1e-3)
+    assert results["chance"] == pytest.approx(0.25)
+    assert results["activations_less_pixels"]["n"] == 20
+    assert {path.name for path in (tmp_path / "run" / "neighbours").iterdir()} == {
+        *{"config.json", "results.json", "neighbours.png"}
+    }
+    assert "Activations of fc7: " in capsys.readouterr().out
+    assert len(results["shown"]) == 2
+    assert main(arguments)["spaces"] == results["spaces"]
+    assert "Activations, train" not in capsys.readouterr().err  # they are there already
+
+
+def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
+    ours = ["--weights", weights, "--dataset", tiny_npz, "--image-size", "32"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "activations.json").write_text('{"model": "0123456789abcdef"}')
+    for arguments, words in (
+        (["--neighbours", "81"], "`neighbours` must be from 1 to the number of images, 80. Received: neighbours=81"),
+        (["--queries", "0"], "`queries` must be positive"),
+        (["--layer", "fc9"], "`model` must have a layer fc9. Received: a model with "),
+        (["--pixel-size", "40"], "`pixel_size` must be from 1 to 28"),
+        (["--activations", str(tmp_path / "other")], "which holds model: '0123456789abcdef' there, "),
+        (["--workdir", str(tmp_path)], "`workdir` must be a new folder"),
+    ):
+        with pytest.raises(SystemExit, match=re.escape(words)):
+            main([*ours, *arguments])
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["best.keras"]
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["activations.json"]
