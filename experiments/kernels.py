@@ -6,8 +6,7 @@
 The claim (section 6.1): the kernels on GPU 1 are largely colour-agnostic, those on GPU 2 largely colour-specific, in
 every run, whichever the random start. Measured as the share of each kernel's energy off the grey axis; the gap between
 the means of the towers is held against that of towers dealt at random out of the same kernels. Spatial frequency and
-orientation are measured, too. The training keeps what --snapshots reads with the callback
-`alexnet_keras.analysis.KernelSnapshots`.
+orientation are measured, too. What --snapshots reads is in the folder snapshots of every training.
 
 Time: seconds. Figures: not run yet.
 """

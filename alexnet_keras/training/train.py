@@ -19,6 +19,7 @@ from pathlib import Path
 import keras
 from tqdm import tqdm
 
+from alexnet_keras.analysis import KernelSnapshots
 from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, same_on_all_hosts, this_host_alone
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
@@ -39,11 +40,12 @@ _VIEWS = {1: "centre_crop", 10: "ten_crops"}
 def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks=(), verbose=1):
     """Trains the network of `config` and measures its errors on the centre crop and on ten crops.
 
-    The folder `workdir` gets `config.json`, `history.csv` (a row an epoch), `tensorboard/`, `best.keras` (lowest
-    validation top-1 error), `last.keras` (the newest state, with all that going on needs), `results.json`, `curves.png`
-    and `kernels.png`. A training that was stopped, however it was, goes on from `last.keras` when it is called again
-    with the same configuration; on a CPU to the very weights that it would have had. One that has ended returns its
-    results. A call with more epochs, or rate drops that are still to come, goes on too.
+    The folder `workdir` gets `config.json`, `history.csv` (a row an epoch), `tensorboard/`, `snapshots/` (the conv1
+    kernels after each epoch), `best.keras` (lowest validation top-1 error), `last.keras` (the newest state, with all
+    that going on needs), `results.json`, `curves.png` and `kernels.png`. A training that was stopped, however it was,
+    goes on from `last.keras` when it is called again with the same configuration; on a CPU to the very weights that it
+    would have had. One that has ended returns its results. A call with more epochs, or rate drops that are still to
+    come, goes on too.
 
     Several hosts (`alexnet_keras.distribution.join_hosts`), each of which calls this with the same arguments, divide
     each batch; `workdir` is a folder that they share, in which the first of them alone writes.
@@ -346,6 +348,7 @@ def _callbacks(model, config, workdir, history, steps, state):
         callbacks.append(LateChanges(*config.changes(config.epochs)[1]))
     if first:
         callbacks.append(keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True))
+        callbacks.append(KernelSnapshots(workdir / "snapshots"))
     if first and not config.in_memory:  # it is TensorFlow that writes these
         callbacks.append(keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False))
     best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from alexnet_keras import AlexNetSGD
+from alexnet_keras.analysis import read_snapshots
 from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import Plateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
@@ -37,7 +38,7 @@ def test_writes_all_that_it_promises(config, tmp_path):
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         *{"config.json", "history.csv", "tensorboard", "best.keras", "last.keras", "results.json"},
-        *{"curves.png", "kernels.png"},
+        *{"curves.png", "kernels.png", "snapshots"},
     }
     assert results == json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["command"] == "me"
@@ -53,6 +54,10 @@ def test_writes_all_that_it_promises(config, tmp_path):
     for metric in ("loss", "top1_error", "top5_error"):
         assert results["errors"]["centre_crop"][metric] == pytest.approx(float(rows[-1][f"val_{metric}"]), rel=1e-4)
     assert list((tmp_path / "run" / "tensorboard").rglob("events*"))
+    first, _, last = read_snapshots(tmp_path / "run" / "snapshots")
+    assert not np.array_equal(first.kernels, last.kernels)
+    kernel = keras.saving.load_model(tmp_path / "run" / "last.keras").get_layer("conv1").get_weights()[0]
+    np.testing.assert_array_equal(np.concatenate(last.kernels), np.moveaxis(kernel, -1, 0))
 
 
 def test_a_training_that_has_ended_returns_its_results(config, tmp_path, capsys):
