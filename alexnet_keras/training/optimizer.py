@@ -96,8 +96,15 @@ class AlexNetSGD(keras.optimizers.SGD):
             learning_rate = self.bias_learning_rate
         if self._layer_of[index] in self._layer_factors:
             learning_rate = learning_rate * self._layer_factors[self._layer_of[index]]
-        if self.coupled_weight_decay and (self.decay_biases or not self._is_bias[index]):
-            gradient = ops.add(gradient, ops.multiply(variable, self.coupled_weight_decay))
+        decay = self.coupled_weight_decay if self.decay_biases or not self._is_bias[index] else 0.0
+        if keras.backend.backend() == "tensorflow" and self.momentum and not self.nesterov:
+            from alexnet_keras.training.momentum_step import momentum_step
+
+            variable = variable.value if isinstance(variable, keras.Variable) else variable
+            momentum_step(variable, self.momentums[index].value, gradient, learning_rate, self.momentum, decay)
+            return
+        if decay:
+            gradient = ops.add(gradient, ops.multiply(variable, decay))
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self):
