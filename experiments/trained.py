@@ -3,19 +3,10 @@
 import argparse
 import json
 import os
-import platform
 import shlex
 import sys
 import zipfile
-from importlib import metadata
 from pathlib import Path
-
-_MODULES = {
-    "tensorflow": "tensorflow",
-    "jax": "jax",
-    "tensorflow_datasets": "tensorflow-datasets",
-    "faiss": "faiss-cpu",
-}
 
 
 def parser(name, description, several=False):
@@ -129,17 +120,14 @@ def claim_workdir(options, name, settings):
 
 def store(workdir, command, results):
     """Writes `results.json`, with the command, machine and versions that made it; returns what is in it."""
+    from alexnet_keras.environment import machine, versions
     from alexnet_keras.files import write_text
-    from alexnet_keras.training.devices import processor, scope_for
+    from alexnet_keras.training.devices import scope_for
 
-    used = {module: name for module, name in _MODULES.items() if module in sys.modules}
     results = {
         "command": command,
-        "machine": {"devices": scope_for(1)[1], "processor": processor(), "cores": os.cpu_count()},
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in ("keras", "numpy", *used.values())},
-        },
+        "machine": {"devices": scope_for(1)[1], **machine()},
+        "versions": versions(),
         **results,
     }
     text = json.dumps(results, indent=1)
