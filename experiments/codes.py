@@ -16,8 +16,9 @@ import statistics
 import sys
 import time
 
+from experiments.command import run
 from experiments.neighbours import SPACES, Search, add_search_options
-from experiments.trained import parser, run
+from experiments.trained import parser
 
 
 def codes(options, command=None):

@@ -14,7 +14,8 @@ Figures: not run yet.
 
 from pathlib import Path
 
-from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, run, say, store
+from experiments.command import run
+from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, say, store
 
 SPACES = ("activations", "pixels")
 
