@@ -10,11 +10,9 @@ the range of images per second to results/benchmarks/devices.json.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 WAYS = {
@@ -47,8 +45,8 @@ def main(arguments=None):
         return _work(*options.work, options.config, options.batch_size)
     from tqdm import tqdm
 
+    from alexnet_keras.environment import machine, versions
     from alexnet_keras.files import write_text
-    from alexnet_keras.training.devices import processor
 
     speeds = {way: [] for way in options.ways}
     workers = {way: _start(way, options) for way in options.ways}
@@ -65,9 +63,8 @@ def main(arguments=None):
     first = statistics.median(speeds[options.ways[0]])
     results = {
         "command": f"python -m benchmarks.devices --config {options.config} --batch-size {options.batch_size}",
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
-        "versions": {name: metadata.version(name) for name in ("keras", "tensorflow", "jax")}
-        | {"python": platform.python_version()},
+        "machine": machine(),
+        "versions": versions(others=("tensorflow", "jax")),
         "images_per_second": {way: {"devices": words[way], "runs": runs} for way, runs in speeds.items()},
     }
     write_text(Path(options.output), json.dumps(results, indent=1) + "\n")

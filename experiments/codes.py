@@ -16,15 +16,9 @@ import statistics
 import sys
 import time
 
-from experiments.neighbours import (
-    SPACES,
-    add_search_options,
-    chance,
-    choose_queries,
-    data_settings,
-    prepare,
-)
-from experiments.trained import claim_workdir, parser, run, store
+from experiments.command import run
+from experiments.neighbours import SPACES, Search, add_search_options
+from experiments.trained import parser
 
 
 def codes(options, command=None):
@@ -48,20 +42,12 @@ def codes(options, command=None):
     wrong = [bits for bits in options.bits if bits < 8 or bits % 8]
     if wrong or len(set(options.bits)) < len(options.bits):
         raise ValueError(f"`bits` must be different positive multiples of 8. Received: bits={options.bits}")
-    model, dataset, write = prepare(options)
-    settings = {
-        name: getattr(options, name)
-        for name in ("neighbours", "depth", "queries", "bits", "hidden", "epochs", "fit_images", "seed")
-    }
-    workdir = claim_workdir(options, "codes", {**settings, **data_settings(model, dataset, options)})
-    activations = write()
-    queries, labels, relevance = choose_queries(activations, options)
-    count = max(min(options.depth, activations.count("train")), options.neighbours)
+    search = Search(options, "codes", also=("bits", "hidden", "epochs", "fit_images", "seed"))
+    workdir, activations = search.workdir, search.activations
     spaces, verbose = {}, 1 if sys.stdout.isatty() else 2
     for space in SPACES:
-        searched = activations.rows("validation", queries, space)
-        chunks = tqdm(activations.chunks("train", space), f"Exact search in {space}", unit="file")
-        exact, _ = relevance(nearest(searched, chunks, count)[1])
+        searched, found = search.exact(space)
+        exact, _ = search.relevance(found)
         vectors = _sample(activations, space, options.fit_images)
         speed = _speed(lambda some, k: nearest(some, [vectors], k), searched, options.neighbours)  # noqa: B023
         spaces[space] = {
@@ -83,7 +69,7 @@ def codes(options, command=None):
             index = CodeIndex(encode(encoder, activations.chunks("train", space)), {**activations.about, "of": space})
             index.save(workdir / f"codes_{space}_{bits}.npz")
             codes_ = encode(encoder, [searched])
-            measured, _ = relevance(index.search(codes_, count)[1])
+            measured, _ = search.relevance(index.search(codes_, search.count)[1])
             same = CodeIndex(index.codes[: len(vectors)], {})
             spaces[space]["codes"][str(bits)] = {
                 **measured,
@@ -91,7 +77,6 @@ def codes(options, command=None):
                 "queries_per_second": _speed(same.search, codes_, options.neighbours),
                 "searched_at_that_speed": len(vectors),
             }
-    by_chance = chance(activations.labels("train"), labels)
     figure = plot_codes(
         {
             space: {
@@ -100,7 +85,7 @@ def codes(options, command=None):
             }
             for space, measured in spaces.items()
         },
-        by_chance,
+        search.chance,
         options.neighbours,
     )
     save_figure(figure, workdir / "codes.png")
@@ -113,19 +98,7 @@ def codes(options, command=None):
             "bytes": made_up.codes.nbytes,
             "queries_per_second": _speed(made_up.search, some, options.neighbours),
         }
-    results = store(
-        workdir,
-        command,
-        {
-            "settings": settings,
-            "about": activations.about,
-            "weights": options.weights,
-            "queries": len(queries),
-            "chance": by_chance,
-            "spaces": spaces,
-            "made_up": {"codes": options.made_up, "bits": million},
-        },
-    )
+    results = search.store(command, spaces, made_up={"codes": options.made_up, "bits": million})
     print(table(results))
     return results
 

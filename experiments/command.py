@@ -22,9 +22,8 @@ def main(experiment, description, arguments=None):
         What is in `results.json`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    name = f"python -m experiments.{experiment.name}"
     parser = argparse.ArgumentParser(
-        prog=name,
+        prog=f"python -m experiments.{experiment.name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -73,13 +72,15 @@ def main(experiment, description, arguments=None):
     parser.add_argument(
         "--smoke", action="store_true", help="try everything in about a minute: a tiny network, two epochs"
     )
-    options = vars(parser.parse_args(arguments))
+    return run(parser, lambda options, command: _run(experiment, vars(options), command), arguments)
+
+
+def run(parser, function, arguments=None):
+    """Parses the command line and calls `function(options, command)`, whose errors end the process in one line."""
+    options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(
-            experiment,
-            options,
-            shlex.join(["python", "-m", name.split()[-1], *(sys.argv[1:] if arguments is None else arguments)]),
-        )
+        return function(options, shlex.join(["python", "-m", parser.prog.split()[-1], *words]))
     except (ValueError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
 

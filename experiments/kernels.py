@@ -14,13 +14,13 @@ Time: seconds. Figures: not run yet.
 from collections import Counter
 from pathlib import Path
 
+from experiments.command import run
 from experiments.trained import (
     add_data_options,
     claim_workdir,
     load_trained,
     open_dataset,
     parser,
-    run,
     say,
     store,
     training_of,

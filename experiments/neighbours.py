@@ -14,7 +14,8 @@ Figures: not run yet.
 
 from pathlib import Path
 
-from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, run, say, store
+from experiments.command import run
+from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, say, store
 
 SPACES = ("activations", "pixels")
 
@@ -26,35 +27,30 @@ def neighbours(options, command=None):
         What is in `results.json`.
     """
     import numpy as np
-    from tqdm import tqdm
 
     from alexnet_keras.plots import in_words, plot_neighbours, save_figure
-    from alexnet_keras.retrieval import nearest
     from experiments.comparison import paired_difference
     from experiments.predictions import images_at
 
-    model, dataset, write = prepare(options)
-    settings = {"neighbours": options.neighbours, "depth": options.depth, "queries": options.queries}
-    workdir = claim_workdir(options, "neighbours", {**settings, **data_settings(model, dataset, options)})
-    activations = write()
-    queries, labels, relevance = choose_queries(activations, options)
-    depth = min(options.depth, activations.count("train"))
+    search = Search(options, "neighbours")
+    dataset, queries, labels = search.dataset, search.queries, search.labels
     measured, precisions, found = {}, {}, {}
     for space in SPACES:
-        vectors = activations.rows("validation", queries, space)
-        chunks = tqdm(activations.chunks("train", space), f"Searching in {space}", unit="file")
-        _, found[space] = nearest(vectors, chunks, max(depth, options.neighbours))
-        measured[space], precisions[space] = relevance(found[space])
+        _, found[space] = search.exact(space)
+        measured[space], precisions[space] = search.relevance(found[space])
     difference = paired_difference(100 * precisions["activations"], 100 * precisions["pixels"])
 
     random = np.random.default_rng(options.seed)
     shown = np.sort(random.permutation(len(queries))[: options.count])
     numbers = {space: found[space][shown, : options.neighbours] for space in SPACES}
-    train_labels, names = activations.labels("train"), in_words(dataset.info.class_names)
+    names = in_words(dataset.info.class_names)
     wanted = np.unique(np.concatenate([numbers[space].ravel() for space in SPACES]))
     pictures = images_at(dataset, wanted.tolist(), "train")
     groups = {
-        space: (pictures[np.searchsorted(wanted, numbers[space])], train_labels[numbers[space]] == labels[shown, None])
+        space: (
+            pictures[np.searchsorted(wanted, numbers[space])],
+            search.train_labels[numbers[space]] == labels[shown, None],
+        )
         for space in SPACES
     }
     figure = plot_neighbours(
@@ -63,24 +59,16 @@ def neighbours(options, command=None):
         [names[label] for label in labels[shown]],
         f"{dataset.info.name}: validation images and the training images nearest to them (crossed out: other class)",
     )
-    save_figure(figure, workdir / "neighbours.png")
-    results = store(
-        workdir,
+    save_figure(figure, search.workdir / "neighbours.png")
+    results = search.store(
         command,
-        {
-            "settings": settings,
-            "about": activations.about,
-            "weights": options.weights,
-            "seed": options.seed,
-            "queries": len(queries),
-            "chance": chance(train_labels, labels),
-            "spaces": measured,
-            "activations_less_pixels": difference,
-            "shown": [
-                {"query": int(queries[row]), **{space: numbers[space][i].tolist() for space in SPACES}}
-                for i, row in enumerate(shown)
-            ],
-        },
+        measured,
+        seed=options.seed,
+        activations_less_pixels=difference,
+        shown=[
+            {"query": int(queries[row]), **{space: numbers[space][i].tolist() for space in SPACES}}
+            for i, row in enumerate(shown)
+        ],
     )
     print(table(results))
     return results
@@ -96,7 +84,7 @@ def table(results):
 
 
 def add_search_options(made):
-    """The options of `prepare` and `choose_queries`."""
+    """The options of `Search`."""
     add_data_options(made)
     made.add_argument("--layer", default="fc7", help="hidden layer whose activations are compared (default: fc7)")
     made.add_argument(
@@ -111,76 +99,97 @@ def add_search_options(made):
     )
 
 
-def prepare(options):
-    """Opens the model and its data, and checks what can be checked before any work.
+class Search:
+    """The search of the training images that are nearest to validation images at equal distances.
 
-    Returns:
-        `(model, dataset, write)`; `write` computes the activations that are not there yet.
+    Checks what can be checked before any work; then claims the folder of the results, and computes the activations that
+    are not there yet.
+
+    Args:
+        options: the command line, with what `add_search_options` gives it.
+        name: name of the experiment.
+        also: names of options besides `neighbours`, `depth` and `queries` that the results depend on.
+
+    Attributes:
+        dataset, workdir, activations: what was opened.
+        queries, labels: numbers and classes of the validation images.
+        train_labels: classes of all training images.
+        count: neighbours that are looked for of each.
+        chance: the precision of random neighbours.
     """
-    from alexnet_keras.retrieval import write_activations
-    from alexnet_keras.retrieval.activations import check_activations
-    from alexnet_keras.retrieval.index import check_count
 
-    for name in ("queries", "depth", "neighbours"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"`{name}` must be positive. Received: {name}={getattr(options, name)}")
-    model = load_trained(options.weights)
-    dataset = open_dataset(model, options)
-    check_count(options.neighbours, dataset.info.train_count)
-    folder = options.activations or Path(options.weights).parent / "activations"
-    arguments = (model, dataset, folder, options.layer, options.pixel_size, options.batch_size)
-    check_activations(*arguments)
+    def __init__(self, options, name, also=()):
+        from alexnet_keras.models import fingerprint
+        from alexnet_keras.retrieval import write_activations
+        from alexnet_keras.retrieval.activations import check_activations
+        from alexnet_keras.retrieval.index import check_count
 
-    def write():
-        say(model, options, dataset)
+        for option in ("queries", "depth", "neighbours"):
+            if getattr(options, option) < 1:
+                raise ValueError(f"`{option}` must be positive. Received: {option}={getattr(options, option)}")
+        model = load_trained(options.weights)
+        self.dataset = open_dataset(model, options)
+        info = self.dataset.info
+        check_count(options.neighbours, info.train_count)
+        folder = options.activations or Path(options.weights).parent / "activations"
+        arguments = (model, self.dataset, folder, options.layer, options.pixel_size, options.batch_size)
+        check_activations(*arguments)
+        self.options = options
+        self.settings = {option: getattr(options, option) for option in ("neighbours", "depth", "queries", *also)}
+        what = {
+            **{"model": fingerprint(model), "layer": options.layer, "pixel_size": options.pixel_size},
+            **{"dataset": info.name, "images": info.fingerprint, "image_size": info.image_size},
+        }
+        self.workdir = claim_workdir(options, name, {**self.settings, **what})
+        say(model, options, self.dataset)
         print(f"Activations of {options.layer}: {folder}", flush=True)
-        return write_activations(*arguments)
+        self.activations = write_activations(*arguments)
+        self._choose_queries()
 
-    return model, dataset, write
+    def _choose_queries(self):
+        import numpy as np
 
+        count = self.activations.count("validation")
+        numbers = np.linspace(0, count - 1, min(self.options.queries, count))
+        self.queries = np.unique(numbers.round().astype(int))
+        self.labels, self.train_labels = (
+            self.activations.labels("validation")[self.queries],
+            self.activations.labels("train"),
+        )
+        self.count = max(min(self.options.depth, len(self.train_labels)), self.options.neighbours)
+        self._totals = np.bincount(self.train_labels, minlength=self.labels.max() + 1)[self.labels]
+        self.chance = float(self._totals.mean() / len(self.train_labels))
 
-def data_settings(model, dataset, options):
-    """What tells apart the results of different models and images."""
-    from alexnet_keras.models import fingerprint
+    def exact(self, space):
+        """The search by Euclidean distance: the queries' vectors, and the numbers of their `count` neighbours."""
+        from tqdm import tqdm
 
-    info = dataset.info
-    return {
-        **{"model": fingerprint(model), "layer": options.layer, "pixel_size": options.pixel_size},
-        **{"dataset": info.name, "images": info.fingerprint, "image_size": info.image_size},
-    }
+        from alexnet_keras.retrieval import nearest
 
+        vectors = self.activations.rows("validation", self.queries, space)
+        chunks = tqdm(self.activations.chunks("train", space), f"Exact search in {space}", unit="file")
+        return vectors, nearest(vectors, chunks, self.count)[1]
 
-def choose_queries(activations, options):
-    """Validation images at equal distances, and how to measure what is found for them.
+    def relevance(self, found):
+        """How good the neighbours with these numbers are: the means, and the precision of each query."""
+        from alexnet_keras.retrieval import average_precision, precision_at
 
-    Returns:
-        `(numbers, labels, relevance)`; `relevance` takes the neighbours' numbers `(queries, neighbours)`, and returns
-        the means and the precision of each query.
-    """
-    import numpy as np
-
-    from alexnet_keras.retrieval import average_precision, precision_at
-
-    count = activations.count("validation")
-    queries = np.unique(np.linspace(0, count - 1, min(options.queries, count)).round().astype(int))
-    labels, train = activations.labels("validation")[queries], activations.labels("train")
-    totals = np.bincount(train, minlength=labels.max() + 1)[labels]
-
-    def relevance(found):
-        relevant = train[found] == labels[:, None]
-        precision = precision_at(relevant, options.neighbours)
-        average = average_precision(relevant[:, : options.depth], totals)
+        relevant = self.train_labels[found] == self.labels[:, None]
+        precision = precision_at(relevant, self.options.neighbours)
+        average = average_precision(relevant[:, : self.options.depth], self._totals)
         return {"precision": float(precision.mean()), "map": float(average.mean())}, precision
 
-    return queries, labels, relevance
-
-
-def chance(train_labels, query_labels):
-    """The precision of random neighbours."""
-    import numpy as np
-
-    counts = np.bincount(train_labels, minlength=query_labels.max() + 1)
-    return float(counts[query_labels].mean() / len(train_labels))
+    def store(self, command, spaces, **others):
+        """Writes `results.json`: what was searched, what was measured in each of the spaces, and other results."""
+        results = {
+            "settings": self.settings,
+            "about": self.activations.about,
+            "weights": self.options.weights,
+            "queries": len(self.queries),
+            "chance": self.chance,
+            "spaces": spaces,
+        }
+        return store(self.workdir, command, {**results, **others})
 
 
 def main(arguments=None):

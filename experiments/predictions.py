@@ -8,7 +8,8 @@ of. All validation images are classified, on their centre crop.
 Time: seconds for CIFAR-10 and a small network.
 """
 
-from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, run, say, store
+from experiments.command import run
+from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, say, store
 
 
 def predictions(options, command=None):

@@ -3,19 +3,8 @@
 import argparse
 import json
 import os
-import platform
-import shlex
-import sys
 import zipfile
-from importlib import metadata
 from pathlib import Path
-
-_MODULES = {
-    "tensorflow": "tensorflow",
-    "jax": "jax",
-    "tensorflow_datasets": "tensorflow-datasets",
-    "faiss": "faiss-cpu",
-}
 
 
 def parser(name, description, several=False):
@@ -36,16 +25,6 @@ def add_data_options(made):
     """The options of `open_dataset`."""
     made.add_argument("--dataset", help="TFDS name, folder or .npz file (default: what the network was trained on)")
     made.add_argument("--image-size", type=int, help="side of the prepared images, pixels (default: as in training)")
-
-
-def run(made, function, arguments=None):
-    """Parses the command line and calls `function(options, command)`, whose errors end the process in one line."""
-    options = made.parse_args(arguments)
-    words = sys.argv[1:] if arguments is None else arguments
-    try:
-        return function(options, shlex.join(["python", "-m", made.prog.split()[-1], *words]))
-    except (ValueError, OSError) as error:
-        sys.exit(f"{made.prog}: {error}")
 
 
 def load_trained(path):
@@ -79,7 +58,7 @@ def open_dataset(model, options):
     """
     from alexnet_keras.data import Dataset
 
-    training = training_of(options.weights if isinstance(options.weights, str) else options.weights[0])
+    training = training_of(_first(options.weights))
     name = options.dataset or training.get("dataset")
     image_size = options.image_size or training.get("image_size")
     if name is None or image_size is None:
@@ -105,8 +84,7 @@ def claim_workdir(options, name, settings):
     Raises:
         ValueError: when the folder holds anything but what the same command has made there of the same model.
     """
-    weights = options.weights if isinstance(options.weights, str) else options.weights[0]
-    workdir = Path(options.workdir) if options.workdir else Path(weights).parent / name
+    workdir = Path(options.workdir) if options.workdir else Path(_first(options.weights)).parent / name
     settings = json.loads(json.dumps({"experiment": name, **settings}))
     path = workdir / "config.json"
     there = json.loads(path.read_text()) if path.exists() else None
@@ -129,17 +107,14 @@ def claim_workdir(options, name, settings):
 
 def store(workdir, command, results):
     """Writes `results.json`, with the command, machine and versions that made it; returns what is in it."""
+    from alexnet_keras.environment import machine, versions
     from alexnet_keras.files import write_text
-    from alexnet_keras.training.devices import processor, scope_for
+    from alexnet_keras.training.devices import scope_for
 
-    used = {module: name for module, name in _MODULES.items() if module in sys.modules}
     results = {
         "command": command,
-        "machine": {"devices": scope_for(1)[1], "processor": processor(), "cores": os.cpu_count()},
-        "versions": {
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in ("keras", "numpy", *used.values())},
-        },
+        "machine": {"devices": scope_for(1)[1], **machine()},
+        "versions": versions(),
         **results,
     }
     text = json.dumps(results, indent=1)
@@ -157,3 +132,7 @@ def say(model, options, dataset=None):
         info = dataset.info
         print(f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images")
     print(f"Network: {weights}, {model.count_params():,} parameters\nDevice: {scope_for(1)[1]}", flush=True)
+
+
+def _first(weights):
+    return weights if isinstance(weights, str) else weights[0]

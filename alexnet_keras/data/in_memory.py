@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from alexnet_keras.data.arrays import read_arrays
-from alexnet_keras.data.colour_noise import COLOUR_NOISE, NOISE_STDDEV, colour_shift
-from alexnet_keras.data.info import DatasetInfo, centre
+from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift
+from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
 
@@ -34,11 +34,7 @@ class InMemoryDataset:
     def __init__(self, name, image_size=256, crop_size=224, *, cache_dir=None):
         if keras.backend.backend() != "jax":
             raise ValueError(f"`in_memory` needs the jax backend. Received: {keras.backend.backend()}")
-        if not 0 < crop_size <= image_size:
-            raise ValueError(
-                f"`crop_size` must be from 1 to image_size pixels. Received: crop_size={crop_size}, "
-                f"image_size={image_size}"
-            )
+        check_sizes(image_size, crop_size)
         arrays = read_arrays(name)
         self._labels = {"train": arrays.y_train, "validation": arrays.y_test}
         prepared = {
@@ -83,16 +79,7 @@ class InMemoryDataset:
         Yields:
             `(batch, labels)`: what `augment` takes, and int32 `(batch_size,)`.
         """
-        info = self.info
-        if colour_noise not in COLOUR_NOISE:
-            raise ValueError(
-                f"`colour_noise` must be one of {', '.join(COLOUR_NOISE)}. Received: colour_noise={colour_noise!r}"
-            )
-        if not 1 <= batch_size <= info.train_count:
-            raise ValueError(
-                f"`batch_size` must be from 1 to the number of training images, {info.train_count} in {info.name!r}. "
-                f"Received: batch_size={batch_size}"
-            )
+        check_training(self.info, batch_size, colour_noise)
         return self._train(batch_size, crops, colour_noise, colour_noise_epochs, seed, first_epoch, first_step)
 
     def _train(self, batch_size, crops, colour_noise, colour_noise_epochs, seed, first_epoch, first_step):

@@ -1,8 +1,10 @@
-"""What is known of a data set."""
+"""What is known of a data set, and checks of what is asked of it."""
 
 import dataclasses
 
 import numpy as np
+
+from alexnet_keras.data.colour_noise import COLOUR_NOISE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,3 +49,24 @@ def centre(image, size):
     """The centre square of `size` pixels of `(..., height, width, 3)`."""
     top, left = (image.shape[-3] - size) // 2, (image.shape[-2] - size) // 2
     return image[..., top : top + size, left : left + size, :]
+
+
+def check_sizes(image_size, crop_size):
+    """Raises a `ValueError` for crops larger than the prepared images, or of no pixels."""
+    if not 0 < crop_size <= image_size:
+        raise ValueError(
+            f"`crop_size` must be from 1 to image_size pixels. Received: crop_size={crop_size}, image_size={image_size}"
+        )
+
+
+def check_training(info, batch_size, colour_noise):
+    """Raises a `ValueError` for training batches that a data set cannot give."""
+    if colour_noise not in COLOUR_NOISE:
+        raise ValueError(
+            f"`colour_noise` must be one of {', '.join(COLOUR_NOISE)}. Received: colour_noise={colour_noise!r}"
+        )
+    if not 1 <= batch_size <= info.train_count:
+        raise ValueError(
+            f"`batch_size` must be from 1 to the number of training images, {info.train_count} in {info.name!r}. "
+            f"Received: batch_size={batch_size}"
+        )

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from alexnet_keras.data.augmentation import crop_and_flip, resize_and_crop
-from alexnet_keras.data.colour_noise import COLOUR_NOISE, NOISE_STDDEV, add_colour_noise
-from alexnet_keras.data.info import DatasetInfo, centre
+from alexnet_keras.data.colour_noise import NOISE_STDDEV, add_colour_noise
+from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
@@ -113,11 +113,7 @@ class Dataset:
         host=0,
         hosts=1,
     ):
-        if not 0 < crop_size <= image_size:
-            raise ValueError(
-                f"`crop_size` must be from 1 to image_size pixels. Received: crop_size={crop_size}, "
-                f"image_size={image_size}"
-            )
+        check_sizes(image_size, crop_size)
         cache_dir = default_cache_dir() if cache_dir is None else cache_dir
         source = self._source = open_source(name, skip_corrupt, cache_dir)
         gib = image_size * image_size * 3 / 2**30
@@ -168,15 +164,7 @@ class Dataset:
     ):
         """Endless augmented training batches, of several hosts this one's part; arguments as for `load`."""
         info, host, hosts = self.info, self._host, self._hosts
-        if colour_noise not in COLOUR_NOISE:
-            raise ValueError(
-                f"`colour_noise` must be one of {', '.join(COLOUR_NOISE)}. Received: colour_noise={colour_noise!r}"
-            )
-        if not 1 <= batch_size <= info.train_count:
-            raise ValueError(
-                f"`batch_size` must be from 1 to the number of training images, {info.train_count} in {info.name!r}. "
-                f"Received: batch_size={batch_size}"
-            )
+        check_training(info, batch_size, colour_noise)
         if batch_size % hosts:
             raise ValueError(f"`batch_size` must be a multiple of the {hosts} hosts. Received: batch_size={batch_size}")
         steps, own_size = info.train_count // batch_size, batch_size // hosts

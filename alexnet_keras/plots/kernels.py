@@ -104,7 +104,7 @@ def plot_kernel_measures(models, p_values=None):
                 axis.hist(values, np.linspace(*ends, 13), weights=weights, label=words, **look)
                 if measure != "orientation":
                     axis.axvline(np.mean(values), color="0.5" if tower == 0 else "black", linestyle="--", linewidth=1)
-            p = None if p_values is None else p_values[measure][row] if measure in p_values else None
+            p = p_values[measure][row] if p_values and measure in p_values else None
             axis.set_title("" if p is None else f"p = {p:.2g}", fontsize=9)
             axis.set_xlim(ends)
             if row == len(models) - 1:

@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import platform
 
 import keras
 
 from alexnet_keras.distribution import data_parallel, hosts
+from alexnet_keras.environment import processor
 
 
 def scope_for(devices):
@@ -93,12 +93,3 @@ def has_gpu():
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
-
-
-def processor():
-    """The processor's name."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

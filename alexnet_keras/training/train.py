@@ -8,12 +8,9 @@ import io
 import itertools
 import json
 import os
-import platform
 import statistics
-import sys
 import time
 import zlib
-from importlib import metadata
 from pathlib import Path
 
 import keras
@@ -21,6 +18,7 @@ from tqdm import tqdm
 
 from alexnet_keras.analysis import KernelSnapshots
 from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, same_on_all_hosts, this_host_alone
+from alexnet_keras.environment import machine, versions
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.files import write_text
@@ -29,7 +27,7 @@ from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, LeavesChance, Plateau, Speed, StopAtNaN
 from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
-from alexnet_keras.training.devices import has_gpu, processor, scope_for
+from alexnet_keras.training.devices import has_gpu, scope_for
 from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
@@ -160,8 +158,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             }
             | {"skipped": len(info.skipped)},
             "parameters": model.count_params(),
-            "machine": {"devices": devices, "processor": processor(), "cores": os.cpu_count(), "hosts": host_count},
-            "versions": _versions(),
+            "machine": {"devices": devices, **machine(), "hosts": host_count},
+            "versions": versions(),
         }
         try:
             with checkpoints.leaving_on_sigterm():
@@ -411,15 +409,3 @@ def _training_speed(model, images, labels, steps=None, seconds=1.0):
         model.train_on_batch(images, labels)
         count += 1
     return count * len(labels) / (time.perf_counter() - start)
-
-
-def _versions():
-    names = {
-        "keras": "keras",
-        "numpy": "numpy",
-        "tensorflow": "tensorflow",
-        "tensorflow_datasets": "tensorflow-datasets",
-        "jax": "jax",
-    }
-    used = [name for module, name in names.items() if module in sys.modules]
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in used}}

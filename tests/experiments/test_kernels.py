@@ -4,32 +4,28 @@ import re
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet
 from alexnet_keras.analysis import KernelSnapshots
 from experiments.kernels import main
 from experiments.report import report
-
-TINY = {"filters": (8,) * 6, "units": (16, 16), "input_shape": (28, 28, 3)}
+from tests.experiments.conftest import save_as_trained, tiny_model
 
 
 def save(folder, tower=None, **overrides):
     """A network whose kernels in one of the towers are grey."""
-    model = AlexNet("cifar", classes=4, **{**TINY, **overrides})
+    model = tiny_model(**overrides)
     if tower is not None:
         kernel = np.array(model.get_layer("conv1").kernel)
         part = slice(4 * tower, 4 * tower + 4)
         kernel[..., part] = kernel[..., part].mean(2, keepdims=True)
         model.get_layer("conv1").kernel.assign(kernel)
-    folder.mkdir(parents=True)
-    model.save(folder / "best.keras")
-    return str(folder / "best.keras")
+    return save_as_trained(model, folder)
 
 
 def test_towers_of_which_one_is_grey(tmp_path, tiny_npz, capsys):
     weights = [save(tmp_path / name, tower) for name, tower in (("a", 0), ("b", 1), ("c", 0))]
     (tmp_path / "a" / "config.json").write_text(json.dumps({"dataset": tiny_npz, "image_size": 32, "seed": 5}))
     snapshots = KernelSnapshots(tmp_path / "snapshots")
-    snapshots.set_model(AlexNet("cifar", **TINY))
+    snapshots.set_model(tiny_model())
     snapshots.on_epoch_begin(0)
     snapshots.on_epoch_end(0)
     workdir = tmp_path / "results" / "kernels"

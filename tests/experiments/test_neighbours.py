@@ -3,17 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet
 from experiments.neighbours import main
-
-TINY = {"filters": (8,) * 6, "units": (16, 16), "input_shape": (28, 28, 3)}
-
-
-@pytest.fixture
-def weights(tmp_path):
-    (tmp_path / "run").mkdir()
-    AlexNet("cifar", classes=4, **TINY).save(tmp_path / "run" / "best.keras")
-    return str(tmp_path / "run" / "best.keras")
 
 
 def test_neighbours_in_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):

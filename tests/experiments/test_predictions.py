@@ -4,22 +4,18 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet
 from alexnet_keras.data import Dataset
 from experiments.predictions import confident_mistakes, images_at, main
-
-TINY = {"filters": (8,) * 6, "units": (16, 16), "input_shape": (28, 28, 3)}
+from tests.experiments.conftest import save_as_trained, tiny_model
 
 
 @pytest.fixture
 def weights(tmp_path):
     """A network that says of every image that it is of class 1."""
-    model = AlexNet("cifar", classes=4, **TINY)
+    model = tiny_model()
     kernel = model.get_layer("fc8").get_weights()[0]
     model.get_layer("fc8").set_weights([np.zeros_like(kernel), np.log(np.array([0.2, 0.5, 0.1, 0.2]))])
-    (tmp_path / "run").mkdir()
-    model.save(tmp_path / "run" / "best.keras")
-    return str(tmp_path / "run" / "best.keras")
+    return save_as_trained(model, tmp_path / "run")
 
 
 def test_chosen_images(weights, tmp_path, tiny_npz):
