@@ -12,6 +12,7 @@ _PACKAGES = {
     "tensorflow": "tensorflow",
     "tensorflow_datasets": "tensorflow-datasets",
     "jax": "jax",
+    "torch": "torch",
     "faiss": "faiss-cpu",
 }
 

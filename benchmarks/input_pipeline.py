@@ -1,0 +1,166 @@
+"""The input pipeline in images per second: against decoding alone, and against what training consumes.
+
+    python -m benchmarks.input_pipeline --dataset imagenette/320px-v2
+
+Two kinds of JPEGs: the data set's own, which must be scaled to squares of --image-size pixels, and the same images
+prepared once as JPEGs of that size, as the paper prepared its own. For each: reading alone, reading and decoding, and
+all that training does (crops, mirror images, mean, colour noise, batches). Nothing stays decoded in memory; how much
+memory the process has is measured after each turn. Then, for images that fit into it: steps of the four-layer network
+from the pipeline, and on one batch again and again.
+
+Writes input_pipeline.json and input_pipeline.md (the table) into --workdir; some 6 minutes on two cores.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import turns
+
+BATCH_SIZE = 128
+_STAGES = {
+    "read": "reading alone",
+    "decode": "decoding alone",
+    "train": "training pipeline",
+}
+
+
+def main(arguments=None):
+    parser = turns.parser("input_pipeline", __doc__)
+    parser.add_argument("--dataset", default="imagenette/320px-v2", help="TFDS name or folder of JPEGs")
+    parser.add_argument("--image-size", type=int, default=256, help="side of prepared images, pixels (default: 256)")
+    parser.add_argument("--crop-size", type=int, default=224, help="side of crops, pixels (default: 224)")
+    parser.add_argument("--images", type=int, default=2000, help="images to prepare as JPEGs (default: 2000)")
+    parser.add_argument("--small", default="cifar10", help="data set of the four-layer network (default: cifar10)")
+    parser.add_argument("--small-steps", type=int, default=100, help="steps of a turn there (default: 100)")
+    options = turns.parse(parser, arguments, ("image_size", "crop_size", "images", "small_steps"))
+    given = ["--dataset", options.dataset, "--image-size", options.image_size, "--crop-size", options.crop_size]
+    given += ["--images", options.images, "--small", options.small, "--small-steps", options.small_steps]
+    given += ["--rounds", options.rounds, "--seconds", options.seconds]
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = _prepare(options, Path(folder))
+        stages = {
+            "stored": _stages(options.dataset, options),
+            "prepared": _stages(str(prepared), options),
+        }
+        results = {kind: [_turn(measures) for _ in range(options.rounds)] for kind, measures in stages.items()}
+    results["small"] = _small(options)
+    stored = turns.record("input_pipeline", given, results)
+    turns.store("input_pipeline", options.workdir, stored, table(stored))
+    return stored
+
+
+def _prepare(options, folder):
+    """Writes squares of `image_size` pixels as JPEGs into train/CLASS and val/CLASS."""
+    import tensorflow as tf
+    from tqdm import tqdm
+
+    from alexnet_keras.data import Dataset
+
+    images = Dataset(options.dataset, options.image_size, options.crop_size, memory_gib=0).training_images(1)
+    for number, (image, label) in enumerate(tqdm(images.take(options.images), desc="Preparing JPEGs")):
+        part = folder / ("val" if number % 50 == 0 else "train") / str(int(label[0]))
+        part.mkdir(parents=True, exist_ok=True)
+        (part / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(image[0], quality=95).numpy())
+    return folder
+
+
+def _stages(name, options):
+    """Functions that give the images a second of each stage."""
+    import tensorflow as tf
+
+    from alexnet_keras.data import Dataset
+    from alexnet_keras.data.sources import open_source
+
+    source = open_source(name)
+    dataset = Dataset(name, options.image_size, options.crop_size, memory_gib=0)
+    read = tf.io.read_file if Path(name).is_dir() else (lambda image: image)
+    stored = source.train.repeat()
+    streams = {
+        "read": stored.map(lambda image, label: tf.strings.length(read(image)), tf.data.AUTOTUNE).batch(BATCH_SIZE),
+        "decode": stored.map(lambda image, label: tf.shape(source.decode(image)), tf.data.AUTOTUNE).batch(BATCH_SIZE),
+        "train": dataset.train(BATCH_SIZE),
+    }
+
+    def measure(stream):
+        batches = iter(stream.prefetch(2))
+
+        def turn():
+            for _ in range(8):  # what was prepared while others worked; the pipeline finds its number of threads
+                next(batches)
+            start, steps = time.perf_counter(), 0
+            while time.perf_counter() - start < options.seconds:
+                next(batches)
+                steps += 1
+            return steps * BATCH_SIZE / (time.perf_counter() - start)
+
+        return turn
+
+    return {stage: measure(stream) for stage, stream in streams.items()}
+
+
+def _turn(measures):
+    return {stage: measure() for stage, measure in measures.items()} | {"memory_mib": _memory()}
+
+
+def _memory():
+    """Resident memory of this process in MiB."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def _small(options):
+    """Images a second of the four-layer network, from the pipeline and from one batch, in turns."""
+    import tensorflow as tf
+
+    from alexnet_keras import AlexNet
+    from alexnet_keras.data import Dataset
+    from alexnet_keras.training.config import training_config
+    from alexnet_keras.training.train import compile_for_training
+
+    config = training_config("four_layer", dataset=options.small)
+    dataset = Dataset(options.small, config.image_size, config.crop_size)
+    batches = dataset.train(config.batch_size, crops=config.crops, colour_noise=config.colour_noise)
+    batch = next(iter(batches))
+    model = AlexNet(config.alexnet, classes=dataset.info.classes)
+    compile_for_training(model, config)
+    ways = {"pipeline": batches, "one_batch": tf.data.Dataset.from_tensors(batch).repeat()}
+
+    def fit(way):
+        start = time.perf_counter()
+        model.fit(ways[way], steps_per_epoch=options.small_steps, shuffle=False, verbose=0)
+        return options.small_steps * config.batch_size / (time.perf_counter() - start)
+
+    for way in ways:
+        fit(way)
+    return [{way: fit(way) for way in ways} for _ in range(options.rounds)]
+
+
+def table(stored):
+    """The figures as text."""
+    lines = ["Images per second, median (range).\n", "| | the set's own JPEGs | JPEGs of prepared squares |"]
+    lines.append("|---|---|---|")
+    for stage, words in _STAGES.items():
+        lines.append(f"| {words} | {' | '.join(turns.in_words(stored[k], stage, 0) for k in ('stored', 'prepared'))} |")
+    shares = [
+        100 * statistics.median(turn["train"] / turn["decode"] for turn in stored[kind])
+        for kind in ("stored", "prepared")
+    ]
+    lines.append(f"| training pipeline as a share of decoding | {shares[0]:.0f}% | {shares[1]:.0f}% |")
+    memory = [[f"{turn['memory_mib']:,.0f}" for turn in stored[kind]] for kind in ("stored", "prepared")]
+    lines.append(f"| memory of the process after each turn (MiB) | {' | '.join(map(', '.join, memory))} |")
+    small = stored["small"]
+    lines += [
+        "",
+        f"Four-layer network: {turns.in_words(small, 'pipeline', 0)} images/s from the pipeline, "
+        f"{turns.in_words(small, 'one_batch', 0)} from one batch again and again.",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""Training and inference of the real network in images per second: ours beside the peers, and the machine's limit.
+
+    python -m benchmarks.training
+    python -m benchmarks.training --ways ours_jax ours_jax_in_memory pytorch pytorch_compile \
+        --batch-sizes 128 512 2048 --precisions bfloat16 --limit-backend jax        # a GPU without TensorFlow
+
+Each way trains the same network (the paper's, 60,965,224 parameters, response normalization across all maps) on one
+batch that is already in memory, with the paper's update rule, in a process of its own; the processes take turns. The
+limit, a 4096-cube matrix product and the memory bandwidth, is measured in the same turns. PyTorch is needed for the
+peers alone: `pip install -r requirements-benchmarks.txt`.
+
+Writes training.json, training.md (the table) and training.png into --workdir; about 30 minutes on two cores.
+"""
+
+from benchmarks import turns
+
+WAYS = {
+    "ours": ("tensorflow", "ours, TensorFlow"),
+    "ours_without_normalization": ("tensorflow", "ours without normalization"),
+    "ours_jax": ("jax", "ours, JAX"),
+    "ours_jax_in_memory": ("jax", "ours, JAX, crops and noise in the step"),
+    "keras": ("tensorflow", "Keras, Conv2D(groups=2)"),
+    "tensorflow": ("tensorflow", "TensorFlow, native groups"),
+    "tensorflow_split": ("tensorflow", "TensorFlow, a convolution a group"),
+    "pytorch": ("torch", "PyTorch, eager"),
+    "pytorch_compile": ("torch", "PyTorch, torch.compile"),
+}
+_PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+_ON_A_GPU = ("ours_jax_in_memory",)
+
+
+def main(arguments=None):
+    parser = turns.parser("training", __doc__)
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[128, 32], help="images in a step (128 32)")
+    parser.add_argument("--precisions", nargs="+", choices=list(_PRECISIONS), default=list(_PRECISIONS), help="(both)")
+    usual = [way for way in WAYS if way not in _ON_A_GPU]
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=usual, help=f"({' '.join(usual)})")
+    parser.add_argument("--classes", type=int, default=1000, help="number of classes (default: 1000)")
+    parser.add_argument(
+        "--limit-backend", choices=("tensorflow", "jax"), default="tensorflow", help="measures the limit, with PyTorch"
+    )
+    options = turns.parse(parser, arguments, ("batch_sizes", "classes"))
+    if options.work:
+        return _work(options)
+    turns.check_installed(parser, {way: WAYS[way][0] for way in options.ways})
+    groups = []
+    for precision in options.precisions:
+        for batch_size in options.batch_sizes:
+            given = ["--batch-sizes", batch_size, "--precisions", precision, "--classes", options.classes]
+            given += ["--seconds", options.seconds, "--limit-backend", options.limit_backend]
+            measured = turns.take_turns(
+                "training",
+                {way: {"KERAS_BACKEND": WAYS[way][0]} for way in options.ways}
+                | {"limit": {"KERAS_BACKEND": options.limit_backend}},
+                list(map(str, given)),
+                options.rounds,
+            )
+            groups.append({"precision": precision, "batch_size": batch_size, "ways": measured})
+            stored = turns.record("training", _given(options), {"flops_per_image": _flops(groups), "groups": groups})
+            turns.store("training", options.workdir, stored, table(stored), plot(stored))
+    return stored
+
+
+def _given(options):
+    lists = {"--batch-sizes": options.batch_sizes, "--precisions": options.precisions, "--ways": options.ways}
+    given = [word for name, values in lists.items() for word in (name, *values)]
+    numbers = {"--classes": options.classes, "--rounds": options.rounds, "--seconds": options.seconds}
+    return [*given, *(word for name, value in numbers.items() for word in (name, value))]
+
+
+def _flops(groups):
+    figures = next(iter(groups[0]["ways"]["limit"]["turns"]))
+    return {name: figures[name] for name in ("training_flops", "inference_flops")}
+
+
+def _work(options):
+    """A process: one way at one batch size and precision."""
+    import numpy as np
+
+    way, precision, batch_size = options.work, options.precisions[0], options.batch_sizes[0]
+    if way == "limit":
+        return turns.work(*_limit(precision, options.classes))
+    random = np.random.default_rng(0)
+    images = random.normal(0, 60, (batch_size, 224, 224, 3)).astype("float32")
+    labels = random.integers(0, options.classes, batch_size).astype("int32")
+    training, inference, words = _way(way, precision, images, labels, options.classes)
+    rates = {
+        "training": turns.rate(training, options.seconds),
+        "inference": turns.rate(inference, options.seconds / 2),
+    }
+    turns.work(words, lambda: {name: batch_size * rate() for name, rate in rates.items()})
+
+
+def _way(way, precision, images, labels, classes):
+    from benchmarks import peers
+
+    if way.startswith("ours"):
+        return _ours(way, precision, images, labels, classes)
+    build = {
+        "keras": peers.KerasPeer,
+        "tensorflow": peers.TensorFlowPeer,
+        "tensorflow_split": lambda *args: peers.TensorFlowPeer(*args, split=True),
+        "pytorch": peers.PyTorchPeer,
+        "pytorch_compile": lambda *args: peers.PyTorchPeer(*args, compiled=True),
+    }
+    peer = build[way](classes, precision)
+    words = WAYS[way][1] + (f", {peer.device}" if hasattr(peer, "device") else "")
+    return peer.training(images, labels), peer.inference(images), words
+
+
+def _ours(way, precision, images, labels, classes):
+    import keras
+
+    from alexnet_keras import AlexNet
+    from alexnet_keras.training.config import training_config
+    from alexnet_keras.training.train import compile_for_training
+    from benchmarks.limits import device_words
+    from benchmarks.peers import fitting, predicting
+
+    keras.config.set_dtype_policy(_PRECISIONS[precision])
+    overrides = {"normalization_in_towers": False, "normalization": way != "ours_without_normalization"}
+    config = training_config("paper", overrides=overrides, precision=_PRECISIONS[precision])
+    model = AlexNet(config.alexnet, classes=classes)
+    compile_for_training(model, config)
+    inference = predicting(model, images)
+    if way == "ours_jax_in_memory":
+        training = _in_memory(model, images, labels, classes)
+    else:
+        training = fitting(model, images, labels)
+    return training, inference, device_words()
+
+
+def _in_memory(model, images, labels, classes):
+    """Training from arrays in the device's memory, with crops, mirror images and colour noise in the compiled step."""
+    import tempfile
+    from pathlib import Path
+
+    import numpy as np
+
+    from alexnet_keras.data import InMemoryDataset
+
+    random = np.random.default_rng(0)
+    count = max(1024, 2 * len(images))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "noise.npz"
+        np.savez(
+            path,
+            x_train=random.integers(0, 256, (count, 256, 256, 3), dtype="uint8"),
+            y_train=np.arange(count) % classes,
+            x_test=np.zeros((2, 256, 256, 3), "uint8"),
+            y_test=np.array([0, classes - 1]),
+        )
+        dataset = InMemoryDataset(path, cache_dir=folder)
+    dataset.augment_in_step(model)
+    batches = dataset.train(len(images))
+
+    def run(steps):
+        model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+        return np.asarray(model.weights[-1])
+
+    return run
+
+
+def _limit(precision, classes):
+    from importlib import util
+
+    from alexnet_keras import AlexNet
+    from benchmarks import limits
+
+    products = {"keras": limits.matrix_product(precision)}
+    if util.find_spec("torch"):
+        products["torch"] = limits.matrix_product(precision, torch=True)
+    model = AlexNet(classes=classes)
+    figures = {"training_flops": limits.training_flops(model), "inference_flops": limits.inference_flops(model)}
+
+    def turn():
+        rates = {f"matrix_product_{name}": product() for name, product in products.items()}
+        best = {"matrix_product": max(rates.values())}
+        return {**rates, **best, "bandwidth": limits.memory_bandwidth(), **figures}
+
+    return limits.device_words(), turn
+
+
+def table(stored):
+    """The figures as text."""
+    lines = []
+    for group in stored["groups"]:
+        ways, limit = group["ways"], group["ways"]["limit"]["turns"]
+        product = turns.summary(limit, "matrix_product")[0]
+        bandwidth = turns.summary(limit, "bandwidth")[0]
+        lines += [
+            f"{group['precision']}, batch {group['batch_size']}: images/s, median (range), {len(limit)} turns. Limit: "
+            f"{product / 1e9:,.0f} GFLOP/s in a 4096-cube matrix product, {bandwidth / 1e9:.1f} GB/s of memory.\n",
+            "| | training | share of the limit | inference | share of the limit |\n|---|---|---|---|---|",
+        ]
+        for way, result in ways.items():
+            if way == "limit":
+                continue
+            cells = [WAYS[way][1]]
+            for figure in ("training", "inference"):
+                flops = stored["flops_per_image"][f"{figure}_flops"]
+                share = turns.summary(result["turns"], figure)[0] * flops / product
+                cells += [turns.in_words(result["turns"], figure), f"{100 * share:.0f}%"]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    flops = stored["flops_per_image"]
+    lines.append(
+        f"An image costs {flops['training_flops'] / 1e9:.2f} GFLOP in training and "
+        f"{flops['inference_flops'] / 1e9:.2f} in inference (convolutions and dense layers alone)."
+    )
+    return "\n".join(lines)
+
+
+def plot(stored):
+    """Training speed of all ways, a panel for each precision and batch size, with the limit as a line."""
+    from alexnet_keras.plots.style import new_figure
+
+    groups = stored["groups"]
+    names = [WAYS[way][1] for way in groups[0]["ways"] if way != "limit"][::-1]
+    figure, axes = new_figure(len(groups), 1, (8, 0.8 + len(groups) * (0.8 + 0.28 * len(names))), squeeze=False)
+    for axis, group in zip(axes[:, 0], groups, strict=True):
+        figures = [turns.summary(group["ways"][way]["turns"], "training") for way in list(group["ways"])[-2::-1]]
+        medians = [median for median, _, _ in figures]
+        ranges = [[median - low for median, low, _ in figures], [high - median for median, _, high in figures]]
+        colours = ["C0" if name.startswith("ours") else "0.65" for name in names]
+        axis.barh(names, medians, xerr=ranges, color=colours, error_kw={"capsize": 3})
+        product = turns.summary(group["ways"]["limit"]["turns"], "matrix_product")[0]
+        limit = product / stored["flops_per_image"]["training_flops"]
+        axis.axvline(limit, color="black", linestyle="--", linewidth=1, label="limit: rate of a matrix product")
+        for number, median in enumerate(medians):
+            axis.annotate(f"{median:.1f}", (0, number), xytext=(4, 0), textcoords="offset points", va="center")
+        axis.set_title(f"{group['precision']}, batch {group['batch_size']}", loc="left")
+        axis.set_xlim(0, 1.05 * max(limit, *medians))
+        axis.grid(False, axis="y")
+    axes[-1, 0].set_xlabel("training, images per second (bar: median; whisker: range)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", frameon=False)
+    figure.suptitle(
+        f"Training AlexNet on {stored['machine']['processor']}, {stored['machine']['cores']} cores", x=0.02, ha="left"
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What all benchmarks share: ways that take turns in processes of their own, the limits of the machine, the record."""
+
+import argparse
+import datetime
+import json
+import math
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from importlib import util
+from pathlib import Path
+
+from tqdm import tqdm
+
+_PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
+
+
+def take_turns(module, ways, arguments, rounds):
+    """Runs `python -m benchmarks.MODULE ARGUMENTS --work WAY` for each way, all at once, and lets them work in turn.
+
+    While one works, the others wait for a line. A process first warms up, which is not measured.
+
+    Args:
+        module: name of the module, whose process calls `work`.
+        ways: dict from a way's name to the environment variables that its process gets besides those of this one.
+        arguments: command-line arguments of every process.
+        rounds: turns of each way.
+
+    Returns:
+        dict from a way's name to `{"words": what it runs on, "turns": list of dicts of figures}`.
+
+    Raises:
+        SystemExit: when a process ends before it was told to.
+    """
+    measured = {}
+    processes = {}
+    try:
+        for way, environment in ways.items():  # one after the other: their start-up must not disturb another's warm-up
+            processes[way] = subprocess.Popen(
+                [sys.executable, "-m", f"benchmarks.{module}", *arguments, "--work", way],
+                # The same for all: TensorFlow's fast kernels on every processor, as `import alexnet_keras` sets it.
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", **environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            print(f"{module}: {way} warms up", flush=True)
+            measured[way] = {"words": _answer(processes[way], module, way)["words"], "turns": []}
+        for _ in tqdm(range(rounds), desc=f"Rounds of {module}"):
+            for way, process in processes.items():
+                process.stdin.write("go\n")
+                process.stdin.flush()
+                measured[way]["turns"].append(_answer(process, module, way))
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+    return measured
+
+
+def _answer(process, module, way):
+    for line in process.stdout:
+        if line.startswith("{"):  # libraries print, too
+            return json.loads(line)
+    sys.exit(f"python -m benchmarks.{module}: {way} has ended with exit status {process.wait()}; see above")
+
+
+def work(words, turn):
+    """The side of a way's process: one turn for each line that it reads.
+
+    Args:
+        words: what it runs on; printed once it is warm.
+        turn: function that works and returns a dict of figures.
+    """
+    print(json.dumps({"words": words}), flush=True)
+    for _ in sys.stdin:
+        print(json.dumps(turn()), flush=True)
+
+
+def rate(step, seconds=3.0, steps=None):
+    """A function that measures how often a second `step` can be done.
+
+    Args:
+        step: function of a number of steps, which does them and returns when they are done.
+        seconds: a turn lasts about this long, but no less than one step.
+        steps: number of steps in a turn; by default found by trying, which also warms up.
+    """
+    if steps is None:
+        step(1)
+        start = time.perf_counter()
+        step(1)
+        once = time.perf_counter() - start
+        if 10 * once < seconds:  # a single one is mostly overhead
+            start = time.perf_counter()
+            step(10)
+            once = (time.perf_counter() - start) / 10
+        steps = max(1, math.ceil(seconds / once))
+
+    def measure():
+        start = time.perf_counter()
+        step(steps)
+        return steps / (time.perf_counter() - start)
+
+    return measure
+
+
+def summary(turns, figure):
+    """Median, least and greatest of one figure over the turns."""
+    values = [turn[figure] for turn in turns]
+    return statistics.median(values), min(values), max(values)
+
+
+def in_words(turns, figure, digits=1):
+    """The median of a figure and its range, as text."""
+    median, low, high = summary(turns, figure)
+    return f"{median:,.{digits}f} ({low:,.{digits}f}-{high:,.{digits}f})"
+
+
+def parser(module, words, rounds=5):
+    """The options that all benchmarks have."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{module}", description=words, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"turns of each way (default: {rounds})")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a turn, at least one step (default: 3)")
+    parser.add_argument("--workdir", default="results/benchmarks", help="folder to write to")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    return parser
+
+
+def parse(parser, arguments, positive=()):
+    """The parsed options; an error for those among `positive`, and the common ones, that are not."""
+    options = parser.parse_args(arguments)
+    for name in ("rounds", "seconds", *positive):
+        values = getattr(options, name)
+        for value in values if isinstance(values, list) else [values]:
+            if value <= 0:
+                parser.error(f"--{name.replace('_', '-')} must be positive. Received: {value}")
+    return options
+
+
+def check_installed(parser, needs):
+    """Ends with an error when a way needs a package that is not installed.
+
+    Args:
+        needs: dict from a way's name to a package.
+    """
+    for way, package in needs.items():
+        if util.find_spec(package) is None:
+            parser.error(
+                f"{way} needs {package}, which is not installed: pip install -r requirements-benchmarks.txt, or leave "
+                "it out with --ways"
+            )
+
+
+def record(module, arguments, results):
+    """What is stored of a benchmark: `results` with the command, date, machine and versions."""
+    from alexnet_keras.environment import machine, versions
+
+    return {
+        "command": shlex.join(["python", "-m", f"benchmarks.{module}", *map(str, arguments)]),
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "versions": versions([name for name in _PACKAGES if util.find_spec(name)]),
+        **results,
+    }
+
+
+def store(module, workdir, stored, table, figure=None):
+    """Writes `MODULE.json`, `MODULE.md` and `MODULE.png` into `workdir`, and prints the table."""
+    from alexnet_keras.files import write_text
+    from alexnet_keras.plots import save_figure
+
+    workdir = Path(workdir)
+    write_text(workdir / f"{module}.json", json.dumps(stored, indent=1) + "\n")
+    machine = f"{stored['machine']['processor']}, {stored['machine']['cores']} cores"
+    write_text(workdir / f"{module}.md", f"`{stored['command']}`, {stored['date']}, {machine}\n\n{table}\n")
+    if figure is not None:
+        save_figure(figure, workdir / f"{module}.png")
+    print(f"\n{table}\n\nWritten: {workdir / module}.json, .md{', .png' * (figure is not None)}")
