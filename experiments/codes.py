@@ -44,7 +44,7 @@ def codes(options, command=None):
         raise ValueError(f"`bits` must be different positive multiples of 8. Received: bits={options.bits}")
     search = Search(options, "codes", also=("bits", "hidden", "epochs", "fit_images", "seed"))
     workdir, activations = search.workdir, search.activations
-    spaces, verbose = {}, 1 if sys.stdout.isatty() else 2
+    spaces, precisions, verbose = {}, {}, 1 if sys.stdout.isatty() else 2
     for space in SPACES:
         searched, found = search.exact(space)
         exact, _ = search.relevance(found)
@@ -69,7 +69,9 @@ def codes(options, command=None):
             index = CodeIndex(encode(encoder, activations.chunks("train", space)), {**activations.about, "of": space})
             index.save(workdir / f"codes_{space}_{bits}.npz")
             codes_ = encode(encoder, [searched])
-            measured, _ = search.relevance(index.search(codes_, search.count)[1])
+            measured, precision = search.relevance(index.search(codes_, search.count)[1])
+            if bits == max(options.bits):
+                precisions[space] = precision
             same = CodeIndex(index.codes[: len(vectors)], {})
             spaces[space]["codes"][str(bits)] = {
                 **measured,
@@ -98,7 +100,9 @@ def codes(options, command=None):
             "bytes": made_up.codes.nbytes,
             "queries_per_second": _speed(made_up.search, some, options.neighbours),
         }
-    results = search.store(command, spaces, made_up={"codes": options.made_up, "bits": million})
+    claim = f"Codes of {max(options.bits)} bits of activations are better than codes of pixels"
+    made_up = {"codes": options.made_up, "bits": million}
+    results = search.store(command, spaces, precisions, claim, made_up=made_up)
     print(table(results))
     return results
 

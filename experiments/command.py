@@ -204,7 +204,8 @@ def measured(comparison):
     if low is None or not low < comparison["no_effect"] < high:
         return words
     seeds = seeds_to_tell(comparison, comparison["no_effect"])
-    return f"{words}, which {f'about {seeds}' if seeds else 'over 1,000'} seeds would tell from no effect"
+    enough = f"{f'about {seeds}' if seeds else 'over 1,000'} {comparison.get('of', 'seeds')}"
+    return f"{words}, which {enough} would tell from no effect"
 
 
 def _group(name):

@@ -29,7 +29,6 @@ def neighbours(options, command=None):
     import numpy as np
 
     from alexnet_keras.plots import in_words, plot_neighbours, save_figure
-    from experiments.comparison import paired_difference
     from experiments.predictions import images_at
 
     search = Search(options, "neighbours")
@@ -38,7 +37,6 @@ def neighbours(options, command=None):
     for space in SPACES:
         _, found[space] = search.exact(space)
         measured[space], precisions[space] = search.relevance(found[space])
-    difference = paired_difference(100 * precisions["activations"], 100 * precisions["pixels"])
 
     random = np.random.default_rng(options.seed)
     shown = np.sort(random.permutation(len(queries))[: options.count])
@@ -63,8 +61,9 @@ def neighbours(options, command=None):
     results = search.store(
         command,
         measured,
+        precisions,
+        "Nearer in the last hidden layer is more alike than in pixels",
         seed=options.seed,
-        activations_less_pixels=difference,
         shown=[
             {"query": int(queries[row]), **{space: numbers[space][i].tolist() for space in SPACES}}
             for i, row in enumerate(shown)
@@ -134,7 +133,7 @@ class Search:
         folder = options.activations or Path(options.weights).parent / "activations"
         arguments = (model, self.dataset, folder, options.layer, options.pixel_size, options.batch_size)
         check_activations(*arguments)
-        self.options = options
+        self.options, self.name = options, name
         self.settings = {option: getattr(options, option) for option in ("neighbours", "depth", "queries", *also)}
         what = {
             **{"model": fingerprint(model), "layer": options.layer, "pixel_size": options.pixel_size},
@@ -179,15 +178,41 @@ class Search:
         average = average_precision(relevant[:, : self.options.depth], self._totals)
         return {"precision": float(precision.mean()), "map": float(average.mean())}, precision
 
-    def store(self, command, spaces, **others):
-        """Writes `results.json`: what was searched, what was measured in each of the spaces, and other results."""
+    def store(self, command, spaces, precisions, claim, **others):
+        """Writes `results.json`.
+
+        Args:
+            command: the command line.
+            spaces: what was measured in activations and in pixels.
+            precisions: the precision of each query in both, of which the paper's claim is a comparison.
+            claim: that claim.
+            **others: other results.
+        """
+        from experiments.comparison import paired_difference
+
+        comparison = {
+            "variant": "activations",
+            "baseline": "pixels",
+            "paper": None,
+            "side": 1,
+            "claim": claim,
+            **paired_difference(*(100 * precisions[space] for space in SPACES)),
+            "of": "queries of one network",
+            "unit": f"percentage points of precision at {self.options.neighbours}",
+            "no_effect": 0.0,
+        }
         results = {
-            "settings": self.settings,
+            "experiment": self.name,
+            "section": "section 6.1",
+            "target": None,
+            "settings": {"metric": f"precision at {self.options.neighbours}", **self.settings},
             "about": self.activations.about,
-            "weights": self.options.weights,
+            "models": [{"weights": self.options.weights, "data": {"name": self.dataset.info.name}}],
             "queries": len(self.queries),
             "chance": self.chance,
             "spaces": spaces,
+            "variants": {},
+            "comparisons": [comparison],
         }
         return store(self.workdir, command, {**results, **others})
 

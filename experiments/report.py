@@ -73,6 +73,8 @@ CLAIMS = (
     Claim("Bias of 1", "speeds up the early stage", experiment="initialization"),
     Claim("Ten crops against the centre crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="test_views"),
     Claim("Kernels", "GPU 1 colour-agnostic, GPU 2 colour-specific, in every run", experiment="kernels"),
+    Claim("Neighbours in the last hidden layer against pixels", "alike, often far in pixels", experiment="neighbours"),
+    Claim("Binary codes of activations against codes of pixels", "far better", experiment="codes"),
     Claim("Five networks averaged, ILSVRC-2012", "38.1 / 16.4", reason=_NO_IMAGENET),
     Claim(
         "Sixth conv layer, pre-trained on Fall 2011",
@@ -95,7 +97,8 @@ def report(workdir):
         "",
         "Written by `python -m experiments.report` from `results/*/results.json`, where every run is with its",
         "configuration, seed, library versions, machine and epochs. Errors of the paper are top-1 / top-5 in percent.",
-        "Intervals are 95%, of the paired difference or ratio over the same seeds. The verdict's rule:",
+        "Intervals are 95%, of the paired difference or ratio over the same seeds, or over what n says. The verdict's",
+        "rule:",
         "",
         VERDICT_RULE,
         "",
@@ -124,7 +127,8 @@ def _rows(claim, workdir):
     for comparison, results, path in triples:
         dataset = (results.get("runs") or results["models"])[0]["data"]["name"]
         sides = "; ".join(_side(comparison, side, results) for side in ("variant", "baseline"))
-        words = f"{measured(comparison)} ({dataset}, n = {comparison['n']}; {sides})"
+        number = f"n = {comparison['n']} {comparison.get('of', '')}".rstrip()
+        words = f"{measured(comparison)} ({dataset}, {number}; {sides})"
         command = (
             f"python -m experiments.{claim.experiment}"
             if path == paths[0] and "runs" in results

@@ -33,6 +33,9 @@ def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
     assert results["spaces"]["activations"]["exact"]["bytes"] == 4 * 16
     assert results["spaces"]["pixels"]["exact"]["bytes"] == 4 * 28 * 28 * 3
     assert results["made_up"]["bits"]["16"]["bytes"] == 2000
+    (comparison,) = results["comparisons"]
+    pixels = results["spaces"]["pixels"]["codes"]["16"]["precision"]
+    assert comparison["estimate"] == pytest.approx(100 * (same.mean() - pixels))
     assert "| activations | Hamming, 16 bits | " in capsys.readouterr().out
 
 

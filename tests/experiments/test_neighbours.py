@@ -22,7 +22,10 @@ def test_neighbours_in_activations_and_pixels(weights, tmp_path, tiny_npz, capsy
     assert results["spaces"]["pixels"]["precision"] == pytest.approx(same[:, :6].mean())
     assert results["spaces"]["pixels"]["map"] == pytest.approx(np.mean(average), rel=1e-3)
     assert results["chance"] == pytest.approx(0.25)
-    assert results["activations_less_pixels"]["n"] == 20
+    (comparison,) = results["comparisons"]
+    assert comparison["n"] == 20
+    precision = {space: results["spaces"][space]["precision"] for space in ("activations", "pixels")}
+    assert comparison["estimate"] == pytest.approx(100 * (precision["activations"] - precision["pixels"]))
     assert {path.name for path in (tmp_path / "run" / "neighbours").iterdir()} == {
         *{"config.json", "results.json", "neighbours.png"}
     }

@@ -51,6 +51,18 @@ def test_report_says_what_the_results_say(tmp_path):
     assert (folder / "comparisons.png").exists()
 
 
+def test_what_is_not_of_seeds_says_what_of(tmp_path):
+    (tmp_path / "neighbours").mkdir()
+    content = results([-0.5, 2.5]) | {"command": "python -m experiments.neighbours --weights x.keras", "variants": {}}
+    content["models"] = content.pop("runs")
+    content["comparisons"][0] |= {"paper": None, "side": 1, "estimate": 1.0, "n": 20, "of": "queries of one network"}
+    (tmp_path / "neighbours" / "results.json").write_text(json.dumps(content))
+    line = row(report(tmp_path), "Neighbours in")
+    assert "(cifar10, n = 20 queries of one network;" in line
+    assert "queries of one network would tell from no effect" in line
+    assert "| `python -m experiments.neighbours --weights x.keras` |" in line
+
+
 def test_every_claim_has_a_row_with_a_verdict(tmp_path):
     text = report(tmp_path)
     lines = [line for line in text.splitlines() if line.startswith("| ")][1:]

@@ -1,0 +1,77 @@
+"""That each benchmark runs from end to end, small, and says what it measured."""
+
+import json
+
+import pytest
+
+from benchmarks import growth, input_pipeline, layers, start_up, training
+
+
+def _stored(module, workdir, arguments):
+    stored = module.main([*arguments, "--rounds", "1", "--workdir", str(workdir)])
+    name = module.__name__.rpartition(".")[2]
+    assert json.loads((workdir / f"{name}.json").read_text()) == stored
+    assert stored["command"].startswith(f"python -m benchmarks.{name} ")
+    return stored, (workdir / f"{name}.md").read_text()
+
+
+@pytest.mark.slow
+def test_training(tmp_path):
+    options = ["--batch-sizes", "1", "--precisions", "float32", "--classes", "10", "--seconds", "0.01"]
+    stored, table = _stored(training, tmp_path, [*options, "--ways", "ours", "tensorflow_split"])
+    assert stored["flops_per_image"]["inference_flops"] == 2 * (724_406_816 - 990 * 4096)
+    ways = stored["groups"][0]["ways"]
+    assert set(ways) == {"ours", "tensorflow_split", "limit"}
+    assert min(ways[way]["turns"][0][figure] for way in list(ways)[:2] for figure in ("training", "inference")) > 0
+    assert "| ours, TensorFlow |" in table
+    assert (tmp_path / "training.png").exists()
+
+
+@pytest.mark.slow
+def test_layers(tmp_path):
+    options = ["--batch-size", "1", "--layers", "norm2", "pool5", "--seconds", "0.01"]
+    stored, table = _stored(layers, tmp_path, [*options, "--ways", "ours", "tensorflow"])
+    assert min(stored["ways"]["ours"]["turns"][0].values()) > 0
+    assert "| pool5 |" in table
+    assert (tmp_path / "layers.png").exists()
+
+
+@pytest.mark.slow
+def test_growth(tmp_path):
+    stored, table = _stored(growth, tmp_path, ["--batch-size", "1", "--image-size", "--classes", "--seconds", "0.01"])
+    assert stored["sweeps"]["batch_size"][0]["turns"][0]["parameters"] == 60_965_224
+    assert "| 1 |" in table
+    assert (tmp_path / "growth.png").exists()
+
+
+@pytest.mark.slow
+def test_start_up(tmp_path):
+    stored, table = _stored(start_up, tmp_path, ["--batch-size", "1"])
+    turn = stored["turns"][0]
+    assert turn["build_and_first_step"] == turn["build"] + turn["first_step"]
+    assert "`import alexnet_keras`" in table
+
+
+@pytest.mark.slow
+def test_input_pipeline(tmp_path, small_folder):
+    options = ["--dataset", str(small_folder), "--image-size", "32", "--crop-size", "28", "--images", "256"]
+    options += ["--small", str(small_folder), "--small-steps", "1", "--seconds", "0.01"]
+    stored, table = _stored(input_pipeline, tmp_path, options)
+    assert min(stored[kind][0][stage] for kind in ("stored", "prepared") for stage in ("read", "decode", "train")) > 0
+    assert "training pipeline as a share of decoding" in table
+
+
+@pytest.fixture
+def small_folder(tmp_path):
+    """A folder with 256 JPEGs of noise in two classes."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for split, count in (("train", 128), ("val", 4)):
+        for name in "ab":
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            for number in range(count):
+                image = Image.fromarray(random.integers(0, 256, (40, 48, 3), dtype="uint8"))
+                image.save(tmp_path / "images" / split / name / f"{number}.jpg")
+    return tmp_path / "images"
