@@ -47,6 +47,29 @@ def test_gradients(random):
     np.testing.assert_allclose(ours[1], by_kernel, rtol=1e-3, atol=1e-4)
 
 
+def test_bfloat16(random):
+    # Whole numbers up to 8 are exact in bfloat16, and so are their products and sums here in float32. What is left are
+    # roundings of each result to 8 bits: one, or two where a library adds up in parts.
+    x, kernel, upstream = (
+        random.randint(-8, 9, size=shape).astype("float32") for shape in ((2, 5, 5, 8), (3, 3, 4, 6), (2, 3, 3, 6))
+    )
+    layer = GroupedConv2D(6, 3, groups=2, dtype="mixed_bfloat16")
+    layer.build(x.shape)
+    layer.set_weights([kernel, np.zeros(6)])
+    output = keras.ops.convert_to_numpy(keras.ops.cast(layer(x), "float32"))
+    np.testing.assert_allclose(output, definition(x, kernel, np.zeros(6), 1, 2), rtol=2**-7)
+
+    def weighted(x, w):
+        y = layer.convolution_op(keras.ops.cast(x, "bfloat16"), keras.ops.cast(w, "bfloat16"))
+        return keras.ops.multiply(keras.ops.cast(y, "float32"), upstream)
+
+    nothing = np.zeros(6)
+    by_input = differences(lambda x: definition(x, kernel, nothing, 1, 2) * upstream, x)
+    by_kernel = differences(lambda w: definition(x, w, nothing, 1, 2) * upstream, kernel)
+    for ours, numeric in zip(gradients(weighted, x, kernel), (by_input, by_kernel), strict=True):
+        np.testing.assert_allclose(ours, numeric, rtol=2**-7, atol=0.01)
+
+
 def test_weights_move_to_and_from_keras(random):
     x = random.normal(size=(2, 9, 9, 8)).astype("float32")
     theirs = keras.layers.Conv2D(12, 5, padding="same", groups=2)

@@ -68,6 +68,18 @@ def test_mixed_precision_is_float32_inside(mixed_bfloat16, random):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(keras.ops.cast(out, "float32")), exact, rtol=2**-8)
 
 
+def test_gradient_in_mixed_precision(mixed_bfloat16, random):
+    a = random.normal(0, 2, (2, 1, 2, 8)).astype("float32")
+    a, weights = (
+        keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(x, "bfloat16"), "float32"))
+        for x in (a, random.normal(0, 1, a.shape).astype("float32"))
+    )
+    layer = LocalResponseNormalization(alpha=0.1)
+    (ours,) = gradients(lambda x: keras.ops.multiply(layer(keras.ops.cast(x, "bfloat16")), weights), a)
+    numeric = differences(lambda x: definition(x, alpha=0.1) * weights, a)
+    np.testing.assert_allclose(ours, numeric, rtol=2**-7, atol=2**-9)
+
+
 def test_keeps_its_config():
     layer = LocalResponseNormalization(4, 1.0, 1e-3, 0.5, True, 2, name="norm1", dtype="mixed_bfloat16")
     again = LocalResponseNormalization.from_config(layer.get_config())

@@ -51,6 +51,8 @@ def definition(start, gradients, rate, decay, bias_rate=None, decay_biases=True,
         {"bias_learning_rate": 0.2},
         {"bias_learning_rate": 0.2, "decay_biases": False, "layer_learning_rates": {"conv1": 0.1}},
         {"layer_learning_rates": {"fc8": 0.0}},
+        {"momentum": 0.5},
+        {"momentum": 0.0},
     ],
 )
 def test_is_the_rule_of_the_paper(problem, options):
@@ -60,6 +62,7 @@ def test_is_the_rule_of_the_paper(problem, options):
         "decay_biases": options.get("decay_biases", True),
         "bias_rate": options.get("bias_learning_rate"),
         "factors": options.get("layer_learning_rates"),
+        "momentum": options.get("momentum", 0.9),
     }
     for o, e in zip(ours, definition(*problem, 0.1, 0.5, **translated), strict=True):
         for path in e:
