@@ -89,15 +89,17 @@ def rate(step, seconds=3.0, steps=None):
         steps: number of steps in a turn; by default found by trying, which also warms up.
     """
     if steps is None:
-        step(1)
-        start = time.perf_counter()
-        step(1)
-        once = time.perf_counter() - start
-        if 10 * once < seconds:  # a single one is mostly overhead
+        for _ in range(2):  # the second may compile, too: torch.compile records CUDA graphs in it
+            step(1)
+        steps = 1
+        while True:
             start = time.perf_counter()
-            step(10)
-            once = (time.perf_counter() - start) / 10
-        steps = max(1, math.ceil(seconds / once))
+            step(steps)
+            passed = time.perf_counter() - start
+            if 10 * passed >= seconds:
+                break
+            steps *= 10  # so few are mostly overhead
+        steps = max(1, math.ceil(steps * seconds / passed))
 
     def measure():
         start = time.perf_counter()
