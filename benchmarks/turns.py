@@ -15,6 +15,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+_ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # TensorFlow's fast kernels on every processor, as `import alexnet_keras` sets it
+    # All processes share the memory of a GPU; else the first would take most of it for itself.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
@@ -41,8 +48,7 @@ def take_turns(module, ways, arguments, rounds):
         for way, environment in ways.items():  # one after the other: their start-up must not disturb another's warm-up
             processes[way] = subprocess.Popen(
                 [sys.executable, "-m", f"benchmarks.{module}", *arguments, "--work", way],
-                # The same for all: TensorFlow's fast kernels on every processor, as `import alexnet_keras` sets it.
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", **environment},
+                env={**os.environ, **_ENVIRONMENT, **environment},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
