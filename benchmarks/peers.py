@@ -194,9 +194,10 @@ class PyTorchPeer:
         def run(steps):
             self.module.train()
             for _ in range(steps):
+                # First, as CUDA graphs need it: the forward pass may then write where the gradients were.
+                optimizer.zero_grad(set_to_none=True)
                 with self._autocast():
                     loss = torch.nn.functional.cross_entropy(self.call(images), labels)
-                optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
             return float(loss), float(self.module[-1].bias[0])
