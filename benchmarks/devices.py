@@ -28,11 +28,10 @@ def main(arguments=None):
         parser.error(f"--batch-size must be even. Received: {options.batch_size}")
     if options.work:
         return _work(options)
-    given = ["--config", options.config, "--batch-size", options.batch_size, "--seconds", options.seconds]
+    turns.check_installed(parser, {way: WAYS[way][0] for way in options.ways})
     environments = {way: {"KERAS_BACKEND": WAYS[way][0]} for way in options.ways}
-    measured = turns.take_turns("devices", environments, list(map(str, given)), options.rounds)
-    command = [*given, "--rounds", options.rounds, "--ways", *options.ways]
-    stored = turns.record("devices", command, {"batch_size": options.batch_size, "ways": measured})
+    measured = turns.take_turns("devices", environments, turns.as_arguments(options), options.rounds)
+    stored = turns.record("devices", options, {"batch_size": options.batch_size, "ways": measured})
     turns.store("devices", options.workdir, stored, table(stored))
     return stored
 

@@ -23,7 +23,7 @@ def main(arguments=None):
     parser = turns.parser("growth", __doc__, rounds=3)
     for name, values in SWEEPS.items():
         words = f"({' '.join(map(str, values))}); the others are at {_BASE[name]}"
-        parser.add_argument(_option(name), nargs="*", type=int, default=values, help=words)
+        parser.add_argument(f"--{name.replace('_', '-')}", nargs="*", type=int, default=values, help=words)
     parser.add_argument("--backend", choices=("tensorflow", "jax"), default="tensorflow", help="(tensorflow)")
     options = turns.parse(parser, arguments, tuple(SWEEPS))
     if options.work:
@@ -38,26 +38,16 @@ def main(arguments=None):
             if key not in seen:
                 seen[key] = _measure(point, options)
             points[sweep].append({"value": value, "turns": seen[key]})
-    command = []
-    for name, values in chosen.items():
-        command += [_option(name), *values]
-    command += ["--rounds", options.rounds, "--seconds", options.seconds, "--backend", options.backend]
-    stored = turns.record("growth", command, {"base": _BASE, "sweeps": points})
+    stored = turns.record("growth", options, {"base": _BASE, "sweeps": points})
     turns.store("growth", options.workdir, stored, table(stored), plot(stored))
     return stored
 
 
-def _option(name):
-    return f"--{name.replace('_', '-')}"
-
-
 def _measure(point, options):
-    given = ["--seconds", options.seconds]
-    for name, value in point.items():
-        given += [_option(name), value]
     words = ", ".join(f"{LABELS[name]} {value}" for name, value in point.items())
     ways = {words: {"KERAS_BACKEND": options.backend}}
-    return turns.take_turns("growth", ways, list(map(str, given)), options.rounds)[words]["turns"]
+    given = turns.as_arguments(options, **{name: [value] for name, value in point.items()})
+    return turns.take_turns("growth", ways, given, options.rounds)[words]["turns"]
 
 
 def _work(options):

@@ -35,9 +35,6 @@ def main(arguments=None):
     parser.add_argument("--small", default="cifar10", help="data set of the four-layer network (default: cifar10)")
     parser.add_argument("--small-steps", type=int, default=100, help="steps of a turn there (default: 100)")
     options = turns.parse(parser, arguments, ("image_size", "crop_size", "images", "small_steps"))
-    given = ["--dataset", options.dataset, "--image-size", options.image_size, "--crop-size", options.crop_size]
-    given += ["--images", options.images, "--small", options.small, "--small-steps", options.small_steps]
-    given += ["--rounds", options.rounds, "--seconds", options.seconds]
     with tempfile.TemporaryDirectory() as folder:
         prepared = _prepare(options, Path(folder))
         stages = {
@@ -46,7 +43,7 @@ def main(arguments=None):
         }
         results = {kind: [_turn(measures) for _ in range(options.rounds)] for kind, measures in stages.items()}
     results["small"] = _small(options)
-    stored = turns.record("input_pipeline", given, results)
+    stored = turns.record("input_pipeline", options, results)
     turns.store("input_pipeline", options.workdir, stored, table(stored))
     return stored
 

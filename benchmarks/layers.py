@@ -45,16 +45,14 @@ def main(arguments=None):
     if options.work:
         return _work(options)
     turns.check_installed(parser, {way: WAYS[way] for way in options.ways})
-    given = ["--batch-size", options.batch_size, "--seconds", options.seconds, "--layers", *options.layers]
     measured = turns.take_turns(
         "layers",
         {way: {"KERAS_BACKEND": WAYS[way]} for way in options.ways} | {"limit": {"KERAS_BACKEND": "tensorflow"}},
-        list(map(str, given)),
+        turns.as_arguments(options),
         options.rounds,
     )
-    command = [*given, "--rounds", options.rounds, "--ways", *options.ways]
     results = {"batch_size": options.batch_size, "layers": options.layers, "ways": measured}
-    stored = turns.record("layers", command, results)
+    stored = turns.record("layers", options, results)
     turns.store("layers", options.workdir, stored, table(stored), plot(stored))
     return stored
 

@@ -54,8 +54,7 @@ def main(arguments=None):
         figures["build_and_first_step"] = figures["build"] + figures["first_step"]
         if number:  # the first round reads the files
             measured.append(figures)
-    given = ["--batch-size", options.batch_size, "--rounds", options.rounds]
-    stored = turns.record("start_up", given, {"batch_size": options.batch_size, "turns": measured})
+    stored = turns.record("start_up", options, {"batch_size": options.batch_size, "turns": measured})
     turns.store("start_up", options.workdir, stored, table(stored))
     return stored
 

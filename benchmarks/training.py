@@ -46,26 +46,17 @@ def main(arguments=None):
     groups = []
     for precision in options.precisions:
         for batch_size in options.batch_sizes:
-            given = ["--batch-sizes", batch_size, "--precisions", precision, "--classes", options.classes]
-            given += ["--seconds", options.seconds, "--limit-backend", options.limit_backend]
             measured = turns.take_turns(
                 "training",
                 {way: {"KERAS_BACKEND": WAYS[way][0]} for way in options.ways}
                 | {"limit": {"KERAS_BACKEND": options.limit_backend}},
-                list(map(str, given)),
+                turns.as_arguments(options, batch_sizes=[batch_size], precisions=[precision]),
                 options.rounds,
             )
             groups.append({"precision": precision, "batch_size": batch_size, "ways": measured})
-            stored = turns.record("training", _given(options), {"flops_per_image": _flops(groups), "groups": groups})
+            stored = turns.record("training", options, {"flops_per_image": _flops(groups), "groups": groups})
             turns.store("training", options.workdir, stored, table(stored), plot(stored))
     return stored
-
-
-def _given(options):
-    lists = {"--batch-sizes": options.batch_sizes, "--precisions": options.precisions, "--ways": options.ways}
-    given = [word for name, values in lists.items() for word in (name, *values)]
-    numbers = {"--classes": options.classes, "--rounds": options.rounds, "--seconds": options.seconds}
-    return [*given, *(word for name, value in numbers.items() for word in (name, value))]
 
 
 def _flops(groups):

@@ -164,12 +164,22 @@ def check_installed(parser, needs):
             )
 
 
-def record(module, arguments, results):
+def as_arguments(options, **others):
+    """The command line, a list of words, that gives these options; `others` replace some of them."""
+    words = []
+    for name, value in {**vars(options), **others}.items():
+        if name != "work":
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return words
+
+
+def record(module, options, results):
     """What is stored of a benchmark: `results` with the command, date, machine and versions."""
     from alexnet_keras.environment import machine, versions
 
     return {
-        "command": shlex.join(["python", "-m", f"benchmarks.{module}", *map(str, arguments)]),
+        "command": shlex.join(["python", "-m", f"benchmarks.{module}", *as_arguments(options)]),
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "versions": versions([name for name in _PACKAGES if util.find_spec(name)]),

@@ -1,3 +1,4 @@
+import shlex
 import time
 
 import pytest
@@ -27,3 +28,13 @@ def test_a_way_that_cannot_be_measured(capsys):
     with pytest.raises(SystemExit, match="2"):
         turns.check_installed(turns.parser("layers", "words"), {"theirs": "no_such_package"})
     assert "theirs needs no_such_package, which is not installed" in capsys.readouterr().err
+
+
+def test_the_command_gives_the_same_options():
+    parser = turns.parser("layers", "words")
+    parser.add_argument("--some-layers", nargs="+")
+    options = turns.parse(parser, ["--some-layers", "conv1", "all weights", "--seconds", "0.5", "--workdir", "there"])
+    words = shlex.split(turns.record("layers", options, {})["command"])
+    assert words[:3] == ["python", "-m", "benchmarks.layers"]
+    assert turns.parse(parser, words[3:]) == options
+    assert turns.parse(parser, turns.as_arguments(options, some_layers=["fc6"])).some_layers == ["fc6"]
