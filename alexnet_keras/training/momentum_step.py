@@ -11,7 +11,7 @@ def momentum_step(variable, velocity, gradient, learning_rate, momentum, decay):
 
     Args:
         variable, velocity: `tf.Variable`s.
-        gradient: tensor of the same shape.
+        gradient: tensor of the same shape, or `tf.IndexedSlices` of one.
         learning_rate, momentum, decay: scalars; momentum is positive.
     """
     dtype = variable.dtype
@@ -22,6 +22,6 @@ def momentum_step(variable, velocity, gradient, learning_rate, momentum, decay):
         var=variable.handle,
         accum=velocity.handle,
         lr=tf.cast(learning_rate, dtype),
-        grad=tf.cast(gradient, dtype),
+        grad=tf.cast(tf.convert_to_tensor(gradient), dtype),
         momentum=tf.cast(momentum, dtype),
     )
