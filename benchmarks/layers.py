@@ -51,7 +51,8 @@ def main(arguments=None):
         turns.as_arguments(options),
         options.rounds,
     )
-    results = {"batch_size": options.batch_size, "layers": options.layers, "ways": measured}
+    device = measured["limit"]["words"]
+    results = {"device": device, "batch_size": options.batch_size, "layers": options.layers, "ways": measured}
     stored = turns.record("layers", options, results)
     turns.store("layers", options.workdir, stored, table(stored), plot(stored))
     return stored
@@ -61,10 +62,7 @@ def _work(options):
     if options.work == "limit":
         from benchmarks import limits
 
-        product = limits.matrix_product("float32")
-        return turns.work(
-            limits.device_words(), lambda: {"matrix_product": product(), "bandwidth": limits.memory_bandwidth()}
-        )
+        return turns.work(limits.device_words(), limits.machine("float32"))
     build = _pytorch if options.work == "pytorch" else _keras
     share = options.seconds / len(options.layers)
     steps = {name: build(name, options.batch_size, options.work) for name in options.layers}
@@ -256,7 +254,7 @@ def plot(stored):
     axis.set_xticks(range(len(limits)), [name.replace(" of all ", "\nof all ") for name in stored["layers"]])
     axis.set_yscale("log")
     axis.set_ylabel("forward and backward (ms)")
-    axis.set_title(f"Layers of AlexNet, batch {stored['batch_size']}, float32, {stored['machine']['processor']}")
+    axis.set_title(f"Layers of AlexNet, batch {stored['batch_size']}, float32, {turns.machine_words(stored)}")
     axis.legend(frameon=False)
     return figure
 

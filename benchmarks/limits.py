@@ -1,12 +1,14 @@
 """The limits of a machine, and the arithmetic of a network: what a speed is a share of."""
 
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
+from importlib import util
 
 import keras
 import numpy as np
 from keras import ops
+
+from benchmarks import turns
 
 SIDE = 4096  # of the square matrices whose product is the limit of arithmetic
 
@@ -41,54 +43,77 @@ def inference_flops(model):
 
 
 def matrix_product(precision, torch=False):
-    """A function that gives the rate of a 4096-cube matrix product in operations a second.
+    """A function that gives the rate of 4096-cube matrix products, one after the other, in operations a second.
 
     Args:
         precision: "float32" or "bfloat16".
         torch: by PyTorch instead of the Keras backend.
     """
-    numbers = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype("float32")
+    # Of this standard deviation, so that the product of many neither grows nor vanishes.
+    numbers = np.random.default_rng(0).normal(0, SIDE**-0.5, (SIDE, SIDE)).astype("float32")
     if torch:
         import torch as library
 
+        library.set_float32_matmul_precision("high")  # TF32, as the peers have it
         x = library.from_numpy(numbers).to(getattr(library, precision))
-        x = x.cuda() if library.cuda.is_available() else x
-
-        def product():
-            y = library.mm(x, x)
-            return float(y[0, 0])
+        x, multiply = x.cuda() if library.cuda.is_available() else x, library.mm
     else:
-        x = ops.cast(ops.convert_to_tensor(numbers), precision)
+        x, multiply = ops.cast(ops.convert_to_tensor(numbers), precision), ops.matmul
 
-        def product():
-            return float(ops.convert_to_numpy(ops.cast(ops.matmul(x, x)[0, 0], "float32")))
+    def products(times):
+        y = x
+        for number in range(times):
+            y = multiply(x, y if number % 100 else x)
+        return float(y[0, 0])  # which waits for all of them, once: to wait for each takes a GPU longer than a product
 
-    def measure(times=2):
-        start = time.perf_counter()
-        for _ in range(times):
-            product()
-        return times * 2 * SIDE**3 / (time.perf_counter() - start)
-
-    measure(1)
-    return measure
+    rate = turns.rate(products, seconds=2)
+    return lambda: 2 * SIDE**3 * rate()
 
 
 def memory_bandwidth(mib=512):
-    """Bytes a second that all cores together read and write when they add one large array to another, by NumPy."""
-    threads = os.cpu_count()
-    length = mib * 2**20 // 4 // threads
-    parts = [(np.zeros(length, "float32"), np.ones(length, "float32")) for _ in range(threads)]
-    with ThreadPoolExecutor(threads) as pool:
+    """Bytes a second that are read and written when one large array is added to another.
 
-        def add():
-            list(pool.map(lambda part: np.add(*part, out=part[0]), parts))
+    In the memory of the device that the Keras backend computes on; for a CPU by NumPy, on all cores.
+    """
+    length = mib * 2**20 // 4
+    if all(device.startswith("cpu") for device in keras.distribution.list_devices()):
+        threads = os.cpu_count()
+        parts = [
+            (np.zeros(length // threads, "float32"), np.ones(length // threads, "float32")) for _ in range(threads)
+        ]
+        with ThreadPoolExecutor(threads) as pool:
 
-        add()
-        start = time.perf_counter()
-        for _ in range(5):
-            add()
-        seconds = time.perf_counter() - start
-    return 5 * threads * length * 4 * 3 / seconds  # two are read, one is written
+            def add(times):
+                for _ in range(times):
+                    list(pool.map(lambda part: np.add(*part, out=part[0]), parts))
+
+            add(1)
+            return 3 * 4 * length * turns.rate(add, steps=5)()  # two are read, one is written
+    ones = ops.ones((length,), "float32")
+
+    def add(times):
+        total = ones
+        for _ in range(times):
+            total = ops.add(total, ones)
+        return float(total[0])  # which waits for all of them
+
+    return 3 * 4 * length * turns.rate(add, seconds=0.5)()
+
+
+def machine(precision):
+    """A function that gives the limits of the machine, a dict of figures.
+
+    `matrix_product` is the better of the Keras backend's and, where it is installed, PyTorch's.
+    """
+    products = {"keras": matrix_product(precision)}
+    if util.find_spec("torch"):
+        products["torch"] = matrix_product(precision, torch=True)
+
+    def measure():
+        rates = {f"matrix_product_{name}": product() for name, product in products.items()}
+        return {**rates, "matrix_product": max(rates.values()), "bandwidth": memory_bandwidth()}
+
+    return measure
 
 
 def device_words():

@@ -1,7 +1,7 @@
 """Training and inference of the real network in images per second: ours beside the peers, and the machine's limit.
 
     python -m benchmarks.training
-    python -m benchmarks.training --ways ours_jax ours_jax_in_memory pytorch pytorch_compile \
+    KERAS_BACKEND=jax python -m benchmarks.training --ways ours_jax ours_jax_in_memory pytorch pytorch_compile \
         --batch-sizes 128 512 2048 --precisions bfloat16 --limit-backend jax        # a GPU without TensorFlow
 
 Each way trains the same network (the paper's, 60,965,224 parameters, response normalization across all maps) on one
@@ -37,12 +37,16 @@ def main(arguments=None):
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=usual, help=f"({' '.join(usual)})")
     parser.add_argument("--classes", type=int, default=1000, help="number of classes (default: 1000)")
     parser.add_argument(
-        "--limit-backend", choices=("tensorflow", "jax"), default="tensorflow", help="measures the limit, with PyTorch"
+        "--limit-backend",
+        choices=("tensorflow", "jax"),
+        default="tensorflow",
+        help="measures the limit, as does PyTorch if installed",
     )
     options = turns.parse(parser, arguments, ("batch_sizes", "classes"))
     if options.work:
         return _work(options)
-    turns.check_installed(parser, {way: WAYS[way][0] for way in options.ways})
+    needs = {way: WAYS[way][0] for way in options.ways}
+    turns.check_installed(parser, {**needs, f"--limit-backend {options.limit_backend}": options.limit_backend})
     groups = []
     for precision in options.precisions:
         for batch_size in options.batch_sizes:
@@ -54,7 +58,8 @@ def main(arguments=None):
                 options.rounds,
             )
             groups.append({"precision": precision, "batch_size": batch_size, "ways": measured})
-            stored = turns.record("training", options, {"flops_per_image": _flops(groups), "groups": groups})
+            results = {"device": measured["limit"]["words"], "flops_per_image": _flops(groups), "groups": groups}
+            stored = turns.record("training", options, results)
             turns.store("training", options.workdir, stored, table(stored), plot(stored))
     return stored
 
@@ -153,23 +158,13 @@ def _in_memory(model, images, labels, classes):
 
 
 def _limit(precision, classes):
-    from importlib import util
-
     from alexnet_keras import AlexNet
     from benchmarks import limits
 
-    products = {"keras": limits.matrix_product(precision)}
-    if util.find_spec("torch"):
-        products["torch"] = limits.matrix_product(precision, torch=True)
+    machine = limits.machine(precision)
     model = AlexNet(classes=classes)
     figures = {"training_flops": limits.training_flops(model), "inference_flops": limits.inference_flops(model)}
-
-    def turn():
-        rates = {f"matrix_product_{name}": product() for name, product in products.items()}
-        best = {"matrix_product": max(rates.values())}
-        return {**rates, **best, "bandwidth": limits.memory_bandwidth(), **figures}
-
-    return limits.device_words(), turn
+    return limits.device_words(), lambda: {**machine(), **figures}
 
 
 def table(stored):
@@ -225,9 +220,7 @@ def plot(stored):
         axis.grid(False, axis="y")
     axes[-1, 0].set_xlabel("training, images per second (bar: median; whisker: range)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", frameon=False)
-    figure.suptitle(
-        f"Training AlexNet on {stored['machine']['processor']}, {stored['machine']['cores']} cores", x=0.02, ha="left"
-    )
+    figure.suptitle(f"Training AlexNet on {turns.machine_words(stored)}", x=0.02, ha="left")
     return figure
 
 

@@ -159,8 +159,8 @@ def check_installed(parser, needs):
     for way, package in needs.items():
         if util.find_spec(package) is None:
             parser.error(
-                f"{way} needs {package}, which is not installed: pip install -r requirements-benchmarks.txt, or leave "
-                "it out with --ways"
+                f"{way} needs {package}, which is not installed: see requirements.txt and "
+                "requirements-benchmarks.txt, or choose others"
             )
 
 
@@ -187,6 +187,13 @@ def record(module, options, results):
     }
 
 
+def machine_words(stored):
+    """The machine that results are of; with its GPU, if their `device` is one."""
+    machine = f"{stored['machine']['processor']}, {stored['machine']['cores']} cores"
+    device = stored.get("device", "").partition(" on ")[2]  # of "JAX on NVIDIA H200"
+    return machine if device in ("", stored["machine"]["processor"]) else f"{device} ({machine})"
+
+
 def store(module, workdir, stored, table, figure=None):
     """Writes `MODULE.json`, `MODULE.md` and `MODULE.png` into `workdir`, and prints the table."""
     from alexnet_keras.files import write_text
@@ -194,8 +201,8 @@ def store(module, workdir, stored, table, figure=None):
 
     workdir = Path(workdir)
     write_text(workdir / f"{module}.json", json.dumps(stored, indent=1) + "\n")
-    machine = f"{stored['machine']['processor']}, {stored['machine']['cores']} cores"
-    write_text(workdir / f"{module}.md", f"`{stored['command']}`, {stored['date']}, {machine}\n\n{table}\n")
+    words = f"`{stored['command']}`, {stored['date']}, {machine_words(stored)}"
+    write_text(workdir / f"{module}.md", f"{words}\n\n{table}\n")
     if figure is not None:
         save_figure(figure, workdir / f"{module}.png")
     print(f"\n{table}\n\nWritten: {workdir / module}.json, .md{', .png' * (figure is not None)}")

@@ -38,3 +38,10 @@ def test_the_command_gives_the_same_options():
     assert words[:3] == ["python", "-m", "benchmarks.layers"]
     assert turns.parse(parser, words[3:]) == options
     assert turns.parse(parser, turns.as_arguments(options, some_layers=["fc6"])).some_layers == ["fc6"]
+
+
+def test_machine_words():
+    machine = {"processor": "A chip", "cores": 2}
+    assert turns.machine_words({"machine": machine}) == "A chip, 2 cores"
+    assert turns.machine_words({"machine": machine, "device": "JAX on A chip"}) == "A chip, 2 cores"
+    assert turns.machine_words({"machine": machine, "device": "JAX on A GPU"}) == "A GPU (A chip, 2 cores)"
