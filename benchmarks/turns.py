@@ -1,6 +1,7 @@
 """What all benchmarks share: ways that take turns in processes of their own, the limits of the machine, the record."""
 
 import argparse
+import contextlib
 import datetime
 import json
 import math
@@ -57,8 +58,9 @@ def take_turns(module, ways, arguments, rounds):
             measured[way] = {"words": _answer(processes[way], module, way)["words"], "turns": []}
         for _ in tqdm(range(rounds), desc=f"Rounds of {module}"):
             for way, process in processes.items():
-                process.stdin.write("go\n")
-                process.stdin.flush()
+                with contextlib.suppress(BrokenPipeError):  # it has ended; the answer, which is none, says so
+                    process.stdin.write("go\n")
+                    process.stdin.flush()
                 measured[way]["turns"].append(_answer(process, module, way))
     finally:
         for process in processes.values():
