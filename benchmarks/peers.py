@@ -56,7 +56,11 @@ class KerasPeer:
                 dense(classes, activation="softmax", dtype="float32"),
             ]
         )
-        self.model.compile(keras.optimizers.SGD(LEARNING_RATE, MOMENTUM), "sparse_categorical_crossentropy")
+        self.model.compile(
+            keras.optimizers.SGD(LEARNING_RATE, MOMENTUM),
+            "sparse_categorical_crossentropy",
+            jit_compile=bool(tf.config.list_physical_devices("GPU")),  # on a CPU, XLA is slower
+        )
 
     def training(self, images, labels):
         return fitting(self.model, images, labels)
