@@ -51,7 +51,15 @@ def kernels(options, command=None):
 
     if options.permutations < 1:
         raise ValueError(f"`permutations` must be positive. Received: permutations={options.permutations}")
+    if options.epoch is not None and (options.layers or options.feature_maps):
+        raise ValueError(
+            "`epoch` can't go with `layers` or `feature_maps`: of earlier epochs a training keeps the kernels of conv1 "
+            f"alone. Received: epoch={options.epoch}, layers={options.layers}, feature_maps={options.feature_maps}"
+        )
     models = dict(zip(_labels(options.weights), map(load_trained, options.weights), strict=True))
+    if options.epoch is not None:
+        for path, model in zip(options.weights, models.values(), strict=True):
+            _go_back(model, Path(path).parent / "snapshots", options.epoch)
     first = next(iter(models.values()))
     measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
     for layer in options.layers:
@@ -66,6 +74,7 @@ def kernels(options, command=None):
         "models": [fingerprint(model) for model in models.values()],
         "permutations": options.permutations,
         "seed": options.seed,
+        "epoch": options.epoch,
     }
     workdir = claim_workdir(options, "kernels", settings)
     say(first, options, dataset)
@@ -110,6 +119,18 @@ def kernels(options, command=None):
     )
     print(table(results))
     return results
+
+
+def _go_back(model, folder, epoch):
+    """Gives a model the kernels that its training has kept in a folder after an epoch."""
+    from alexnet_keras.analysis import read_snapshots
+
+    snapshots = {snapshot.epoch: snapshot for snapshot in read_snapshots(folder)}
+    if epoch not in snapshots:
+        raise ValueError(f"`epoch` must be one of {sorted(snapshots)}, those in {folder}. Received: epoch={epoch}")
+    kept = snapshots[epoch]
+    kernels = kept.kernels.reshape(-1, *kept.kernels.shape[2:])  # the towers one after another
+    model.get_layer(kept.layer).kernel.assign(kernels.transpose(1, 2, 3, 0))
 
 
 def _test(measures, options):
@@ -188,6 +209,12 @@ def main(arguments=None):
     )
     made.add_argument("--image", default="0", help="number of a validation image, or an image file (default: 0)")
     made.add_argument("--snapshots", metavar="FOLDER", help="draw the kernels by epoch that a training has kept here")
+    made.add_argument(
+        "--epoch",
+        type=int,
+        help="measure the kernels after this epoch of each training, as kept in the folder snapshots beside its "
+        "network, so that trainings of different lengths compare (default: those of the network itself)",
+    )
     made.add_argument("--permutations", type=int, default=10_000, help="permutations of the test (default: 10000)")
     made.add_argument("--seed", type=int, default=0, help="fixes the permutations (default: 0)")
     return run(made, kernels, arguments)

@@ -57,7 +57,8 @@ def predictions(options, command=None):
     errors = {f"top{k}_error": 100 * float(np.mean(ranks >= k)) for k in (1, 5)}
     names = in_words(info.class_names)
     words = {"random": "random validation images", "mistakes": "the mistakes it is most sure of"}
-    title = f"{info.name}: {words.get(options.show[0], 'chosen validation images')}; the correct label is hatched"
+    what = words.get(options.show[0], "chosen validation images")
+    title = f"{info.name}: {what}; the correct label is above each image, and hatched"
     if chosen:
         figure = plot_predictions(images_at(dataset, chosen), probabilities[chosen], labels[chosen], names, title=title)
         save_figure(figure, workdir / "predictions.png")

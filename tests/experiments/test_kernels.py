@@ -49,6 +49,24 @@ def test_towers_of_which_one_is_grey(tmp_path, tiny_npz, capsys):
     assert main([*arguments, "--snapshots", str(tmp_path / "snapshots")])["tests"] == results["tests"]
 
 
+def test_epoch_takes_the_kernels_that_the_training_kept(tmp_path):
+    weights = save(tmp_path / "run", tower=1)
+    before = tiny_model()
+    snapshots = KernelSnapshots(tmp_path / "run" / "snapshots")
+    snapshots.set_model(before)
+    snapshots.on_epoch_begin(0)
+    results = main(["--weights", weights, "--epoch", "0", "--workdir", str(tmp_path / "first")])
+    kernels = np.array(before.get_layer("conv1").kernel).transpose(3, 0, 1, 2).reshape(2, 4, -1, 3)
+    assert results["settings"]["epoch"] == 0
+    for pair, own in zip(results["models"][0]["kernels"]["colourfulness"], kernels, strict=True):
+        grey = own.mean(-1, keepdims=True)
+        expected = ((own - grey) ** 2).sum((1, 2)) / (own**2).sum((1, 2))
+        np.testing.assert_allclose(pair, expected, rtol=1e-4)
+    assert main(["--weights", weights])["models"][0]["means"]["colourfulness"][1] < 1e-6
+    with pytest.raises(SystemExit, match=re.escape("`epoch` must be one of [0]")):
+        main(["--weights", weights, "--epoch", "3"])
+
+
 def test_one_tower_has_nothing_to_compare(tmp_path, capsys):
     results = main(["--weights", save(tmp_path / "run", towers=1)])
     assert results["tests"] == {}
@@ -70,6 +88,8 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
         ),
         (["--weights", weights, "--feature-maps", "conv1"], "`dataset` and `image_size` must be given"),
         (["--weights", weights, "--snapshots", str(tmp_path)], "`snapshots` must be a folder that"),
+        (["--weights", weights, "--epoch", "1"], "`snapshots` must be a folder that"),
+        (["--weights", weights, "--epoch", "1", "--layers", "conv3"], "`epoch` can't go with `layers`"),
         (["--weights", weights, "--permutations", "0"], "`permutations` must be positive"),
         (["--weights", weights, "--workdir", str(other)], "`workdir` must be a new folder, or that of the same"),
         (
