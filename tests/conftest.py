@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 
 
+def pytest_collection_modifyitems(items):
+    """The slow ones first, so that no process waits at the end for another that has just begun one."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(tmp_path / "cache"))

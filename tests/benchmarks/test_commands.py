@@ -30,7 +30,7 @@ def test_training(tmp_path):
 @pytest.mark.slow
 def test_layers(tmp_path):
     options = ["--batch-size", "1", "--layers", "norm2", "pool5", "--seconds", "0.01"]
-    stored, table = _stored(layers, tmp_path, [*options, "--ways", "ours", "tensorflow"])
+    stored, table = _stored(layers, tmp_path, [*options, "--ways", "ours"])
     assert min(stored["ways"]["ours"]["turns"][0].values()) > 0
     assert "| pool5 |" in table
     assert (tmp_path / "layers.png").exists()
