@@ -27,20 +27,22 @@ def resize_and_crop(image, size):
     return tf.ensure_shape(image[top : top + size, left : left + size], (size, size, 3))
 
 
-def crop_and_flip(image, draws, size):
-    """A crop at a drawn place, mirrored left to right half of the time.
+def crop_and_flip(images, draws, size):
+    """Crops at drawn places, each mirrored left to right half of the time.
 
     Args:
-        image: `(height, width, 3)`.
-        draws: three numbers uniform in [0, 1): row, column, mirrored if below 0.5.
-        size: side of the crop, in pixels.
+        images: `(batch, height, width, 3)`.
+        draws: `(batch, 3)`, numbers uniform in [0, 1): row, column, mirrored if below 0.5.
+        size: side of the crops, in pixels.
 
     Returns:
-        `(size, size, 3)`.
+        `(batch, size, size, 3)`.
 
     Reference: section 4.1 of Krizhevsky et al. (2012); offsets 0..32 in 256 pixels: 2012 source.
     """
-    room = tf.cast(tf.shape(image)[:2] - size + 1, tf.float32)
-    top, left = tf.unstack(tf.cast(draws[:2] * room, tf.int32))
-    crop = tf.slice(image, tf.stack([top, left, 0]), (size, size, 3))
-    return tf.raw_ops.Reverse(tensor=crop, dims=tf.stack([False, draws[2] < 0.5, False]))
+    room = tf.cast(tf.shape(images)[1:3] - size + 1, tf.float32)
+    corners, steps = tf.cast(draws[:, :2] * room, tf.int32), tf.range(size)
+    rows = corners[:, :1] + steps
+    columns = corners[:, 1:] + tf.where(draws[:, 2:] < 0.5, steps[::-1], steps)
+    # Two gathers of a whole batch are several times faster than an operation an image.
+    return tf.gather(tf.gather(images, rows, batch_dims=1), columns, axis=2, batch_dims=1)

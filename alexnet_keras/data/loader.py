@@ -173,15 +173,13 @@ class Dataset:
 
         def epoch_of_batches(epoch):
             draws = tf.random.stateless_uniform((info.train_count, 3), seed=tf.stack([seed, epoch]))
-            if not crops:
-                draws = tf.tile([[0.4999, 0.4999, 1.0]], (info.train_count, 1))  # the centre, not mirrored
             # In here this concerns the order alone, which then does not depend on the seed of the process.
             tf.random.set_seed(seed + 1)
             if self._train_in_memory:
-                images, window, prepare = self._train, info.train_count, lambda *example: example
+                images, window = self._train, info.train_count
             else:
                 images = self._source.part("train", host, hosts)
-                window, prepare = min(_SHUFFLED_FILES, info.train_count), self._prepare_one
+                window = min(_SHUFFLED_FILES, info.train_count)
                 draws = draws[host::hosts]
             shuffled = images.shuffle(window, seed=epoch, reshuffle_each_iteration=False)
             done = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
@@ -191,15 +189,15 @@ class Dataset:
                 own = numbered.filter(lambda number, example: number % batch_size // own_size == host)
                 examples = own.map(lambda number, example: example)
             examples = examples.take(steps * own_size).skip(done * own_size)
-
-            def augment(example, draw):
-                image, label = prepare(*example)
-                return crop_and_flip(image, draw, crop_size), label
-
-            batches = examples.map(augment, num_parallel_calls=tf.data.AUTOTUNE).batch(own_size, drop_remainder=True)
+            if not self._train_in_memory:
+                examples = examples.map(
+                    lambda example, draw: (self._prepare_one(*example), draw), num_parallel_calls=tf.data.AUTOTUNE
+                )
+            batches = examples.batch(own_size, drop_remainder=True)
 
             def finish(step, batch):
-                images, labels = batch
+                (images, labels), draws = batch
+                images = crop_and_flip(images, draws, crop_size) if crops else centre(images, crop_size)
                 images = tf.cast(images, tf.float32) - mean
                 if colour_noise != "none":
                     number = epoch * steps + step

@@ -45,18 +45,20 @@ def test_noise_is_one_colour_an_image(covariance, random):
 @pytest.mark.parametrize(("draw", "top"), [(0.0, 0), (0.5, 16), (0.999, 32)])
 @pytest.mark.parametrize("flip", [0.1, 0.9])
 def test_crop_and_flip(draw, top, flip, random):
-    image = random.randint(0, 256, (256, 256, 3)).astype("uint8")
-    crop = crop_and_flip(image, tf.constant([draw, 1 - 1e-6 - draw, flip]), 224).numpy()
+    images = random.randint(0, 256, (2, 256, 256, 3)).astype("uint8")
+    draws = tf.constant([[draw, 1 - 1e-6 - draw, flip], [0.0, 0.0, 0.9]])
+    crops = crop_and_flip(images, draws, 224).numpy()
     left = 32 - top
-    expected = image[top : top + 224, left : left + 224]
-    np.testing.assert_array_equal(crop, expected[:, ::-1] if flip < 0.5 else expected)
+    expected = images[0, top : top + 224, left : left + 224]
+    np.testing.assert_array_equal(crops[0], expected[:, ::-1] if flip < 0.5 else expected)
+    np.testing.assert_array_equal(crops[1], images[1, :224, :224])
 
 
 def test_every_offset_from_0_to_32_is_drawn_alike(random):
-    image = np.broadcast_to(np.arange(256, dtype="uint8")[:, None, None], (256, 256, 3))
-    draws = random.uniform(size=(6600, 3)).astype("float32")
-    offsets = [int(crop_and_flip(image, draw, 224)[0, 0, 0]) for draw in draws[:1650]]
-    counts = np.bincount(offsets, minlength=33)
+    images = np.broadcast_to(np.arange(256, dtype="uint8")[:, None, None], (150, 256, 256, 3))
+    draws = random.uniform(size=(11, 150, 3)).astype("float32")
+    offsets = [crop_and_flip(images, part, 224)[:, 0, 0, 0].numpy() for part in draws]
+    counts = np.bincount(np.concatenate(offsets), minlength=33)
     assert len(counts) == 33
     assert counts.min() > 20  # 50 expected of each
 
