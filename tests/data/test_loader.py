@@ -278,3 +278,9 @@ def test_folder_with_training_images_alone(folder):
     (folder / "val").rename(folder / "others")
     info = Dataset(str(folder), 32, 28).info
     assert (info.train_count, info.validation_count, info.class_names) == (10, 2, ("cat", "dog"))
+
+
+def test_no_tuner_keeps_an_iterator_from_being_let_go(tiny_npz):
+    train, validation, _ = load(tiny_npz, image_size=32, crop_size=28, batch_size=8)
+    assert not train.options().autotune.enabled
+    assert not validation.options().autotune.enabled
