@@ -8,7 +8,10 @@ every run, whichever the random start. Measured as the share of each kernel's en
 the means of the towers is held against that of towers dealt at random out of the same kernels. Spatial frequency and
 orientation are measured, too. What --snapshots reads is in the folder snapshots of every training.
 
-Time: seconds. Figures: not run yet.
+Time: seconds. Figures, of the real network after two epochs of Imagenette from three random starts (results/kernels):
+the towers' mean colourfulness differs by 9.3, 6.6 and 5.9 points, where towers dealt at random differ by 2.0 to 2.4
+(p < 0.05 in each, 0.0001 over all): 5.06 points beyond chance [0.14, 9.97]. Spatial frequency does not differ
+(p = 0.38). In eight epochs of one start the gap grows from 6.3 points to 17.8.
 """
 
 from collections import Counter
