@@ -204,8 +204,11 @@ class Dataset:
 
             def finish(step, batch):
                 (images, labels), draws = batch
-                images = crop_and_flip(images, draws, crop_size) if crops else centre(images, crop_size)
-                images = tf.cast(images, tf.float32) - mean
+                if crops:
+                    images = crop_and_flip(images, draws, crop_size)
+                else:
+                    images = tf.cast(centre(images, crop_size), tf.float32)
+                images -= mean
                 if colour_noise != "none":
                     number = epoch * steps + step
                     alpha = tf.random.stateless_normal(

@@ -54,11 +54,22 @@ def test_crop_and_flip(draw, top, flip, random):
     np.testing.assert_array_equal(crops[1], images[1, :224, :224])
 
 
+@pytest.mark.parametrize(("size", "crop"), [(256, 224), (32, 28), (29, 28), (28, 28), (500, 9)])
+def test_crops_are_the_pixels_at_every_offset(size, crop, random):
+    images = random.randint(0, 256, (size - crop + 1, size, size, 3)).astype("uint8")
+    offsets = np.arange(len(images))
+    draws = np.stack([(offsets + 0.5) / len(images), (offsets[::-1] + 0.5) / len(images), offsets % 2], 1)
+    crops = crop_and_flip(images, draws.astype("float32"), crop).numpy()
+    for top, left, image, out in zip(offsets, offsets[::-1], images, crops, strict=True):
+        expected = image[top : top + crop, left : left + crop]
+        np.testing.assert_array_equal(out, expected if top % 2 else expected[:, ::-1])
+
+
 def test_every_offset_from_0_to_32_is_drawn_alike(random):
     images = np.broadcast_to(np.arange(256, dtype="uint8")[:, None, None], (150, 256, 256, 3))
     draws = random.uniform(size=(11, 150, 3)).astype("float32")
     offsets = [crop_and_flip(images, part, 224)[:, 0, 0, 0].numpy() for part in draws]
-    counts = np.bincount(np.concatenate(offsets), minlength=33)
+    counts = np.bincount(np.concatenate(offsets).astype(int), minlength=33)
     assert len(counts) == 33
     assert counts.min() > 20  # 50 expected of each
 
