@@ -232,10 +232,10 @@ def fitting(model, images, labels):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        options = tf.data.Options()
-        options.autotune.enabled = False  # whose thread would keep `fit` from returning until it wakes
+        from alexnet_keras.data.loader import NOT_TUNED
+
         batches = tf.data.Dataset.from_tensors((tf.constant(images), tf.constant(labels))).repeat()
-        batches = batches.with_options(options)
+        batches = batches.with_options(NOT_TUNED)
     else:
         batch = keras.ops.convert_to_tensor(images), keras.ops.convert_to_tensor(labels)
         batches = (batch for _ in itertools.count())

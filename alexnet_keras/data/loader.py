@@ -19,8 +19,8 @@ _SHUFFLED_FILES = 10_000
 
 # An iterator that TensorFlow tunes is only let go when the tuning thread wakes: at the end of every validation and
 # training that takes up to as long again as it has run, or a minute. What AUTOTUNE then means is all cores, up to 16.
-_NOT_TUNED = tf.data.Options()
-_NOT_TUNED.autotune.enabled = False
+NOT_TUNED = tf.data.Options()
+NOT_TUNED.autotune.enabled = False
 
 
 def load(
@@ -155,7 +155,7 @@ class Dataset:
         return resize_and_crop(self._source.decode(image), self._image_size), label
 
     def _prepare(self, stored, in_memory):
-        prepared = stored.map(self._prepare_one, num_parallel_calls=os.cpu_count()).with_options(_NOT_TUNED)
+        prepared = stored.map(self._prepare_one, num_parallel_calls=os.cpu_count()).with_options(NOT_TUNED)
         return prepared.cache() if in_memory else prepared
 
     def train(
@@ -225,7 +225,7 @@ class Dataset:
             return batches.enumerate(done).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-        return epochs.flat_map(epoch_of_batches).prefetch(2).with_options(_NOT_TUNED)
+        return epochs.flat_map(epoch_of_batches).prefetch(2).with_options(NOT_TUNED)
 
     def validation(self, batch_size=128, *, padded=False):
         """Validation batches of centre crops less the mean; `padded` as for `validation_images`."""
