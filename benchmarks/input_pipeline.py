@@ -35,6 +35,8 @@ def main(arguments=None):
     parser.add_argument("--small", default="cifar10", help="data set of the four-layer network (default: cifar10)")
     parser.add_argument("--small-steps", type=int, default=100, help="steps of a turn there (default: 100)")
     options = turns.parse(parser, arguments, ("image_size", "crop_size", "images", "small_steps"))
+    import alexnet_keras  # noqa: F401 - before TensorFlow, which learns from it to use oneDNN's kernels
+
     with tempfile.TemporaryDirectory() as folder:
         prepared = _prepare(options, Path(folder))
         stages = {

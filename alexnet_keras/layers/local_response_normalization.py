@@ -74,7 +74,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         # Rows of one tower's maps: towers and positions are alike to a sum over maps. Unless they lie on two devices.
         rows = (-1, *inputs.shape[1:-1], self.groups) if is_split_by_tower() else (-1,)
         x = ops.reshape(ops.cast(inputs, "float32"), (*rows, maps))
-        x = normalize(x, sum_with(window.T), sum_with(window), self.k, alpha, self.beta)
+        x = normalize(x, sum_with(window.T), sum_with(window), self.k, alpha, self.beta, self.name)
         return ops.cast(ops.reshape(x, ops.shape(inputs)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):

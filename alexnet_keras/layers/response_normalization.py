@@ -1,7 +1,7 @@
 """What the two response normalizations share."""
 
 import numpy as np
-from keras import ops
+from keras import name_scope, ops
 
 
 def window_matrix(length, size):
@@ -14,7 +14,7 @@ def window_matrix(length, size):
     return ((-(size // 2) <= offset) & (offset <= (size - 1) // 2)).astype("float32")
 
 
-def normalize(x, window_sum, transposed_window_sum, k, alpha, beta):
+def normalize(x, window_sum, transposed_window_sum, k, alpha, beta, name):
     """`x / (k + alpha * window_sum(x**2)) ** beta` with a gradient that keeps the denominator and takes no powers.
 
     Args:
@@ -22,6 +22,7 @@ def normalize(x, window_sum, transposed_window_sum, k, alpha, beta):
         window_sum: a linear function from tensors of the shape of `x` to such tensors.
         transposed_window_sum: the transpose of that function.
         k, alpha, beta: constants.
+        name: the layer's name; a profiler shows the gradient as `gradient_NAME`.
     """
 
     @ops.custom_gradient
@@ -35,8 +36,9 @@ def normalize(x, window_sum, transposed_window_sum, k, alpha, beta):
 
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            inner = transposed_window_sum(upstream * x * power / denominator)
-            return upstream * power - (2 * alpha * beta) * x * inner
+            with name_scope(f"gradient_{name}"):
+                inner = transposed_window_sum(upstream * x * power / denominator)
+                return upstream * power - (2 * alpha * beta) * x * inner
 
         return x * power, gradient
 

@@ -67,7 +67,9 @@ class SpatialResponseNormalization(keras.layers.Layer):
 
         x = ops.cast(inputs, "float32")
         transposed = [window.T for window in windows]
-        x = normalize(x, sum_with(*windows), sum_with(*transposed), self.k, self.alpha / self.size**2, self.beta)
+        x = normalize(
+            x, sum_with(*windows), sum_with(*transposed), self.k, self.alpha / self.size**2, self.beta, self.name
+        )
         return ops.cast(x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import growth, input_pipeline, layers, start_up, training
+from benchmarks import growth, input_pipeline, layers, start_up, step_profile, training
 
 
 def _stored(module, workdir, arguments):
@@ -34,6 +34,50 @@ def test_layers(tmp_path):
     assert min(stored["ways"]["ours"]["turns"][0].values()) > 0
     assert "| pool5 |" in table
     assert (tmp_path / "layers.png").exists()
+
+
+@pytest.mark.slow
+def test_step_profile(tmp_path):
+    stored, table = _stored(step_profile, tmp_path, ["--batch-size", "1"])
+    spent = stored["turns"][0]["layers"]
+    for layer in (
+        "conv1",
+        "norm1",
+        "pool1",
+        "conv2",
+        "norm2",
+        "pool2",
+        "conv3",
+        "conv4",
+        "conv5",
+        "pool5",
+        "fc6",
+        "fc8",
+    ):
+        assert min(spent[layer]) > 0
+    assert spent[step_profile.UPDATE][1] > 0
+    assert sum(spent[step_profile.OTHER]) < 0.1 * sum(map(sum, spent.values()))
+    assert "| norm1 |" in table
+    assert (tmp_path / "step_profile.png").exists()
+
+
+def test_operations_by_layer():
+    operations = [
+        ("S/gradient_tape/alexnet_1/conv3_1/convolution/Conv2DBackpropFilter:T", 2.0),
+        ("S/alexnet_1/relu3_1/Relu:T", 1.0),
+        ("S/gradient_norm1/mul_2:Mul", 3.0),
+        ("S/alexnet_1/norm1_1/MatMul:MatMul", 0.5),
+        ("S/alexnet_sgd/ResourceApplyKerasMomentum_12:T", 4.0),
+        ("S/truediv:RealDiv", 0.25),
+        ("EagerLocalExecute: step", 99.0),  # not an operation
+        ("ExecutorState::Process", 99.0),
+    ]
+    assert step_profile.by_layer(operations, ["conv3", "relu3", "norm1"]) == {
+        "conv3": [1.0, 2.0],
+        "norm1": [0.5, 3.0],
+        step_profile.UPDATE: [0, 4.0],
+        step_profile.OTHER: [0.25, 0],
+    }
 
 
 @pytest.mark.slow

@@ -1,0 +1,142 @@
+"""Where the time of a training step goes: the real network's layers, as TensorFlow's profiler sees them.
+
+    python -m benchmarks.step_profile
+
+A turn is one step under the profiler. Operations run beside each other, so that all of them together may take longer
+than the step. The normalization goes across all maps of a layer, as in the other benchmarks. Writes step_profile.json,
+step_profile.md (the table) and step_profile.png into --workdir; two minutes on two cores.
+"""
+
+import re
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import turns
+
+OTHER, UPDATE = "the rest", "update of all weights"
+
+
+def main(arguments=None):
+    parser = turns.parser("step_profile", __doc__)
+    parser.add_argument("--batch-size", type=int, default=128, help="images (default: 128)")
+    options = turns.parse(parser, arguments, ("batch_size",))
+    if options.work:
+        return _work(options)
+    ways = {"ours": {"KERAS_BACKEND": "tensorflow"}}
+    measured = turns.take_turns("step_profile", ways, turns.as_arguments(options), options.rounds)["ours"]
+    results = {"device": measured["words"], "batch_size": options.batch_size, "turns": measured["turns"]}
+    stored = turns.record("step_profile", options, results)
+    turns.store("step_profile", options.workdir, stored, table(stored), plot(stored))
+    return stored
+
+
+def _work(options):
+    import numpy as np
+    import tensorflow as tf
+
+    from alexnet_keras import AlexNet
+    from alexnet_keras.training.config import training_config
+    from alexnet_keras.training.train import compile_for_training
+    from benchmarks.limits import device_words
+    from benchmarks.peers import fitting
+
+    config = training_config("paper", overrides={"normalization_in_towers": False})
+    model = AlexNet(config.alexnet)
+    compile_for_training(model, config)
+    size = options.batch_size
+    images = np.random.default_rng(0).normal(0, 60, (size, 224, 224, 3)).astype("float32")
+    run = fitting(model, images, (np.arange(size) % 1000).astype("int32"))
+    run(2)
+
+    def turn():
+        with tempfile.TemporaryDirectory() as folder:
+            with tf.profiler.experimental.Profile(folder):
+                start = time.perf_counter()
+                run(1)
+                step = time.perf_counter() - start
+            (path,) = Path(folder).rglob("*.xplane.pb")
+            return {"step": 1000 * step, "layers": by_layer(_operations(path), [layer.name for layer in model.layers])}
+
+    turns.work(device_words(), turn)
+
+
+def _operations(path):
+    """Name and milliseconds of every operation in a profile."""
+    from jax.profiler import ProfileData  # TensorFlow writes the same files as JAX, but has no public reader of them
+
+    for plane in ProfileData.from_file(str(path)).planes:
+        for line in plane.lines:
+            for event in line.events:
+                yield event.name, event.duration_ns / 1e6
+
+
+def by_layer(operations, layers):
+    """Milliseconds of each layer's operations, forward and backward.
+
+    Args:
+        operations: pairs of an operation's name in TensorFlow's graph, `SCOPE/.../NAME:TYPE`, and milliseconds. What
+            has another name is no operation.
+        layers: names of the layers. An activation `reluN` counts to `convN`, with which TensorFlow fuses it.
+
+    Returns:
+        dict from the layer's name, `UPDATE` or `OTHER` to `[forward, backward]`; the update has no forward part.
+    """
+    spent = {}
+    for name, milliseconds in operations:
+        scope, colon, _ = name.rpartition(":")
+        if not colon or "/" not in scope:
+            continue
+        parts = [re.sub(r"^gradient_(?!tape)|_\d+$", "", part) for part in scope.split("/")]
+        found = [part for part in parts if part in layers]
+        layer = found[0].replace("relu", "conv") if found else UPDATE if "alexnet_sgd" in parts else OTHER
+        backward = "gradient_" in scope or layer == UPDATE
+        spent.setdefault(layer, [0, 0])[backward] += milliseconds
+    return spent
+
+
+def medians(stored):
+    """Layer, median forward and median backward milliseconds, longest first."""
+    turns_of = [turn["layers"] for turn in stored["turns"]]
+    rows = [
+        (layer, *(statistics.median(turn.get(layer, [0, 0])[way] for turn in turns_of) for way in (0, 1)))
+        for layer in {layer: None for turn in turns_of for layer in turn}
+    ]
+    return sorted(rows, key=lambda row: -row[1] - row[2])
+
+
+def table(stored):
+    """The figures as text."""
+    rows = medians(stored)
+    total = sum(forward + backward for _, forward, backward in rows)
+    lines = [
+        f"A training step of {stored['batch_size']} images, float32: {turns.in_words(stored['turns'], 'step', 0)} ms "
+        f"under the profiler; its operations together {total:,.0f} ms. Milliseconds, medians of "
+        f"{len(stored['turns'])} turns:\n",
+        "| | forward | backward | share |",
+        "|---|---|---|---|",
+    ]
+    for layer, forward, backward in rows:
+        lines.append(f"| {layer} | {forward:,.1f} | {backward:,.1f} | {100 * (forward + backward) / total:.1f}% |")
+    return "\n".join(lines)
+
+
+def plot(stored):
+    """A bar for each layer, its backward part on top of the forward."""
+    from alexnet_keras.plots.style import new_figure
+
+    rows = medians(stored)
+    names, forward, backward = zip(*rows, strict=True)
+    figure, axis = new_figure(size=(11, 4.6))
+    axis.bar(names, forward, color="C0", label="forward")
+    axis.bar(names, backward, bottom=forward, color="0.75", label="backward and update")
+    axis.set_xticks(range(len(names)), [name.replace(" of all ", "\nof all ") for name in names])
+    axis.set_ylabel("time of the operations (ms)")
+    axis.set_title(f"A training step of AlexNet, batch {stored['batch_size']}, float32, {turns.machine_words(stored)}")
+    axis.legend(frameon=False)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
