@@ -34,16 +34,18 @@ PREPARE = """
 """
 
 
-def run(code):
+def run(code, flags=""):
     code = textwrap.dedent(PREPARE) + textwrap.dedent(code)
-    result = subprocess.run([sys.executable, "-c", code], env=TWO_DEVICES, capture_output=True, text=True)
+    environment = {**TWO_DEVICES, "XLA_FLAGS": f"{TWO_DEVICES['XLA_FLAGS']} {flags}"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
 @pytest.mark.slow
 def test_two_devices_compute_what_one_does():
-    run("""
+    run(
+        """
         one = model()
         before = np.asarray(one(images))
         for _ in range(5):
@@ -56,7 +58,9 @@ def test_two_devices_compute_what_one_does():
             two.train_on_batch(images, labels)
         for a, b in zip(one.variables + one.optimizer.variables, two.variables + two.optimizer.variables, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=a.path)
-    """)
+    """,
+        "--xla_backend_optimization_level=0",
+    )  # compiles faster
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def test_crop_and_flip(draw, top, flip, random):
     np.testing.assert_array_equal(crops[1], images[1, :224, :224])
 
 
-@pytest.mark.parametrize(("size", "crop"), [(256, 224), (32, 28), (29, 28), (28, 28), (500, 9)])
+@pytest.mark.parametrize(("size", "crop"), [(256, 224), (32, 28), (29, 28), (28, 28), (99, 9)])
 def test_crops_are_the_pixels_at_every_offset(size, crop, random):
     images = random.randint(0, 256, (size - crop + 1, size, size, 3)).astype("uint8")
     offsets = np.arange(len(images))

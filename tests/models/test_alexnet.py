@@ -166,29 +166,32 @@ def test_first_tower_does_not_see_the_second():
         assert np.abs(b[..., half:] - a[..., half:]).max() > 1e-3
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_saved_model_loads_in_a_new_process(policy, tmp_path, random):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        # "cifar" with everything that "source" adds.
-        stages = alexnet_config("source").stages
-        model = AlexNet("cifar", classes=7, stages=stages, normalization_divide_alpha=True)
-    finally:
-        keras.config.set_dtype_policy(before)
+def test_saved_models_load_in_a_new_process(tmp_path, random):
     images = random.normal(0, 60, (2, 32, 32, 3)).astype("float32")
-    expected = keras.ops.convert_to_numpy(model(images))
-    assert expected.dtype == "float32"
-    model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
+    before, expected = keras.config.dtype_policy(), {}
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.config.set_dtype_policy(policy)
+        try:
+            # "cifar" with everything that "source" adds.
+            stages = alexnet_config("source").stages
+            model = AlexNet("cifar", classes=7, stages=stages, normalization_divide_alpha=True)
+        finally:
+            keras.config.set_dtype_policy(before)
+        expected[policy] = keras.ops.convert_to_numpy(model(images))
+        model.save(tmp_path / f"{policy}.keras")
     code = (
         "import alexnet_keras, keras, numpy as np\n"
-        "model = keras.saving.load_model('model.keras')\n"
-        "np.save('out.npy', keras.ops.convert_to_numpy(model(np.load('images.npy'))))\n"
+        "for policy in ('float32', 'mixed_bfloat16'):\n"
+        "    model = keras.saving.load_model(f'{policy}.keras')\n"
+        "    np.save(policy, keras.ops.convert_to_numpy(model(np.load('images.npy'))))\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
+    for policy, outputs in expected.items():
+        assert outputs.dtype == "float32"
+        np.testing.assert_array_equal(np.load(tmp_path / f"{policy}.npy"), outputs)
+    assert not np.array_equal(*expected.values())
 
 
 def test_weights(tmp_path, random):

@@ -21,7 +21,7 @@ WITH_JAX = {
     **{**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.getcwd()},
     "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiles faster
 }
-EPOCHS = 12
+EPOCHS = 9
 
 
 def start(data, workdir, *arguments):
