@@ -37,6 +37,9 @@ SETTINGS = {
             ("other_inputs", "Gaussian 0.01, pixels / 64"),
         )
     },
+    "03_overlapping_pooling.ipynb": lambda data, folder: {
+        "arguments": ["--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder],
+    },
     "06_kernels.ipynb": lambda data, folder: {
         "weights": [trained(Path(folder).parent / "run")],
         "snapshots": str(Path(folder).parent / "run" / "kernels_by_epoch"),
@@ -51,6 +54,7 @@ SETTINGS = {
 PICTURES = {
     "01_train.ipynb": 5,
     "02_relu_vs_tanh.ipynb": 3,
+    "03_overlapping_pooling.ipynb": 1,
     "06_kernels.ipynb": 6,
     "07_predictions_and_retrieval.ipynb": 4,
 }
