@@ -208,3 +208,8 @@ def is_split_by_tower():
     return (
         isinstance(distribution, keras.distribution.ModelParallel) and "towers" in distribution.device_mesh.axis_names
     )
+
+
+def has_accelerator():
+    """Whether the backend has another device than CPUs here."""
+    return any(not device.startswith("cpu") for device in keras.distribution.list_devices())

@@ -7,6 +7,7 @@ than the step. The normalization goes across all maps of a layer, as in the othe
 step_profile.md (the table) and step_profile.png into --workdir; two minutes on two cores.
 """
 
+import itertools
 import re
 import statistics
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from benchmarks import turns
 
 OTHER, UPDATE = "the rest", "update of all weights"
+_COMPILED = "CpuExecutable::ExecuteAsyncOnStream"  # XLA's functions, which here are the normalizations, have no names
 
 
 def main(arguments=None):
@@ -63,28 +65,34 @@ def _work(options):
 
 
 def _operations(path):
-    """Name and milliseconds of every operation in a profile."""
+    """Name and milliseconds of every operation in a profile, as they began."""
     from jax.profiler import ProfileData  # TensorFlow writes the same files as JAX, but has no public reader of them
 
-    for plane in ProfileData.from_file(str(path)).planes:
-        for line in plane.lines:
-            for event in line.events:
-                yield event.name, event.duration_ns / 1e6
+    planes = ProfileData.from_file(str(path)).planes
+    events = [event for plane in planes for line in plane.lines for event in line.events]
+    return [(event.name, event.duration_ns / 1e6) for event in sorted(events, key=lambda event: event.start_ns)]
 
 
 def by_layer(operations, layers):
     """Milliseconds of each layer's operations, forward and backward.
 
     Args:
-        operations: pairs of an operation's name in TensorFlow's graph, `SCOPE/.../NAME:TYPE`, and milliseconds. What
-            has another name is no operation.
+        operations: pairs of an operation's name in TensorFlow's graph, `SCOPE/.../NAME:TYPE`, and milliseconds, in the
+            order of a step. What has another name is no operation, but for the compiled passes of the normalizations:
+            one forward, two backward.
         layers: names of the layers. An activation `reluN` counts to `convN`, with which TensorFlow fuses it.
 
     Returns:
         dict from the layer's name, `UPDATE` or `OTHER` to `[forward, backward]`; the update has no forward part.
     """
     spent = {}
+    normalizations = [layer for layer in layers if layer.startswith("norm")]
+    passes = [(layer, 0) for layer in normalizations] + [(layer, 1) for layer in normalizations[::-1] for _ in "12"]
+    compiled = itertools.cycle(passes)
     for name, milliseconds in operations:
+        if name == _COMPILED:
+            layer, backward = next(compiled)
+            spent.setdefault(layer, [0, 0])[backward] += milliseconds
         scope, colon, _ = name.rpartition(":")
         if not colon or "/" not in scope:
             continue

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from alexnet_keras.distribution import is_split_by_tower
+from alexnet_keras.distribution import has_accelerator, is_split_by_tower
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -55,20 +55,31 @@ class GroupedConv2D(keras.layers.Conv2D):
             )
         super().build(input_shape)
 
+    def call(self, inputs):
+        if self.groups == 1 or is_split_by_tower() or not _split_is_faster():
+            return super().call(inputs)
+        axis = 1 if self.data_format == "channels_first" else -1
+        # With its bias, each group is an operation that TensorFlow fuses, also in the gradient.
+        parts = zip(
+            ops.split(inputs, self.groups, axis=axis),
+            ops.split(self.kernel, self.groups, axis=-1),
+            ops.split(self.bias, self.groups) if self.use_bias else [None] * self.groups,
+            strict=True,
+        )
+        outputs = ops.concatenate([self._convolution_of_group(*part) for part in parts], axis=axis)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _convolution_of_group(self, inputs, kernel, bias):
+        outputs = super().convolution_op(inputs, kernel)
+        if bias is None:
+            return outputs
+        shape = (1, -1, 1, 1) if self.data_format == "channels_first" else (1, 1, 1, -1)
+        return ops.add(outputs, ops.reshape(bias, shape))
+
     def convolution_op(self, inputs, kernel):
         if self.groups > 1 and is_split_by_tower():
             return self._convolution_by_tower(inputs, kernel)
-        if self.groups == 1 or not _split_is_faster():
-            return super().convolution_op(inputs, kernel)
-        axis = 1 if self.data_format == "channels_first" else -1
-        options = dict(
-            strides=list(self.strides),
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        parts = zip(ops.split(inputs, self.groups, axis=axis), ops.split(kernel, self.groups, axis=-1), strict=True)
-        return ops.concatenate([ops.conv(x, w, **options) for x, w in parts], axis=axis)
+        return super().convolution_op(inputs, kernel)
 
     def _convolution_by_tower(self, inputs, kernel):
         """The convolution as products in which the groups are an axis of their own, which can lie on two devices."""
@@ -97,8 +108,4 @@ class GroupedConv2D(keras.layers.Conv2D):
 
 def _split_is_faster():
     # On a CPU TensorFlow and XLA compute grouped convolutions several times slower than single ones; PyTorch does not.
-    return keras.backend.backend() in ("tensorflow", "jax") and not _has_accelerator()
-
-
-def _has_accelerator():
-    return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
+    return keras.backend.backend() in ("tensorflow", "jax") and not has_accelerator()

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from alexnet_keras.distribution import is_split_by_tower
-from alexnet_keras.layers.response_normalization import normalize, window_matrix
+from alexnet_keras.layers.response_normalization import normalize
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -63,19 +63,13 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        maps = inputs.shape[-1] // self.groups
         alpha = self.alpha / self.size if self.divide_alpha else self.alpha
-        window = window_matrix(maps, self.size)
-
-        def sum_with(matrix):
-            matrix = ops.convert_to_tensor(matrix)
-            return lambda x: ops.matmul(x, matrix)
-
-        # Rows of one tower's maps: towers and positions are alike to a sum over maps. Unless they lie on two devices.
-        rows = (-1, *inputs.shape[1:-1], self.groups) if is_split_by_tower() else (-1,)
-        x = ops.reshape(ops.cast(inputs, "float32"), (*rows, maps))
-        x = normalize(x, sum_with(window.T), sum_with(window), self.k, alpha, self.beta, self.name)
-        return ops.cast(ops.reshape(x, ops.shape(inputs)), self.compute_dtype)
+        x, groups = inputs, self.groups
+        if is_split_by_tower():  # the towers, on two devices, must be an axis of their own
+            x, groups = ops.reshape(x, (-1, *x.shape[1:-1], groups, x.shape[-1] // groups)), 1
+        window = (len(x.shape) - 1, self.size // 2, (self.size - 1) // 2)
+        x = normalize(x, (window,), self.k, alpha, self.beta, self.name, groups)
+        return ops.reshape(x, ops.shape(inputs)) if is_split_by_tower() else x
 
     def compute_output_shape(self, input_shape):
         return input_shape

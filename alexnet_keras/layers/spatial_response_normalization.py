@@ -1,10 +1,8 @@
 """Response normalization inside a feature map."""
 
 import keras
-from keras import ops
 
-from alexnet_keras.distribution import is_split_by_tower
-from alexnet_keras.layers.response_normalization import normalize, window_matrix
+from alexnet_keras.layers.response_normalization import normalize
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -50,27 +48,8 @@ class SpatialResponseNormalization(keras.layers.Layer):
         self.beta = beta
 
     def call(self, inputs):
-        _, height, width, maps = inputs.shape
-        windows = window_matrix(height, self.size), window_matrix(width, self.size)
-
-        def sum_with(rows, columns):
-            rows, columns = ops.convert_to_tensor(rows), ops.convert_to_tensor(columns)
-
-            def window_sum(x):
-                x = ops.matmul(columns, x)
-                if is_split_by_tower():  # the maps must stay an axis of their own
-                    return ops.einsum("vh,nhwc->nvwc", rows, x)
-                x = ops.matmul(rows, ops.reshape(x, (-1, height, width * maps)))
-                return ops.reshape(x, (-1, height, width, maps))
-
-            return window_sum
-
-        x = ops.cast(inputs, "float32")
-        transposed = [window.T for window in windows]
-        x = normalize(
-            x, sum_with(*windows), sum_with(*transposed), self.k, self.alpha / self.size**2, self.beta, self.name
-        )
-        return ops.cast(x, self.compute_dtype)
+        reach = self.size // 2, (self.size - 1) // 2
+        return normalize(inputs, ((1, *reach), (2, *reach)), self.k, self.alpha / self.size**2, self.beta, self.name)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -65,16 +65,22 @@ def test_operations_by_layer():
     operations = [
         ("S/gradient_tape/alexnet_1/conv3_1/convolution/Conv2DBackpropFilter:T", 2.0),
         ("S/alexnet_1/relu3_1/Relu:T", 1.0),
-        ("S/gradient_norm1/mul_2:Mul", 3.0),
-        ("S/alexnet_1/norm1_1/MatMul:MatMul", 0.5),
+        ("CpuExecutable::ExecuteAsyncOnStream", 0.5),  # norm1, norm2; then backward, in two passes each
+        ("CpuExecutable::ExecuteAsyncOnStream", 0.125),
+        ("CpuExecutable::ExecuteAsyncOnStream", 1.0),
+        ("CpuExecutable::ExecuteAsyncOnStream", 1.0),
+        ("CpuExecutable::ExecuteAsyncOnStream", 3.0),
+        ("CpuExecutable::ExecuteAsyncOnStream", 4.0),
+        ("S/gradient_norm1/Cast:Cast", 0.5),
         ("S/alexnet_sgd/ResourceApplyKerasMomentum_12:T", 4.0),
         ("S/truediv:RealDiv", 0.25),
         ("EagerLocalExecute: step", 99.0),  # not an operation
         ("ExecutorState::Process", 99.0),
     ]
-    assert step_profile.by_layer(operations, ["conv3", "relu3", "norm1"]) == {
+    assert step_profile.by_layer(operations, ["norm1", "norm2", "conv3", "relu3"]) == {
         "conv3": [1.0, 2.0],
-        "norm1": [0.5, 3.0],
+        "norm1": [0.5, 7.5],
+        "norm2": [0.125, 2.0],
         step_profile.UPDATE: [0, 4.0],
         step_profile.OTHER: [0.25, 0],
     }

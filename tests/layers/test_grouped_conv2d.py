@@ -33,18 +33,37 @@ def test_is_the_definition(groups, stride, random):
     )
 
 
-def test_gradients(random):
+def applied(layer, x, kernel, bias):
+    """The output with weights that gradients are taken of."""
+    with keras.StatelessScope(state_mapping=[(layer.kernel, kernel), (layer.bias, bias)]):
+        return layer(x)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_gradients(data_format, random):
+    if data_format == "channels_first" and keras.backend.backend() == "tensorflow":
+        pytest.skip("TensorFlow's convolutions on a CPU are channels_last")
     x = random.normal(size=(1, 4, 4, 4)).astype("float32")
     kernel = random.normal(size=(3, 3, 2, 4)).astype("float32")
+    bias = random.normal(size=4).astype("float32")
     upstream = random.normal(size=(1, 2, 2, 4)).astype("float32")
-    layer = GroupedConv2D(4, 3, groups=2)
+    layer = GroupedConv2D(4, 3, groups=2, data_format=data_format)
     layer.build(x.shape)
-    ours = gradients(lambda x, w: keras.ops.multiply(layer.convolution_op(x, w), upstream), x, kernel)
-    nothing = np.zeros(4)
-    by_input = differences(lambda x: definition(x, kernel, nothing, 1, 2) * upstream, x)
-    by_kernel = differences(lambda w: definition(x, w, nothing, 1, 2) * upstream, kernel)
-    np.testing.assert_allclose(ours[0], by_input, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(ours[1], by_kernel, rtol=1e-3, atol=1e-4)
+
+    def weighted(x, w, b):
+        if data_format == "channels_last":
+            return keras.ops.multiply(applied(layer, x, w, b), upstream)
+        y = applied(layer, keras.ops.transpose(x, (0, 3, 1, 2)), w, b)
+        return keras.ops.multiply(keras.ops.transpose(y, (0, 2, 3, 1)), upstream)
+
+    ours = gradients(weighted, x, kernel, bias)
+    numeric = (
+        differences(lambda x: definition(x, kernel, bias, 1, 2) * upstream, x),
+        differences(lambda w: definition(x, w, bias, 1, 2) * upstream, kernel),
+        differences(lambda b: definition(x, kernel, b, 1, 2) * upstream, bias),
+    )
+    for mine, theirs in zip(ours, numeric, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
 def test_bfloat16(random):
@@ -59,15 +78,18 @@ def test_bfloat16(random):
     output = keras.ops.convert_to_numpy(keras.ops.cast(layer(x), "float32"))
     np.testing.assert_allclose(output, definition(x, kernel, np.zeros(6), 1, 2), rtol=2**-7)
 
-    def weighted(x, w):
-        y = layer.convolution_op(keras.ops.cast(x, "bfloat16"), keras.ops.cast(w, "bfloat16"))
-        return keras.ops.multiply(keras.ops.cast(y, "float32"), upstream)
+    bias = np.zeros(6, "float32")
 
-    nothing = np.zeros(6)
-    by_input = differences(lambda x: definition(x, kernel, nothing, 1, 2) * upstream, x)
-    by_kernel = differences(lambda w: definition(x, w, nothing, 1, 2) * upstream, kernel)
-    for ours, numeric in zip(gradients(weighted, x, kernel), (by_input, by_kernel), strict=True):
-        np.testing.assert_allclose(ours, numeric, rtol=2**-7, atol=0.01)
+    def weighted(x, w, b):
+        return keras.ops.multiply(keras.ops.cast(applied(layer, x, w, b), "float32"), upstream)
+
+    numeric = (
+        differences(lambda x: definition(x, kernel, bias, 1, 2) * upstream, x),
+        differences(lambda w: definition(x, w, bias, 1, 2) * upstream, kernel),
+        differences(lambda b: definition(x, kernel, b, 1, 2) * upstream, bias),
+    )
+    for mine, theirs in zip(gradients(weighted, x, kernel, bias), numeric, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=2**-7, atol=0.01)
 
 
 def test_weights_move_to_and_from_keras(random):
