@@ -213,37 +213,38 @@ class Bench:
     def _train(self, config, rival):
         import keras
 
-        from alexnet_keras.training.train import train_and_evaluate
+        from alexnet_keras.training.train import read_history, train_and_evaluate
 
         metric = self.experiment.metric
 
-        def reason_to_end(epoch, row, classes):
-            reason = metric.end(epoch, row, classes)
-            lost = rival is not None and metric.is_lost(epoch, row["top1_error"], rival)
+        def reason_to_end(history, classes):
+            reason = metric.end(len(history), history[-1], classes)
+            lost = rival is not None and metric.is_lost([row["top1_error"] for row in history], rival)
             return reason or (_RACE_LOST if lost else None)
 
         class End(keras.callbacks.Callback):
             def on_epoch_end(self, epoch, logs=None):
-                if reason_to_end(epoch + 1, logs, self.model.output_shape[-1]):
+                if reason_to_end(read_history(folder), self.model.output_shape[-1]):
                     self.model.stop_training = True
 
         name = hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()[:12]
+        folder = self.scratch / name
         start = time.perf_counter()
         keras.utils.clear_session()
         ended = None
         try:
-            results = train_and_evaluate(config, self.scratch / name, callbacks=[End()], verbose=self.verbose)
+            results = train_and_evaluate(config, folder, callbacks=[End()], verbose=self.verbose)
         except FloatingPointError as error:
             print(error, flush=True)
             results, ended = error.results, DIVERGED
         self.seconds.append(time.perf_counter() - start)
-        shutil.rmtree(self.scratch / name)
+        shutil.rmtree(folder)
         history = results["history"]
         kept = ("config", "data", "parameters", "machine", "versions", "seconds", "errors", "history")
         return {
             **{key: results[key] for key in kept},
             "network": json.loads(json.dumps(dataclasses.asdict(config.alexnet))),
-            "ended": ended or reason_to_end(len(history), history[-1], results["data"]["classes"]) or "all epochs",
+            "ended": ended or reason_to_end(history, results["data"]["classes"]) or "all epochs",
         }
 
     def _say(self, variant, config):

@@ -32,8 +32,13 @@ class Metric:
         """Whether a run says nothing on where a better learning rate lies."""
         return run["ended"] in (_CHANCE, DIVERGED)
 
-    def is_lost(self, epoch, error, rival):
-        """Whether a run ends after `epoch` epochs as its learning rate is worse than that of the run `rival`."""
+    def is_lost(self, errors, rival):
+        """Whether a run ends as its learning rate is worse than that of the run `rival`.
+
+        Args:
+            errors: its training top-1 error in each epoch so far, percent.
+            rival: the best run so far.
+        """
         return False
 
     def smoke(self):
@@ -138,8 +143,9 @@ class EpochsToError(Metric):
 
     Between the ends of two epochs it is taken as linear, and at the start as chance. A run ends at the target, or when
     its error is within five points of chance after five epochs. In the search for a learning rate, one
-    that lies five points behind the best so far at the same epoch, the third or later, ends as well, and one that can
-    no longer be the faster.
+    that lies five points behind the best so far at the same epoch, the third or later, ends as well, and one that would
+    come too late if its error went on falling as fast as in its last two epochs, which it does not: errors fall ever
+    more slowly.
 
     Args:
         target: training top-1 error, percent.
@@ -182,11 +188,14 @@ class EpochsToError(Metric):
             return _CHANCE
         return None
 
-    def is_lost(self, epoch, error, rival):
-        errors = [row["top1_error"] for row in rival["history"]]
-        if self.value(rival) is not None and epoch >= len(errors):
+    def is_lost(self, errors, rival):
+        theirs, epoch, arrival = [row["top1_error"] for row in rival["history"]], len(errors), self.value(rival)
+        if epoch < 3:
+            return False
+        if epoch <= len(theirs) and not errors[-1] < theirs[epoch - 1] + 5:
             return True
-        return 3 <= epoch <= len(errors) and not error < errors[epoch - 1] + 5
+        slope = (errors[-3] - errors[-1]) / 2
+        return arrival is not None and epoch + (errors[-1] - self.target) / max(slope, 1e-9) >= arrival
 
     def smoke(self):
         return dataclasses.replace(self, target=70.0)

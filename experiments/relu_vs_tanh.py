@@ -35,8 +35,8 @@ def nonlinearities(name, groups):
 
     Args:
         name: of the experiment.
-        groups: dict from a group's name to `(overrides, grids)`: fields of the network, and a grid of learning rates
-            for each nonlinearity's name.
+        groups: dict from a group's name to `(options, grids)`: options of `training_config`, and a grid of learning
+            rates for each nonlinearity's name.
     """
     names = [(label, group) for group, (_, grids) in groups.items() for label in grids]
     return Experiment(
@@ -46,7 +46,8 @@ def nonlinearities(name, groups):
         variants={
             f"{label}, {group}": {
                 "epochs": 40,
-                "overrides": {"activation": _ACTIVATIONS[label], **groups[group][0]},
+                **groups[group][0],
+                "overrides": {"activation": _ACTIVATIONS[label], **groups[group][0]["overrides"]},
             }
             for label, group in names
         },
@@ -68,11 +69,11 @@ EXPERIMENT = nonlinearities(
     "relu_vs_tanh",
     {
         "Gaussian 0.01, pixels 0-255": (
-            {**GAUSSIAN, **RAW},
+            {"overrides": {**GAUSSIAN, **RAW}},
             {"ReLU": (0.0005, 0.001, 0.002), "tanh": (0.002, 0.004, 0.008)},
         ),
         "Glorot, pixels / 64": (
-            {**GLOROT, **SCALED},
+            {"overrides": {**GLOROT, **SCALED}},
             {"ReLU": (0.01, 0.02, 0.04), "tanh": (0.005, 0.01, 0.02), "sigmoid": (0.025, 0.05, 0.1)},
         ),
     },

@@ -17,12 +17,16 @@ EXPERIMENT = nonlinearities(
     "relu_vs_tanh_inputs",
     {
         "Gaussian 0.01, pixels / 64": (
-            {**GAUSSIAN, **SCALED},
+            {"overrides": {**GAUSSIAN, **SCALED}},
             {"ReLU": (0.01, 0.02, 0.04), "tanh": (0.005, 0.01, 0.02)},
         ),
         "Glorot, pixels 0-255": (
-            {**GLOROT, **RAW},
+            {"overrides": {**GLOROT, **RAW}},
             {"ReLU": (0.00005, 0.0001, 0.0002), "tanh": (0.002, 0.004, 0.008)},
+        ),
+        "Gaussian 0.01, pixels 0-255, batches of 32": (
+            {"overrides": {**GAUSSIAN, **RAW}, "batch_size": 32},
+            {"ReLU": (0.00025, 0.0005, 0.001), "tanh": (0.001, 0.002, 0.004)},
         ),
     },
 )

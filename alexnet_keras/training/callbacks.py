@@ -29,7 +29,7 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.verbose, verbose = 0, self.verbose
         for row in history:
-            self.on_epoch_end(int(row["epoch"]), {self.monitor: float(row[self.monitor])})
+            self.on_epoch_end(int(row["epoch"]), {self.monitor: row[self.monitor]})
         self.model.optimizer.learning_rate = rate
         self.verbose = verbose
 

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import dataclasses
 import functools
-import io
 import itertools
 import json
 import os
@@ -130,7 +129,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         if host == 0:
             _cut_history(workdir, epoch)
         same_on_all_hosts(())
-        history = _read_history(workdir)
+        history = read_history(workdir)
         skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
         left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
         left += f" (on from step {step})" if step else ""
@@ -166,9 +165,9 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
                 _fit(model, config, dataset, augmentation, state, callbacks, verbose)
             same_on_all_hosts(())  # the first has written the history
         except FloatingPointError as error:
-            error.results = record | _measured(_read_history(workdir), {})
+            error.results = record | _measured(read_history(workdir), {})
             raise
-        history = _read_history(workdir)
+        history = read_history(workdir)
         for views in config.views:
             if _VIEWS[views] not in errors:
                 errors[_VIEWS[views]] = evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
@@ -229,30 +228,25 @@ def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
 
 
 def _open(config, host, hosts):
-    if config.in_memory:
-        if hosts > 1:
-            raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
-        path = Path(config.dataset).expanduser()
-        changed = path.stat().st_mtime_ns if path.exists() else None
-        return _in_memory(config.dataset, config.image_size, config.crop_size, changed)
-    from alexnet_keras.data import Dataset
-
-    return Dataset(
-        config.dataset,
-        config.image_size,
-        config.crop_size,
-        skip_corrupt=config.skip_corrupt,
-        memory_gib=config.memory_gib,
-        host=host,
-        hosts=hosts,
-    )
+    if config.in_memory and hosts > 1:
+        raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
+    path = Path(config.dataset).expanduser()
+    changed = path.stat().st_mtime_ns if path.exists() else None
+    options = config.image_size, config.crop_size, config.skip_corrupt, config.memory_gib
+    return _opened(config.dataset, changed, config.in_memory, *options, host, hosts)
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
-def _in_memory(name, image_size, crop_size, changed):
-    from alexnet_keras.data import InMemoryDataset
+def _opened(name, changed, in_memory, image_size, crop_size, skip_corrupt, memory_gib, host, hosts):
+    if in_memory:
+        from alexnet_keras.data import InMemoryDataset
 
-    return InMemoryDataset(name, image_size, crop_size)
+        return InMemoryDataset(name, image_size, crop_size)
+    from alexnet_keras.data import Dataset
+
+    return Dataset(
+        name, image_size, crop_size, skip_corrupt=skip_corrupt, memory_gib=memory_gib, host=host, hosts=hosts
+    )
 
 
 def _numpy_iterator(batches):
@@ -261,9 +255,9 @@ def _numpy_iterator(batches):
 
 def _measured(history, errors):
     return {
-        "seconds": sum(float(row["seconds"]) for row in history),
+        "seconds": sum(row["seconds"] for row in history),
         "errors": errors,
-        "history": [{name: float(value) for name, value in row.items()} for row in history],
+        "history": history,
     }
 
 
@@ -283,7 +277,7 @@ def _check_workdir(workdir, config, data=None):
     other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
     if set(other) <= {"epochs", "drops"}:
         before = TrainingConfig(**{name: value for name, value in there.items() if name != "data"})
-        done = len(_read_history(workdir))
+        done = len(read_history(workdir))
         if done <= config.epochs and before.changes(done) == config.changes(done):
             return
     if other:
@@ -349,7 +343,7 @@ def _callbacks(model, config, workdir, history, steps, state):
         callbacks.append(KernelSnapshots(workdir / "snapshots"))
     if first and not config.in_memory:  # it is TensorFlow that writes these
         callbacks.append(keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False))
-    best = min((float(row["val_top1_error"]) for row in history), default=float("inf"))
+    best = min((row["val_top1_error"] for row in history), default=float("inf"))
     return callbacks, Checkpoints(workdir, steps, config.checkpoint_minutes, speed, chance, state, best)
 
 
@@ -370,24 +364,21 @@ def _check_hosts(workdir, position, config, info):
 
 def _cut_history(workdir, epochs):
     """Takes what follows the rows of so many epochs out of history.csv."""
-    rows = _read_history(workdir)
-    if len(rows) > epochs > 0:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, rows[0])
-        writer.writeheader()
-        writer.writerows(rows[:epochs])
-        write_text(workdir / "history.csv", text.getvalue())
-    elif rows and not epochs:
-        (workdir / "history.csv").unlink()
-
-
-def _read_history(workdir):
-    """Rows of history.csv."""
     path = workdir / "history.csv"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    if lines and not epochs:
+        path.unlink()
+    elif len(lines) > epochs + 1:  # the first is that of the names
+        write_text(path, "".join(lines[: epochs + 1]))
+
+
+def read_history(workdir):
+    """The epochs of the training in a folder, each as a dict of numbers."""
+    path = Path(workdir) / "history.csv"
     if not path.exists():
         return []
     with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def _pipeline_speed(batches, seconds=2.0, most=50):
