@@ -36,7 +36,7 @@ def test_epochs_to_error_races():
     metric, rival = EpochsToError(25.0), run(60, 50, 40, 24)  # which is there after 3.94 epochs
     assert not metric.is_lost([90, 90], rival)
     assert metric.is_lost([70, 60, 45], rival)  # five points behind
-    assert not metric.is_lost([70, 60, 44.9], rival)  # falls by 12.55 an epoch: 25 would come after 4.6 epochs
+    assert not metric.is_lost([90, 70, 44.9], rival)  # falls by 22.55 an epoch: 25 would come after 3.88
     assert metric.is_lost([60, 50, 40, 25.1], rival)  # the rival is there
     assert not metric.is_lost([60, 50, 40, 30], run(60, 50, 40))  # one that ended without getting there says nothing
 
