@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from alexnet_keras.distribution import has_accelerator
 from benchmarks import turns
 
 SIDE = 4096  # of the square matrices whose product is the limit of arithmetic
@@ -76,7 +77,7 @@ def memory_bandwidth(mib=512):
     In the memory of the device that the Keras backend computes on; for a CPU by NumPy, on all cores.
     """
     length = mib * 2**20 // 4
-    if all(device.startswith("cpu") for device in keras.distribution.list_devices()):
+    if not has_accelerator():
         threads = os.cpu_count()
         parts = [
             (np.zeros(length // threads, "float32"), np.ones(length // threads, "float32")) for _ in range(threads)

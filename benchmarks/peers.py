@@ -32,7 +32,10 @@ class KerasPeer:
             return layers.Dense(units, kernel_regularizer=l2, bias_regularizer=l2, **kwargs)
 
         def normalization():
-            return layers.Lambda(lambda x: tf.nn.local_response_normalization(x, **_NORMALIZATION))
+            def normalize(x):  # there is none in bfloat16
+                return tf.cast(tf.nn.local_response_normalization(tf.cast(x, "float32"), **_NORMALIZATION), x.dtype)
+
+            return layers.Lambda(normalize)
 
         self.model = keras.Sequential(
             [

@@ -7,7 +7,6 @@ than the step. The normalization goes across all maps of a layer, as in the othe
 step_profile.md (the table) and step_profile.png into --workdir; two minutes on two cores.
 """
 
-import itertools
 import re
 import statistics
 import tempfile
@@ -88,7 +87,12 @@ def by_layer(operations, layers):
     spent = {}
     normalizations = [layer for layer in layers if layer.startswith("norm")]
     passes = [(layer, 0) for layer in normalizations] + [(layer, 1) for layer in normalizations[::-1] for _ in "12"]
-    compiled = itertools.cycle(passes)
+    count = [name for name, _ in operations].count(_COMPILED)
+    if count != len(passes):
+        raise ValueError(
+            f"`operations` must have {len(passes)} compiled passes, those of the normalizations. Received: {count}"
+        )
+    compiled = iter(passes)
     for name, milliseconds in operations:
         if name == _COMPILED:
             layer, backward = next(compiled)

@@ -142,10 +142,10 @@ class EpochsToError(Metric):
     """Epochs until the training top-1 error, its mean over an epoch, is down to a target; compared by the ratio.
 
     Between the ends of two epochs it is taken as linear, and at the start as chance. A run ends at the target, or when
-    its error is within five points of chance after five epochs. In the search for a learning rate, one
-    that lies five points behind the best so far at the same epoch, the third or later, ends as well, and one that would
-    come too late if its error went on falling as fast as in its last two epochs, which it does not: errors fall ever
-    more slowly.
+    its error is within five points of chance after five epochs. In the search for a learning rate, one that lies five
+    points behind the best so far at the same epoch, the third or later, ends as well, and one that is clear of chance
+    and would come too late if its error fell in each epoch to come by as much as in the better of its last two: errors
+    fall ever more slowly.
 
     Args:
         target: training top-1 error, percent.
@@ -194,8 +194,10 @@ class EpochsToError(Metric):
             return False
         if epoch <= len(theirs) and not errors[-1] < theirs[epoch - 1] + 5:
             return True
-        slope = (errors[-3] - errors[-1]) / 2
-        return arrival is not None and epoch + (errors[-1] - self.target) / max(slope, 1e-9) >= arrival
+        if arrival is None or errors[-1] > 100 * (1 - 1 / rival["data"]["classes"]) - 5:
+            return False
+        fall = max(errors[-3] - errors[-2], errors[-2] - errors[-1], 1e-9)
+        return epoch + (errors[-1] - self.target) / fall >= arrival
 
     def smoke(self):
         return dataclasses.replace(self, target=70.0)

@@ -1,11 +1,12 @@
-"""What the ratio of figure 1 depends on: the scale of the input and the initialization, each changed alone.
+"""What the ratio of figure 1 depends on: scale of the input, initialization and batch size, each changed alone.
 
     python -m experiments.relu_vs_tanh_inputs
 
-Everything else is as in `python -m experiments.relu_vs_tanh`, which has two of the four pairs; these are the others.
-Both set the size of the sums that reach the nonlinearity of conv1 at the start (`saturation` measures it): about 5 for
-the Gaussian on pixel values 0-255, where more than half of all tanh units are beyond 0.99 and pass on little gradient,
-and 0.07 on pixel values divided by 64, where none is.
+Everything else is as in `python -m experiments.relu_vs_tanh`, which has two of the four pairs of initialization and
+scale; these are the others, and the paper's pair in batches of 32. Scale and initialization set the size of the sums
+that reach the nonlinearity of conv1 at the start (`saturation` measures it): about 5 for the Gaussian on pixel
+values 0-255, where more than half of all tanh units are beyond 0.99 and pass on little gradient, and 0.07 on pixel
+values divided by 64, where none is.
 """
 
 import numpy as np
@@ -51,12 +52,13 @@ def saturation(*experiments, dataset="cifar10", images=1000):
 
     data = Dataset(dataset, 32, 32)
     pixels = next(iter(data.train(min(images, data.info.train_count), crops=False, colour_noise="none")))[0]
-    lines = ["| | standard deviation of conv1's sums | tanh units beyond 0.99 |", "|---|---|---|"]
+    lines, networks = ["| | standard deviation of conv1's sums | tanh units beyond 0.99 |", "|---|---|---|"], []
     for experiment in experiments:
         for variant in experiment.variants:
             config = experiment.config(variant, dataset=dataset)
-            if config.alexnet.activation != "tanh":
+            if config.alexnet.activation != "tanh" or config.alexnet in networks:
                 continue
+            networks.append(config.alexnet)
             keras.utils.set_random_seed(config.seed)
             model = AlexNet(config.alexnet, classes=data.info.classes)
             first = keras.Model(model.input, [model.get_layer(name).output for name in ("conv1", "tanh1")])

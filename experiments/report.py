@@ -52,7 +52,7 @@ CLAIMS = (
     ),
     Claim("ReLU against sigmoid, the same", "fewer", experiment="relu_vs_tanh", of="saturating"),
     Claim(
-        "The same with the input or the initialization changed",
+        "The same with input, initialization or batch size changed",
         "6 times fewer",
         experiment="relu_vs_tanh_inputs",
     ),

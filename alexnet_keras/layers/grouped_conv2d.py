@@ -15,9 +15,10 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     Arguments, weights (`kernel` of shape `(kernel height, kernel width, input maps / groups, filters)` and `bias` of
     shape `(filters,)`) and output are those of `keras.layers.Conv2D`, so weights move freely between the two.
-    On a CPU the grouped convolutions of TensorFlow and JAX are several times slower than one convolution per group;
-    there the layer computes one per group and concatenates the maps. Under `alexnet_keras.distribution.two_towers` it
-    computes products that XLA can split by group. Elsewhere it leaves the groups to the backend.
+    On a CPU, grouped convolutions of TensorFlow and JAX are compiled by XLA, which is several times slower than one
+    convolution per group; there the layer computes one per group and concatenates the maps. Under
+    `alexnet_keras.distribution.two_towers` it computes products that XLA can split by group. Elsewhere it leaves the
+    groups to the backend.
 
     Args:
         filters: number of kernels, a multiple of `groups`.
@@ -107,5 +108,5 @@ class GroupedConv2D(keras.layers.Conv2D):
 
 
 def _split_is_faster():
-    # On a CPU TensorFlow and XLA compute grouped convolutions several times slower than single ones; PyTorch does not.
+    # On a CPU XLA computes grouped convolutions several times slower than single ones; PyTorch does not.
     return keras.backend.backend() in ("tensorflow", "jax") and not has_accelerator()

@@ -64,7 +64,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         alpha = self.alpha / self.size if self.divide_alpha else self.alpha
-        x, groups = inputs, self.groups
+        x, groups = ops.cast(inputs, self.compute_dtype), self.groups
         if is_split_by_tower():  # the towers, on two devices, must be an axis of their own
             x, groups = ops.reshape(x, (-1, *x.shape[1:-1], groups, x.shape[-1] // groups)), 1
         window = (len(x.shape) - 1, self.size // 2, (self.size - 1) // 2)

@@ -83,8 +83,10 @@ def window_sum(x, windows, groups=1):
         positions, part = np.arange(size), size // groups
         for start in range(before + after + 1):
             shifted = padded[(slice(None),) * axis + (slice(start, start + size),)]
-            same_group = positions // part == (positions + start - before) // part
-            total += shifted if groups == 1 else shifted * same_group.astype("float32")
+            if groups > 1:
+                same_group = positions // part == (positions + start - before) // part
+                shifted = shifted * ops.convert_to_tensor(same_group.astype("float32"))
+            total += shifted
         x = total
     return x
 

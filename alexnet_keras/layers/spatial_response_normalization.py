@@ -1,6 +1,7 @@
 """Response normalization inside a feature map."""
 
 import keras
+from keras import ops
 
 from alexnet_keras.layers.response_normalization import normalize
 
@@ -48,8 +49,8 @@ class SpatialResponseNormalization(keras.layers.Layer):
         self.beta = beta
 
     def call(self, inputs):
-        reach = self.size // 2, (self.size - 1) // 2
-        return normalize(inputs, ((1, *reach), (2, *reach)), self.k, self.alpha / self.size**2, self.beta, self.name)
+        x, reach = ops.cast(inputs, self.compute_dtype), (self.size // 2, (self.size - 1) // 2)
+        return normalize(x, ((1, *reach), (2, *reach)), self.k, self.alpha / self.size**2, self.beta, self.name)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -233,7 +233,9 @@ def _open(config, host, hosts):
     path = Path(config.dataset).expanduser()
     changed = path.stat().st_mtime_ns if path.exists() else None
     options = config.image_size, config.crop_size, config.skip_corrupt, config.memory_gib
-    return _opened(config.dataset, changed, config.in_memory, *options, host, hosts)
+    # The files in a folder may change without a trace on the folder itself.
+    open_it = _opened.__wrapped__ if path.is_dir() else _opened
+    return open_it(config.dataset, changed, config.in_memory, *options, host, hosts)
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
@@ -378,7 +380,10 @@ def read_history(workdir):
     if not path.exists():
         return []
     with open(path, newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
+        rows.pop()
+    return [{name: float(value) for name, value in row.items()} for row in rows]
 
 
 def _pipeline_speed(batches, seconds=2.0, most=50):

@@ -22,15 +22,17 @@ def definition(x, kernel, bias, stride, groups):
 
 
 @pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (3, 2)])
-def test_is_the_definition(groups, stride, random):
-    layer = GroupedConv2D(6, 3, strides=stride, groups=groups)
+@pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "relu"}])
+def test_is_the_definition(groups, stride, options, random):
+    layer = GroupedConv2D(6, 3, strides=stride, groups=groups, **options)
     x = random.normal(size=(2, 7, 6, 6)).astype("float32")
     layer.build(x.shape)
     kernel, bias = random.normal(size=(3, 3, 6 // groups, 6)), random.normal(size=6)
-    layer.set_weights([kernel, bias])
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(layer(x)), definition(x, kernel, bias, stride, groups), rtol=1e-4, atol=1e-5
-    )
+    layer.set_weights([kernel, bias] if layer.use_bias else [kernel])
+    expected = definition(x, kernel, bias if layer.use_bias else np.zeros(6), stride, groups)
+    if options.get("activation"):
+        expected = np.maximum(expected, 0)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(x)), expected, rtol=1e-4, atol=1e-5)
 
 
 def applied(layer, x, kernel, bias):

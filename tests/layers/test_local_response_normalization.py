@@ -68,15 +68,23 @@ def test_mixed_precision_is_float32_inside(mixed_bfloat16, random):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(keras.ops.cast(out, "float32")), exact, rtol=2**-8)
 
 
-def test_gradient_in_mixed_precision(mixed_bfloat16, random):
+def test_whole_numbers(random):
+    a = random.randint(-60, 60, (1, 2, 2, 8))
+    out = LocalResponseNormalization()(keras.ops.convert_to_tensor(a, "int32"))
+    assert keras.backend.standardize_dtype(out.dtype) == "float32"
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(out), definition(a.astype("float32")), rtol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_gradient_in_mixed_precision(groups, mixed_bfloat16, random):
     a = random.normal(0, 2, (2, 1, 2, 8)).astype("float32")
     a, weights = (
         keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(x, "bfloat16"), "float32"))
         for x in (a, random.normal(0, 1, a.shape).astype("float32"))
     )
-    layer = LocalResponseNormalization(alpha=0.1)
+    layer = LocalResponseNormalization(alpha=0.1, groups=groups)
     (ours,) = gradients(lambda x: keras.ops.multiply(layer(keras.ops.cast(x, "bfloat16")), weights), a)
-    numeric = differences(lambda x: definition(x, alpha=0.1) * weights, a)
+    numeric = differences(lambda x: definition(x, alpha=0.1, groups=groups) * weights, a)
     np.testing.assert_allclose(ours, numeric, rtol=2**-7, atol=2**-9)
 
 

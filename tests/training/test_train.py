@@ -93,6 +93,8 @@ def test_goes_on_with_more_epochs(config, tmp_path):
     few, more = dataclasses.replace(config, epochs=2, drops=()), dataclasses.replace(config, epochs=4, drops=(0.75,))
     whole = train_and_evaluate(more, tmp_path / "whole", verbose=0)
     assert len(train_and_evaluate(few, tmp_path / "parts", verbose=0)["history"]) == 2
+    with open(tmp_path / "parts" / "history.csv", "a") as file:
+        file.write("2,0.5")  # half a row, of a process that was killed
     parts = train_and_evaluate(more, tmp_path / "parts", verbose=0)
     assert [row["loss"] for row in parts["history"]] == [row["loss"] for row in whole["history"]]
     assert parts["errors"] == whole["errors"]
