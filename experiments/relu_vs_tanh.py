@@ -14,10 +14,10 @@ divided by 64, whose variance is about one. Sigmoid is the third nonlinearity th
 
 `python -m experiments.relu_vs_tanh_inputs` has the two other pairs of initialization and scale, and smaller batches.
 
-Time: 274 epochs in 27 runs took 3 hours 52 minutes on two cores of an AMD EPYC on which a matrix product reaches 150 to
-185 GFLOP/s, with other programs beside it; alone, an epoch takes 30 to 38 s there. Figures: with the paper's start 6.3
-epochs with ReLU, 19.1 with tanh, 3.05 times as many [3.02, 3.09], where the paper says six times; with today's 5.3 and
-5.1 epochs, 0.96 times [0.85, 1.08]; sigmoid 15.6 epochs, 2.92 times ReLU's [2.65, 3.22].
+Time: 26 runs took 49 minutes on two cores of an AMD EPYC on which a matrix product reaches 480 GFLOP/s, 12.5 seconds
+an epoch. Figures: with the paper's start 6.2 epochs with ReLU, 20.0 with tanh, 3.23 times as many [2.86, 3.65], where
+the paper says six times; with today's 5.4 and 5.1 epochs, 0.93 times [0.88, 0.99]; sigmoid 17.3 epochs, 3.18 times
+ReLU's [2.57, 3.95].
 """
 
 from experiments.bench import Comparison, Experiment
