@@ -143,9 +143,8 @@ class EpochsToError(Metric):
 
     Between the ends of two epochs it is taken as linear, and at the start as chance. A run ends at the target, or when
     its error is within five points of chance after five epochs. In the search for a learning rate, one that lies five
-    points behind the best so far at the same epoch, the third or later, ends as well, and one that is clear of chance
-    and would come too late if its error fell in each epoch to come by as much as in the better of its last two: errors
-    fall ever more slowly.
+    points behind the best so far at the same epoch, the third or later, ends as well, and one that is clear of chance,
+    falls ever more slowly, and would come too late even if it went on as fast as in the epoch before the last.
 
     Args:
         target: training top-1 error, percent.
@@ -194,10 +193,11 @@ class EpochsToError(Metric):
             return False
         if epoch <= len(theirs) and not errors[-1] < theirs[epoch - 1] + 5:
             return True
-        if arrival is None or errors[-1] > 100 * (1 - 1 / rival["data"]["classes"]) - 5:
+        before, last = errors[-3] - errors[-2], errors[-2] - errors[-1]
+        at_chance = errors[-1] > 100 * (1 - 1 / rival["data"]["classes"]) - 5
+        if arrival is None or at_chance or last > before:
             return False
-        fall = max(errors[-3] - errors[-2], errors[-2] - errors[-1], 1e-9)
-        return epoch + (errors[-1] - self.target) / fall >= arrival
+        return epoch + (errors[-1] - self.target) / max(before, 1e-9) >= arrival
 
     def smoke(self):
         return dataclasses.replace(self, target=70.0)
