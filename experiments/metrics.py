@@ -144,7 +144,8 @@ class EpochsToError(Metric):
     Between the ends of two epochs it is taken as linear, and at the start as chance. A run ends at the target, or when
     its error is within five points of chance after five epochs. In the search for a learning rate, one that lies five
     points behind the best so far at the same epoch, the third or later, ends as well, and one that is clear of chance,
-    falls ever more slowly, and would come too late even if it went on as fast as in the epoch before the last.
+    falls ever more slowly, and would come too late even if it went on as fast as in the epoch before the last; so does one
+    that is too late already.
 
     Args:
         target: training top-1 error, percent.
@@ -195,7 +196,9 @@ class EpochsToError(Metric):
             return True
         before, last = errors[-3] - errors[-2], errors[-2] - errors[-1]
         at_chance = errors[-1] > 100 * (1 - 1 / rival["data"]["classes"]) - 5
-        if arrival is None or at_chance or last > before:
+        if arrival is None or epoch >= arrival:
+            return arrival is not None
+        if at_chance or last > before:
             return False
         return epoch + (errors[-1] - self.target) / max(before, 1e-9) >= arrival
 
