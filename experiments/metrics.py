@@ -143,9 +143,9 @@ class EpochsToError(Metric):
 
     Between the ends of two epochs it is taken as linear, and at the start as chance. A run ends at the target, or when
     its error is within five points of chance after five epochs. In the search for a learning rate, one that lies five
-    points behind the best so far at the same epoch, the third or later, ends as well, and one that is clear of chance,
-    falls ever more slowly, and would come too late even if it went on as fast as in the epoch before the last; so does one
-    that is too late already.
+    points behind the best so far at the same epoch, the third or later, ends as well, one that is too late already, and
+    one that is clear of chance, falls ever more slowly, and would come too late even if it went on as fast as in the
+    epoch before the last.
 
     Args:
         target: training top-1 error, percent.
