@@ -80,7 +80,7 @@ def kernels(options, command=None):
         "epoch": options.epoch,
     }
     workdir = claim_workdir(options, "kernels", settings)
-    say(first, options, dataset)
+    say(models.values(), options, dataset)
 
     for label, model in models.items():
         for layer in ("conv1", *options.layers):
@@ -204,7 +204,7 @@ def _image(which, dataset):
 
 
 def main(arguments=None):
-    made = parser("kernels", __doc__, several=True)
+    made = parser("kernels", __doc__, several="for the test over seeds")
     add_data_options(made)
     made.add_argument("--layers", nargs="+", default=[], metavar="LAYER", help="draw these convolutions' kernels, too")
     made.add_argument(

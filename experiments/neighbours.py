@@ -141,7 +141,7 @@ class Search:
             **{"dataset": info.name, "images": info.fingerprint, "image_size": info.image_size},
         }
         self.workdir = claim_workdir(options, name, {**self.settings, **what})
-        say(model, options, self.dataset)
+        say([model], options, self.dataset)
         print(f"Activations of {options.layer}: {folder}", flush=True)
         self.activations = write_activations(*arguments)
         self._choose_queries()

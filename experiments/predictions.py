@@ -44,7 +44,7 @@ def predictions(options, command=None):
         **{"count": options.count, "seed": options.seed},
     }
     workdir = claim_workdir(options, "predictions", settings)
-    say(model, options, dataset)
+    say([model], options, dataset)
 
     probabilities, labels = classify(model, dataset, options.batch_size)
     if options.show == ["mistakes"]:

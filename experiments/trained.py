@@ -7,16 +7,23 @@ import zipfile
 from pathlib import Path
 
 
-def parser(name, description, several=False):
-    """The command line that all of them have: `--weights` and `--workdir`."""
+def parser(name, description, several=None, flag="--weights"):
+    """The command line that all of them have: `--weights` (or `flag`) and `--workdir`.
+
+    Args:
+        name, description: of the command.
+        several: what several networks are for, in words; `None` where there is one alone.
+        flag: what the networks are called by.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     made = argparse.ArgumentParser(
         prog=f"python -m experiments.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    text = "a trained network, such as runs/x/best.keras" + "; several, for the test over seeds" * several
-    made.add_argument("--weights", required=True, nargs="+" if several else None, metavar="FILE", help=text)
+    text = "a trained network, such as runs/x/best.keras" + (f"; several, {several}" if several else "")
+    nargs = "+" if several else None
+    made.add_argument(flag, dest="weights", required=True, nargs=nargs, metavar="FILE", help=text)
     made.add_argument("--workdir", help=f"folder of the results (default: {name}, in the folder of the network)")
     return made
 
@@ -27,11 +34,11 @@ def add_data_options(made):
     made.add_argument("--image-size", type=int, help="side of the prepared images, pixels (default: as in training)")
 
 
-def load_trained(path):
+def load_trained(path, argument="weights"):
     """The model in a `.keras` file.
 
     Raises:
-        ValueError: when there is no such file, or it holds no model.
+        ValueError: when there is no such file, or it holds no model; it names the command line's `argument`.
     """
     import keras
 
@@ -41,7 +48,9 @@ def load_trained(path):
         return keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"`weights` must be a .keras file of a model. Received: weights={path!r}: {reason}") from error
+        raise ValueError(
+            f"`{argument}` must be a .keras file of a model. Received: {argument}={path!r}: {reason}"
+        ) from error
 
 
 def training_of(path):
@@ -123,15 +132,17 @@ def store(workdir, command, results):
     return json.loads(text)
 
 
-def say(model, options, dataset=None):
-    """Says which network, data and device are used."""
+def say(models, options, dataset=None):
+    """Says which networks, data and device are used."""
     from alexnet_keras.training.devices import scope_for
 
-    weights = options.weights if isinstance(options.weights, str) else ", ".join(options.weights)
     if dataset is not None:
         info = dataset.info
         print(f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images")
-    print(f"Network: {weights}, {model.count_params():,} parameters\nDevice: {scope_for(1)[1]}", flush=True)
+    paths = [options.weights] if isinstance(options.weights, str) else options.weights
+    for path, model in zip(paths, models, strict=True):
+        print(f"Network: {path}, {model.count_params():,} parameters")
+    print(f"Device: {scope_for(1)[1]}", flush=True)
 
 
 def _first(weights):

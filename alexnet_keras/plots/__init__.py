@@ -2,7 +2,12 @@
 
 from alexnet_keras.plots.class_names import in_words
 from alexnet_keras.plots.curves import plot_curves
-from alexnet_keras.plots.experiments import plot_comparisons, plot_learning_rates, plot_training_errors
+from alexnet_keras.plots.experiments import (
+    plot_comparisons,
+    plot_ensembles,
+    plot_learning_rates,
+    plot_training_errors,
+)
 from alexnet_keras.plots.images import plot_images
 from alexnet_keras.plots.kernels import (
     animate_kernels,
@@ -22,6 +27,7 @@ __all__ = [
     "plot_codes",
     "plot_comparisons",
     "plot_curves",
+    "plot_ensembles",
     "plot_feature_maps",
     "plot_images",
     "plot_kernel_measures",

@@ -116,3 +116,30 @@ def plot_comparisons(comparisons, title=""):
     figure.legend(handles.values(), handles.keys(), frameon=False, loc="outside lower center", ncols=2)
     axis.set_title(title, fontsize=10)
     return figure
+
+
+def plot_ensembles(errors, title=""):
+    """Top-1 and top-5 error against the number of networks whose predictions are averaged.
+
+    Args:
+        errors: `{number of networks: [{"top1_error": percent, "top5_error": percent} for each group of so many]}`.
+        title: words above the figure.
+
+    Returns:
+        A matplotlib figure.
+
+    Reference: table 2 of Krizhevsky et al. (2012).
+    """
+    figure, axes = new_figure(1, 2, (9.5, 3.8))
+    for axis, k in zip(axes, (1, 5), strict=True):
+        name = f"top{k}_error"
+        points = [(size, group[name]) for size, groups in errors.items() for group in groups]
+        means = [sum(group[name] for group in groups) / len(groups) for groups in errors.values()]
+        axis.plot(*zip(*points, strict=True), "o", color="C0", alpha=0.4, markersize=4, label="a group of networks")
+        axis.plot(list(errors), means, "o-", color="C0", label="mean")
+        axis.set_xlabel("networks averaged")
+        axis.set_ylabel(f"top-{k} error (%)")
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axis.legend(frameon=False)
+    figure.suptitle(title)
+    return figure

@@ -1,0 +1,70 @@
+"""Several models on the same images."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from alexnet_keras.data.info import centre
+from alexnet_keras.evaluation.views import views_model
+
+
+def check_ensemble(models, names=None):
+    """Raises a `ValueError` unless the models' predictions can be averaged.
+
+    Args:
+        models: classifiers with probabilities as output.
+        names: what the message calls them; by default their names.
+    """
+    names = [model.name for model in models] if names is None else names
+    if not models:
+        raise ValueError("`models` must hold at least one model. Received: none")
+    classes = [model.output_shape[-1] for model in models]
+    if len(set(classes)) > 1:
+        counts = ", ".join(f"{count} in {name}" for name, count in zip(names, classes, strict=True))
+        raise ValueError(f"`models` must have the same classes. Received: {counts}")
+
+
+def ensemble_model(models, info, views=10):
+    """A model from whole images to each network's predictions, averaged over views.
+
+    Args:
+        models: classifiers of square crops less the mean, with probabilities as output and the same classes. The crops
+            may differ in size.
+        info: the `DatasetInfo` of the images.
+        views: 1 for the centre crop, 10 for the ten crops of the paper.
+
+    Returns:
+        `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, models, classes)`.
+
+    Raises:
+        ValueError: for models of different classes, or of crops larger than the images.
+
+    Reference: sections 4.1 and 6 of Krizhevsky et al. (2012).
+    """
+    check_ensemble(models)
+    images = keras.Input((info.image_size, info.image_size, 3), name="whole_image")
+    each = []
+    for model in models:
+        size = model.input_shape[1]
+        if size > info.image_size:
+            raise ValueError(
+                f"`models` must take crops of at most {info.image_size} pixels, the images' side. "
+                f"Received: a model of input {model.input_shape}"
+            )
+        each.append(views_model(model, info.image_size, centre(info.mean_image, size), views)(images))
+    return keras.Model(images, ops.stack(each, axis=1))
+
+
+def ranks(probabilities, labels):
+    """How many classes are more probable than the label of each image: below `k`, the top-k prediction is right.
+
+    Args:
+        probabilities: array `(images, ..., classes)`.
+        labels: array of whole numbers `(images,)`.
+
+    Returns:
+        int array `(images, ...)`.
+    """
+    shape = (len(labels),) + (1,) * (probabilities.ndim - 1)
+    of_label = np.take_along_axis(probabilities, np.asarray(labels).reshape(shape), axis=-1)
+    return (probabilities > of_label).sum(-1)

@@ -1,0 +1,132 @@
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras.data import Dataset
+from alexnet_keras.evaluation.ensemble import ranks
+from experiments.evaluate import main
+from tests.experiments.conftest import save_as_trained, tiny_model
+
+
+def confident_model(seed):
+    """A network of four classes that is not as unsure as new ones are."""
+    keras.utils.set_random_seed(seed)
+    model = tiny_model()
+    kernel, bias = model.get_layer("fc8").get_weights()
+    model.get_layer("fc8").set_weights([30 * kernel, bias])
+    return model
+
+
+@pytest.fixture
+def models(tmp_path):
+    return [save_as_trained(confident_model(seed), tmp_path / f"run{seed}") for seed in range(3)]
+
+
+def ten_crops(images, size):
+    """The paper's ten crops, by hand: four corners and the centre, and their mirror images."""
+    last = images.shape[1] - size
+    corners = [(0, 0), (0, last), (last, 0), (last, last), (last // 2, last // 2)]
+    crops = [images[:, y : y + size, x : x + size] for y, x in corners]
+    return crops + [crop[:, :, ::-1] for crop in crops]
+
+
+def expected_probabilities(paths, npz):
+    """`(models, images, classes)`: predictions averaged over ten crops, and the labels."""
+    info = Dataset(npz, 32, 28).info
+    with np.load(npz) as arrays:
+        images, labels = arrays["x_test"].astype("float32"), arrays["y_test"]
+    each = []
+    for path in paths:
+        model = keras.saving.load_model(path, compile=False)
+        each.append(np.mean([model.predict(c - info.mean_crop, verbose=0) for c in ten_crops(images, 28)], axis=0))
+    return np.array(each), labels
+
+
+def error(probabilities, labels):
+    return 100 * np.mean(probabilities.argmax(-1) != labels)
+
+
+def test_ranks_of_labels():
+    probabilities = np.array([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3]])
+    assert ranks(probabilities, [0, 0]).tolist() == [2, 0]
+    assert ranks(probabilities[:, None], [2, 1]).tolist() == [[1], [2]]
+
+
+def test_predictions_are_averaged_over_crops_and_models(models, tmp_path, tiny_npz):
+    data = ["--dataset", tiny_npz, "--image-size", "32", "--batch-size", "60"]
+    results = main(["--models", *models, *data, "--workdir", str(tmp_path / "out")])
+    each, labels = expected_probabilities(models, tiny_npz)
+    singles = [error(p, labels) for p in each]
+    assert len(set(singles)) > 1  # or the averages below would show nothing
+    assert [m["errors"]["top1_error"] for m in results["models"]] == pytest.approx(singles)
+    pairs = [error((each[a] + each[b]) / 2, labels) for a, b in ((0, 1), (1, 2), (2, 0))]
+    whole = error(each.mean(0), labels)
+    top1 = {name: errors["top1_error"] for name, errors in results["errors"].items()}
+    assert top1 == pytest.approx({"1 network": np.mean(singles), "2 networks": np.mean(pairs), "3 networks": whole})
+    assert {errors["top5_error"] for errors in results["errors"].values()} == {0.0}  # there are four classes
+    comparison = results["comparisons"][0]
+    assert comparison["estimate"] == pytest.approx(whole - np.mean(singles))
+    assert (comparison["n"], comparison["paper"], comparison["side"]) == (20, None, -1)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "results.json", "ensembles.png"}
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+
+
+def test_models_count_by_their_weights(models, tmp_path, tiny_npz):
+    data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
+    results = main(["--models", *models, *data, "--model-weights", "2", "0", "1"])
+    each, labels = expected_probabilities(models, tiny_npz)
+    weighted = error(2 * each[0] + each[2], labels)
+    assert results["errors"]["3 networks, weighted"]["top1_error"] == pytest.approx(weighted)
+    assert results["comparisons"][0]["variant"] == "3 networks, weighted"
+
+
+def test_networks_of_other_crops_see_their_own(models, tmp_path, tiny_npz):
+    other = save_as_trained(tiny_model(input_shape=(24, 24, 3)), tmp_path / "crops_of_24")
+    data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out"), "--views", "1"]
+    results = main(["--models", other, models[0], *data])
+    alone = main(["--models", other, *data[:-4], "--views", "1"])
+    assert results["models"][0]["errors"] == alone["models"][0]["errors"]
+    assert alone["comparisons"] == []
+
+
+def test_many_classes(tmp_path):
+    random = np.random.RandomState(0)
+    labels = np.array([0, 21_840, 10_184])
+    images = random.randint(0, 255, (3, 32, 32, 3)).astype("uint8")
+    np.savez(tmp_path / "many.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((28, 28, 3))
+    x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(21_841, activation="softmax")(x))
+    path = save_as_trained(model, tmp_path / "run")
+    results = main(["--models", path, "--dataset", str(tmp_path / "many.npz"), "--image-size", "32"])
+    each, labels = expected_probabilities([path], str(tmp_path / "many.npz"))
+    assert results["models"][0]["errors"]["top1_error"] == pytest.approx(error(each[0], labels))
+
+
+def test_errors_come_before_any_work(models, tmp_path, tiny_npz):
+    keras.Sequential([keras.Input((28, 28, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]).save(
+        tmp_path / "3.keras"
+    )
+    (tmp_path / "text.keras").write_text("no model")
+    data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
+    for arguments, words in (
+        (
+            [*models, str(tmp_path / "3.keras")],
+            "`models` must have the same classes. Received: 4 in .*, 3 in .*",
+        ),
+        ([*models, models[1]], "`models` must differ. Received: the same network twice"),
+        ([models[0], str(tmp_path / "text.keras")], "`models` must be a .keras file of a model"),
+        ([str(tmp_path / "3.keras")], "`dataset` must have the classes of the model, 3"),
+        ([*models, "--views", "5"], "`views` must be one of 1, 10. Received: views=5"),
+        ([*models, "--batch-size", "0"], "`batch_size` must be positive"),
+        ([*models, "--model-weights", "1", "2"], "`model_weights` must be 3 numbers from 0, one for each model"),
+        ([*models, "--model-weights", "0", "0", "0"], "`model_weights` must be 3 numbers from 0"),
+        ([*models, "--model-weights", "1", "nan", "1"], "`model_weights` must be 3 numbers from 0"),
+    ):
+        with pytest.raises(SystemExit, match=re.sub(r"\[", r"\\[", words)):
+            main(["--models", *arguments, *data])
+    assert not (tmp_path / "out").exists()
