@@ -4,8 +4,8 @@
 
 The claim (section 6, table 2): on ILSVRC-2012 five networks averaged have errors of 38.1 and 16.4 (top-1 and top-5),
 one has 40.7 and 18.2: 2.6 and 1.8 points more. All networks are measured in one pass over the validation images, so
-that they lie in memory together: 244 MB for one of the paper's, and 4 bytes for each class of each network and crop of a
-batch (109 MB for five networks of 21,841 classes).
+that they lie in memory together: 244 MB for one of the paper's, and 4 bytes for each class of each network and crop of
+a batch (109 MB for five networks of 21,841 classes).
 
 Errors of fewer networks than there are (table, picture): the mean over groups of neighbours in the order they are
 given in, the last beside the first, so that each network is in as many groups as any other.
