@@ -52,12 +52,12 @@ def main(arguments=None):
         elif field.name == "devices":
             parser.add_argument(flag, nargs="+", metavar="N or NAME", help=text)
         elif field.type is tuple:
-            kind = int if field.name == "views" else float
+            kind = int if field.name in ("views", "only_classes") else float
             parser.add_argument(flag, nargs="*", type=kind, metavar="N" if kind is int else "SHARE", help=text)
         elif field.type is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
         else:
-            kind = field.type if isinstance(field.type, type) else _number_or_none
+            kind = field.type if isinstance(field.type, type) else _or_none(field.type.__args__[0])
             parser.add_argument(flag, type=kind, metavar=kind.__name__.strip("_").upper(), help=text)
     options = vars(parser.parse_args(arguments))
     addresses, host = options.pop("hosts", None), options.pop("host", None)
@@ -120,8 +120,11 @@ def _words(value):
     return str(value)
 
 
-def _number_or_none(text):
-    return None if text == "none" else float(text)
+def _or_none(kind):
+    def number_or_none(text):
+        return None if text == "none" else kind(text)
+
+    return number_or_none
 
 
 def _pair(text):

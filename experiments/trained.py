@@ -78,7 +78,9 @@ def open_dataset(model, options):
     height, width, channels = model.input_shape[1:]
     if height != width or channels != 3:
         raise ValueError(f"`weights` must be a model of square RGB images. Received: input {model.input_shape[1:]}")
-    dataset = Dataset(name, image_size, height)
+    # The classes of the training, where it is the same data.
+    parts = ("held_out", "only_classes") if name == training.get("dataset") else ()
+    dataset = Dataset(name, image_size, height, **{part: training[part] for part in parts if part in training})
     if model.output_shape[-1] != dataset.info.classes:
         raise ValueError(
             f"`dataset` must have the classes of the model, {model.output_shape[-1]}. Received: dataset={name!r} with "

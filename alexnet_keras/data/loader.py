@@ -36,6 +36,9 @@ def load(
     first_epoch=0,
     first_step=0,
     skip_corrupt=False,
+    held_out=10,
+    only_classes=(),
+    images_per_class=None,
     memory_gib=2.0,
     cache_dir=None,
 ):
@@ -52,7 +55,7 @@ def load(
     Args:
         name: the TFDS name of an image classification set (`"shapes"`, `"cifar10"`, `"imagenette/320px-v2"`,
             `"imagenet2012"`, ...); a folder with `train/CLASS/` and `val/CLASS/` folders, or with `CLASS/` folders
-            alone, of which one image in ten is then held out; or an `.npz` file with x_train, y_train, x_test, y_test.
+            alone; or an `.npz` file with x_train, y_train, x_test, y_test.
         image_size: pixels.
         crop_size: pixels.
         batch_size: images.
@@ -63,6 +66,10 @@ def load(
         first_epoch: number of the first epoch that `train` gives.
         first_step: number of the first batch in it.
         skip_corrupt: leave corrupt files of a folder out instead of stopping.
+        held_out: of a set without validation images, one image in so many, of a folder of each class, is taken for
+            them, the same on every machine; 2 for the halves of the Fall 2009 release (section 6).
+        only_classes: numbers of the classes that count, numbered anew in this order; empty for all.
+        images_per_class: the first so many training images of each class alone; `None` for all.
         memory_gib: prepared images stay in memory where the training set takes no more than this, in GiB.
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
 
@@ -84,7 +91,15 @@ def load(
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """
     dataset = Dataset(
-        name, image_size, crop_size, skip_corrupt=skip_corrupt, memory_gib=memory_gib, cache_dir=cache_dir
+        name,
+        image_size,
+        crop_size,
+        skip_corrupt=skip_corrupt,
+        held_out=held_out,
+        only_classes=only_classes,
+        images_per_class=images_per_class,
+        memory_gib=memory_gib,
+        cache_dir=cache_dir,
     )
     train = dataset.train(
         batch_size,
@@ -102,7 +117,8 @@ class Dataset:
     """A data set whose images are prepared: the parts of `load`, for those who need them one by one.
 
     Args:
-        name, image_size, crop_size, skip_corrupt, memory_gib, cache_dir: as for `load`.
+        name, image_size, crop_size, skip_corrupt, held_out, only_classes, images_per_class, memory_gib, cache_dir:
+            as for `load`.
         host: this host's number, where several hosts share each batch.
         hosts: how many they are. Each reads and decodes its own part of the images; of a training set that fits into
             `memory_gib`, all, so that the batches of all hosts together are those of one.
@@ -115,6 +131,9 @@ class Dataset:
         crop_size=224,
         *,
         skip_corrupt=False,
+        held_out=10,
+        only_classes=(),
+        images_per_class=None,
         memory_gib=2.0,
         cache_dir=None,
         host=0,
@@ -122,7 +141,7 @@ class Dataset:
     ):
         check_sizes(image_size, crop_size)
         cache_dir = default_cache_dir() if cache_dir is None else cache_dir
-        source = self._source = open_source(name, skip_corrupt, cache_dir)
+        source = self._source = open_source(name, skip_corrupt, cache_dir, held_out, only_classes, images_per_class)
         gib = image_size * image_size * 3 / 2**30
         self._train_in_memory = source.train_count * gib <= memory_gib
         self._image_size, self._host, self._hosts = image_size, host, hosts

@@ -38,6 +38,7 @@ class Source:
         decode: from a stored image to a uint8 tensor `(height, width, 3)`.
         fingerprint: changes whenever the training images might have changed.
         splits: what the two sets are called there.
+        has_validation: whether the set has validation images of its own.
         skipped: corrupt files that were left out.
         read_part: from `"train"` or `"validation"`, a number and how many parts there are to that part of the images;
             `None` where picking them out of all costs nothing.
@@ -51,6 +52,7 @@ class Source:
     decode: Callable
     fingerprint: str
     splits: tuple = ("train", "validation")
+    has_validation: bool = True
     skipped: tuple = ()
     read_part: Callable | None = None
 
@@ -63,24 +65,105 @@ class Source:
         return getattr(self, split).shard(parts, number)
 
 
-def open_source(name, skip_corrupt=False, cache_dir=None):
+def open_source(name, skip_corrupt=False, cache_dir=None, held_out=10, only_classes=(), images_per_class=None):
     """Opens the data set `name` without reading its images (a folder's files are decoded once, to find corrupt ones).
 
     Args:
         name: a TFDS name such as `"cifar10"`, a folder, or the path of an `.npz` file.
         skip_corrupt: leave out corrupt files of a folder instead of stopping.
         cache_dir: where the list of a folder's corrupt files is remembered.
+        held_out, only_classes, images_per_class: as for `alexnet_keras.data.load`.
 
     Raises:
-        ValueError: for an unknown name, a set that is not image classification, or corrupt files.
+        ValueError: for an unknown name, a set that is not image classification, corrupt files, or a part of the set
+            that it does not have.
         FileNotFoundError: for data that must be downloaded by hand and is not there.
     """
+    if not isinstance(held_out, int) or held_out < 2:
+        raise ValueError(f"`held_out` must be a whole number from 2. Received: held_out={held_out!r}")
     path = Path(name).expanduser()
     if path.is_dir():
-        return _from_folder(name, path, skip_corrupt, cache_dir)
-    if path.suffix == ".npz":
-        return _from_npz(name)
-    return _from_tfds(name)
+        source = _from_folder(name, path, skip_corrupt, cache_dir, held_out)
+    elif path.suffix == ".npz":
+        source = _from_npz(name)
+    else:
+        source = _from_tfds(name, held_out)
+    if held_out != 10 and source.has_validation:
+        raise ValueError(
+            f"`held_out` goes with a data set without validation images of its own. Received: held_out={held_out}, "
+            f"dataset={name!r}, which has {source.splits[1]}"
+        )
+    if only_classes or images_per_class is not None:
+        source = _selected(source, name, tuple(only_classes), images_per_class)
+    return source
+
+
+def _selected(source, name, only_classes, images_per_class):
+    """Some classes of a source, and the first images of each for training."""
+    classes = len(source.class_names)
+    numbers = only_classes or tuple(range(classes))
+    known = all(isinstance(n, int) and 0 <= n < classes for n in numbers)
+    if not known or len(set(numbers)) < max(len(numbers), 2):
+        raise ValueError(
+            f"`only_classes` must be different numbers from 0 to {classes - 1}, at least two. "
+            f"Received: only_classes={only_classes}"
+        )
+    if images_per_class is not None and (not isinstance(images_per_class, int) or images_per_class < 1):
+        raise ValueError(
+            f"`images_per_class` must be a positive whole number. Received: images_per_class={images_per_class!r}"
+        )
+    new_labels = np.full(classes, -1, "int32")
+    new_labels[list(numbers)] = np.arange(len(numbers))
+
+    def of_classes(images):
+        renamed = images.map(lambda image, label: (image, tf.gather(new_labels, label)))
+        return renamed.filter(lambda image, label: label >= 0)
+
+    def first_of_each(images):
+        def number(counts, example):
+            counts += tf.one_hot(example[1], len(numbers), dtype=tf.int32)
+            return counts, (*example, counts[example[1]] <= images_per_class)
+
+        numbered = images.scan(tf.zeros(len(numbers), tf.int32), number)
+        return numbered.filter(lambda image, label, taken: taken).map(lambda image, label, taken: (image, label))
+
+    train, validation = of_classes(source.train), of_classes(source.validation)
+    counts = _count(train, len(numbers)), _count(validation, len(numbers))
+    if images_per_class is not None:
+        if counts[0].min() < images_per_class:
+            fewest = counts[0].argmin()
+            raise ValueError(
+                f"`images_per_class` must be at most the training images of each class, {counts[0][fewest]} of "
+                f"{source.class_names[numbers[fewest]]!r} in {name!r}. Received: images_per_class={images_per_class}"
+            )
+        train, counts = first_of_each(train), (np.full(len(numbers), images_per_class), counts[1])
+    if not counts[1].sum():
+        raise ValueError(
+            f"`only_classes` must have validation images. Received: only_classes={only_classes}, of which {name!r} has "
+            "none"
+        )
+    what = f"{source.fingerprint}{numbers}{images_per_class}"
+    return dataclasses.replace(
+        source,
+        class_names=tuple(source.class_names[number] for number in numbers),
+        train=train,
+        validation=validation,
+        train_count=int(counts[0].sum()),
+        validation_count=int(counts[1].sum()),
+        fingerprint=hashlib.blake2b(what.encode(), digest_size=16).hexdigest(),
+        read_part=None,
+    )
+
+
+def _count(images, classes):
+    """How many images there are of each class; reads them all, but decodes none."""
+    labels = images.map(lambda image, label: label).batch(1024)
+    with tqdm(desc="Counting", unit="image") as bar:
+        counts = np.zeros(classes, int)
+        for batch in labels.as_numpy_iterator():
+            counts += np.bincount(batch, minlength=classes)
+            bar.update(len(batch))
+    return counts
 
 
 def decode_image(encoded):
@@ -90,7 +173,7 @@ def decode_image(encoded):
     return image
 
 
-def _from_tfds(name):
+def _from_tfds(name, held_out):
     import tensorflow_datasets as tfds
 
     from alexnet_keras.data import shapes  # noqa: F401  registers the builder
@@ -119,8 +202,9 @@ def _from_tfds(name):
         raise ValueError(
             f"`dataset` must have a split train. Received: dataset={name!r} with {', '.join(available) or 'no splits'}"
         )
-    held_out = next((split for split in ("validation", "test") if split in available), None)
-    splits = ("train", held_out) if held_out else ("train[:90%]", "train[90%:]")
+    validation = next((split for split in ("validation", "test") if split in available), None)
+    first = available["train"].num_examples - available["train"].num_examples // held_out
+    splits = ("train", validation) if validation else (f"train[:{first}]", f"train[{first}:]")
 
     def read(split):
         stored = builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
@@ -136,8 +220,9 @@ def _from_tfds(name):
         train_count=available[splits[0]].num_examples,
         validation_count=available[splits[1]].num_examples,
         decode=decode_image,
-        fingerprint=_fingerprint(name, sorted(Path(builder.data_dir).iterdir())),
+        fingerprint=_fingerprint(name if validation else f"{name}{splits}", sorted(Path(builder.data_dir).iterdir())),
         splits=splits,
+        has_validation=validation is not None,
         read_part=read_part,
     )
 
@@ -177,7 +262,7 @@ def _from_npz(name):
     )
 
 
-def _from_folder(name, path, skip_corrupt, cache_dir):
+def _from_folder(name, path, skip_corrupt, cache_dir, held_out):
     train_dir = next((path / sub for sub in TRAIN_FOLDERS if (path / sub).is_dir()), None)
     validation_dir = next((path / sub for sub in VALIDATION_FOLDERS if (path / sub).is_dir()), None)
     if train_dir and validation_dir:
@@ -193,19 +278,19 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
     else:
         both = _list_folder(train_dir or path)
         classes = sorted(both)
-        train = {label: [f for i, f in enumerate(files) if i % 10] for label, files in both.items()}
-        validation = {label: files[::10] for label, files in both.items()}
-        splits = ("nine in ten of each class", "one in ten of each class")
+        train = {label: [f for i, f in enumerate(files) if i % held_out] for label, files in both.items()}
+        validation = {label: files[::held_out] for label, files in both.items()}
+        splits = (f"{held_out - 1} in {held_out} of each class", f"1 in {held_out} of each class")
     if len(classes) < 2 or not any(validation.values()):
         raise ValueError(
             "`dataset` must be a folder with train/CLASS/ and val/CLASS/ folders of images, or with CLASS/ folders "
             f"alone; images end in {', '.join(IMAGE_SUFFIXES)}. Received: dataset={name!r} with {len(classes)} classes"
         )
-    files = [(str(f), classes.index(c)) for c in classes for f in train[c]]
-    held_out = [(str(f), classes.index(c)) for c in classes for f in validation.get(c, [])]
-    fingerprint = _fingerprint(str(path.resolve()), [Path(f) for f, _ in files + held_out])
+    files = [(str(f), label) for label, c in enumerate(classes) for f in train[c]]
+    others = [(str(f), label) for label, c in enumerate(classes) for f in validation.get(c, [])]
+    fingerprint = _fingerprint(str(path.resolve()), [Path(f) for f, _ in files + others])
     folders = {folder.resolve() for folder in (path, train_dir, validation_dir) if folder}
-    corrupt = _corrupt_files([f for f, _ in files + held_out], folders, fingerprint, cache_dir)
+    corrupt = _corrupt_files([f for f, _ in files + others], folders, fingerprint, cache_dir)
     if corrupt:
         shown = [f"  {file}: {reason}" for file, reason in corrupt.items()]
         shown = "\n".join(shown[:20] + [f"  and {len(shown) - 20} more"] * (len(shown) > 20))
@@ -216,8 +301,8 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
                 f"skip_corrupt (--skip-corrupt):\n{shown}"
             )
         print(f"Skipped, as they are corrupt:\n{shown}", flush=True)
-    files, held_out = ([(f, c) for f, c in part if f not in corrupt] for part in (files, held_out))
-    if not files or not held_out:
+    files, others = ([(f, c) for f, c in part if f not in corrupt] for part in (files, others))
+    if not files or not others:
         raise ValueError(f"`dataset` must have images that are not corrupt. Received: dataset={name!r}")
     files = [files[i] for i in mixed_order(len(files))]
 
@@ -228,12 +313,13 @@ def _from_folder(name, path, skip_corrupt, cache_dir):
     return Source(
         class_names=tuple(classes),
         train=dataset(files),
-        validation=dataset(held_out),
+        validation=dataset(others),
         train_count=len(files),
-        validation_count=len(held_out),
+        validation_count=len(others),
         decode=lambda file: decode_image(tf.io.read_file(file)),
         fingerprint=hashlib.blake2b(f"{fingerprint}{sorted(corrupt)}".encode(), digest_size=16).hexdigest(),
         splits=splits,
+        has_validation=bool(train_dir and validation_dir),
         skipped=tuple(corrupt),
     )
 

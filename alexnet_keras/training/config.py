@@ -61,6 +61,9 @@ class TrainingConfig:
     )
     seed: int = _option(0, "fixes initial weights, order of images, crops, noise and dropout")
     skip_corrupt: bool = _option(False, "leave out corrupt images of a folder instead of stopping; they are counted")
+    held_out: int = _option(10, "of data without validation images one in so many is held out; 2 for half")
+    only_classes: tuple = _option((), "numbers of the classes that count, numbered anew in this order; none for all")
+    images_per_class: int | None = _option(None, "the first so many training images of each class alone; none: all")
     views: tuple = _option((1, 10), "crops of an image that predictions are averaged over at the end, 1 and/or 10")
     checkpoint_minutes: float = _option(5.0, "minutes of training that a stopped one loses at most; 0: a single step")
     in_memory: bool = _option(
@@ -73,6 +76,7 @@ class TrainingConfig:
         object.__setattr__(self, "drops", tuple(self.drops))
         object.__setattr__(self, "late_changes", tuple(self.late_changes))
         object.__setattr__(self, "views", tuple(self.views))
+        object.__setattr__(self, "only_classes", tuple(self.only_classes))
         for name, accepted in (
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
@@ -105,10 +109,13 @@ class TrainingConfig:
             raise ValueError(f"`late_changes` must be two shares or none. Received: late_changes={self.late_changes}")
         if not self.views or not set(self.views) <= {1, 10}:
             raise ValueError(f"`views` must be 1, 10 or both. Received: views={self.views}")
-        if self.in_memory and (self.devices != 1 or not self.dataset.endswith(".npz")):
+        parts = {"held_out": 10, "only_classes": (), "images_per_class": None}
+        whole = all(getattr(self, name) == default for name, default in parts.items())
+        if self.in_memory and (self.devices != 1 or not self.dataset.endswith(".npz") or not whole):
             raise ValueError(
-                "`in_memory` needs an .npz file and one device. Received: "
-                f"dataset={self.dataset!r}, devices={self.devices}"
+                "`in_memory` needs an .npz file, all of it, and one device. Received: "
+                f"dataset={self.dataset!r}, devices={self.devices}, "
+                + ", ".join(f"{name}={getattr(self, name)}" for name in parts)
             )
         if self.batch_size % (self.devices if isinstance(self.devices, int) else len(self.devices)):
             raise ValueError(

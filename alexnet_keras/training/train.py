@@ -232,23 +232,23 @@ def _open(config, host, hosts):
         raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
     path = Path(config.dataset).expanduser()
     changed = path.stat().st_mtime_ns if path.exists() else None
-    options = config.image_size, config.crop_size, config.skip_corrupt, config.memory_gib
+    names = ("skip_corrupt", "held_out", "only_classes", "images_per_class", "memory_gib")
+    options = tuple((name, getattr(config, name)) for name in names)
     # The files in a folder may change without a trace on the folder itself.
     open_it = _opened.__wrapped__ if path.is_dir() else _opened
-    return open_it(config.dataset, changed, config.in_memory, *options, host, hosts)
+    sizes = config.image_size, config.crop_size
+    return open_it(config.dataset, changed, config.in_memory, *sizes, options, host, hosts)
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
-def _opened(name, changed, in_memory, image_size, crop_size, skip_corrupt, memory_gib, host, hosts):
+def _opened(name, changed, in_memory, image_size, crop_size, options, host, hosts):
     if in_memory:
         from alexnet_keras.data import InMemoryDataset
 
         return InMemoryDataset(name, image_size, crop_size)
     from alexnet_keras.data import Dataset
 
-    return Dataset(
-        name, image_size, crop_size, skip_corrupt=skip_corrupt, memory_gib=memory_gib, host=host, hosts=hosts
-    )
+    return Dataset(name, image_size, crop_size, **dict(options), host=host, hosts=hosts)
 
 
 def _numpy_iterator(batches):

@@ -284,3 +284,91 @@ def test_no_tuner_keeps_an_iterator_from_being_let_go(tiny_npz):
     train, validation, _ = load(tiny_npz, image_size=32, crop_size=28, batch_size=8)
     assert not train.options().autotune.enabled
     assert not validation.options().autotune.enabled
+
+
+def files_of(dataset, split):
+    return [bytes(path).decode() for path, _ in getattr(dataset._source, split).as_numpy_iterator()]
+
+
+def test_half_of_a_folder_is_held_out(folder):
+    dataset = Dataset(str(folder / "train"), 32, 28, held_out=2)
+    assert (dataset.info.train_count, dataset.info.validation_count) == (6, 6)
+    # Of the sorted files 0.JPEG, 1.png, ..., 5.png every second.
+    held_out = [f"{label}/{n}.JPEG" for label in ("cat", "dog") for n in (0, 2, 4)]
+    assert [path.removeprefix(f"{folder}/train/") for path in files_of(dataset, "validation")] == held_out
+    assert not set(files_of(dataset, "train")) & set(files_of(dataset, "validation"))
+    assert dataset.info.splits == ("1 in 2 of each class", "1 in 2 of each class")
+    assert dataset.info.fingerprint != Dataset(str(folder / "train"), 32, 28).info.fingerprint
+
+
+def test_half_of_a_tfds_set_is_held_out(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    class OnlyTrain(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        name = "only_train"
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(32, 32, 3)),
+                "label": tfds.features.ClassLabel(num_classes=3),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            for i in range(21):
+                yield i, {"image": np.full((32, 32, 3), 10 * i, "uint8"), "label": i % 3}
+
+    monkeypatch.setattr(tfds, "builder", lambda name: OnlyTrain(data_dir=str(tmp_path)))
+    values = {}
+    for held_out, counts in ((2, (11, 10)), (10, (19, 2))):
+        dataset = Dataset("only_train", 32, 28, held_out=held_out)
+        assert (dataset.info.train_count, dataset.info.validation_count) == counts
+        batches = dataset.training_images(30), dataset.validation_images(30)
+        values[held_out] = [take(batch, 1)[0][:, 0, 0, 0].tolist() for batch in batches]
+        assert [len(part) for part in values[held_out]] == list(counts)
+        assert sorted(values[held_out][0] + values[held_out][1]) == [10 * i for i in range(21)]
+
+
+def test_some_classes_and_the_first_images_of_each(tiny_npz):
+    with np.load(tiny_npz) as arrays:
+        test = arrays["x_test"][arrays["y_test"] == 3], arrays["x_test"][arrays["y_test"] == 1]
+    dataset = Dataset(tiny_npz, 32, 28, only_classes=(3, 1), images_per_class=7)
+    info = dataset.info
+    assert (info.classes, info.class_names) == (2, ("yellow", "red"))
+    assert (info.train_count, info.validation_count) == (14, 10)
+    images, labels = take(dataset.validation_images(20), 1)
+    for label, expected in enumerate(test):
+        np.testing.assert_array_equal(images[labels == label], expected)
+    few, labels = take(dataset.training_images(20), 1)
+    assert sorted(labels) == [0] * 7 + [1] * 7
+    every = take(Dataset(tiny_npz, 32, 28, only_classes=(3, 1)).training_images(40), 1)
+    for label in (0, 1):  # the first seven of all
+        np.testing.assert_array_equal(few[labels == label], every[0][every[1] == label][:7])
+    np.testing.assert_allclose(info.mean_image, few.mean(0), atol=1e-3)  # of these images alone
+    assert take(dataset.train(4), 3)[0].shape == (12, 28, 28, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"held_out": 1}, "`held_out` must be a whole number from 2. Received: held_out=1"),
+        ({"held_out": 2}, "`held_out` goes with a data set without validation images of its own. .* has x_test"),
+        ({"only_classes": (0, 4)}, "`only_classes` must be different numbers from 0 to 3, at least two"),
+        ({"only_classes": (1,)}, "`only_classes` must be different numbers"),
+        ({"only_classes": (1, 1)}, "`only_classes` must be different numbers"),
+        ({"images_per_class": 0}, "`images_per_class` must be a positive whole number"),
+        (
+            {"images_per_class": 21},
+            "`images_per_class` must be at most the training images of each class, 20 of",
+        ),
+    ],
+)
+def test_parts_that_a_set_does_not_have(options, words, tiny_npz):
+    with pytest.raises(ValueError, match=words):
+        Dataset(tiny_npz, 32, 28, **options)
