@@ -22,6 +22,9 @@ from alexnet_keras.training.config import TrainingConfig, training_config
 from experiments.comparison import summary
 from experiments.metrics import DIVERGED
 
+# In a variant's options, as `initial_weights`: those of the experiment's pre-training.
+PRETRAINED = "pre-trained"
+_PRETRAINED_FOLDER = Path("runs/pretrained")
 # What changes how a run is made, but not what it is. The network stands for the preset and its overrides.
 _NOT_IDENTITY = ("config", "overrides", "devices", "views", "checkpoint_minutes")
 _RACE_LOST = "slower than another learning rate"
@@ -75,16 +78,30 @@ class Experiment:
     metric: object
     seeds: tuple = (0, 1, 2)
     learning_rates: dict = dataclasses.field(default_factory=dict)
+    pretraining: dict | None = None
 
     def config(self, variant, **options):
         """The `TrainingConfig` of a variant."""
-        parts = (self.base, self.variants[variant], options)
+        views = tuple(sorted({1, *(metric.views for metric in self.metrics)}))
+        merged = {**self._merged(self.base, self.variants[variant], options), "views": views}
+        if merged.get("initial_weights") == PRETRAINED:
+            merged["initial_weights"] = self._pretrained(options.get("seed", 0))
+        return training_config(**merged)
+
+    def pretraining_config(self, seed):
+        """The `TrainingConfig` of the pre-training with a seed."""
+        return training_config(**self._merged(self.base, self.pretraining, {"seed": seed, "views": (1,)}))
+
+    def _pretrained(self, seed):
+        """The file of the network that is pre-trained with a seed, which what is given of its training names."""
+        given = json.dumps(self._merged(self.base, self.pretraining, {"seed": seed}), sort_keys=True)
+        return str(_PRETRAINED_FOLDER / hashlib.sha256(given.encode()).hexdigest()[:12] / "last.keras")
+
+    def _merged(self, *parts):
         overrides = {name: value for part in parts for name, value in part.get("overrides", {}).items()}
-        merged = {name: value for part in parts for name, value in part.items()}
         base = training_config(**self.base).alexnet
         overrides = {name: value(base) if callable(value) else value for name, value in overrides.items()}
-        views = tuple(sorted({1, *(metric.views for metric in self.metrics)}))
-        return training_config(**{**merged, "overrides": overrides, "views": views})
+        return {**{name: value for part in parts for name, value in part.items()}, "overrides": overrides}
 
     @property
     def metrics(self):
@@ -227,6 +244,8 @@ class Bench:
                 if reason_to_end(read_history(folder), self.model.output_shape[-1]):
                     self.model.stop_training = True
 
+        if self.experiment.pretraining and config.initial_weights:
+            self._pretrain(config)
         name = hashlib.sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()[:12]
         folder = self.scratch / name
         start = time.perf_counter()
@@ -246,6 +265,15 @@ class Bench:
             "network": json.loads(json.dumps(dataclasses.asdict(config.alexnet))),
             "ended": ended or reason_to_end(history, results["data"]["classes"]) or "all epochs",
         }
+
+    def _pretrain(self, config):
+        """Trains the network that a run starts from, where it is not there yet."""
+        from alexnet_keras.training.train import train_and_evaluate
+
+        folder = Path(config.initial_weights).parent
+        if not (folder / "results.json").exists():
+            print(f"Pre-training, seed {config.seed}: {folder}", flush=True)
+            train_and_evaluate(self.experiment.pretraining_config(config.seed), folder, verbose=self.verbose)
 
     def _say(self, variant, config):
         done = len(self.runs)

@@ -113,12 +113,18 @@ def _run(experiment, options, command):
             "overrides": {**base.get("overrides", {}), **_SMOKE["overrides"]},
         }
     given = {**(_SMOKE if smoke else {}), **options}
-    variants = {
-        variant: {name: value for name, value in fields.items() if name == "overrides" or name not in given}
-        for variant, fields in experiment.variants.items()
-    }
+
+    def others(fields):
+        return {name: value for name, value in fields.items() if name == "overrides" or name not in given}
+
     experiment = dataclasses.replace(
-        experiment, base={**base, **options}, variants=variants, seeds=seeds, learning_rates=grids, metric=metric
+        experiment,
+        base={**base, **options},
+        variants={variant: others(fields) for variant, fields in experiment.variants.items()},
+        seeds=seeds,
+        learning_rates=grids,
+        metric=metric,
+        pretraining=experiment.pretraining and others(experiment.pretraining),
     )
     bench = Bench(experiment, workdir, only=only, command=command, verbose=1 if sys.stdout.isatty() else 2)
     results = bench.run()

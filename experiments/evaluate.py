@@ -21,7 +21,7 @@ Figures: not run yet.
 """
 
 from experiments.command import run
-from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, say, store
+from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store
 
 # Table 2: five networks less one, percentage points.
 _PAPER = {5: {1: 38.1 - 40.7, 5: 16.4 - 18.2}}
@@ -38,7 +38,7 @@ def evaluate(options, command=None):
 
     from alexnet_keras.evaluation.ensemble import check_ensemble, ensemble_model, ranks
     from alexnet_keras.evaluation.views import VIEWS
-    from alexnet_keras.models import fingerprint
+    from alexnet_keras.models import fingerprint, load_model
     from alexnet_keras.plots import plot_ensembles, save_figure
 
     if options.views not in VIEWS:
@@ -46,7 +46,7 @@ def evaluate(options, command=None):
     if options.batch_size < 1:
         raise ValueError(f"`batch_size` must be positive. Received: batch_size={options.batch_size}")
     shares = _shares(options)
-    models = [load_trained(path, "models") for path in options.weights]
+    models = [load_model(path, "models") for path in options.weights]
     check_ensemble(models, options.weights)
     prints = [fingerprint(model) for model in models]
     if len(set(prints)) < len(prints):

@@ -21,7 +21,6 @@ from experiments.command import run
 from experiments.trained import (
     add_data_options,
     claim_workdir,
-    load_trained,
     open_dataset,
     parser,
     say,
@@ -40,7 +39,7 @@ def kernels(options, command=None):
     """
     from alexnet_keras.analysis import kernel_measures, layer_kernels, read_snapshots
     from alexnet_keras.analysis.kernels import layer_of
-    from alexnet_keras.models import fingerprint
+    from alexnet_keras.models import fingerprint, load_model
     from alexnet_keras.plots import (
         animate_kernels,
         plot_comparisons,
@@ -59,7 +58,7 @@ def kernels(options, command=None):
             "`epoch` can't go with `layers` or `feature_maps`: of earlier epochs a training keeps the kernels of conv1 "
             f"alone. Received: epoch={options.epoch}, layers={options.layers}, feature_maps={options.feature_maps}"
         )
-    models = dict(zip(_labels(options.weights), map(load_trained, options.weights), strict=True))
+    models = dict(zip(_labels(options.weights), map(load_model, options.weights), strict=True))
     if options.epoch is not None:
         for path, model in zip(options.weights, models.values(), strict=True):
             _go_back(model, Path(path).parent / "snapshots", options.epoch)

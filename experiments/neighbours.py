@@ -16,7 +16,7 @@ have the query's class, of those in pixels 25.7%; 30.1 points more [27.8, 32.3].
 from pathlib import Path
 
 from experiments.command import run
-from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, say, store
+from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store
 
 SPACES = ("activations", "pixels")
 
@@ -119,7 +119,7 @@ class Search:
     """
 
     def __init__(self, options, name, also=()):
-        from alexnet_keras.models import fingerprint
+        from alexnet_keras.models import fingerprint, load_model
         from alexnet_keras.retrieval import write_activations
         from alexnet_keras.retrieval.activations import check_activations
         from alexnet_keras.retrieval.index import check_count
@@ -127,7 +127,7 @@ class Search:
         for option in ("queries", "depth", "neighbours"):
             if getattr(options, option) < 1:
                 raise ValueError(f"`{option}` must be positive. Received: {option}={getattr(options, option)}")
-        model = load_trained(options.weights)
+        model = load_model(options.weights)
         self.dataset = open_dataset(model, options)
         info = self.dataset.info
         check_count(options.neighbours, info.train_count)

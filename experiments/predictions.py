@@ -9,7 +9,7 @@ Time: seconds for CIFAR-10 and a small network.
 """
 
 from experiments.command import run
-from experiments.trained import add_data_options, claim_workdir, load_trained, open_dataset, parser, say, store
+from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store
 
 
 def predictions(options, command=None):
@@ -20,7 +20,7 @@ def predictions(options, command=None):
     """
     import numpy as np
 
-    from alexnet_keras.models import fingerprint
+    from alexnet_keras.models import fingerprint, load_model
     from alexnet_keras.plots import in_words, plot_predictions, save_figure
 
     for name in ("count", "batch_size"):
@@ -30,7 +30,7 @@ def predictions(options, command=None):
         raise ValueError(
             f"`show` must be random, mistakes, or numbers of validation images. Received: show={' '.join(options.show)}"
         )
-    model = load_trained(options.weights)
+    model = load_model(options.weights)
     dataset = open_dataset(model, options)
     info = dataset.info
     chosen = [int(number) for number in options.show if number.isdecimal()]

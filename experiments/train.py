@@ -19,6 +19,9 @@ import os
 import shlex
 import sys
 
+# What the entries of a tuple are, where they are no shares.
+_KINDS = {"views": (int, "N"), "only_classes": (int, "N"), "initial_layers": (str, "LAYER")}
+
 
 def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -45,15 +48,15 @@ def main(arguments=None):
     parser.add_argument("--classes", type=int, help="number of classes that the data must have (default: its own)")
     for field in dataclasses.fields(TrainingConfig):
         flag = "--" + field.name.replace("_", "-")
-        default = {} if field.name == "overrides" else field.default
+        default = {} if field.type is dict else field.default
         text = f"{field.metadata['help']} (default: {_words(default)})".replace("%", "%%")
-        if field.name == "overrides":
+        if field.type is dict:
             parser.add_argument(flag, nargs="+", type=_pair, metavar="NAME=VALUE", help=text)
         elif field.name == "devices":
             parser.add_argument(flag, nargs="+", metavar="N or NAME", help=text)
         elif field.type is tuple:
-            kind = int if field.name in ("views", "only_classes") else float
-            parser.add_argument(flag, nargs="*", type=kind, metavar="N" if kind is int else "SHARE", help=text)
+            kind, metavar = _KINDS.get(field.name, (float, "SHARE"))
+            parser.add_argument(flag, nargs="*", type=kind, metavar=metavar, help=text)
         elif field.type is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
         else:
@@ -66,8 +69,9 @@ def main(arguments=None):
     if host is not None and addresses in (None, ["auto"]):
         parser.error("--host is a number among --hosts NAME:PORT NAME:PORT ...")
     workdir, classes = options.pop("workdir"), options.pop("classes", None)
-    if "overrides" in options:
-        options["overrides"] = dict(options["overrides"])
+    for name in ("overrides", "layer_learning_rates"):
+        if name in options:
+            options[name] = dict(options[name])
     try:
         config = training_config(**options)
         if several:

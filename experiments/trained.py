@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import zipfile
 from pathlib import Path
 
 
@@ -32,25 +31,6 @@ def add_data_options(made):
     """The options of `open_dataset`."""
     made.add_argument("--dataset", help="TFDS name, folder or .npz file (default: what the network was trained on)")
     made.add_argument("--image-size", type=int, help="side of the prepared images, pixels (default: as in training)")
-
-
-def load_trained(path, argument="weights"):
-    """The model in a `.keras` file.
-
-    Raises:
-        ValueError: when there is no such file, or it holds no model; it names the command line's `argument`.
-    """
-    import keras
-
-    import alexnet_keras  # noqa: F401  registers the layers
-
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"`{argument}` must be a .keras file of a model. Received: {argument}={path!r}: {reason}"
-        ) from error
 
 
 def training_of(path):

@@ -143,13 +143,15 @@ def _selected(source, name, only_classes, images_per_class):
             "none"
         )
     what = f"{source.fingerprint}{numbers}{images_per_class}"
+    totals = [int(of_each.sum()) for of_each in counts]
     return dataclasses.replace(
         source,
         class_names=tuple(source.class_names[number] for number in numbers),
-        train=train,
-        validation=validation,
-        train_count=int(counts[0].sum()),
-        validation_count=int(counts[1].sum()),
+        # Keras takes data of unknown length that end for cut off.
+        train=train.apply(tf.data.experimental.assert_cardinality(totals[0])),
+        validation=validation.apply(tf.data.experimental.assert_cardinality(totals[1])),
+        train_count=totals[0],
+        validation_count=totals[1],
         fingerprint=hashlib.blake2b(what.encode(), digest_size=16).hexdigest(),
         read_part=None,
     )

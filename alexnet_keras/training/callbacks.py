@@ -47,16 +47,20 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
 class LateChanges(keras.callbacks.Callback):
     """Lowers conv1's learning rate to a tenth from one epoch on, and to nothing from another.
 
+    Args:
+        slow_epoch, frozen_epoch: these epochs, counted from 0.
+        factor: that of conv1's learning rate before.
+
     Reference: 2012 source, net 145.
     """
 
-    def __init__(self, slow_epoch, frozen_epoch):
+    def __init__(self, slow_epoch, frozen_epoch, factor=1.0):
         super().__init__()
-        self.slow_epoch, self.frozen_epoch = slow_epoch, frozen_epoch
+        self.slow_epoch, self.frozen_epoch, self.factor = slow_epoch, frozen_epoch, factor
 
     def on_epoch_begin(self, epoch, logs=None):
         factor = 0.0 if epoch >= self.frozen_epoch else 0.1 if epoch >= self.slow_epoch else 1.0
-        self.model.optimizer.set_layer_learning_rate("conv1", factor)
+        self.model.optimizer.set_layer_learning_rate("conv1", factor * self.factor)
 
 
 class Speed(keras.callbacks.Callback):

@@ -45,6 +45,9 @@ class TrainingConfig:
     decay_biases: bool = _option(True, "whether biases decay too")
     decoupled_weight_decay: float = _option(0.0, "weight decay past the momentum: a weight loses this times the rate")
     bias_learning_rate: float | None = _option(None, "learning rate of the biases; none: that of the weights")
+    initial_weights: str | None = _option(None, "a .keras file whose layers the network starts from; none: new ones")
+    initial_layers: tuple = _option((), "layers that are taken from it; none: all convolutions that both have")
+    layer_learning_rates: dict = _option({}, "factors of the learning rate, as LAYER=FACTOR; 0 freezes a layer")
     crops: bool = _option(True, "random crops and mirror images; otherwise centre crops")
     colour_noise: str = _option("eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)")
     image_size: int = _option(256, "side of the prepared images, pixels")
@@ -77,6 +80,7 @@ class TrainingConfig:
         object.__setattr__(self, "late_changes", tuple(self.late_changes))
         object.__setattr__(self, "views", tuple(self.views))
         object.__setattr__(self, "only_classes", tuple(self.only_classes))
+        object.__setattr__(self, "initial_layers", tuple(self.initial_layers))
         for name, accepted in (
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
@@ -107,6 +111,15 @@ class TrainingConfig:
                 raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={getattr(self, name)}")
         if len(self.late_changes) not in (0, 2):
             raise ValueError(f"`late_changes` must be two shares or none. Received: late_changes={self.late_changes}")
+        factors = self.layer_learning_rates
+        if not all(isinstance(f, (int, float)) and not isinstance(f, bool) and f >= 0 for f in factors.values()):
+            raise ValueError(
+                f"`layer_learning_rates` must be factors from 0 by layer. Received: layer_learning_rates={factors}"
+            )
+        if self.initial_layers and self.initial_weights is None:
+            raise ValueError(
+                f"`initial_layers` goes with `initial_weights`. Received: initial_layers={self.initial_layers}"
+            )
         if not self.views or not set(self.views) <= {1, 10}:
             raise ValueError(f"`views` must be 1, 10 or both. Received: views={self.views}")
         parts = {"held_out": 10, "only_classes": (), "images_per_class": None}

@@ -27,6 +27,7 @@ from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, LeavesCh
 from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.devices import has_gpu, scope_for
+from alexnet_keras.training.initial_weights import read_initial_weights, set_initial_weights
 from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
@@ -80,6 +81,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         if all(_VIEWS[views] in errors for views in config.views):
             print(f"This training has ended; its results are in {workdir / 'results.json'}")
             return results
+    initial = read_initial_weights(config)
     scope, devices = scope_for(config.devices)
     host, host_count = hosts()
     replicas = host_count * (config.devices if isinstance(config.devices, int) else len(config.devices))
@@ -118,6 +120,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             model = keras.saving.load_model(path)
         else:
             model = AlexNet(config.alexnet, classes=info.classes)
+            set_initial_weights(model, initial)
             compile_for_training(model, config)
         if config.in_memory:
             dataset.augment_in_step(model)
@@ -309,7 +312,7 @@ def compile_for_training(model, config):
         weight_decay=config.decoupled_weight_decay or None,
         decay_biases=config.decay_biases,
         bias_learning_rate=config.bias_learning_rate,
-        layer_learning_rates={"conv1": 1.0} if config.late_changes else None,
+        layer_learning_rates={**({"conv1": 1.0} if config.late_changes else {}), **config.layer_learning_rates},
     )
     model.compile(
         optimizer,
@@ -339,7 +342,8 @@ def _callbacks(model, config, workdir, history, steps, state):
             )
         )
     if config.late_changes:
-        callbacks.append(LateChanges(*config.changes(config.epochs)[1]))
+        factor = config.layer_learning_rates.get("conv1", 1.0)
+        callbacks.append(LateChanges(*config.changes(config.epochs)[1], factor))
     if first:
         callbacks.append(keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True))
         callbacks.append(KernelSnapshots(workdir / "snapshots"))

@@ -60,8 +60,20 @@ CHANGES = {
         "0.01 and bias 0": {"middle_kernel_stddev", "bias"},
     },
     "test_views": {"network": set()},
+    "fine_tune": {
+        f"{how}, {amount}": start | images
+        for amount, images in (
+            ("50 images a class", set()),
+            ("500 images a class", {"images_per_class", "epochs"}),
+            ("all images", {"images_per_class", "epochs"}),
+        )
+        for how, start in (
+            ("fine-tuned", set()),
+            ("from the start", {"initial_weights", "learning_rate", "layer_learning_rates", "late_changes"}),
+        )
+    },
 }
-OWN_BASELINE = ("dropout", "initialization")
+OWN_BASELINE = ("dropout", "initialization", "fine_tune")
 BASELINES = [next(iter(variants)) for name, variants in CHANGES.items() if name not in OWN_BASELINE]
 
 
@@ -152,8 +164,8 @@ def test_pairs_see_the_same_images_in_the_same_order(name, tiny_npz):
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
     # A step of each variant's network by its own update rule, in place of its epochs.
-    def train(config, workdir, callbacks, verbose):
-        workdir.mkdir(parents=True)
+    def train(config, workdir, callbacks=(), verbose=1):
+        workdir.mkdir(parents=True, exist_ok=True)
         model = AlexNet(config.alexnet, classes=10)
         compile_for_training(model, config)
         size = config.crop_size

@@ -5,7 +5,7 @@ import types
 import pytest
 
 from experiments import cifar_normalization
-from experiments.bench import Bench, Comparison, Experiment, identity
+from experiments.bench import PRETRAINED, Bench, Comparison, Experiment, identity
 from experiments.command import main, table
 from experiments.metrics import EpochsToError, FinalError
 
@@ -255,3 +255,34 @@ def test_smoke_on_real_training(tiny_npz, tmp_path, monkeypatch):
     assert {run["network"]["normalization"] for run in results["runs"]} == {False, True}
     assert not list((tmp_path / "runs" / "experiments").iterdir())
     assert isinstance(cifar_normalization.EXPERIMENT.metric, FinalError)
+
+
+def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    overrides = {"filters": (8,) * 6, "units": (16, 16)}
+    base = {"config": "cifar", "dataset": tiny_npz, "epochs": 1, "batch_size": 16, "overrides": overrides}
+    its = Experiment(
+        name="tuning",
+        section="section 6",
+        base={**base, "only_classes": (2, 3)},
+        variants={"tuned": {"initial_weights": PRETRAINED}, "anew": {}},
+        comparisons=(Comparison("tuned", "anew", None, "better", side=-1),),
+        metric=FinalError(views=1),
+        seeds=(0, 1),
+        pretraining={"only_classes": (0, 1), "epochs": 2},
+    )
+    results = Bench(its, "out", verbose=0).run()
+    folders = sorted((tmp_path / "runs" / "pretrained").iterdir())
+    before = [json.loads((folder / "results.json").read_text())["config"] for folder in folders]
+    assert sorted(config["seed"] for config in before) == [0, 1]
+    assert {(tuple(config["only_classes"]), config["epochs"]) for config in before} == {((0, 1), 2)}
+    tuned = [run["config"] for run in results["runs"] if run["config"]["initial_weights"]]
+    files = {config["seed"]: config["initial_weights"] for config in tuned}
+    expected = {
+        config["seed"]: f"runs/pretrained/{folder.name}/last.keras"
+        for config, folder in zip(before, folders, strict=True)
+    }
+    assert files == expected
+    assert len(results["runs"]) == 4
+    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", None)  # nothing is trained again
+    assert Bench(its, "out", verbose=0).run()["comparisons"] == results["comparisons"]

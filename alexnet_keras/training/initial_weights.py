@@ -1,0 +1,65 @@
+"""Weights that a training starts from, of a network that was trained before: fine-tuning."""
+
+from alexnet_keras.models import AlexNet, load_model
+
+
+def read_initial_weights(config):
+    """The weights that the network of a `TrainingConfig` starts from, of the file that `initial_weights` names.
+
+    Returns:
+        dict from a layer's name to a list of arrays; empty where all layers start anew.
+
+    Raises:
+        ValueError: when there is no such file or layer, when the file holds no model, or a layer of another shape; or
+            when a factor of `layer_learning_rates` is that of no layer.
+
+    Reference: section 6.1 of Krizhevsky et al. (2012): pre-trained on one data set, fine-tuned on another.
+    """
+    if config.initial_weights is None and not config.layer_learning_rates:
+        return {}
+    ours = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in AlexNet(config.alexnet, classes=2).layers}
+    trained = [name for name, shapes in ours.items() if shapes]
+    unknown = [name for name in config.layer_learning_rates if name not in trained]
+    if unknown:
+        raise ValueError(
+            f"`layer_learning_rates` must be of {', '.join(trained)}. Received: {', '.join(map(str, unknown))}"
+        )
+    if config.initial_weights is None:
+        return {}
+    path = config.initial_weights
+    theirs = {layer.name: layer for layer in load_model(path, "initial_weights").layers if layer.weights}
+    chosen = config.initial_layers or tuple(name for name in theirs if name.startswith("conv") and name in trained)
+    for name in chosen:
+        if name not in theirs or name not in trained:
+            where = "this network" if name in theirs else path
+            raise ValueError(
+                f"`initial_layers` must be layers that both networks have. Received: {name!r}, which is not in {where}"
+            )
+        if name != "fc8":  # whose classes the data decide
+            _check_shapes(name, [tuple(weight.shape) for weight in theirs[name].weights], ours[name])
+    if not chosen:
+        raise ValueError(
+            f"`initial_weights` must hold convolutions of this network. Received: {path!r} with "
+            f"{', '.join(theirs) or 'no weights'}"
+        )
+    return {name: theirs[name].get_weights() for name in chosen}
+
+
+def set_initial_weights(model, weights):
+    """Puts what `read_initial_weights` has read into a new model.
+
+    Raises:
+        ValueError: for fc8 of other classes.
+    """
+    for name, arrays in weights.items():
+        layer = model.get_layer(name)
+        _check_shapes(name, [array.shape for array in arrays], [tuple(weight.shape) for weight in layer.weights])
+        layer.set_weights(arrays)
+
+
+def _check_shapes(name, theirs, ours):
+    if theirs != ours:
+        raise ValueError(
+            f"`initial_weights` must hold layers of this network's shapes. Received: {name} of {theirs} there, {ours} "
+            "here"
+        )
