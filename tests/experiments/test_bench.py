@@ -257,6 +257,7 @@ def test_smoke_on_real_training(tiny_npz, tmp_path, monkeypatch):
     assert isinstance(cifar_normalization.EXPERIMENT.metric, FinalError)
 
 
+@pytest.mark.slow
 def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overrides = {"filters": (8,) * 6, "units": (16, 16)}
