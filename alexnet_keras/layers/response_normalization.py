@@ -1,6 +1,7 @@
 """What the two response normalizations share."""
 
 import functools
+import sys
 
 import keras
 import numpy as np
@@ -93,4 +94,12 @@ def window_sum(x, windows, groups=1):
 
 def _fuses():
     """Whether each operation goes through memory by itself and TensorFlow's XLA can help."""
-    return keras.backend.backend() == "tensorflow" and not has_accelerator()
+    return keras.backend.backend() == "tensorflow" and not has_accelerator() and not _is_traced_for_onnx()
+
+
+def _is_traced_for_onnx():
+    """Whether Keras is exporting the layer to ONNX, which has no operation for what XLA compiles."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") != "keras.src.export.onnx":
+        frame = frame.f_back
+    return frame is not None
