@@ -34,15 +34,14 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
         super().__init__(pool_size, strides, **kwargs)
 
     def call(self, inputs):
-        return super().call(self._padded(inputs))
-
-    def _padded(self, inputs):
-        missing = [
-            ceiling_padding(n, k, s) for n, k, s in zip(inputs.shape[1:3], self.pool_size, self.strides, strict=True)
-        ]
+        axes = list(zip(inputs.shape[1:3], self.pool_size, self.strides, strict=True))
+        missing = [ceiling_padding(n, k, s) for n, k, s in axes]
         if not any(missing):
-            return inputs
-        return ops.pad(inputs, [(0, 0), (0, missing[0]), (0, missing[1]), (0, 0)], constant_values=-float("inf"))
+            return super().call(inputs)
+        if all(_same_padding(n, k, s) == (0, m) for (n, k, s), m in zip(axes, missing, strict=True)):
+            return ops.max_pool(inputs, self.pool_size, self.strides, padding="same", data_format="channels_last")
+        padding = [(0, 0), (0, missing[0]), (0, missing[1]), (0, 0)]
+        return super().call(ops.pad(inputs, padding, constant_values=-float("inf")))
 
     def compute_output_shape(self, input_shape):
         batch, height, width, maps = input_shape
@@ -59,3 +58,9 @@ def ceiling_padding(size, window, stride):
     Reference: 2012 source; 224 pixels, 11x11 kernels and stride 4 need 3.
     """
     return (window - size) % stride if size >= window else window - size
+
+
+def _same_padding(size, window, stride):
+    """Positions that the padding "same" adds ahead of and behind `size` of them."""
+    missing = max((-(-size // stride) - 1) * stride + window - size, 0)
+    return missing // 2, missing - missing // 2
