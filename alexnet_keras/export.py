@@ -1,0 +1,103 @@
+"""Trained networks in the formats of other runtimes."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import keras
+
+# For each format: the ending of its file or folder, and the modules that make it and load it.
+FORMATS = {
+    "saved_model": ("", ()),
+    "onnx": (".onnx", ("onnx", "tf2onnx", "onnxruntime")),
+    "float16": (".tflite", ("ai_edge_litert",)),
+    "int8": (".tflite", ("ai_edge_litert",)),
+}
+
+
+def check_formats(formats):
+    """Raises a `ValueError` for an unknown format, one that needs what is not installed, or another backend."""
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ValueError(f"`formats` must be out of {', '.join(FORMATS)}. Received: {', '.join(unknown) or 'none'}")
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(f"`formats` need the tensorflow backend. Received: {keras.backend.backend()}")
+    modules = dict.fromkeys(module for name in formats for module in FORMATS[name][1])
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ValueError(
+            f"`formats` {', '.join(formats)} need {', '.join(missing)}: pip install -r requirements-export.txt"
+        )
+
+
+def export(model, path, kind):
+    """Writes a model for predictions in another format, by Keras' own `export`.
+
+    Args:
+        model: a `keras.Model`.
+        path: of the file, or of the folder of a SavedModel.
+        kind: `"saved_model"`; `"onnx"`; `"float16"` or `"int8"`: TFLite, for small machines, whose weights have 16 or 8
+            bits, and whose arithmetic is in float32 all the same.
+
+    Raises:
+        ValueError: for an unknown format, something that is at that path already, or what `check_formats` says.
+    """
+    check_formats([kind])
+    path = Path(path)
+    ending = FORMATS[kind][0]
+    if path.exists() or path.suffix != ending:
+        raise ValueError(
+            f"`path` must be new{f' and end in {ending}' if ending else ' and have no ending'}. "
+            f"Received: path={str(path)!r}"
+        )
+    if kind == "saved_model":
+        model.export(path, verbose=False)
+    elif kind == "onnx":
+        # Keras asks for it of a model that has not been called yet.
+        images = keras.InputSpec(shape=model.input_shape, dtype="float32")
+        model.export(path, format="onnx", verbose=False, input_signature=[images])
+    else:
+        import tensorflow as tf
+
+        options = {"target_spec": {"supported_types": [tf.float16]}} if kind == "float16" else {}
+        model.export(path, format="litert", verbose=False, optimizations=[tf.lite.Optimize.DEFAULT], **options)
+
+
+def load_exported(path, kind):
+    """What `export` has written, loaded by the format's own runtime.
+
+    Args:
+        path, kind: as for `export`.
+
+    Returns:
+        A function from float32 images `(1, height, width, channels)`, as the model takes them, to what the model says.
+    """
+    if kind == "saved_model":
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(str(path))
+        return lambda images: loaded.serve(images).numpy()
+    if kind == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        return lambda images: session.run(None, {name: images})[0]
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(images):
+        interpreter.set_tensor(source["index"], images)
+        interpreter.invoke()
+        return interpreter.get_tensor(result["index"])
+
+    return run
+
+
+def size_of(path):
+    """Bytes of a file, or of all files in a folder."""
+    path = Path(path)
+    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
