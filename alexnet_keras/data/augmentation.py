@@ -49,3 +49,38 @@ def crop_and_flip(images, draws, size):
     # Not a pixel is resized: this is the one operation that cuts a crop of its own out of each image of a batch.
     boxes = tf.stack([top, left, bottom, right], 1) / tf.concat([last, last], 0)
     return tf.image.crop_and_resize(images, boxes, tf.range(tf.shape(images)[0]), (size, size), "nearest")
+
+
+def crop_and_flip_one(image, draw, size):
+    """A crop of one image, as `crop_and_flip` cuts those of a batch, in the image's own dtype.
+
+    Args:
+        image: `(height, width, 3)`.
+        draw: `(3,)`; size: as there.
+
+    Returns:
+        `(size, size, 3)`.
+    """
+    last = tf.cast(tf.shape(image)[:2] - 1, tf.float32)
+    top, left = tf.unstack(tf.cast(tf.floor(draw[:2] * (last + 2.0 - size)), tf.int32))
+    crop = image[top : top + size, left : left + size]
+    crop = tf.cond(draw[2] < 0.5, lambda: tf.reverse(crop, [1]), lambda: crop)
+    return tf.ensure_shape(crop, (size, size, 3))
+
+
+@tf.function(jit_compile=True)  # one pass through memory, in place of four
+def less_mean(images, mean, shift, divisor):
+    """What a network sees of crops: `(images - mean + shift) / divisor`.
+
+    Args:
+        images: `(batch, size, size, 3)`, 0-255.
+        mean: float32 `(size, size, 3)`.
+        shift: float32 `(batch, 3)`, the colour noise of each image, of `alexnet_keras.data.colour_noise.colour_shift`.
+        divisor: what the 2012 source divides noisy images by, to keep the scale of the values: 1.1; 1 without noise.
+
+    Returns:
+        float32 `(batch, size, size, 3)`.
+
+    Reference: sections 2 and 4.1 of Krizhevsky et al. (2012); 2012 source.
+    """
+    return (tf.cast(images, tf.float32) - mean + shift[:, None, None, :]) / divisor

@@ -33,15 +33,6 @@ def colour_shift(alpha, covariance, convention):
     return alpha @ (eigenvectors * scale).T.astype("float32")
 
 
-def add_colour_noise(images, alpha, covariance, convention):
-    """Adds PCA colour noise to images from which the mean is subtracted.
-
-    Args:
-        images: float32 `(batch, height, width, 3)`.
-        alpha, covariance, convention: as for `colour_shift`; `"standard_deviation"` also divides the result by 1.1,
-            as the 2012 source does to keep the scale of the values.
-    """
-    # A row of pixels at once: TensorFlow adds three numbers to each pixel four times as slowly.
-    pixels = np.ones((images.shape[2], 1), "float32")
-    images = images + colour_shift(alpha, covariance, convention)[:, None, None, :] * pixels
-    return images / (1.0 + NOISE_STDDEV) if convention == "standard_deviation" else images
+def noise_divisor(convention):
+    """What noisy images are divided by: 1.1 for `"standard_deviation"`, as in the 2012 source; otherwise 1."""
+    return 1.0 + NOISE_STDDEV if convention == "standard_deviation" else 1.0

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from alexnet_keras.data.arrays import read_arrays
-from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift
+from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, noise_divisor
 from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
@@ -95,8 +95,7 @@ class InMemoryDataset:
                 corners[:], mirrored[:] = room // 2, False
             alpha = random.normal(0, NOISE_STDDEV, (info.train_count, 3)).astype("float32")
             shift = colour_shift(alpha, info.colour_covariance, colour_noise) if noisy else np.zeros_like(alpha)
-            # As `add_colour_noise` does.
-            scale = 1 / (1 + NOISE_STDDEV) if noisy and colour_noise == "standard_deviation" else 1
+            scale = 1 / noise_divisor(colour_noise) if noisy else 1
             for step in range(first_step if epoch == first_epoch else 0, info.train_count // batch_size):
                 part = slice(step * batch_size, (step + 1) * batch_size)
                 batch = {

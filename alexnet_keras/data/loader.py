@@ -5,8 +5,8 @@ import os
 import keras
 import tensorflow as tf
 
-from alexnet_keras.data.augmentation import crop_and_flip, resize_and_crop
-from alexnet_keras.data.colour_noise import NOISE_STDDEV, add_colour_noise
+from alexnet_keras.data.augmentation import crop_and_flip, crop_and_flip_one, less_mean, resize_and_crop
+from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, noise_divisor
 from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
@@ -215,31 +215,31 @@ class Dataset:
                 own = numbered.filter(lambda number, example: number % batch_size // own_size == host)
                 examples = own.map(lambda number, example: example)
             examples = examples.take(steps * own_size).skip(done * own_size)
-            if not self._train_in_memory:
-                examples = examples.map(
-                    lambda example, draw: (self._prepare_one(*example), draw), num_parallel_calls=os.cpu_count()
-                )
+            if not self._train_in_memory:  # one by one, as they are decoded
+
+                def prepare(example, draw):
+                    image, label = self._prepare_one(*example)
+                    crop = crop_and_flip_one(image, draw, crop_size) if crops else centre(image, crop_size)
+                    return (crop, label), draw
+
+                examples = examples.map(prepare, num_parallel_calls=os.cpu_count())
             batches = examples.batch(own_size, drop_remainder=True)
 
             def finish(step, batch):
                 (images, labels), draws = batch
-                if crops:
-                    images = crop_and_flip(images, draws, crop_size)
-                else:
-                    images = tf.cast(centre(images, crop_size), tf.float32)
-                images -= mean
+                if self._train_in_memory:  # the small images of CIFAR-10 are too many to be cropped one by one
+                    images = crop_and_flip(images, draws, crop_size) if crops else centre(images, crop_size)
+                shift, divisor = tf.zeros((own_size, 3)), tf.constant(1.0)
                 if colour_noise != "none":
                     number = epoch * steps + step
                     alpha = tf.random.stateless_normal(
                         (batch_size, 3), seed=tf.stack([seed + 1, number]), stddev=NOISE_STDDEV
                     )
                     alpha = alpha[host * own_size : (host + 1) * own_size]
-                    images = tf.cond(
-                        epoch < last_noise,
-                        lambda: add_colour_noise(images, alpha, covariance, colour_noise),
-                        lambda: images,
-                    )
-                return images, labels
+                    noisy = epoch < last_noise
+                    shift = tf.where(noisy, colour_shift(alpha, covariance, colour_noise), shift)
+                    divisor = tf.where(noisy, noise_divisor(colour_noise), divisor)
+                return less_mean(images, mean, shift, divisor), labels
 
             return batches.enumerate(done).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 

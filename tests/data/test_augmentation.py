@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_keras.data.augmentation import crop_and_flip, resize_and_crop
-from alexnet_keras.data.colour_noise import add_colour_noise, colour_shift
+from alexnet_keras.data.augmentation import crop_and_flip, crop_and_flip_one, less_mean, resize_and_crop
+from alexnet_keras.data.colour_noise import colour_shift, noise_divisor
 
 
 @pytest.fixture
@@ -32,14 +32,15 @@ def test_colour_shifts_have_the_covariance_of_the_data(covariance, random):
 
 
 def test_noise_is_one_colour_an_image(covariance, random):
-    images = random.normal(0, 50, (2, 4, 4, 3)).astype("float32")
+    images = random.randint(0, 256, (2, 4, 4, 3)).astype("uint8")
+    mean = random.uniform(0, 255, (4, 4, 3)).astype("float32")
     alpha = random.normal(0, 0.1, (2, 3)).astype("float32")
-    for convention, divisor in (("eigenvalue", 1.0), ("standard_deviation", 1.1)):
-        noisy = add_colour_noise(images, alpha, covariance, convention)
+    for convention, divisor in (("none", 1.0), ("eigenvalue", 1.0), ("standard_deviation", 1.1)):
+        assert noise_divisor(convention) == divisor
         shift = colour_shift(alpha, covariance, convention)
-        np.testing.assert_allclose(
-            noisy * divisor - images, np.broadcast_to(shift[:, None, None], images.shape), atol=0.02
-        )
+        seen = less_mean(images, mean, shift, noise_divisor(convention))
+        expected = (images - mean.astype("float64") + shift[:, None, None]) / divisor
+        np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("draw", "top"), [(0.0, 0), (0.5, 16), (0.999, 32)])
@@ -63,6 +64,10 @@ def test_crops_are_the_pixels_at_every_offset(size, crop, random):
     for top, left, image, out in zip(offsets, offsets[::-1], images, crops, strict=True):
         expected = image[top : top + crop, left : left + crop]
         np.testing.assert_array_equal(out, expected if top % 2 else expected[:, ::-1])
+    for image, draw, out in zip(images, draws.astype("float32"), crops, strict=True):
+        one = crop_and_flip_one(tf.constant(image), draw, crop)
+        assert one.dtype == "uint8"
+        np.testing.assert_array_equal(one, out)
 
 
 def test_every_offset_from_0_to_32_is_drawn_alike(random):
