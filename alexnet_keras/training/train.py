@@ -108,7 +108,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         colour_noise_epochs=config.changes(config.epochs)[1][0] if config.late_changes else None,
         seed=config.seed,
     )
-    pipeline_speed = _pipeline_speed(dataset.train(config.batch_size, **augmentation))
+    pipeline_speed = _pipeline_speed(dataset, config.batch_size, config.crops, config.colour_noise)
 
     keras.utils.set_random_seed(config.seed)
     with _dtype_policy(config.precision), scope, losing_no_host():
@@ -390,9 +390,10 @@ def read_history(workdir):
     return [{name: float(value) for name, value in row.items()} for row in rows]
 
 
-def _pipeline_speed(batches, seconds=2.0, most=50):
+@functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
+def _pipeline_speed(dataset, batch_size, crops, colour_noise, seconds=2.0, most=50):
     """Images per second of this host's data pipeline with nothing else running."""
-    batches = iter(batches)
+    batches = iter(dataset.train(batch_size, crops=crops, colour_noise=colour_noise))
     batch_size = len(next(batches)[1])
     start, count = time.perf_counter(), 0
     for _ in tqdm(itertools.takewhile(lambda i: time.perf_counter() - start < seconds, range(most)), desc="Pipeline"):
