@@ -13,7 +13,6 @@ from alexnet_keras.layers import (
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
-from alexnet_keras.layers.ceiling_max_pooling2d import ceiling_padding
 from alexnet_keras.models.alexnet_config import CONV_LAYERS, alexnet_config
 
 
@@ -35,6 +34,8 @@ def AlexNet(
     | `"source"` | net 145 of the 2012 source, whose errors the paper prints |
     | `"one_tower"` | one GPU of the two as the source ran it: half the kernels in conv1-conv4, wide conv5 and fc |
     | `"conv6"` | `"source"` with the sixth conv layer over the last pool, for larger data sets |
+    | `"torchvision"` | torchvision's `alexnet`, of "one weird trick": one tower, other widths, no normalization |
+    | `"bvlc_alexnet"`, `"caffenet"` | Caffe's: 227 pixels, k = 1, neighbours across towers; `"caffenet"` pools first |
     | `"small"` | the same eight layers and towers for images of 64x64 pixels, light enough for a laptop |
     | `"cifar"` | the same for images of 32x32 pixels |
     | `"four_layer"` | three conv layers (32, 32 and 64 kernels of 5x5) and fc8: the network of figure 1, for CIFAR-10 |
@@ -48,8 +49,12 @@ def AlexNet(
     is pooled before its ReLU; the initial weights of conv3-conv5 have standard deviation 0.03. How the two train
     differs as well, see `alexnet_keras.training.training_config`.
 
-    `"small"` and `"cifar"` start from He's initialization and zero biases, on pixel values divided by 64, because the
-    paper's widths of the Gaussian belong to the fan-ins of the real network.
+    `"torchvision"`, `"bvlc_alexnet"` and `"caffenet"` are for the weights that `alexnet_keras.convert` reads.
+    torchvision's dropout precedes fc6 and fc7, here it follows them, which is another training but the same function
+    afterwards; Caffe's fc6 and fc7 start from N(0, 0.005), here from N(0, 0.01).
+
+    `"small"`, `"cifar"` and `"torchvision"` start from He's initialization and zero biases, on pixel values divided by
+    64, because the paper's widths of the Gaussian belong to the fan-ins of the real network.
 
     Args:
         config: a preset's name or an `AlexNetConfig`.
@@ -157,7 +162,8 @@ def _conv_block(x, config, conv, seed):
         if stage == "activation":
             x = keras.layers.Activation(config.activation, name=f"{config.activation}{number}")(x)
         elif stage == "pool":
-            x = CeilingMaxPooling2D(config.pool_size, config.pool_stride, name=f"pool{number}")(x)
+            pool = CeilingMaxPooling2D if config.round_up else keras.layers.MaxPooling2D
+            x = pool(config.pool_size, config.pool_stride, data_format="channels_last", name=f"pool{number}")(x)
         elif config.normalization and stage == "normalization":
             x = LocalResponseNormalization(
                 size=config.normalization_size,
@@ -179,7 +185,7 @@ def _convolution(x, config, conv, seed):
     # Convolutions pad by themselves where they can, which is faster than a layer for it.
     same = stride == 1 and 2 * padding == kernel - 1
     if not same:
-        missing = [ceiling_padding(n + 2 * padding, kernel, stride) for n in x.shape[1:3]]
+        missing = [config.missing(n + 2 * padding, kernel, stride) for n in x.shape[1:3]]
         if padding or any(missing):
             zeros = tuple((padding, padding + n) for n in missing)
             x = keras.layers.ZeroPadding2D(zeros, name=f"pad{conv[-1]}")(x)

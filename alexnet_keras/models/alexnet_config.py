@@ -26,8 +26,9 @@ class AlexNetConfig:
         filters: kernels of each conv layer, both towers together.
         kernel_sizes: side of the kernels, in pixels.
         strides: stride of the convolutions, in pixels.
-        paddings: rows and columns of zeros on each side; in addition zeros at the right and bottom alone make the
-            strides fit, so that sizes round up.
+        paddings: rows and columns of zeros on each side.
+        round_up: whether further zeros, at the right and bottom alone, make the strides of convolutions fit, and the
+            last windows of pools may reach over the edges, so that sizes round up; else they round down.
         stages: what follows each convolution, in order: `"activation"`, `"normalization"`,
             `"spatial_normalization"`, `"pool"`. The first conv layer whose stages have a pool gets pool1, and so on.
         units: neurons of fc6 and of fc7.
@@ -64,6 +65,7 @@ class AlexNetConfig:
     kernel_sizes: tuple = (11, 5, 3, 3, 3, 3)
     strides: tuple = (4, 1, 1, 1, 1, 1)
     paddings: tuple = (0, 2, 1, 1, 1, 1)
+    round_up: bool = True
     stages: tuple = (
         ("activation", "normalization", "pool"),
         ("activation", "normalization", "pool"),
@@ -168,6 +170,10 @@ class AlexNetConfig:
             )
         return {name: (sizes[0][name], sizes[1][name]) for name in sizes[0]}
 
+    def missing(self, side, window, stride):
+        """Rows or columns of zeros at the bottom or right, where sizes round up, for a side of `side` positions."""
+        return ceiling_padding(side, window, stride) if self.round_up else 0
+
     def _side_lengths(self, side):
         lengths = {}
         for index, name in enumerate(CONV_LAYERS):
@@ -176,12 +182,12 @@ class AlexNetConfig:
                 side += 2 * self.paddings[index]
                 if side < kernel:
                     return None
-                side = (side + ceiling_padding(side, kernel, stride) - kernel) // stride + 1
+                side = (side + self.missing(side, kernel, stride) - kernel) // stride + 1
                 lengths[name] = side
             if "pool" in self.stages[index]:
                 if side < self.pool_size:
                     return None
-                side = side + ceiling_padding(side, self.pool_size, self.pool_stride) - self.pool_size
+                side = side + self.missing(side, self.pool_size, self.pool_stride) - self.pool_size
                 side = side // self.pool_stride + 1
                 lengths[name.replace("conv", "pool")] = side
         return lengths
@@ -223,11 +229,36 @@ _SMALL = dataclasses.replace(
     bias=0.0,
 )
 
+_CAFFE = dataclasses.replace(
+    _PAPER,
+    input_shape=(227, 227, 3),
+    normalization_k=1.0,
+    normalization_divide_alpha=True,
+    normalization_in_towers=False,
+)
+
 PRESETS = {
     "paper": _PAPER,
     "source": _SOURCE,
     "one_tower": dataclasses.replace(_SOURCE, towers=1, filters=(48, 128, 192, 192, 256, 256)),
     "conv6": dataclasses.replace(_SOURCE, conv_layers=CONV_LAYERS),
+    # The networks that published weights are of. Pools of "torchvision" and sizes of Caffe's fit without rounding.
+    "torchvision": dataclasses.replace(
+        _PAPER,
+        input_scale=1 / 64,
+        filters=(64, 192, 384, 256, 256, 256),
+        paddings=(2, 2, 1, 1, 1, 1),
+        round_up=False,
+        towers=1,
+        normalization=False,
+        initializer="he_normal",
+        bias=0.0,
+    ),
+    "bvlc_alexnet": dataclasses.replace(_CAFFE, bias=0.1),
+    "caffenet": dataclasses.replace(
+        _CAFFE,
+        stages=(("activation", "pool", "normalization"), ("activation", "pool", "normalization"), *_PAPER.stages[2:]),
+    ),
     "small": _SMALL,
     "cifar": dataclasses.replace(
         _SMALL,

@@ -190,11 +190,25 @@ _SMALL = dict(
     image_size=64,
     crop_size=56,
 )
+_CAFFE = dict(
+    batch_size=256,
+    schedule="drops",
+    drops=(2 / 9, 4 / 9, 6 / 9, 8 / 9),
+    decay_biases=False,
+    colour_noise="none",
+    crop_size=227,
+)
 TRAINING_PRESETS = {
     "paper": {},
     "source": _SOURCE,
     "one_tower": _SOURCE,
     "conv6": _SOURCE,
+    # As far as their authors' training is of the kinds that there are here.
+    "torchvision": dict(
+        batch_size=256, schedule="drops", drops=(1 / 3, 2 / 3), weight_decay=0.0001, colour_noise="none"
+    ),
+    "bvlc_alexnet": _CAFFE,
+    "caffenet": _CAFFE,
     "small": _SMALL,
     "cifar": {
         **_SMALL,

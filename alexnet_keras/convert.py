@@ -1,0 +1,374 @@
+"""Published weights of AlexNet, from PyTorch and Caffe into this network, and back to PyTorch.
+
+    python -m alexnet_keras.convert alexnet-owt-7be5be79.pth torchvision.keras --config torchvision
+    python -m alexnet_keras.convert bvlc_alexnet.caffemodel caffe.keras --config bvlc_alexnet
+    python -m alexnet_keras.convert bvlc_alexnet.npy caffe.keras --config bvlc_alexnet
+    python -m alexnet_keras.convert torchvision.keras for_pytorch.pth
+
+Nothing is downloaded. What comes out takes RGB images, pixel values 0-255, less a mean colour, which the command says.
+PyTorch's own files need PyTorch: pip install torch.
+"""
+
+import argparse
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+
+# What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the colour of Caffe's mean image.
+MEANS = {
+    "torchvision": (123.675, 116.28, 103.53),
+    "bvlc_alexnet": (122.679, 116.669, 104.007),
+    "caffenet": (122.679, 116.669, 104.007),
+}
+_TORCHVISION_STD = np.array([0.229, 0.224, 0.225], "float32")
+_TORCHVISION_LAYERS = {
+    **{"conv1": "features.0", "conv2": "features.3", "conv3": "features.6", "conv4": "features.8"},
+    **{"conv5": "features.10", "fc6": "classifier.1", "fc7": "classifier.4", "fc8": "classifier.6"},
+}
+_LAYERS = tuple(_TORCHVISION_LAYERS)
+
+
+def from_torchvision(weights):
+    """torchvision's `alexnet` as a model of the preset `"torchvision"`.
+
+    Args:
+        weights: path of a `.pth` file, or a state dict: `"features.0.weight"` and so on to arrays or tensors.
+
+    Returns:
+        `keras.Model` from RGB images `(batch, 224, 224, 3)`, 0-255 less `MEANS["torchvision"]`, to probabilities of as
+        many classes as the weights have. What PyTorch divides images by lies in the kernels of conv1.
+
+    Raises:
+        ValueError: for a file that is no such one, or a tensor that is missing, not known or of another shape.
+
+    Reference: Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014).
+    """
+    source = f"weights={str(weights)!r}" if isinstance(weights, (str, os.PathLike)) else "a state dict"
+    state = _read_torch(weights) if isinstance(weights, (str, os.PathLike)) else weights
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    try:
+        tensors = {name.replace("module.", ""): np.asarray(value, "float32") for name, value in state.items()}
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"`weights` must be a state dict of tensors. Received: {source}: {error}") from error
+    names = {f"{theirs}.{kind}": layer for layer, theirs in _TORCHVISION_LAYERS.items() for kind in ("weight", "bias")}
+    _check_names(tensors, names, source)
+    layers = {layer: (tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for layer, n in _TORCHVISION_LAYERS.items()}
+    model = _model("torchvision", layers)
+    _set(model, layers, source, rename=lambda layer: _TORCHVISION_LAYERS[layer])
+    conv1 = model.get_layer("conv1")
+    kernel, bias = conv1.get_weights()
+    conv1.set_weights([kernel * _pixel_factor()[:, None], bias])
+    return model
+
+
+def from_caffe(weights, config="bvlc_alexnet"):
+    """Caffe's `bvlc_alexnet` or `caffenet` (`bvlc_reference_caffenet`) as a model of the preset of that name.
+
+    Args:
+        weights: path of a `.caffemodel`, or of a `.npy` file that holds a dict from a layer's name to its weights and
+            biases, as a dict or a sequence, in Caffe's layout or TensorFlow's; or such a dict.
+        config: which of the two networks it is: their weights have the same shapes.
+
+    Returns:
+        `keras.Model` from RGB images `(batch, 227, 227, 3)`, 0-255 less `MEANS[config]`, to probabilities of as many
+        classes as the weights have. Caffe's order of colours, BGR, is turned round in conv1.
+
+    Raises:
+        ValueError: for another network, a file that is no such one, or a layer that is missing or of another shape.
+    """
+    if config not in ("bvlc_alexnet", "caffenet"):
+        raise ValueError(f"`config` must be bvlc_alexnet or caffenet. Received: config={config!r}")
+    source = f"weights={str(weights)!r}" if isinstance(weights, (str, os.PathLike)) else "a dict"
+    if isinstance(weights, (str, os.PathLike)):
+        weights = _read_npy(weights) if str(weights).endswith(".npy") else _read_caffemodel(weights)
+    layers = {str(name): _pair(str(name), value, source) for name, value in weights.items()}
+    _check_names(layers, dict.fromkeys(_LAYERS), source)
+    if layers["conv1"][0].shape == (11, 11, 3, 96):
+        layers = {name: (_to_caffe(name, kernel), bias) for name, (kernel, bias) in layers.items()}
+    # Old files have four axes throughout.
+    layers = {name: (_old_shape(name, kernel), bias.reshape(-1)) for name, (kernel, bias) in layers.items()}
+    model = _model(config, layers)
+    _set(model, layers, source)
+    conv1 = model.get_layer("conv1")
+    kernel, bias = conv1.get_weights()
+    conv1.set_weights([kernel[:, :, ::-1], bias])
+    return model
+
+
+def to_torchvision(model):
+    """The state dict of torchvision's `alexnet` with the weights of a model of the preset `"torchvision"`.
+
+    Args:
+        model: such a model, also a trained one, of any number of classes.
+
+    Returns:
+        dict from `"features.0.weight"` and so on to float32 arrays, which PyTorch's own module loads as tensors.
+
+    Raises:
+        ValueError: for a model of other layers or shapes.
+    """
+    theirs = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    expected = _model("torchvision", classes=model.output_shape[-1])
+    for layer in expected.layers:
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        found = [array.shape for array in theirs.get(layer.name, ())]
+        if wanted != found or len(theirs) != len(_LAYERS):
+            raise ValueError(
+                f"`model` must be of the preset torchvision. Received: a model whose {layer.name} has shapes {found}, "
+                f"not {wanted}, with the layers {', '.join(theirs)}"
+            )
+    state = {}
+    for layer, name in _TORCHVISION_LAYERS.items():
+        kernel, bias = theirs[layer]
+        if layer == "conv1":
+            kernel = kernel / _pixel_factor()[:, None]
+        if kernel.ndim == 4:
+            kernel = kernel.transpose(3, 2, 0, 1)
+        elif layer == "fc6":
+            kernel = kernel.reshape(*_MAPS, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1)
+        else:
+            kernel = kernel.T
+        state[f"{name}.weight"], state[f"{name}.bias"] = np.ascontiguousarray(kernel), bias
+    return state
+
+
+_MAPS = (6, 6, 256)  # what fc6 sees: height, width, maps
+
+
+def _pixel_factor():
+    """What conv1's kernels are multiplied by, for each colour, as pixels come in 0-255 and not divided by 255 * std."""
+    from alexnet_keras.models import PRESETS
+
+    return 1 / (255 * _TORCHVISION_STD * PRESETS["torchvision"].input_scale)
+
+
+def _model(config, layers=None, classes=None):
+    from alexnet_keras.models import AlexNet
+
+    return AlexNet(config, classes=classes or len(layers["fc8"][1]))
+
+
+def _set(model, layers, source, rename=lambda layer: layer):
+    """Puts kernels `(out, in, height, width)` or `(out, in)` and biases into a model."""
+    for name, (kernel, bias) in layers.items():
+        layer = model.get_layer(name)
+        shape = tuple(layer.kernel.shape)
+        theirs = (*shape[-1:], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]
+        if kernel.shape != theirs or bias.shape != theirs[:1]:
+            raise ValueError(
+                f"`weights` must have the shapes of this network: {rename(name)} {theirs} and {theirs[:1]}. "
+                f"Received: {kernel.shape} and {bias.shape} in {source}"
+            )
+        if kernel.ndim == 4:
+            kernel = kernel.transpose(2, 3, 1, 0)
+        elif name == "fc6":  # they flatten maps, then rows and columns; Keras the maps last
+            height, width, maps = _MAPS
+            kernel = kernel.reshape(-1, maps, height, width).transpose(2, 3, 1, 0).reshape(shape)
+        else:
+            kernel = kernel.T
+        layer.set_weights([kernel, bias])
+
+
+def _check_names(found, wanted, source):
+    missing, extra = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
+    if missing or extra:
+        words = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(extra[:5])}"] * bool(extra)
+        raise ValueError(f"`weights` must hold {', '.join(wanted)}. Received: {source} {' and '.join(words)}")
+
+
+def _pair(name, value, source):
+    try:
+        if isinstance(value, dict):
+            value = value["weights"], value["biases"]
+        kernel, bias = (np.asarray(array, "float32") for array in value)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"`weights` must have weights and biases for each layer. Received: another {name} in {source}"
+        ) from error
+    return kernel, bias
+
+
+def _to_caffe(name, kernel):
+    """A kernel in TensorFlow's layout in Caffe's."""
+    if kernel.ndim == 4:
+        return kernel.transpose(3, 2, 0, 1)
+    if name == "fc6" and kernel.shape[0] == np.prod(_MAPS):
+        return kernel.reshape(*_MAPS, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1)
+    return kernel.T
+
+
+def _old_shape(name, kernel):
+    return kernel.reshape(kernel.shape[2:]) if name.startswith("fc") and kernel.shape[:-2] == (1, 1) else kernel
+
+
+def _read_torch(path):
+    try:
+        import torch
+    except ImportError as error:
+        raise ValueError(f"`weights` of PyTorch need PyTorch: pip install torch. Received: {str(path)!r}") from error
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"`weights` must be a file of PyTorch's with tensors alone. Received: weights={str(path)!r}: {reason}"
+        ) from error
+
+
+class _Arrays(pickle.Unpickler):
+    """Unpickles arrays and plain values; whatever else a pickle names, it may be code that runs."""
+
+    def find_class(self, module, name):
+        module = module.replace("numpy.core", "numpy._core")  # as it is called since NumPy 2
+        if (module, name) not in _ADMITTED:
+            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no array")
+        return super().find_class(module, name)
+
+
+_ADMITTED = (
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+)
+
+
+def _read_npy(path):
+    """The dict in a `.npy` file."""
+    try:
+        with open(path, "rb") as file:
+            version = np.lib.format.read_magic(file)
+            read_header = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = read_header(file)
+            if shape != () or not dtype.hasobject:
+                raise ValueError(f"it holds an array of shape {shape} and type {dtype}, not a dict")
+            content = _Arrays(file, encoding="latin1").load()
+        content = content.item() if isinstance(content, np.ndarray) else content
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}, not a dict")
+        return content
+    except (ValueError, OSError, EOFError, TypeError, AttributeError, KeyError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            "`weights` must be a .npy file with a dict from a layer's name to its weights and biases. Received: "
+            f"weights={str(path)!r}: {error}"
+        ) from error
+
+
+def _read_caffemodel(path):
+    """dict from a layer's name to its blobs, as arrays."""
+    from google.protobuf.message import DecodeError
+
+    net = _caffe_net()()
+    try:
+        net.ParseFromString(Path(path).read_bytes())
+        layers = {layer.name: [_blob(blob) for blob in layer.blobs] for layer in (*net.layer, *net.layers)}
+        layers = {name: blobs for name, blobs in layers.items() if blobs}
+        if not layers:
+            raise ValueError("it holds no layer with weights")
+    except (OSError, DecodeError, ValueError) as error:
+        raise ValueError(f"`weights` must be a .caffemodel. Received: weights={str(path)!r}: {error}") from error
+    return layers
+
+
+def _blob(blob):
+    shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
+    values = np.array(blob.data or blob.double_data, "float32")
+    if values.size != np.prod(shape):
+        raise ValueError(f"it holds {values.size} numbers for a shape of {shape}")
+    return values.reshape(shape)
+
+
+def _caffe_net():
+    """The message class of Caffe's networks: of its `caffe.proto`, what holds names and weights."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    messages = {
+        "BlobShape": [("dim", 1, kinds.TYPE_INT64, True)],
+        "BlobProto": [
+            *((name, number, kinds.TYPE_INT32, False) for number, name in enumerate(_OLD_SHAPE, 1)),
+            ("data", 5, kinds.TYPE_FLOAT, True),
+            ("shape", 7, "BlobShape", False),
+            ("double_data", 8, kinds.TYPE_DOUBLE, True),
+        ],
+        "V1LayerParameter": [("name", 4, kinds.TYPE_STRING, False), ("blobs", 6, "BlobProto", True)],
+        "LayerParameter": [("name", 1, kinds.TYPE_STRING, False), ("blobs", 7, "BlobProto", True)],
+        "NetParameter": [("layers", 2, "V1LayerParameter", True), ("layer", 100, "LayerParameter", True)],
+    }
+    file = descriptor_pb2.FileDescriptorProto(name="alexnet_keras/caffe.proto", package="alexnet_keras.caffe")
+    for message, fields in messages.items():
+        made = file.message_type.add(name=message)
+        for name, number, kind, repeated in fields:
+            field = made.field.add(
+                name=name, number=number, label=kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+            )
+            if isinstance(kind, str):
+                field.type, field.type_name = kinds.TYPE_MESSAGE, f".alexnet_keras.caffe.{kind}"
+            else:
+                field.type = kind
+                if repeated:
+                    field.options.packed = True
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("alexnet_keras.caffe.NetParameter"))
+
+
+_OLD_SHAPE = ("num", "channels", "height", "width")
+
+
+def convert(path, output, config=None):
+    """Reads the weights in one file and writes them to another; the arguments are those of the command line.
+
+    Raises:
+        ValueError: for an output that exists, or what the functions above say.
+    """
+    if Path(output).exists():
+        raise ValueError(f"`output` must be a new file. Received: output={str(output)!r}, which exists")
+    back = str(path).endswith(".keras")
+    if not str(output).endswith(".pth" if back else ".keras"):
+        raise ValueError(f"`output` must end in {'.pth' if back else '.keras'}. Received: output={str(output)!r}")
+    if not back and config not in MEANS:
+        raise ValueError(f"`config` must be one of {', '.join(MEANS)}. Received: config={config!r}")
+    if back:
+        from alexnet_keras.models import load_model
+
+        try:
+            import torch
+        except ImportError as error:
+            raise ValueError(f"`output` for PyTorch needs it: pip install torch. Received: {output!r}") from error
+        state = to_torchvision(load_model(path, "weights"))
+        torch.save({name: torch.from_numpy(array) for name, array in state.items()}, output)
+        count, mean = sum(array.size for array in state.values()), MEANS["torchvision"]
+    else:
+        model = from_torchvision(path) if config == "torchvision" else from_caffe(path, config)
+        model.save(output)
+        count, mean = model.count_params(), MEANS[config]
+    print(f"{path}: {count:,} parameters, for RGB images less {', '.join(map(str, mean))}\nWritten: {output}")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m alexnet_keras.convert",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("weights", help=".pth, .caffemodel or .npy; .keras for the way back")
+    parser.add_argument("output", help="new file: .keras; .pth for the way back")
+    parser.add_argument("--config", help=f"which network it is: {', '.join(MEANS)}")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        convert(options.weights, options.output, options.config)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{parser.prog}: {error}")
+
+
+if __name__ == "__main__":
+    main()
