@@ -17,12 +17,14 @@ from alexnet_keras.layers import (
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
-from alexnet_keras.models import PRESETS, AlexNet, AlexNetConfig
+from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
 from alexnet_keras.training.optimizer import AlexNetSGD
 from alexnet_keras.version import __version__
 
 __all__ = [
     "PRESETS",
+    "VGG",
+    "VGG_PRESETS",
     "AlexNet",
     "AlexNetConfig",
     "AlexNetSGD",
@@ -32,5 +34,6 @@ __all__ = [
     "LocalResponseNormalization",
     "SpatialResponseNormalization",
     "TopKError",
+    "VGGConfig",
     "__version__",
 ]

@@ -56,12 +56,12 @@ def _work(options):
 
         scope, words = two_towers().scope(), f"a tower on each of {words}"
     training = training_config(options.config, batch_size=options.batch_size)
-    shape = (options.batch_size, *training.alexnet.input_shape)
+    shape = (options.batch_size, *training.network.input_shape)
     images = np.random.default_rng(0).normal(0, 60, shape).astype("float32")
     labels = np.arange(options.batch_size, dtype="int32") % 10
     with contextlib.ExitStack() as stack:
         stack.enter_context(scope)
-        model = AlexNet(training.alexnet, classes=1000)
+        model = AlexNet(training.network, classes=1000)
         compile_for_training(model, training)
         rate = turns.rate(lambda steps: [model.train_on_batch(images, labels) for _ in range(steps)], options.seconds)
         turns.work(words, lambda: {"training": options.batch_size * rate()})

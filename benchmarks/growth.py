@@ -61,7 +61,7 @@ def _work(options):
 
     batch_size, size, classes = options.batch_size[0], options.image_size[0], options.classes[0]
     config = training_config("paper", crop_size=size, image_size=size)
-    model = AlexNet(config.alexnet, classes=classes)
+    model = AlexNet(config.network, classes=classes)
     compile_for_training(model, config)
     random = np.random.default_rng(0)
     images = random.normal(0, 60, (batch_size, size, size, 3)).astype("float32")

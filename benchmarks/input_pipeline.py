@@ -126,7 +126,7 @@ def _small(options):
     dataset = Dataset(options.small, config.image_size, config.crop_size)
     batches = dataset.train(config.batch_size, crops=config.crops, colour_noise=config.colour_noise)
     batch = next(iter(batches))
-    model = AlexNet(config.alexnet, classes=dataset.info.classes)
+    model = AlexNet(config.network, classes=dataset.info.classes)
     compile_for_training(model, config)
     ways = {"pipeline": batches, "one_batch": tf.data.Dataset.from_tensors(batch).repeat().with_options(NOT_TUNED)}
 

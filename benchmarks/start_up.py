@@ -21,7 +21,7 @@ import numpy as np
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.train import compile_for_training
 config = training_config("paper")
-model = alexnet_keras.AlexNet(config.alexnet)
+model = alexnet_keras.AlexNet(config.network)
 compile_for_training(model, config)
 built = time.perf_counter()
 batch_size = int(sys.argv[1])

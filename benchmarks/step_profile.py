@@ -44,7 +44,7 @@ def _work(options):
     from benchmarks.peers import fitting
 
     config = training_config("paper", overrides={"normalization_in_towers": False})
-    model = AlexNet(config.alexnet)
+    model = AlexNet(config.network)
     compile_for_training(model, config)
     size = options.batch_size
     images = np.random.default_rng(0).normal(0, 60, (size, 224, 224, 3)).astype("float32")

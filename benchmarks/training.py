@@ -117,7 +117,7 @@ def _ours(way, precision, images, labels, classes):
     keras.config.set_dtype_policy(_PRECISIONS[precision])
     overrides = {"normalization_in_towers": False, "normalization": way != "ours_without_normalization"}
     config = training_config("paper", overrides=overrides, precision=_PRECISIONS[precision])
-    model = AlexNet(config.alexnet, classes=classes)
+    model = AlexNet(config.network, classes=classes)
     compile_for_training(model, config)
     inference = predicting(model, images)
     if way == "ours_jax_in_memory":

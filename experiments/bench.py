@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from alexnet_keras.files import write_text
-from alexnet_keras.models import AlexNetConfig
 from alexnet_keras.training.config import TrainingConfig, training_config
 from experiments.comparison import summary
 from experiments.metrics import DIVERGED
@@ -62,7 +61,7 @@ class Experiment:
         base: options of `training_config` that all variants share.
         variants: dict from a variant's name to the options in which it differs; their `overrides` join those of the
             base. What follows a comma in the name is the group that it is drawn in. An override may be a function of
-            the `AlexNetConfig` of the base.
+            the `AlexNetConfig` (`VGGConfig`) of the base.
         comparisons: `Comparison`s.
         metric: an object of `experiments.metrics`: what learning rates are chosen by, and comparisons are in.
         seeds: seeds of the runs; the first is that of the search for learning rates.
@@ -99,7 +98,7 @@ class Experiment:
 
     def _merged(self, *parts):
         overrides = {name: value for part in parts for name, value in part.get("overrides", {}).items()}
-        base = training_config(**self.base).alexnet
+        base = training_config(**self.base).network
         overrides = {name: value(base) if callable(value) else value for name, value in overrides.items()}
         return {**{name: value for part in parts for name, value in part.items()}, "overrides": overrides}
 
@@ -121,7 +120,7 @@ def identity(config, network=None):
     if isinstance(config, dict):
         config = TrainingConfig(**config)
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in _NOT_IDENTITY}
-    network = config.alexnet if network is None else AlexNetConfig(**network)
+    network = config.network if network is None else type(config.network)(**network)
     return json.loads(json.dumps({**fields, "network": dataclasses.asdict(network)}))
 
 
@@ -262,7 +261,7 @@ class Bench:
         kept = ("config", "data", "parameters", "machine", "versions", "seconds", "errors", "history")
         return {
             **{key: results[key] for key in kept},
-            "network": json.loads(json.dumps(dataclasses.asdict(config.alexnet))),
+            "network": json.loads(json.dumps(dataclasses.asdict(config.network))),
             "ended": ended or reason_to_end(history, results["data"]["classes"]) or "all epochs",
         }
 

@@ -21,7 +21,7 @@ Figures: not run yet.
 """
 
 from experiments.command import run
-from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store
+from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store, training_of
 
 # Table 2: five networks less one, percentage points.
 _PAPER = {5: {1: 38.1 - 40.7, 5: 16.4 - 18.2}}
@@ -37,12 +37,11 @@ def evaluate(options, command=None):
     from tqdm import tqdm
 
     from alexnet_keras.evaluation.ensemble import check_ensemble, ensemble_model, ranks
-    from alexnet_keras.evaluation.views import VIEWS
     from alexnet_keras.models import fingerprint, load_model
     from alexnet_keras.plots import plot_ensembles, save_figure
 
-    if options.views not in VIEWS:
-        raise ValueError(f"`views` must be one of {', '.join(map(str, VIEWS))}. Received: views={options.views}")
+    if options.views not in (1, 10):
+        raise ValueError(f"`views` must be 1 or 10. Received: views={options.views}")
     if options.batch_size < 1:
         raise ValueError(f"`batch_size` must be positive. Received: batch_size={options.batch_size}")
     shares = _shares(options)
@@ -51,6 +50,12 @@ def evaluate(options, command=None):
     prints = [fingerprint(model) for model in models]
     if len(set(prints)) < len(prints):
         raise ValueError(f"`models` must differ. Received: the same network twice in {', '.join(options.weights)}")
+    means = {training_of(path).get("mean", "image") for path in options.weights}
+    if len(means) > 1:
+        raise ValueError(
+            f"`models` must be trained less the same mean. Received: {' and '.join(sorted(means))} in "
+            f"{', '.join(options.weights)}"
+        )
     dataset = open_dataset(max(models, key=lambda model: model.input_shape[1]), options)
     info = dataset.info
     settings = {

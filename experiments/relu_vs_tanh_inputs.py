@@ -56,11 +56,11 @@ def saturation(*experiments, dataset="cifar10", images=1000):
     for experiment in experiments:
         for variant in experiment.variants:
             config = experiment.config(variant, dataset=dataset)
-            if config.alexnet.activation != "tanh" or config.alexnet in networks:
+            if config.network.activation != "tanh" or config.network in networks:
                 continue
-            networks.append(config.alexnet)
+            networks.append(config.network)
             keras.utils.set_random_seed(config.seed)
-            model = AlexNet(config.alexnet, classes=data.info.classes)
+            model = AlexNet(config.network, classes=data.info.classes)
             first = keras.Model(model.input, [model.get_layer(name).output for name in ("conv1", "tanh1")])
             sums, outputs = (keras.ops.convert_to_numpy(values) for values in first(pixels))
             share = 100 * np.mean(np.abs(outputs) > 0.99)

@@ -20,7 +20,12 @@ import shlex
 import sys
 
 # What the entries of a tuple are, where they are no shares.
-_KINDS = {"views": (int, "N"), "only_classes": (int, "N"), "initial_layers": (str, "LAYER")}
+_KINDS = {
+    "views": (lambda text: int(text) if text.isdecimal() else text, "N"),
+    "only_classes": (int, "N"),
+    "initial_layers": (str, "LAYER"),
+    "scales": (int, "PIXELS"),
+}
 
 
 def main(arguments=None):

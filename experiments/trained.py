@@ -59,7 +59,7 @@ def open_dataset(model, options):
     if height != width or channels != 3:
         raise ValueError(f"`weights` must be a model of square RGB images. Received: input {model.input_shape[1:]}")
     # The classes of the training, where it is the same data.
-    parts = ("held_out", "only_classes") if name == training.get("dataset") else ()
+    parts = ("held_out", "only_classes", "mean") if name == training.get("dataset") else ()
     dataset = Dataset(name, image_size, height, **{part: training[part] for part in parts if part in training})
     if model.output_shape[-1] != dataset.info.classes:
         raise ValueError(

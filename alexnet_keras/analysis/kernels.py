@@ -46,6 +46,11 @@ def layer_kernels(model, layer="conv1"):
     return kernels.reshape(towers_of(model), -1, *kernels.shape[1:])
 
 
+def first_convolution(model):
+    """The name of the layer that sees the image: conv1 of AlexNet, conv1_1 of VGG."""
+    return next(layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+
+
 def towers_of(model):
     """Number of towers of an AlexNet."""
     return max(getattr(layer, "groups", 1) for layer in model.layers)

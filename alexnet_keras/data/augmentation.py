@@ -51,6 +51,39 @@ def crop_and_flip(images, draws, size):
     return tf.image.crop_and_resize(images, boxes, tf.range(tf.shape(images)[0]), (size, size), "nearest")
 
 
+def crop_at_scale(images, draws, size, scales):
+    """Crops at drawn places of images whose side is drawn as well, each mirrored half of the time.
+
+    What would be cut of an image of `side` pixels, were it scaled to a side of `s`, is `size * side / s` pixels of the
+    image as it is, which are scaled (bilinear) to `size`.
+
+    Args:
+        images: `(batch, side, side, 3)`.
+        draws: `(batch, 4)`, uniform in [0, 1): row, column, mirrored if below 0.5, side.
+        size: side of the crops, in pixels.
+        scales: smallest and largest `s`, pixels; the whole numbers from one to the other are as likely.
+
+    Returns:
+        float32 `(batch, size, size, 3)`.
+
+    Reference: section 3.1 of Simonyan and Zisserman (2014), "training image size".
+    """
+    side = tf.cast(tf.shape(images)[1], tf.float32)
+    low, high = scales
+    scale = low + tf.floor(draws[:, 3] * (high - low + 1))
+    step = side / scale  # pixels of the image
+    place = tf.floor(draws[:, :2] * (scale[:, None] + 1.0 - size))
+    first = (place + 0.5) * step[:, None] - 0.5  # the middle of the first pixel
+    top, left = tf.unstack(first, axis=1)
+    bottom, right = top + (size - 1) * step, left + (size - 1) * step
+    mirrored = draws[:, 2] < 0.5
+    left, right = tf.where(mirrored, right, left), tf.where(mirrored, left, right)
+    boxes = tf.stack([top, left, bottom, right], 1) / (side - 1)
+    # Beyond the outermost pixels' middles the operation would put zeros.
+    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
+    return tf.image.crop_and_resize(images, boxes, tf.range(tf.shape(images)[0]), (size, size), "bilinear")
+
+
 def crop_and_flip_one(image, draw, size):
     """A crop of one image, as `crop_and_flip` cuts those of a batch, in the image's own dtype.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet_keras.data.arrays import read_arrays
 from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, noise_divisor
-from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training
+from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training, mean_of
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
 
@@ -24,6 +24,7 @@ class InMemoryDataset:
         name: path of the `.npz` file, as for `load`.
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops, in pixels.
+        mean: as for `load`.
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
 
     Raises:
@@ -31,7 +32,7 @@ class InMemoryDataset:
             images.
     """
 
-    def __init__(self, name, image_size=256, crop_size=224, *, cache_dir=None):
+    def __init__(self, name, image_size=256, crop_size=224, *, mean="image", cache_dir=None):
         if keras.backend.backend() != "jax":
             raise ValueError(f"`in_memory` needs the jax backend. Received: {keras.backend.backend()}")
         check_sizes(image_size, crop_size)
@@ -57,7 +58,7 @@ class InMemoryDataset:
             splits=("x_train", "x_test"),
             image_size=image_size,
             crop_size=crop_size,
-            mean_image=mean_image,
+            mean_image=mean_of(mean_image, mean),
             colour_covariance=covariance,
             fingerprint=arrays.fingerprint,
         )
@@ -70,11 +71,12 @@ class InMemoryDataset:
         crops=True,
         colour_noise="standard_deviation",
         colour_noise_epochs=None,
+        scales=(),
         seed=0,
         first_epoch=0,
         first_step=0,
     ):
-        """Endless training batches, arguments as for `load`.
+        """Endless training batches, arguments as for `load`, but for `scales`, which must be empty.
 
         Yields:
             `(batch, labels)`: what `augment` takes, and int32 `(batch_size,)`.

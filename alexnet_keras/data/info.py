@@ -20,7 +20,8 @@ class DatasetInfo:
         splits: what the two sets are called in the data set.
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops that a network sees, in pixels.
-        mean_image: float32 `(image_size, image_size, 3)`, the mean of the prepared training images, 0-255.
+        mean_image: float32 `(image_size, image_size, 3)`, the mean of the prepared training images, 0-255; one colour
+            where the data set was asked for that.
         colour_covariance: float64 `(3, 3)`, of the RGB values of all pixels of the prepared training images.
         fingerprint: changes whenever the images might have changed.
         skipped: corrupt files that were left out.
@@ -49,6 +50,20 @@ def centre(image, size):
     """The centre square of `size` pixels of `(..., height, width, 3)`."""
     top, left = (image.shape[-3] - size) // 2, (image.shape[-2] - size) // 2
     return image[..., top : top + size, left : left + size, :]
+
+
+def mean_of(mean_image, kind):
+    """What is subtracted of images: the mean image, or for `"colour"` its mean colour everywhere, as VGG does.
+
+    Raises:
+        ValueError: for another kind.
+
+    Reference: section 2.1 of Simonyan and Zisserman (2014).
+    """
+    if kind not in ("image", "colour"):
+        raise ValueError(f"`mean` must be image or colour. Received: mean={kind!r}")
+    colour = mean_image.mean((0, 1), dtype="float64").astype("float32")
+    return mean_image if kind == "image" else np.broadcast_to(colour, mean_image.shape).copy()
 
 
 def check_sizes(image_size, crop_size):

@@ -5,9 +5,15 @@ import os
 import keras
 import tensorflow as tf
 
-from alexnet_keras.data.augmentation import crop_and_flip, crop_and_flip_one, less_mean, resize_and_crop
+from alexnet_keras.data.augmentation import (
+    crop_and_flip,
+    crop_and_flip_one,
+    crop_at_scale,
+    less_mean,
+    resize_and_crop,
+)
 from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, noise_divisor
-from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training
+from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training, mean_of
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
@@ -32,9 +38,11 @@ def load(
     crops=True,
     colour_noise="standard_deviation",
     colour_noise_epochs=None,
+    scales=(),
     seed=0,
     first_epoch=0,
     first_step=0,
+    mean="image",
     skip_corrupt=False,
     held_out=10,
     only_classes=(),
@@ -61,10 +69,13 @@ def load(
         batch_size: images.
         crops: whether training takes random crops and mirror images, or centre crops alone.
         colour_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012 source).
+        scales: for random crops, the smallest and the largest side of the whole image, pixels, between which that of
+            each is drawn, as VGG's scale jittering has it; empty for `image_size`.
         colour_noise_epochs: number of epochs after which the colour noise ends; `None` for never.
         seed: whole number that fixes order, crops and noise.
         first_epoch: number of the first epoch that `train` gives.
         first_step: number of the first batch in it.
+        mean: what is subtracted of the training images: their mean `"image"`, or their mean `"colour"`, as VGG does.
         skip_corrupt: leave corrupt files of a folder out instead of stopping.
         held_out: of a set without validation images, one image in so many, of a folder of each class, is taken for
             them, the same on every machine; 2 for the halves of the Fall 2009 release (section 6).
@@ -94,6 +105,7 @@ def load(
         name,
         image_size,
         crop_size,
+        mean=mean,
         skip_corrupt=skip_corrupt,
         held_out=held_out,
         only_classes=only_classes,
@@ -106,6 +118,7 @@ def load(
         crops=crops,
         colour_noise=colour_noise,
         colour_noise_epochs=colour_noise_epochs,
+        scales=scales,
         seed=seed,
         first_epoch=first_epoch,
         first_step=first_step,
@@ -117,8 +130,8 @@ class Dataset:
     """A data set whose images are prepared: the parts of `load`, for those who need them one by one.
 
     Args:
-        name, image_size, crop_size, skip_corrupt, held_out, only_classes, images_per_class, memory_gib, cache_dir:
-            as for `load`.
+        name, image_size, crop_size, mean, skip_corrupt, held_out, only_classes, images_per_class, memory_gib,
+            cache_dir: as for `load`.
         host: this host's number, where several hosts share each batch.
         hosts: how many they are. Each reads and decodes its own part of the images; of a training set that fits into
             `memory_gib`, all, so that the batches of all hosts together are those of one.
@@ -130,6 +143,7 @@ class Dataset:
         image_size=256,
         crop_size=224,
         *,
+        mean="image",
         skip_corrupt=False,
         held_out=10,
         only_classes=(),
@@ -164,7 +178,7 @@ class Dataset:
             splits=source.splits,
             image_size=image_size,
             crop_size=crop_size,
-            mean_image=mean_image,
+            mean_image=mean_of(mean_image, mean),
             colour_covariance=covariance,
             fingerprint=source.fingerprint,
             skipped=source.skipped,
@@ -184,6 +198,7 @@ class Dataset:
         crops=True,
         colour_noise="standard_deviation",
         colour_noise_epochs=None,
+        scales=(),
         seed=0,
         first_epoch=0,
         first_step=0,
@@ -199,6 +214,9 @@ class Dataset:
 
         def epoch_of_batches(epoch):
             draws = tf.random.stateless_uniform((info.train_count, 3), seed=tf.stack([seed, epoch]))
+            if scales:
+                of_scale = tf.random.stateless_uniform((info.train_count, 1), seed=tf.stack([seed + 2, epoch]))
+                draws = tf.concat([draws, of_scale], 1)
             # In here this concerns the order alone, which then does not depend on the seed of the process.
             tf.random.set_seed(seed + 1)
             if self._train_in_memory:
@@ -219,7 +237,10 @@ class Dataset:
 
                 def prepare(example, draw):
                     image, label = self._prepare_one(*example)
-                    crop = crop_and_flip_one(image, draw, crop_size) if crops else centre(image, crop_size)
+                    if crops and scales:
+                        crop = crop_at_scale(image[None], draw[None], crop_size, scales)[0]
+                    else:
+                        crop = crop_and_flip_one(image, draw, crop_size) if crops else centre(image, crop_size)
                     return (crop, label), draw
 
                 examples = examples.map(prepare, num_parallel_calls=os.cpu_count())
@@ -228,7 +249,10 @@ class Dataset:
             def finish(step, batch):
                 (images, labels), draws = batch
                 if self._train_in_memory:  # the small images of CIFAR-10 are too many to be cropped one by one
-                    images = crop_and_flip(images, draws, crop_size) if crops else centre(images, crop_size)
+                    if crops and scales:
+                        images = crop_at_scale(images, draws, crop_size, scales)
+                    else:
+                        images = crop_and_flip(images, draws, crop_size) if crops else centre(images, crop_size)
                 shift, divisor = tf.zeros((own_size, 3)), tf.constant(1.0)
                 if colour_noise != "none":
                     number = epoch * steps + step

@@ -5,7 +5,7 @@ import contextlib
 import keras
 
 from alexnet_keras.evaluation.errors import TopKError
-from alexnet_keras.evaluation.views import views_model
+from alexnet_keras.evaluation.views import dense_model, views_model
 
 
 def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
@@ -14,7 +14,8 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
     Args:
         model: a classifier with probabilities as output.
         dataset: an `alexnet_keras.data.Dataset`.
-        views: 1 for the centre crop, 10 for the ten crops of the paper.
+        views: 1 for the centre crop, 10 for the ten crops of the paper, `"dense"` for all positions of the whole image
+            and its mirror image, as VGG's.
         batch_size: crops that pass through the network at a time.
         verbose: 1 for a progress bar, 0 for none.
 
@@ -38,7 +39,10 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
         )
     jax = keras.backend.backend() == "jax"
     with contextlib.nullcontext() if jax else _strategy().scope():
-        whole = views_model(model, info.image_size, info.mean_crop, views)
+        if views == "dense":
+            whole, views = dense_model(model, info.image_size, info.mean_image), 2
+        else:
+            whole = views_model(model, info.image_size, info.mean_crop, views)
         whole.compile(
             loss="sparse_categorical_crossentropy",
             weighted_metrics=[TopKError(1), TopKError(5)],

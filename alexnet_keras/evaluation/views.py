@@ -1,10 +1,11 @@
-"""Several views of each image: centre crop and ten crops."""
+"""Several views of each image: centre crop, ten crops, and all positions of the whole image."""
 
 import keras
 import numpy as np
 from keras import ops
 
-VIEWS = (1, 10)
+VIEWS = (1, 10, "dense")
+_CROPS = (1, 10)
 
 
 def crop_views(images, size, views=10):
@@ -24,7 +25,7 @@ def crop_views(images, size, views=10):
     Reference: section 4.1 of Krizhevsky et al. (2012).
     """
     height, width = images.shape[1:3]
-    if views not in VIEWS:
+    if views not in _CROPS:
         raise ValueError(f"`views` must be 1 or 10. Received: views={views}")
     if size > min(height, width):
         raise ValueError(f"`size` must be at most {min(height, width)} pixels, the images' side. Received: size={size}")
@@ -57,3 +58,58 @@ def views_model(model, image_size, mean_crop, views=10):
     crops = crop_views(images, size, views) - np.asarray(mean_crop, "float32")
     probabilities = model(ops.reshape(crops, (-1, size, size, 3)), training=False)
     return keras.Model(images, ops.mean(ops.reshape(probabilities, (-1, views, classes)), axis=1))
+
+
+def dense_model(model, image_size, mean_image):
+    """A model from whole images to predictions from all positions of the image and of its mirror image.
+
+    The first fully connected layer becomes a convolution with kernels as large as the maps that it saw, the others one
+    of 1x1, so that larger images give a map of the classes' scores. Its mean over the positions goes through the
+    softmax; the mean of both images' probabilities is the prediction. The weights are the model's own.
+
+    Args:
+        model: a classifier of crops less the mean, whose layers are a chain with one `Flatten`, AlexNet or VGG.
+        image_size: side of the whole images, in pixels, at least that of the crops.
+        mean_image: `(image_size, image_size, 3)`, what is subtracted of the images.
+
+    Returns:
+        `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, classes)`.
+
+    Raises:
+        ValueError: for a model that is no such chain.
+
+    Reference: section 3.2 of Simonyan and Zisserman (2014).
+    """
+    layers = [layer for layer in model.layers if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout))]
+    flat = [i for i, layer in enumerate(layers) if isinstance(layer, keras.layers.Flatten)]
+    if len(flat) != 1 or not all(isinstance(layer, keras.layers.Dense) for layer in layers[flat[0] + 1 :]):
+        raise ValueError(
+            "`model` must be a chain of layers with one Flatten ahead of fully connected ones. Received: a model with "
+            f"{', '.join(layer.name for layer in model.layers)}"
+        )
+    whole = keras.Input((image_size, image_size, 3), name="whole_image")
+    probabilities = []
+    for images in (whole, ops.flip(whole, axis=2)):
+        x = images - np.asarray(mean_image, "float32")
+        for layer in layers[: flat[0]]:
+            x = layer(x)
+        size = layers[flat[0]].input.shape[1:]
+        for layer in layers[flat[0] + 1 :]:
+            x = _DenseAsConvolution(layer, size, last=layer is layers[-1], dtype=layer.dtype_policy)(x)
+            size = (1, 1, layer.units)
+        probabilities.append(x)
+    return keras.Model(whole, (probabilities[0] + probabilities[1]) / 2)
+
+
+class _DenseAsConvolution(keras.layers.Layer):
+    """A `Dense` layer at every position of larger maps than it was made for; the last one over the mean of them all."""
+
+    def __init__(self, dense, size, last, **kwargs):
+        super().__init__(**kwargs)
+        self.dense, self.size, self.last = dense, size, last
+
+    def call(self, x):
+        kernel = ops.reshape(ops.cast(self.dense.kernel, self.compute_dtype), (*self.size, -1))
+        x = ops.conv(x, kernel, padding="valid", data_format="channels_last")
+        x = ops.add(x, ops.cast(self.dense.bias, self.compute_dtype))
+        return self.dense.activation(ops.mean(x, axis=(1, 2)) if self.last else x)

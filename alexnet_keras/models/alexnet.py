@@ -1,10 +1,7 @@
 """AlexNet."""
 
 import random
-import zipfile
-import zlib
 
-import h5py
 import keras
 
 from alexnet_keras.layers import (
@@ -14,6 +11,9 @@ from alexnet_keras.layers import (
     SpatialResponseNormalization,
 )
 from alexnet_keras.models.alexnet_config import CONV_LAYERS, alexnet_config
+from alexnet_keras.models.head import check_classes, fully_connected
+from alexnet_keras.models.initializers import layer_initializers
+from alexnet_keras.models.saved import load_weights
 
 
 def AlexNet(
@@ -86,68 +86,18 @@ def AlexNet(
     if input_shape is not None:
         overrides["input_shape"] = input_shape
     config = alexnet_config(config, **overrides)
-    if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"`classes` must be a positive whole number. Received: classes={classes!r}")
-
+    check_classes(classes)
     seed = random.randrange(2**31)  # which `keras.utils.set_random_seed` fixes
     inputs = x = keras.Input(config.input_shape, name="image")
     if config.input_scale != 1:
         x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
     for conv in CONV_LAYERS:
         x = _conv_block(x, config, conv, seed)
-    x = keras.layers.Flatten(name="flatten")(x)
-    for fc in config.hidden_layers:
-        number = fc[-1]
-        units = config.units[int(number) - 6]
-        x = keras.layers.Dense(units, activation=config.activation, **_initializers(config, fc, seed), name=fc)(x)
-        if config.dropout:
-            x = keras.layers.Dropout(config.dropout, name=f"drop{number}")(x)
-    # Probabilities in float32 also under mixed precision.
-    policy = keras.config.dtype_policy()
-    x = keras.layers.Dense(
-        classes,
-        activation=classifier_activation,
-        **_initializers(config, "fc8", seed),
-        dtype=policy.variable_dtype,
-        name="fc8",
-    )(x)
+    x = fully_connected(x, config, classes, classifier_activation, lambda layer: _initializers(config, layer, seed))
     model = keras.Model(inputs, x, name=name or "alexnet")
     if weights is not None:
         load_weights(model, weights)
     return model
-
-
-def load_weights(model, path):
-    """Loads the weights of `path`, a `.keras` or `.weights.h5` file, into `model`.
-
-    Raises:
-        ValueError: when there is no such file, or it holds the weights of another model.
-    """
-    path = str(path)
-    try:
-        if path.endswith(".keras"):
-            theirs = keras.saving.load_model(path, compile=False)
-            _check_same_layers(model, theirs)
-            model.set_weights(theirs.get_weights())
-        else:
-            with h5py.File(path) as file:
-                stored = []
-                file.visititems(lambda name, item: stored.append(name) if isinstance(item, h5py.Dataset) else None)
-            if len(stored) != len(model.weights):
-                raise ValueError(f"it holds {len(stored)} weights, this model has {len(model.weights)}")
-            model.load_weights(path)
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
-            f"({model.count_params():,} parameters). Received: weights={path!r}: {error}"
-        ) from error
-
-
-def _check_same_layers(model, theirs):
-    ours, theirs = ({w.path: tuple(w.shape) for w in m.weights} for m in (model, theirs))
-    for path in (*ours, *theirs):
-        if ours.get(path) != theirs.get(path):
-            raise ValueError(f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here")
 
 
 def _conv_block(x, config, conv, seed):
@@ -203,13 +153,8 @@ def _convolution(x, config, conv, seed):
 
 
 def _initializers(config, layer, seed):
-    """Initial values that depend on a layer's name and shape and the seed, whatever other layers there are."""
-    if config.initializer == "gaussian":
+    kernel = config.initializer
+    if kernel == "gaussian":
         middle = layer in ("conv3", "conv4", "conv5", "conv6")
         kernel = keras.initializers.RandomNormal(stddev=config.middle_kernel_stddev if middle else config.kernel_stddev)
-    else:
-        kernel = keras.initializers.get(config.initializer)
-    if "seed" in kernel.get_config():
-        kernel = kernel.from_config({**kernel.get_config(), "seed": zlib.crc32(f"{seed} {layer}".encode())})
-    bias = config.bias if layer in config.bias_layers else 0.0
-    return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.Constant(bias)}
+    return layer_initializers(kernel, config.bias if layer in config.bias_layers else 0.0, seed, layer)

@@ -3,7 +3,8 @@
 import dataclasses
 import re
 
-from alexnet_keras.models import PRESETS, alexnet_config
+from alexnet_keras.evaluation.views import VIEWS
+from alexnet_keras.models import NETWORKS, VGG_PRESETS, network_config
 
 SCHEDULES = ("plateau", "drops")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -28,8 +29,8 @@ class TrainingConfig:
     """
 
     dataset: str = _option("imagenet2012", "TFDS name, folder with train/CLASS/ and val/CLASS/, or .npz file")
-    config: str = _option("paper", f"preset of network and training: {', '.join(PRESETS)}")
-    overrides: dict = _option({}, "fields of AlexNetConfig that replace the preset's, as NAME=VALUE")
+    config: str = _option("paper", f"preset of network and training: {', '.join(NETWORKS)}")
+    overrides: dict = _option({}, "fields of AlexNetConfig (VGGConfig) that replace the preset's, as NAME=VALUE")
     epochs: int = _option(90, "passes over the training images, at most")
     batch_size: int = _option(128, "images in a step, over all devices together")
     learning_rate: float = _option(0.01, "initial learning rate")
@@ -49,7 +50,13 @@ class TrainingConfig:
     initial_layers: tuple = _option((), "layers that are taken from it; none: all convolutions that both have")
     layer_learning_rates: dict = _option({}, "factors of the learning rate, as LAYER=FACTOR; 0 freezes a layer")
     crops: bool = _option(True, "random crops and mirror images; otherwise centre crops")
+    scales: tuple = _option(
+        (),
+        "smallest and largest side of the whole image that crops are taken of, pixels, drawn for each (VGG's scale "
+        "jittering); none: image_size",
+    )
     colour_noise: str = _option("eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)")
+    mean: str = _option("image", "what is subtracted of the training images: their mean image, or colour (VGG)")
     image_size: int = _option(256, "side of the prepared images, pixels")
     crop_size: int = _option(224, "side of the crops that the network sees, pixels")
     late_changes: tuple = _option(
@@ -67,7 +74,11 @@ class TrainingConfig:
     held_out: int = _option(10, "of data without validation images one in so many is held out; 2 for half")
     only_classes: tuple = _option((), "numbers of the classes that count, numbered anew in this order; none for all")
     images_per_class: int | None = _option(None, "the first so many training images of each class alone; none: all")
-    views: tuple = _option((1, 10), "crops of an image that predictions are averaged over at the end, 1 and/or 10")
+    views: tuple = _option(
+        (1, 10),
+        "what predictions are averaged over at the end: 1 or 10 crops, dense for all positions of the whole image "
+        "and its mirror image (VGG), or several of these",
+    )
     checkpoint_minutes: float = _option(5.0, "minutes of training that a stopped one loses at most; 0: a single step")
     in_memory: bool = _option(
         False,
@@ -81,11 +92,13 @@ class TrainingConfig:
         object.__setattr__(self, "views", tuple(self.views))
         object.__setattr__(self, "only_classes", tuple(self.only_classes))
         object.__setattr__(self, "initial_layers", tuple(self.initial_layers))
+        object.__setattr__(self, "scales", tuple(self.scales))
         for name, accepted in (
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
             ("colour_noise", ("none", "eigenvalue", "standard_deviation")),
-            ("config", tuple(PRESETS)),
+            ("mean", ("image", "colour")),
+            ("config", NETWORKS),
         ):
             if getattr(self, name) not in accepted:
                 raise ValueError(
@@ -120,13 +133,29 @@ class TrainingConfig:
             raise ValueError(
                 f"`initial_layers` goes with `initial_weights`. Received: initial_layers={self.initial_layers}"
             )
-        if not self.views or not set(self.views) <= {1, 10}:
-            raise ValueError(f"`views` must be 1, 10 or both. Received: views={self.views}")
-        parts = {"held_out": 10, "only_classes": (), "images_per_class": None}
+        if not self.views or not set(self.views) <= set(VIEWS):
+            raise ValueError(f"`views` must be out of {', '.join(map(str, VIEWS))}. Received: views={self.views}")
+        if self.scales and (
+            len(self.scales) != 2
+            or not all(isinstance(scale, int) for scale in self.scales)
+            or not self.crop_size <= self.scales[0] <= self.scales[1] <= self.image_size
+        ):
+            raise ValueError(
+                "`scales` must be a smallest and a largest side, pixels, from crop_size to image_size. Received: "
+                f"scales={self.scales}, crop_size={self.crop_size}, image_size={self.image_size}"
+            )
+        if self.scales and not self.crops:
+            raise ValueError(f"`scales` goes with random crops. Received: scales={self.scales}, crops={self.crops}")
+        if self.late_changes and self.config.startswith("vgg"):
+            raise ValueError(
+                f"`late_changes` is of AlexNet's conv1. Received: config={self.config!r}, "
+                f"late_changes={self.late_changes}"
+            )
+        parts = {"held_out": 10, "only_classes": (), "images_per_class": None, "scales": ()}
         whole = all(getattr(self, name) == default for name, default in parts.items())
         if self.in_memory and (self.devices != 1 or not self.dataset.endswith(".npz") or not whole):
             raise ValueError(
-                "`in_memory` needs an .npz file, all of it, and one device. Received: "
+                "`in_memory` needs an .npz file, all of it, at one scale, and one device. Received: "
                 f"dataset={self.dataset!r}, devices={self.devices}, "
                 + ", ".join(f"{name}={getattr(self, name)}" for name in parts)
             )
@@ -139,13 +168,13 @@ class TrainingConfig:
                 f"`crop_size` must be at most image_size. Received: crop_size={self.crop_size}, "
                 f"image_size={self.image_size}"
             )
-        _ = self.alexnet  # an impossible network is an error here already
+        _ = self.network  # an impossible network is an error here already
 
     @property
-    def alexnet(self):
-        """The `AlexNetConfig` of the network that this trains: the preset's for crops of `crop_size` pixels."""
+    def network(self):
+        """The `AlexNetConfig` or `VGGConfig` of what this trains: the preset's for crops of `crop_size` pixels."""
         overrides = {"input_shape": (self.crop_size, self.crop_size, 3), **self.overrides}
-        return alexnet_config(self.config, **overrides)
+        return network_config(self.config, **overrides)
 
     def changes(self, epochs):
         """What happens at given epochs among the first `epochs`: those of the rate's drops, and of the late changes.
@@ -219,6 +248,11 @@ TRAINING_PRESETS = {
         "image_size": 32,
         "crop_size": 28,
     },
+    # Section 3.1 of Simonyan and Zisserman (2014).
+    **{
+        f"vgg_{letter}": dict(epochs=74, batch_size=256, mean="colour", colour_noise="standard_deviation")
+        for letter in VGG_PRESETS
+    },
     # As for figure 1: no regularization of any kind, one rate throughout.
     "four_layer": dict(
         dataset="cifar10",
@@ -249,7 +283,7 @@ def training_config(config="paper", **options):
         ValueError: for an unknown preset or field, or a value that no training can have.
     """
     if config not in TRAINING_PRESETS:
-        raise ValueError(f"`config` must be one of {', '.join(PRESETS)}. Received: config={config!r}")
+        raise ValueError(f"`config` must be one of {', '.join(NETWORKS)}. Received: config={config!r}")
     fields = [field.name for field in dataclasses.fields(TrainingConfig)]
     unknown = [name for name in options if name not in fields]
     if unknown:

@@ -1,6 +1,6 @@
 """Weights that a training starts from, of a network that was trained before: fine-tuning."""
 
-from alexnet_keras.models import AlexNet, load_model
+from alexnet_keras.models import build_network, load_model
 
 
 def read_initial_weights(config):
@@ -17,7 +17,9 @@ def read_initial_weights(config):
     """
     if config.initial_weights is None and not config.layer_learning_rates:
         return {}
-    ours = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in AlexNet(config.alexnet, classes=2).layers}
+    ours = {
+        layer.name: [tuple(w.shape) for w in layer.weights] for layer in build_network(config.network, classes=2).layers
+    }
     trained = [name for name, shapes in ours.items() if shapes]
     unknown = [name for name in config.layer_learning_rates if name not in trained]
     if unknown:

@@ -16,12 +16,13 @@ import keras
 from tqdm import tqdm
 
 from alexnet_keras.analysis import KernelSnapshots
+from alexnet_keras.analysis.kernels import first_convolution
 from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, same_on_all_hosts, this_host_alone
 from alexnet_keras.environment import machine, versions
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.files import write_text
-from alexnet_keras.models import AlexNet
+from alexnet_keras.models import build_network
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, LeavesChance, Plateau, Speed, StopAtNaN
 from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
@@ -32,7 +33,7 @@ from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
 _FREE_FIELDS = ("devices", "views", "checkpoint_minutes")
-_VIEWS = {1: "centre_crop", 10: "ten_crops"}
+_VIEWS = {1: "centre_crop", 10: "ten_crops", "dense": "dense"}
 
 
 def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks=(), verbose=1):
@@ -106,9 +107,10 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         crops=config.crops,
         colour_noise=config.colour_noise,
         colour_noise_epochs=config.changes(config.epochs)[1][0] if config.late_changes else None,
+        scales=config.scales,
         seed=config.seed,
     )
-    pipeline_speed = _pipeline_speed(dataset, config.batch_size, config.crops, config.colour_noise)
+    pipeline_speed = _pipeline_speed(dataset, config.batch_size, config.crops, config.colour_noise, config.scales)
 
     keras.utils.set_random_seed(config.seed)
     with _dtype_policy(config.precision), scope, losing_no_host():
@@ -119,7 +121,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         if path:
             model = keras.saving.load_model(path)
         else:
-            model = AlexNet(config.alexnet, classes=info.classes)
+            model = build_network(config.network, classes=info.classes)
             set_initial_weights(model, initial)
             compile_for_training(model, config)
         if config.in_memory:
@@ -178,7 +180,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             network = ", ".join([config.config, *(f"{name}={value}" for name, value in config.overrides.items())])
             save_figure(plot_curves(history, title=f"{network} on {info.name}"), workdir / "curves.png")
             with this_host_alone():
-                save_figure(plot_kernels(model), workdir / "kernels.png")
+                save_figure(plot_kernels(model, layer=first_convolution(model)), workdir / "kernels.png")
         batch = next(_numpy_iterator(dataset.train(config.batch_size, **augmentation)))
         steps = 10 if host_count > 1 else None  # all hosts the same number
         training_speed = host_count * _training_speed(model, *batch, steps)  # the last use of the model: it changes it
@@ -235,7 +237,7 @@ def _open(config, host, hosts):
         raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
     path = Path(config.dataset).expanduser()
     changed = path.stat().st_mtime_ns if path.exists() else None
-    names = ("skip_corrupt", "held_out", "only_classes", "images_per_class", "memory_gib")
+    names = ("mean", "skip_corrupt", "held_out", "only_classes", "images_per_class", "memory_gib")
     options = tuple((name, getattr(config, name)) for name in names)
     # The files in a folder may change without a trace on the folder itself.
     open_it = _opened.__wrapped__ if path.is_dir() else _opened
@@ -248,7 +250,7 @@ def _opened(name, changed, in_memory, image_size, crop_size, options, host, host
     if in_memory:
         from alexnet_keras.data import InMemoryDataset
 
-        return InMemoryDataset(name, image_size, crop_size)
+        return InMemoryDataset(name, image_size, crop_size, mean=dict(options)["mean"])
     from alexnet_keras.data import Dataset
 
     return Dataset(name, image_size, crop_size, **dict(options), host=host, hosts=hosts)
@@ -346,7 +348,7 @@ def _callbacks(model, config, workdir, history, steps, state):
         callbacks.append(LateChanges(*config.changes(config.epochs)[1], factor))
     if first:
         callbacks.append(keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True))
-        callbacks.append(KernelSnapshots(workdir / "snapshots"))
+        callbacks.append(KernelSnapshots(workdir / "snapshots", first_convolution(model)))
     if first and not config.in_memory:  # it is TensorFlow that writes these
         callbacks.append(keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False))
     best = min((row["val_top1_error"] for row in history), default=float("inf"))
@@ -391,9 +393,9 @@ def read_history(workdir):
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
-def _pipeline_speed(dataset, batch_size, crops, colour_noise, seconds=2.0, most=50):
+def _pipeline_speed(dataset, batch_size, crops, colour_noise, scales, seconds=2.0, most=50):
     """Images per second of this host's data pipeline with nothing else running."""
-    batches = iter(dataset.train(batch_size, crops=crops, colour_noise=colour_noise))
+    batches = iter(dataset.train(batch_size, crops=crops, colour_noise=colour_noise, scales=scales))
     batch_size = len(next(batches)[1])
     start, count = time.perf_counter(), 0
     for _ in tqdm(itertools.takewhile(lambda i: time.perf_counter() - start < seconds, range(most)), desc="Pipeline"):

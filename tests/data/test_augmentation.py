@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_keras.data.augmentation import crop_and_flip, crop_and_flip_one, less_mean, resize_and_crop
+from alexnet_keras.data.augmentation import (
+    crop_and_flip,
+    crop_and_flip_one,
+    crop_at_scale,
+    less_mean,
+    resize_and_crop,
+)
 from alexnet_keras.data.colour_noise import colour_shift, noise_divisor
 
 
@@ -92,3 +98,32 @@ def test_shorter_side_and_centre(shape):
         share = min(1.0, other / length)  # of this direction that the centre square shows
         assert abs(seen.mean() - 127.5) < 3
         assert abs((seen.max() - seen.min()) / 255 - share) < 0.03
+
+
+def test_at_the_images_own_scale_crops_are_plain_ones(random):
+    images = random.randint(0, 256, (50, 32, 32, 3)).astype("uint8")
+    draws = random.uniform(0, 1, (50, 4)).astype("float32")
+    at_scale = crop_at_scale(images, draws, 28, (32, 32)).numpy()
+    np.testing.assert_allclose(at_scale, crop_and_flip(images, draws[:, :3], 28), atol=0.01)
+
+
+def test_crops_of_smaller_images_reach_further():
+    # An image whose values are its 64 columns, scaled to a side of 32: pixel c is the mean of 2c and 2c + 1.
+    images = np.tile(np.arange(64, dtype="uint8")[None, None, :, None], (5, 64, 1, 3))
+    # Of 32 - 28 + 1 places the third, as it is and mirrored; the first and the last; one at a side of 64.
+    draws = np.array([[0, 0.5, 0.9, 0], [0, 0.5, 0.1, 0], [0, 0, 0.9, 0], [0, 0.99, 0.9, 0], [0, 0.5, 0.9, 0.999]])
+    crops = crop_at_scale(images, draws.astype("float32"), 28, (32, 64)).numpy()
+    columns = 2 * np.arange(28) + 0.5
+    for crop, expected in zip(crops, (columns + 4, columns[::-1] + 4, columns, columns + 8), strict=False):
+        np.testing.assert_allclose(crop[:, :, 1], np.tile(expected, (28, 1)), atol=0.01)
+    np.testing.assert_allclose(crops[4, 3, :, 0], np.arange(28) + 18, atol=0.01)  # the 18th of 37 places
+
+
+def test_every_side_is_drawn_alike(random):
+    images = np.tile(np.arange(64, dtype="uint8")[None, None, :, None], (3000, 64, 1, 3))
+    draws = random.uniform(0, 1, (3000, 4)).astype("float32")
+    draws[:, 2] = 0.9
+    crops = crop_at_scale(images, draws, 28, (32, 34)).numpy()
+    sides = np.round(64 / (crops[:, 0, 1, 0] - crops[:, 0, 0, 0])).astype(int)
+    assert np.abs(np.bincount(sides)[32:] - 1000).max() < 110  # four standard deviations
+    assert set(sides) == {32, 33, 34}

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet
-from alexnet_keras.evaluation.views import crop_views, views_model
+from alexnet_keras import VGG, AlexNet
+from alexnet_keras.evaluation.views import crop_views, dense_model, views_model
 
 
 def ten_crops(image, size):
@@ -48,3 +48,53 @@ def test_bad_arguments():
         crop_views(images, 28, 5)
     with pytest.raises(ValueError, match="`size` must be at most 32 pixels, .* Received: size=33"):
         crop_views(images, 33)
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+def test_dense_evaluation_is_the_network_at_every_position(random):
+    # Kernels of 1x1 see no border, so that crops of the image and the image itself give the same activities.
+    narrow = {"kernel_sizes": ((1,), (1, 1)), "filters": (3, 4), "units": (5, 6), "input_shape": (8, 8, 3)}
+    model = VGG("A", **narrow, classes=4)
+    logits = VGG("A", **narrow, classes=4, classifier_activation=None)
+    logits.set_weights(model.get_weights())
+    images = random.uniform(0, 255, (2, 12, 12, 3)).astype("float32")
+    mean = random.uniform(0, 255, (12, 12, 3)).astype("float32")
+    expected = []
+    for whole in (images, images[:, :, ::-1]):
+        whole = whole - mean
+        # Two pools: a step of one position is four pixels.
+        crops = [whole[:, y : y + 8, x : x + 8] for y in (0, 4) for x in (0, 4)]
+        expected.append(softmax(np.mean([logits.predict(crop, verbose=0) for crop in crops], axis=0)))
+    out = dense_model(model, 12, mean).predict(images, verbose=0)
+    assert np.ptp(out) > 0.01
+    np.testing.assert_allclose(out, np.mean(expected, axis=0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", [VGG, AlexNet])
+def test_dense_evaluation_of_one_position(network, random):
+    overrides = {
+        VGG: {"config": "A-LRN", "filters": (2, 3, 4, 5, 6), "units": (7, 8), "input_shape": (32, 32, 3)},
+        AlexNet: {"config": "cifar", "filters": (4,) * 6, "units": (7, 8)},
+    }
+    model = network(**overrides[network], classes=4)
+    images = random.uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    mean = np.full((32, 32, 3), 100.0)
+    both = [model.predict(views - mean, verbose=0) for views in (images, images[:, :, ::-1])]
+    np.testing.assert_allclose(
+        dense_model(model, 32, mean).predict(images, verbose=0), np.mean(both, axis=0), rtol=1e-4, atol=1e-6
+    )
+    larger = dense_model(model, 48, np.zeros((48, 48, 3))).predict(
+        np.tile(images, (1, 2, 2, 1))[:, :48, :48], verbose=0
+    )
+    np.testing.assert_allclose(larger.sum(1), 1, rtol=1e-5)
+
+
+def test_dense_evaluation_needs_fully_connected_layers():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs)))
+    with pytest.raises(ValueError, match="`model` must be a chain of layers with one Flatten ahead"):
+        dense_model(model, 12, np.zeros((12, 12, 3)))

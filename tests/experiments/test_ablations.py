@@ -106,7 +106,7 @@ def test_maps_keep_their_sizes_without_overlap():
     assert overlapping_pooling.paddings(source)[:5] == (0, 1, 1, 1, 0)
     sizes = alexnet_config("source", pool_size=2, paddings=overlapping_pooling.paddings(source)).map_sizes()
     assert (sizes["conv3"], sizes["pool5"]) == ((13, 13), (6, 6))
-    networks = [experiment("overlapping_pooling").config(v).alexnet for v in ("overlapping", "not overlapping")]
+    networks = [experiment("overlapping_pooling").config(v).network for v in ("overlapping", "not overlapping")]
     maps = [network.map_sizes() for network in networks]
     assert {name: maps[0][name] for name in ("conv3", "pool5")} == {name: maps[1][name] for name in ("conv3", "pool5")}
     assert networks[1].pool_size == 2
@@ -114,7 +114,7 @@ def test_maps_keep_their_sizes_without_overlap():
 
 def test_one_tower_has_half_the_kernels_but_the_width_of_two_above():
     its = dataclasses.replace(experiment("towers"), base={"config": "source"})
-    assert its.config("one tower of half the kernels").alexnet == alexnet_config("one_tower")
+    assert its.config("one tower of half the kernels").network == alexnet_config("one_tower")
 
 
 def test_normalization_is_the_papers_on_other_pixel_values():
@@ -138,14 +138,14 @@ def test_pairs_start_from_the_same_weights(name):
     for variant in its.variants:
         config = its.config(variant, seed=3)
         keras.utils.set_random_seed(config.seed)
-        for layer in AlexNet(config.alexnet, classes=10).layers:
+        for layer in AlexNet(config.network, classes=10).layers:
             for i, values in enumerate(layer.get_weights()):
                 if i == 0:  # the kernel; biases are constant
                     values = values / values.std()  # which may be what differs
                     before = starts.setdefault((layer.name, values.shape), values)
                     np.testing.assert_allclose(values, before, 1e-4, 1e-4, err_msg=f"{variant}, {layer.name}")
     keras.utils.set_random_seed(4)
-    kernel = AlexNet(its.config(variant).alexnet, classes=10).get_layer("conv1").get_weights()[0]
+    kernel = AlexNet(its.config(variant).network, classes=10).get_layer("conv1").get_weights()[0]
     assert not np.allclose(kernel / kernel.std(), starts["conv1", kernel.shape], 1e-4, 1e-4)
 
 
@@ -166,7 +166,7 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
     # A step of each variant's network by its own update rule, in place of its epochs.
     def train(config, workdir, callbacks=(), verbose=1):
         workdir.mkdir(parents=True, exist_ok=True)
-        model = AlexNet(config.alexnet, classes=10)
+        model = AlexNet(config.network, classes=10)
         compile_for_training(model, config)
         size = config.crop_size
         logs = model.train_on_batch(random.normal(0, 60, (4, size, size, 3)), np.arange(4), return_dict=True)

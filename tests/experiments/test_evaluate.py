@@ -121,7 +121,7 @@ def test_errors_come_before_any_work(models, tmp_path, tiny_npz):
         ([*models, models[1]], "`models` must differ. Received: the same network twice"),
         ([models[0], str(tmp_path / "text.keras")], "`models` must be a .keras file of a model"),
         ([str(tmp_path / "3.keras")], "`dataset` must have the classes of the model, 3"),
-        ([*models, "--views", "5"], "`views` must be one of 1, 10. Received: views=5"),
+        ([*models, "--views", "5"], "`views` must be 1 or 10. Received: views=5"),
         ([*models, "--batch-size", "0"], "`batch_size` must be positive"),
         ([*models, "--model-weights", "1", "2"], "`model_weights` must be 3 numbers from 0, one for each model"),
         ([*models, "--model-weights", "0", "0", "0"], "`model_weights` must be 3 numbers from 0"),

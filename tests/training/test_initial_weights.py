@@ -50,7 +50,7 @@ def test_factors_of_the_learning_rate(tiny_npz, tmp_path):
             tiny_npz, momentum=0.0, weight_decay=0.0, layer_learning_rates={"fc8": factor}, learning_rate=0.1
         )
         keras.utils.set_random_seed(0)
-        model = AlexNet(config.alexnet, classes=4)
+        model = AlexNet(config.network, classes=4)
         compile_for_training(model, config)
         before = {name: model.get_layer(name).get_weights()[0] for name in ("fc7", "fc8")}
         keras.utils.set_random_seed(1)

@@ -158,7 +158,7 @@ def test_plateau_goes_on_with_its_counters():
 @pytest.mark.parametrize("preset", TRAINING_PRESETS)
 def test_presets_are_possible(preset):
     config = training_config(preset)
-    assert config.alexnet.input_shape == (config.crop_size, config.crop_size, 3)
+    assert config.network.input_shape == (config.crop_size, config.crop_size, 3)
 
 
 def test_presets_are_the_paper_and_the_source():

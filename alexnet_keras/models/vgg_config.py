@@ -1,0 +1,115 @@
+"""What can be said about a VGG network, and the configurations of its paper."""
+
+import dataclasses
+
+import keras
+
+HIDDEN_LAYERS = ("fc6", "fc7")
+
+
+@dataclasses.dataclass(frozen=True)
+class VGGConfig:
+    """What the paper varies in the network, and what a narrow one for small images needs. The defaults are D.
+
+    Args:
+        input_shape: `(height, width, channels)` of the image, in pixels.
+        input_scale: factor of the pixel values before conv1_1.
+        kernel_sizes: for each stage the side of the kernels of each of its convolutions, 3 or 1 in the paper; a 2x2
+            pool with stride 2 ends every stage.
+        filters: kernels of every convolution of a stage.
+        units: neurons of fc6 and fc7.
+        activation: name of a Keras activation, of every layer but the last.
+        normalization: whether response normalization follows the first convolution, as in A-LRN.
+        normalization_size, normalization_k, normalization_alpha, normalization_beta: its constants, those of Krizhevsky
+            et al. (2012), to whom the paper refers.
+        dropout: rate after fc6 and fc7; 0 for none.
+        initializer: name of a Keras initializer. Glorot's, which the paper found to do without its authors' training of
+            A first; or `"gaussian"` for their N(0, 0.1), variance 0.01. Biases are 0.
+
+    Raises:
+        ValueError: for a value that no network can have; the message names the field.
+
+    Reference: section 2 and table 1 of Simonyan and Zisserman (2014); section 3.1 for the initialization.
+    """
+
+    input_shape: tuple = (224, 224, 3)
+    input_scale: float = 1.0
+    kernel_sizes: tuple = ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3))
+    filters: tuple = (64, 128, 256, 512, 512)
+    units: tuple = (4096, 4096)
+    activation: str = "relu"
+    normalization: bool = False
+    normalization_size: int = 5
+    normalization_k: float = 2.0
+    normalization_alpha: float = 1e-4
+    normalization_beta: float = 0.75
+    dropout: float = 0.5
+    initializer: str = "glorot_uniform"
+
+    hidden_layers = HIDDEN_LAYERS
+
+    def __post_init__(self):
+        object.__setattr__(self, "kernel_sizes", tuple(tuple(stage) for stage in self.kernel_sizes))
+        for name in ("input_shape", "filters", "units"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        stages = len(self.kernel_sizes)
+        for name, count in (("input_shape", 3), ("filters", stages), ("units", 2)):
+            value = getattr(self, name)
+            if len(value) != count or not all(isinstance(n, int) and n > 0 for n in value):
+                raise ValueError(f"`{name}` must be {count} positive whole numbers. Received: {name}={value}")
+        sizes = [size for stage in self.kernel_sizes for size in stage]
+        if not all(self.kernel_sizes) or not all(isinstance(size, int) and size % 2 for size in sizes):
+            raise ValueError(
+                "`kernel_sizes` must be a sequence of stages, each of odd whole numbers. "
+                f"Received: kernel_sizes={self.kernel_sizes}"
+            )
+        if min(self.input_shape[:2]) < 2**stages:
+            raise ValueError(
+                f"`input_shape` is too small for {stages} pools: height and width must be at least {2**stages} pixels. "
+                f"Received: input_shape={self.input_shape}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(
+                f"`dropout` must be a rate from 0 to below 1 (0 for none). Received: dropout={self.dropout}"
+            )
+        keras.activations.get(self.activation)
+
+
+def _stages(*counts, last=3):
+    """As many convolutions in each stage as `counts` say, of 3x3, but for a third of side `last`."""
+    return tuple((3, 3, last)[:count] if count < 4 else (3,) * count for count in counts)
+
+
+_A = VGGConfig(kernel_sizes=_stages(1, 1, 2, 2, 2))
+
+VGG_PRESETS = {
+    "A": _A,
+    "A-LRN": dataclasses.replace(_A, normalization=True),
+    "B": VGGConfig(kernel_sizes=_stages(2, 2, 2, 2, 2)),
+    "C": VGGConfig(kernel_sizes=_stages(2, 2, 3, 3, 3, last=1)),
+    "D": VGGConfig(),
+    "E": VGGConfig(kernel_sizes=_stages(2, 2, 4, 4, 4)),
+}
+
+
+def vgg_config(config="D", **overrides):
+    """The configuration that a letter of the paper (or a `VGGConfig`) and overrides of single fields describe.
+
+    Args:
+        config: one of `VGG_PRESETS`, or a `VGGConfig`.
+        **overrides: fields of `VGGConfig` that replace its.
+
+    Raises:
+        ValueError: for an unknown configuration or field, or a value that no network can have.
+    """
+    if not isinstance(config, VGGConfig):
+        if config not in VGG_PRESETS:
+            raise ValueError(
+                f"`config` must be one of {', '.join(VGG_PRESETS)}, or a VGGConfig. Received: config={config!r}"
+            )
+        config = VGG_PRESETS[config]
+    fields = [field.name for field in dataclasses.fields(VGGConfig)]
+    unknown = [name for name in overrides if name not in fields]
+    if unknown:
+        raise ValueError(f"An override must be one of {', '.join(fields)}. Received: {', '.join(unknown)}")
+    return dataclasses.replace(config, **overrides)
