@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-_SMOKE = {"epochs": 2, "overrides": {"filters": (8,) * 6, "units": (16, 16)}}
+_SMOKE = {"epochs": 2}
 
 
 def main(experiment, description, arguments=None):
@@ -86,6 +86,7 @@ def run(parser, function, arguments=None):
 
 
 def _run(experiment, options, command):
+    from alexnet_keras.training.config import training_config
     from experiments.bench import Bench
 
     smoke = options.pop("smoke", False)
@@ -106,12 +107,8 @@ def _run(experiment, options, command):
     if smoke:
         grids = {variant: grid[:1] for variant, grid in grids.items()}
         metric = metric.smoke()
-        base = {
-            **base,
-            "dataset": "shapes",
-            **_SMOKE,
-            "overrides": {**base.get("overrides", {}), **_SMOKE["overrides"]},
-        }
+        tiny = {"filters": (8,) * len(training_config(**base).network.filters), "units": (16, 16)}
+        base = {**base, "dataset": "shapes", **_SMOKE, "overrides": {**base.get("overrides", {}), **tiny}}
     given = {**(_SMOKE if smoke else {}), **options}
 
     def others(fields):

@@ -5,6 +5,7 @@ comparisons.
 """
 
 import dataclasses
+import statistics
 
 from experiments.comparison import paired_difference, paired_ratio
 
@@ -85,6 +86,24 @@ class TrainingError(Metric):
     def value(self, run):
         """The error of a run, or `None` for one that diverged."""
         return None if run["ended"] == DIVERGED else run["history"][-1]["top1_error"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochSeconds(Metric):
+    """Seconds of an epoch, training and validation, the median over a run's; compared by the ratio.
+
+    It says something where nothing else ran on the machine.
+    """
+
+    name = "seconds of an epoch"
+    views = 1
+    unit = "times the seconds"
+    no_effect = 1.0
+    compare = staticmethod(paired_ratio)
+
+    def value(self, run):
+        """Seconds of a run, or `None` for one without a whole epoch."""
+        return statistics.median(row["seconds"] for row in run["history"]) if run["history"] else None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -85,6 +85,10 @@ CLAIMS = (
     ),
     Claim("Seven networks averaged", "36.7 / 15.4", reason=_NO_FALL_2011),
     Claim("Fall 2009, 10,184 classes", "67.4 / 40.9", reason="needs ImageNet as of Fall 2009, 8.9 million images"),
+    Claim("VGG: more convolutions", "29.6 (A) to 27.0 (D) top-1", experiment="vgg_depth", of="Deeper"),
+    Claim("VGG: 1x1 convolutions more", "28.7 (B) to 28.1 (C) top-1", experiment="vgg_depth", of="1x1 convolutions"),
+    Claim("VGG: 3x3 in place of 1x1", "28.1 (C) to 27.0 (D) top-1", experiment="vgg_depth", of="in place of"),
+    Claim("VGG: response normalization costs time", "yes", experiment="vgg_normalization", of="time"),
 )
 
 

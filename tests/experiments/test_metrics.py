@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.metrics import EpochsToConverge, EpochsToError, FinalError, StepsAtChance, TrainingError
+from experiments.metrics import EpochSeconds, EpochsToConverge, EpochsToError, FinalError, StepsAtChance, TrainingError
 
 
 def run(*errors):
@@ -78,3 +78,10 @@ def test_final_error():
     assert FinalError().value({"errors": errors}) == 18.0
     assert FinalError(views=1, top=5).value({"errors": errors}) == 5.0
     assert FinalError().end(50, {"top1_error": 90}, 10) is None
+
+
+def test_seconds_of_an_epoch():
+    seconds = {"history": [{"seconds": value} for value in (9.0, 3.0, 4.0)]}
+    assert EpochSeconds().value(seconds) == 4.0
+    assert EpochSeconds().value({"history": []}) is None
+    assert EpochSeconds().compare([4.0, 6.0], [2.0, 3.0])["estimate"] == pytest.approx(2.0)
