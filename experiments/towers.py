@@ -8,8 +8,8 @@ the number of parameters is about the same. In addition: one wide tower, where e
 towers without exchange (net 150 of the 2012 source).
 
 Time: 12 runs of about two minutes on two cores, 3 of them shared by most others. Figures, of three seeds: two towers
-against one of half the kernels -5.18 [-7.75, -2.60] and -1.14 [-1.68, -0.61] points (top-1 and top-5); the other two have
-not been run yet.
+against one of half the kernels -5.18 [-7.75, -2.60] and -1.14 [-1.68, -0.61] points (top-1 and top-5); the two others
+have not been run yet.
 """
 
 from experiments.ablations import BASE, TOP1, top1_and_top5

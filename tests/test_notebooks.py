@@ -21,6 +21,10 @@ def trained(folder):
     return str(folder / "best.keras")
 
 
+def smoke(data, folder):
+    return ["--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder]
+
+
 SETTINGS = {
     "01_train.ipynb": lambda data, folder: {
         "dataset": data,
@@ -29,7 +33,7 @@ SETTINGS = {
     },
     "02_relu_vs_tanh.ipynb": lambda data, folder: {
         name: [
-            *("--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder),
+            *smoke(data, folder),
             *("--variants", f"ReLU, {group}", f"tanh, {group}"),
         ]
         for name, group in (
@@ -38,7 +42,20 @@ SETTINGS = {
         )
     },
     "03_overlapping_pooling.ipynb": lambda data, folder: {
-        "arguments": ["--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder],
+        "arguments": smoke(data, folder),
+    },
+    "04_depth.ipynb": lambda data, folder: {
+        "arguments": [*smoke(data, folder), "--variants", "all layers", "without conv3"],
+    },
+    "05_ablations.ipynb": lambda data, folder: {
+        "arguments": [*smoke(data, folder), "--seeds", "0"],
+        "variants": {
+            "response_normalization": ["with normalization", "without normalization"],
+            "towers": ["two towers", "one tower of half the kernels"],
+            "augmentation": ["both", "crops and mirror images"],
+            "weight_decay": ["decay 0.0005", "no decay"],
+            "initialization": ["0.03 and bias 1", "0.03 and bias 0"],
+        },
     },
     "06_kernels.ipynb": lambda data, folder: {
         "weights": [trained(Path(folder).parent / "run")],
@@ -55,6 +72,8 @@ PICTURES = {
     "01_train.ipynb": 5,
     "02_relu_vs_tanh.ipynb": 3,
     "03_overlapping_pooling.ipynb": 1,
+    "04_depth.ipynb": 1,
+    "05_ablations.ipynb": 8,
     "06_kernels.ipynb": 6,
     "07_predictions_and_retrieval.ipynb": 4,
 }
