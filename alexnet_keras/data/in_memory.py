@@ -58,7 +58,7 @@ class InMemoryDataset:
             splits=("x_train", "x_test"),
             image_size=image_size,
             crop_size=crop_size,
-            mean_image=mean_of(mean_image, mean),
+            mean_image=mean_of(mean_image, mean, image_size),
             colour_covariance=covariance,
             fingerprint=arrays.fingerprint,
         )
@@ -71,12 +71,11 @@ class InMemoryDataset:
         crops=True,
         colour_noise="standard_deviation",
         colour_noise_epochs=None,
-        scales=(),
         seed=0,
         first_epoch=0,
         first_step=0,
     ):
-        """Endless training batches, arguments as for `load`, but for `scales`, which must be empty.
+        """Endless training batches, arguments as for `load`.
 
         Yields:
             `(batch, labels)`: what `augment` takes, and int32 `(batch_size,)`.

@@ -52,8 +52,8 @@ def centre(image, size):
     return image[..., top : top + size, left : left + size, :]
 
 
-def mean_of(mean_image, kind):
-    """What is subtracted of images: the mean image, or for `"colour"` its mean colour everywhere, as VGG does.
+def mean_of(mean_image, kind, size):
+    """What is subtracted of images of `size` pixels: the mean image, or for `"colour"` its mean colour, as VGG does.
 
     Raises:
         ValueError: for another kind.
@@ -63,7 +63,17 @@ def mean_of(mean_image, kind):
     if kind not in ("image", "colour"):
         raise ValueError(f"`mean` must be image or colour. Received: mean={kind!r}")
     colour = mean_image.mean((0, 1), dtype="float64").astype("float32")
-    return mean_image if kind == "image" else np.broadcast_to(colour, mean_image.shape).copy()
+    return mean_image if kind == "image" else np.tile(colour, (size, size, 1))
+
+
+def check_scales(scales, crop_size, mean):
+    """Raises a `ValueError` for sides of the training images that crops cannot be taken of."""
+    whole = all(isinstance(scale, int) for scale in scales)
+    if scales and (len(scales) != 2 or not whole or not crop_size <= scales[0] <= scales[1] or mean != "colour"):
+        raise ValueError(
+            "`scales` must be a smallest and a largest side, pixels, from crop_size on, and needs the mean colour. "
+            f"Received: scales={scales}, crop_size={crop_size}, mean={mean!r}"
+        )
 
 
 def check_sizes(image_size, crop_size):

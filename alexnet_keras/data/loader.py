@@ -13,7 +13,7 @@ from alexnet_keras.data.augmentation import (
     resize_and_crop,
 )
 from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, noise_divisor
-from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training, mean_of
+from alexnet_keras.data.info import DatasetInfo, centre, check_scales, check_sizes, check_training, mean_of
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
@@ -38,10 +38,10 @@ def load(
     crops=True,
     colour_noise="standard_deviation",
     colour_noise_epochs=None,
-    scales=(),
     seed=0,
     first_epoch=0,
     first_step=0,
+    scales=(),
     mean="image",
     skip_corrupt=False,
     held_out=10,
@@ -69,12 +69,13 @@ def load(
         batch_size: images.
         crops: whether training takes random crops and mirror images, or centre crops alone.
         colour_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012 source).
-        scales: for random crops, the smallest and the largest side of the whole image, pixels, between which that of
-            each is drawn, as VGG's scale jittering has it; empty for `image_size`.
         colour_noise_epochs: number of epochs after which the colour noise ends; `None` for never.
         seed: whole number that fixes order, crops and noise.
         first_epoch: number of the first epoch that `train` gives.
         first_step: number of the first batch in it.
+        scales: the smallest and the largest side of the whole training image, pixels, between which that of each is
+            drawn for every random crop, as VGG's scale jittering has it; needs the mean `"colour"`. Validation images
+            have `image_size` all the same. Empty for `image_size` in training, too.
         mean: what is subtracted of the training images: their mean `"image"`, or their mean `"colour"`, as VGG does.
         skip_corrupt: leave corrupt files of a folder out instead of stopping.
         held_out: of a set without validation images, one image in so many, of a folder of each class, is taken for
@@ -105,6 +106,7 @@ def load(
         name,
         image_size,
         crop_size,
+        scales=scales,
         mean=mean,
         skip_corrupt=skip_corrupt,
         held_out=held_out,
@@ -118,7 +120,6 @@ def load(
         crops=crops,
         colour_noise=colour_noise,
         colour_noise_epochs=colour_noise_epochs,
-        scales=scales,
         seed=seed,
         first_epoch=first_epoch,
         first_step=first_step,
@@ -130,7 +131,7 @@ class Dataset:
     """A data set whose images are prepared: the parts of `load`, for those who need them one by one.
 
     Args:
-        name, image_size, crop_size, mean, skip_corrupt, held_out, only_classes, images_per_class, memory_gib,
+        name, image_size, crop_size, scales, mean, skip_corrupt, held_out, only_classes, images_per_class, memory_gib,
             cache_dir: as for `load`.
         host: this host's number, where several hosts share each batch.
         hosts: how many they are. Each reads and decodes its own part of the images; of a training set that fits into
@@ -143,6 +144,7 @@ class Dataset:
         image_size=256,
         crop_size=224,
         *,
+        scales=(),
         mean="image",
         skip_corrupt=False,
         held_out=10,
@@ -154,18 +156,23 @@ class Dataset:
         hosts=1,
     ):
         check_sizes(image_size, crop_size)
+        check_scales(scales, crop_size, mean)
         cache_dir = default_cache_dir() if cache_dir is None else cache_dir
         source = self._source = open_source(name, skip_corrupt, cache_dir, held_out, only_classes, images_per_class)
-        gib = image_size * image_size * 3 / 2**30
-        self._train_in_memory = source.train_count * gib <= memory_gib
-        self._image_size, self._host, self._hosts = image_size, host, hosts
-        self._train = self._prepare(source.train, self._train_in_memory)
+        self._scales, self._host, self._hosts = scales, host, hosts
+        self._train_size = scales[1] if scales else image_size  # crops at all scales are cut of the largest
+
+        def fits(count, size):
+            return count * size * size * 3 / 2**30 <= memory_gib
+
+        self._train_in_memory = fits(source.train_count, self._train_size)
+        self._train = self._prepare(source.train, self._train_size, self._train_in_memory)
         validation = source.part("validation", host, hosts)
-        self._validation = self._prepare(validation, source.validation_count * gib <= memory_gib)
+        self._validation = self._prepare(validation, image_size, fits(source.validation_count, image_size))
         mean_image, covariance = training_statistics(
             self._train.batch(128).map(lambda images, labels: images).prefetch(1),
             source.train_count,
-            f"{source.fingerprint}-{image_size}",
+            f"{source.fingerprint}-{self._train_size}",
             cache_dir,
             read_anyway=self._train_in_memory,
         )
@@ -178,17 +185,17 @@ class Dataset:
             splits=source.splits,
             image_size=image_size,
             crop_size=crop_size,
-            mean_image=mean_of(mean_image, mean),
+            mean_image=mean_of(mean_image, mean, image_size),
             colour_covariance=covariance,
             fingerprint=source.fingerprint,
             skipped=source.skipped,
         )
 
-    def _prepare_one(self, image, label):
-        return resize_and_crop(self._source.decode(image), self._image_size), label
+    def _prepare(self, stored, size, in_memory=False):
+        def prepare(image, label):
+            return resize_and_crop(self._source.decode(image), size), label
 
-    def _prepare(self, stored, in_memory):
-        prepared = stored.map(self._prepare_one, num_parallel_calls=os.cpu_count()).with_options(NOT_TUNED)
+        prepared = stored.map(prepare, num_parallel_calls=os.cpu_count()).with_options(NOT_TUNED)
         return prepared.cache() if in_memory else prepared
 
     def train(
@@ -198,13 +205,14 @@ class Dataset:
         crops=True,
         colour_noise="standard_deviation",
         colour_noise_epochs=None,
-        scales=(),
         seed=0,
         first_epoch=0,
         first_step=0,
     ):
         """Endless augmented training batches, of several hosts this one's part; arguments as for `load`."""
-        info, host, hosts = self.info, self._host, self._hosts
+        info, host, hosts, scales = self.info, self._host, self._hosts, self._scales
+        if scales and not crops:
+            raise ValueError(f"`scales` goes with random crops. Received: scales={scales}, crops={crops}")
         check_training(info, batch_size, colour_noise)
         if batch_size % hosts:
             raise ValueError(f"`batch_size` must be a multiple of the {hosts} hosts. Received: batch_size={batch_size}")
@@ -236,8 +244,8 @@ class Dataset:
             if not self._train_in_memory:  # one by one, as they are decoded
 
                 def prepare(example, draw):
-                    image, label = self._prepare_one(*example)
-                    if crops and scales:
+                    image, label = resize_and_crop(self._source.decode(example[0]), self._train_size), example[1]
+                    if scales:
                         crop = crop_at_scale(image[None], draw[None], crop_size, scales)[0]
                     else:
                         crop = crop_and_flip_one(image, draw, crop_size) if crops else centre(image, crop_size)
@@ -249,7 +257,7 @@ class Dataset:
             def finish(step, batch):
                 (images, labels), draws = batch
                 if self._train_in_memory:  # the small images of CIFAR-10 are too many to be cropped one by one
-                    if crops and scales:
+                    if scales:
                         images = crop_at_scale(images, draws, crop_size, scales)
                     else:
                         images = crop_and_flip(images, draws, crop_size) if crops else centre(images, crop_size)
@@ -299,7 +307,7 @@ class Dataset:
             return self._validation.batch(batch_size).prefetch(2)
         steps = -(-count // batch_size)
         weight = tf.constant(steps * batch_size / count, tf.float32)
-        size = self._image_size
+        size = self.info.image_size
         filler = (tf.zeros((size, size, 3), tf.uint8), tf.constant(0), tf.constant(0.0))
         images = self._validation.map(lambda image, label: (image, label, weight))
         images = images.concatenate(tf.data.Dataset.from_tensors(filler).repeat()).take(steps * batch_size // hosts)
@@ -307,7 +315,9 @@ class Dataset:
 
     def training_images(self, batch_size=128):
         """Training images in their stored order, as `validation_images` gives them."""
-        return self._train.batch(batch_size).prefetch(2)
+        size = self.info.image_size
+        images = self._train if size == self._train_size else self._prepare(self._source.train, size)
+        return images.batch(batch_size).prefetch(2)
 
 
 def _replicas():

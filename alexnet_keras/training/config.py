@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from alexnet_keras.data.info import check_scales
 from alexnet_keras.evaluation.views import VIEWS
 from alexnet_keras.models import NETWORKS, VGG_PRESETS, network_config
 
@@ -52,8 +53,8 @@ class TrainingConfig:
     crops: bool = _option(True, "random crops and mirror images; otherwise centre crops")
     scales: tuple = _option(
         (),
-        "smallest and largest side of the whole image that crops are taken of, pixels, drawn for each (VGG's scale "
-        "jittering); none: image_size",
+        "smallest and largest side of the training images, pixels, drawn for each crop (VGG's scale jittering); "
+        "validation images have image_size; none: image_size for all",
     )
     colour_noise: str = _option("eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)")
     mean: str = _option("image", "what is subtracted of the training images: their mean image, or colour (VGG)")
@@ -135,15 +136,7 @@ class TrainingConfig:
             )
         if not self.views or not set(self.views) <= set(VIEWS):
             raise ValueError(f"`views` must be out of {', '.join(map(str, VIEWS))}. Received: views={self.views}")
-        if self.scales and (
-            len(self.scales) != 2
-            or not all(isinstance(scale, int) for scale in self.scales)
-            or not self.crop_size <= self.scales[0] <= self.scales[1] <= self.image_size
-        ):
-            raise ValueError(
-                "`scales` must be a smallest and a largest side, pixels, from crop_size to image_size. Received: "
-                f"scales={self.scales}, crop_size={self.crop_size}, image_size={self.image_size}"
-            )
+        check_scales(self.scales, self.crop_size, self.mean)
         if self.scales and not self.crops:
             raise ValueError(f"`scales` goes with random crops. Received: scales={self.scales}, crops={self.crops}")
         if self.late_changes and self.config.startswith("vgg"):

@@ -107,10 +107,9 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         crops=config.crops,
         colour_noise=config.colour_noise,
         colour_noise_epochs=config.changes(config.epochs)[1][0] if config.late_changes else None,
-        scales=config.scales,
         seed=config.seed,
     )
-    pipeline_speed = _pipeline_speed(dataset, config.batch_size, config.crops, config.colour_noise, config.scales)
+    pipeline_speed = _pipeline_speed(dataset, config.batch_size, config.crops, config.colour_noise)
 
     keras.utils.set_random_seed(config.seed)
     with _dtype_policy(config.precision), scope, losing_no_host():
@@ -237,7 +236,7 @@ def _open(config, host, hosts):
         raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
     path = Path(config.dataset).expanduser()
     changed = path.stat().st_mtime_ns if path.exists() else None
-    names = ("mean", "skip_corrupt", "held_out", "only_classes", "images_per_class", "memory_gib")
+    names = ("scales", "mean", "skip_corrupt", "held_out", "only_classes", "images_per_class", "memory_gib")
     options = tuple((name, getattr(config, name)) for name in names)
     # The files in a folder may change without a trace on the folder itself.
     open_it = _opened.__wrapped__ if path.is_dir() else _opened
@@ -393,9 +392,9 @@ def read_history(workdir):
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
-def _pipeline_speed(dataset, batch_size, crops, colour_noise, scales, seconds=2.0, most=50):
+def _pipeline_speed(dataset, batch_size, crops, colour_noise, seconds=2.0, most=50):
     """Images per second of this host's data pipeline with nothing else running."""
-    batches = iter(dataset.train(batch_size, crops=crops, colour_noise=colour_noise, scales=scales))
+    batches = iter(dataset.train(batch_size, crops=crops, colour_noise=colour_noise))
     batch_size = len(next(batches)[1])
     start, count = time.perf_counter(), 0
     for _ in tqdm(itertools.takewhile(lambda i: time.perf_counter() - start < seconds, range(most)), desc="Pipeline"):

@@ -43,15 +43,27 @@ def test_the_mean_colour_is_subtracted(tiny_npz):
 
 @pytest.mark.parametrize("memory_gib", [0.0, 2.0])
 def test_scales_are_drawn_for_each_image(tiny_npz, memory_gib):
-    dataset = Dataset(tiny_npz, 32, 24, memory_gib=memory_gib)
-    arguments = dict(colour_noise="none", seed=1)
+    arguments = dict(mean="colour", memory_gib=memory_gib)
     plain, same, jittered = (
-        next(dataset.train(16, scales=scales, **arguments).as_numpy_iterator())[0]
-        for scales in ((), (32, 32), (24, 32))
+        next(Dataset(tiny_npz, 32, 24, scales=s, **arguments).train(16, colour_noise="none").as_numpy_iterator())[0]
+        for s in ((), (32, 32), (24, 32))
     )
     np.testing.assert_allclose(same, plain, atol=0.01)
     assert np.abs(jittered - plain).mean() > 1
     assert np.std(np.diff(jittered, axis=2)) < np.std(np.diff(plain, axis=2))  # what is made smaller is smoother
+
+
+def test_validation_images_keep_their_size(tiny_npz):
+    dataset = Dataset(tiny_npz, 32, 24, scales=(32, 64), mean="colour")
+    with np.load(tiny_npz) as arrays:
+        train, test = arrays["x_train"], arrays["x_test"]
+    np.testing.assert_array_equal(next(dataset.validation_images(20).as_numpy_iterator())[0], test)
+    images, _ = next(dataset.training_images(80).as_numpy_iterator())
+    assert images.shape == train.shape
+    assert dataset.info.mean_image.shape == (32, 32, 3)
+    np.testing.assert_allclose(dataset.info.mean_image[0, 0], train.mean((0, 1, 2)), atol=0.5)  # of larger images
+    crops, _ = next(dataset.train(16).as_numpy_iterator())
+    assert crops.shape == (16, 24, 24, 3)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +74,7 @@ def test_scales_are_drawn_for_each_image(tiny_npz, memory_gib):
             "`scales` must be a smallest and a largest side, pixels, from crop_size",
         ),
         ({"scales": (256,)}, "`scales` must be a smallest"),
+        ({"scales": (224, 256), "mean": "image"}, "needs the mean colour. Received: .* mean='image'"),
         ({"scales": (224, 256), "crops": False}, "`scales` goes with random crops"),
         ({"mean": "pixel"}, "`mean` must be one of image, colour"),
         ({"views": ("sparse",)}, "`views` must be out of 1, 10, dense. Received: views="),
