@@ -49,12 +49,12 @@ SETTINGS = {
     },
     "05_ablations.ipynb": lambda data, folder: {
         "arguments": [*smoke(data, folder), "--seeds", "0"],
-        "variants": {
-            "response_normalization": ["with normalization", "without normalization"],
-            "towers": ["two towers", "one tower of half the kernels"],
-            "augmentation": ["both", "crops and mirror images"],
-            "weight_decay": ["decay 0.0005", "no decay"],
-            "initialization": ["0.03 and bias 1", "0.03 and bias 0"],
+        "so_far": {
+            "response_normalization": ["--variants", "with normalization", "without normalization"],
+            "towers": ["--variants", "two towers", "one tower of half the kernels"],
+            "augmentation": ["--variants", "both", "crops and mirror images"],
+            "weight_decay": ["--variants", "decay 0.0005", "no decay"],
+            "initialization": ["--variants", "0.03 and bias 1", "0.03 and bias 0"],
         },
     },
     "06_kernels.ipynb": lambda data, folder: {

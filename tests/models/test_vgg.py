@@ -1,3 +1,5 @@
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -28,6 +30,8 @@ def test_parameters_and_maps_of_the_paper():
         assert {name: model.get_layer(name).output.shape[1:] for name in maps} == maps
         weights = sum(convolutions) + 3
         assert weights == {"A": 11, "A-LRN": 11, "B": 13, "C": 16, "D": 16, "E": 19}[letter]
+        del model
+        gc.collect()  # half a gigabyte each
 
 
 def test_kernels_of_c_and_the_normalization_of_a_lrn():
