@@ -6,8 +6,6 @@ Each point is a process of its own, so that its peak memory is its own. Writes g
 growth.png into --workdir; some 10 minutes on two cores.
 """
 
-import resource
-
 from benchmarks import turns
 
 SWEEPS = {
@@ -51,29 +49,13 @@ def _measure(point, options):
 
 
 def _work(options):
-    import numpy as np
-
-    from alexnet_keras import AlexNet
     from alexnet_keras.training.config import training_config
-    from alexnet_keras.training.train import compile_for_training
     from benchmarks.limits import device_words
-    from benchmarks.peers import fitting
+    from benchmarks.networks import training_step
 
     batch_size, size, classes = options.batch_size[0], options.image_size[0], options.classes[0]
     config = training_config("paper", crop_size=size, image_size=size)
-    model = AlexNet(config.network, classes=classes)
-    compile_for_training(model, config)
-    random = np.random.default_rng(0)
-    images = random.normal(0, 60, (batch_size, size, size, 3)).astype("float32")
-    labels = random.integers(0, classes, batch_size).astype("int32")
-    rate = turns.rate(fitting(model, images, labels), options.seconds)
-
-    def turn():
-        seconds = 1 / rate()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {"step_seconds": seconds, "peak_memory_mib": peak, "parameters": model.count_params()}
-
-    turns.work(device_words(), turn)
+    turns.work(device_words(), training_step(config, batch_size, classes, options.seconds))
 
 
 def table(stored):

@@ -40,6 +40,8 @@ class Comparison:
         metric: what is compared; `None` for the experiment's metric.
         baseline_metric: what is taken of the baseline where it is something else, such as another number of views.
         side: 1 or -1 where the paper gives no figure but says that the variant's is higher or lower.
+        margin: where the paper says that the variant is no better: how much better still counts as none, in the unit of
+            the comparison. The paper's side is then that of the worse.
     """
 
     variant: str
@@ -49,6 +51,7 @@ class Comparison:
     metric: object = None
     baseline_metric: object = None
     side: int = 0
+    margin: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -380,6 +383,7 @@ class Bench:
         )
         pairs = [(ours[seed], theirs[seed]) for seed in ours if None not in (ours[seed], theirs.get(seed))]
         figures = metric.compare(*zip(*pairs, strict=True)) if pairs else {"estimate": None, "interval": None, "n": 0}
-        fields = {name: getattr(comparison, name) for name in ("variant", "baseline", "paper", "side", "claim")}
+        fields = dataclasses.asdict(comparison)
+        fields = {name: fields[name] for name in ("variant", "baseline", "paper", "side", "margin", "claim")}
         metrics = {"metric": names[0], "baseline_metric": names[1]}
         return {**fields, **metrics, **figures, "unit": metric.unit, "no_effect": metric.no_effect}

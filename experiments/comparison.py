@@ -90,7 +90,7 @@ def seeds_to_tell(comparison, no_effect=0.0, most=1000):
 
 VERDICT_RULE = """\
 - **reproduced**: the 95% interval lies on the paper's side of no effect, and the paper's figure lies in it, where it
-  gives one;
+  gives one; where the paper finds that something does not help, its side reaches to a gain of half a point;
 - **same direction**: the interval lies on the paper's side of no effect, but the paper's figure lies outside it;
 - **not reproduced**: the interval holds no effect, or lies on the other side; where it holds no effect, the number of
   seeds is named that would tell a difference of the measured size from none, four times out of five;
@@ -103,13 +103,14 @@ def verdict(comparison, no_effect=0.0):
 
     Args:
         comparison: dict with `interval` and `paper`, the paper's figure; where that is `None`, with `side`, 1 or -1, on
-            which side of no effect the paper puts it.
+            which side of no effect the paper puts it. With a `margin`, that side begins so far before no effect.
         no_effect: 0 for a difference, 1 for a ratio.
     """
     if comparison["interval"] is None:
         return "not run yet"
     (low, high), paper = comparison["interval"], comparison["paper"]
     above = comparison["side"] > 0 if paper is None else paper > no_effect
-    if not (low > no_effect if above else high < no_effect):
+    margin = comparison.get("margin", 0.0)
+    if not (low > no_effect - margin if above else high < no_effect + margin):
         return "not reproduced"
     return "reproduced" if paper is None or low <= paper <= high else "same direction"

@@ -88,6 +88,7 @@ CLAIMS = (
     Claim("VGG: more convolutions", "29.6 (A) to 27.0 (D) top-1", experiment="vgg_depth", of="Deeper"),
     Claim("VGG: 1x1 convolutions more", "28.7 (B) to 28.1 (C) top-1", experiment="vgg_depth", of="1x1 convolutions"),
     Claim("VGG: 3x3 in place of 1x1", "28.1 (C) to 27.0 (D) top-1", experiment="vgg_depth", of="in place of"),
+    Claim("VGG: response normalization does not help", "29.6 (A) to 29.7", experiment="vgg_normalization", of="help"),
     Claim("VGG: response normalization costs time", "yes", experiment="vgg_normalization", of="time"),
 )
 

@@ -21,7 +21,7 @@ BASE = {
     "config": "vgg_A",
     "dataset": "cifar10",
     "epochs": 12,
-    "batch_size": 128,
+    "batch_size": 64,
     "schedule": "drops",
     "drops": (0.6, 0.85),
     "image_size": 32,
@@ -31,6 +31,7 @@ BASE = {
         "filters": (16, 32, 64, 128),
         "units": (256, 256),
         "input_scale": 1 / 64,
+        "initializer": "he_normal",
         "normalization_alpha": 1e-4 * 64**2,
     },
 }

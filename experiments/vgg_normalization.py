@@ -22,7 +22,8 @@ EXPERIMENT = Experiment(
     base=BASE,
     variants={"A": {}, "A-LRN": {"overrides": {"normalization": True}}},
     comparisons=(
-        Comparison("A-LRN", "A", None, "Normalization does not help"),
+        # 0.6 points, of C against B, is the least that the paper takes for a gain.
+        Comparison("A-LRN", "A", 29.7 - 29.6, "Normalization does not help", margin=0.5),
         Comparison("A-LRN", "A", None, "Normalization costs time", EpochSeconds(), side=1),
     ),
     metric=TOP1,

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from alexnet_keras import AlexNet
@@ -19,6 +20,15 @@ def trained(folder):
     snapshots.set_model(model)
     snapshots.on_epoch_end(0)
     return str(folder / "best.keras")
+
+
+def ten_classes(folder):
+    """100 + 20 images of 32x32 in ten classes, as an .npz file."""
+    random = np.random.RandomState(0)
+    images = {f"x_{split}": random.randint(0, 256, (n, 32, 32, 3)) for split, n in (("train", 100), ("test", 20))}
+    labels = {f"y_{name[2:]}": np.arange(len(values)) % 10 for name, values in images.items()}
+    np.savez(folder / "ten_classes.npz", **{name: values.astype("uint8") for name, values in images.items()}, **labels)
+    return str(folder / "ten_classes.npz")
 
 
 def smoke(data, folder):
@@ -67,6 +77,18 @@ SETTINGS = {
         "options": ["--dataset", data, "--image-size", "32"],
         "codes_options": ["--bits", "16", "--epochs", "1", "--hidden", "8", "--made-up", "1000"],
     },
+    "08_transfer_and_ensembles.ipynb": lambda data, folder: {
+        "models": [trained(Path(folder).parent / run) for run in ("one", "another")],
+        "options": ["--dataset", data, "--image-size", "32"],
+        "arguments": [
+            *smoke(ten_classes(Path(folder).parent), folder),
+            *("--variants", "fine-tuned, 50 images a class", "from the start, 50 images a class"),
+        ],
+    },
+    "09_vgg.ipynb": lambda data, folder: {
+        "depth": [*smoke(data, folder), "--variants", "A", "B"],
+        "normalization": smoke(data, folder),
+    },
 }
 PICTURES = {
     "01_train.ipynb": 5,
@@ -76,6 +98,8 @@ PICTURES = {
     "05_ablations.ipynb": 8,
     "06_kernels.ipynb": 6,
     "07_predictions_and_retrieval.ipynb": 4,
+    "08_transfer_and_ensembles.ipynb": 3,
+    "09_vgg.ipynb": 3,
 }
 
 

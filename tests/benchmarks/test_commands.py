@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import growth, input_pipeline, layers, start_up, step_profile, training
+from benchmarks import growth, input_pipeline, layers, networks, start_up, step_profile, training
 
 
 def _stored(module, workdir, arguments):
@@ -92,6 +92,20 @@ def test_growth(tmp_path):
     assert stored["sweeps"]["batch_size"][0]["turns"][0]["parameters"] == 60_965_224
     assert "| 1 |" in table
     assert (tmp_path / "growth.png").exists()
+
+
+@pytest.mark.slow
+def test_networks(tmp_path, capsys):
+    options = ["--batch-size", "1", "--classes", "10", "--seconds", "0.01"]
+    stored, table = _stored(networks, tmp_path, [*options, "--configs", "cifar", "source"])
+    real = stored["networks"]["source"]["turns"][0]
+    assert real["parameters"] == 60_965_224 - 990 * 4097
+    assert real["step_seconds"] > stored["networks"]["cifar"]["turns"][0]["step_seconds"] > 0
+    assert real["peak_memory_mib"] > 3 * 4 * real["parameters"] / 2**20  # weights, gradients, momenta
+    assert "| source | 56,909,194 |" in table
+    with pytest.raises(SystemExit):
+        networks.main(["--configs", "vgg_F"])
+    assert "vgg_F" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -66,3 +66,19 @@ def test_seeds_to_tell_by_cohens_tables(effect, seeds):
 def test_verdict(interval, paper, no_effect, expected):
     paper, side = paper if isinstance(paper, tuple) else (paper, 0)
     assert verdict({"interval": interval, "paper": paper, "side": side}, no_effect) == expected
+
+
+@pytest.mark.parametrize(
+    ("interval", "side", "expected"),
+    [
+        ([-0.4, 0.3], 1, "reproduced"),  # no gain above half a point
+        ([0.1, 3.0], 1, "reproduced"),  # it harms
+        ([-0.6, 3.0], 1, "not reproduced"),  # a gain above half a point may be
+        ([-3.0, -0.6], 1, "not reproduced"),
+        ([-0.3, 0.4], -1, "reproduced"),
+        ([-0.3, 0.6], -1, "not reproduced"),
+    ],
+)
+def test_verdict_on_a_claim_of_no_gain(interval, side, expected):
+    comparison = {"interval": interval, "paper": None, "side": side, "margin": 0.5}
+    assert verdict(comparison) == expected
