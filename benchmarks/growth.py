@@ -3,7 +3,7 @@
     python -m benchmarks.growth
 
 Each point is a process of its own, so that its peak memory is its own. Writes growth.json, growth.md (the table) and
-growth.png into --workdir; some 10 minutes on two cores.
+growth.png into --workdir; some 5 minutes on two cores.
 """
 
 from benchmarks import turns
