@@ -76,6 +76,7 @@ def _passes(windows, k, alpha, beta, groups, fuse):
 
 def window_sum(x, windows, groups=1):
     """Sums over windows, arguments as for `normalize`: a shifted copy of `x` for each position of a window."""
+    whole = (slice(None),) * len(x.shape)
     for axis, before, after in windows:
         size = x.shape[axis]
         padding = [(0, 0)] * len(x.shape)
@@ -83,7 +84,8 @@ def window_sum(x, windows, groups=1):
         padded, total = ops.pad(x, padding), 0.0
         positions, part = np.arange(size), size // groups
         for start in range(before + after + 1):
-            shifted = padded[(slice(None),) * axis + (slice(start, start + size),)]
+            # All axes, not the first ones alone: tf2onnx 1.17 mistakes the axes [0, 1] for the starts [0, 1].
+            shifted = padded[(*whole[:axis], slice(start, start + size), *whole[axis + 1 :])]
             if groups > 1:
                 same_group = positions // part == (positions + start - before) // part
                 shifted = shifted * ops.convert_to_tensor(same_group.astype("float32"))

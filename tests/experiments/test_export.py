@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from alexnet_keras import VGG, AlexNet
 from alexnet_keras import export as exporting
 from alexnet_keras.data import Dataset
 from experiments.export import main
@@ -27,6 +28,23 @@ def test_each_format_says_what_the_network_says(kind, weights, tmp_path, tiny_np
     path = tmp_path / "out" / f"{kind}{exporting.FORMATS[kind][0]}"
     run = exporting.load_exported(path, kind)
     said = np.concatenate([run(image[None]) for image in images])
+    np.testing.assert_allclose(said, model.predict(images, verbose=0), atol=TOLERANCES[kind])
+
+
+@pytest.mark.parametrize("kind", TOLERANCES)
+@pytest.mark.parametrize("config", ["source", "caffenet", "torchvision", "VGG"])
+def test_every_network_is_exported(config, kind, tmp_path):
+    for module in exporting.FORMATS[kind][1]:
+        pytest.importorskip(module)
+    sizes = {"classes": 4, "units": (16, 16), "input_shape": (99, 99, 3)}
+    if config == "VGG":
+        model = VGG("A-LRN", filters=(8,) * 5, **sizes)
+    else:
+        model = AlexNet(config, filters=(8,) * 6, **sizes)
+    path = tmp_path / f"model{exporting.FORMATS[kind][0]}"
+    exporting.export(model, path, kind)
+    images = np.random.default_rng(0).uniform(-100, 100, (1, *model.input_shape[1:])).astype("float32")
+    said = exporting.load_exported(path, kind)(images)
     np.testing.assert_allclose(said, model.predict(images, verbose=0), atol=TOLERANCES[kind])
 
 
