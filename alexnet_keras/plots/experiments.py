@@ -1,5 +1,7 @@
 """Figures of experiments: curves of several variants, sensitivity to the learning rate, differences with intervals."""
 
+from matplotlib.ticker import MaxNLocator
+
 from alexnet_keras.plots.style import new_figure
 
 _LINES = ("-", "--", ":", "-.")
@@ -104,7 +106,11 @@ def plot_comparisons(comparisons, title=""):
         axis.set_xscale("log")
         axis.margins(x=0.1)
         low, high = axis.get_xlim()
-        ticks = [tick for tick in (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 20) if low <= tick <= high]
+        if high < 2 * low:
+            steps = MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(low, high)
+        else:
+            steps = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 20)
+        ticks = [tick for tick in steps if low <= tick <= high]
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
     axis.set_yticks(

@@ -37,10 +37,7 @@ def test_every_network_is_exported(config, kind, tmp_path):
     for module in exporting.FORMATS[kind][1]:
         pytest.importorskip(module)
     sizes = {"classes": 4, "units": (16, 16), "input_shape": (99, 99, 3)}
-    if config == "VGG":
-        model = VGG("A-LRN", filters=(8,) * 5, **sizes)
-    else:
-        model = AlexNet(config, filters=(8,) * 6, **sizes)
+    model = VGG("A-LRN", filters=(8,) * 5, **sizes) if config == "VGG" else AlexNet(config, filters=(8,) * 6, **sizes)
     path = tmp_path / f"model{exporting.FORMATS[kind][0]}"
     exporting.export(model, path, kind)
     images = np.random.default_rng(0).uniform(-100, 100, (1, *model.input_shape[1:])).astype("float32")

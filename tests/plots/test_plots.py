@@ -8,6 +8,7 @@ from alexnet_keras import AlexNet
 from alexnet_keras.analysis.snapshots import Snapshot
 from alexnet_keras.plots import (
     animate_kernels,
+    plot_comparisons,
     plot_curves,
     plot_feature_maps,
     plot_images,
@@ -176,3 +177,15 @@ def test_learning_rates_show_what_was_stopped():
     assert line.get_xydata().tolist() == [[0.02, 6.0], [0.04, 7.0]]
     assert cross.get_xdata() == [0.01]
     assert 7.0 < cross.get_ydata()[0] < axis.get_ylim()[1]
+
+
+@pytest.mark.parametrize(("low", "high", "paper"), [(1.13, 1.22, None), (0.57, 0.79, None), (0.2, 3.4, 6)])
+def test_ratios_have_ticks_to_read_them_by(low, high, paper):
+    comparison = {"variant": "a", "baseline": "b", "n": 3, "unit": "times", "no_effect": 1.0, "paper": paper}
+    figure = plot_comparisons([{**comparison, "estimate": (low + high) / 2, "interval": (low, high)}])
+    (axis,) = figure.axes
+    left, right = axis.get_xlim()
+    ticks = [float(label.get_text()) for label in axis.get_xticklabels()]
+    assert left < low < high < right
+    assert len(ticks) >= 3 and 1 in ticks and left <= min(ticks) < max(ticks) <= right
+    np.testing.assert_allclose(axis.get_xticks(), ticks)
