@@ -60,6 +60,11 @@ def main(experiment, description, arguments=None):
         help="grid for every variant's search, or one rate without a search (default: the experiment's)",
     )
     parser.add_argument(
+        "--bias-learning-rate",
+        type=float,
+        help="of all variants, where a bias has a rate of its own (default: the preset's or the experiment's)",
+    )
+    parser.add_argument(
         "--variants",
         nargs="+",
         metavar="VARIANT",

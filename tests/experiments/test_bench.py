@@ -186,8 +186,10 @@ def test_the_command_line_counts_for_all_variants(trained, tmp_path, monkeypatch
 def test_another_preset_takes_the_place_of_the_base(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = experiment(dataset="cifar10", overrides={"filters": (8,) * 6})
-    results = main(own, "", ["--config", "small", "--epochs", "4", "--learning-rates", "0.01", "--workdir", "out"])
+    rates = ["--learning-rates", "0.01", "--bias-learning-rate", "0.02"]
+    results = main(own, "", ["--config", "small", "--epochs", "4", *rates, "--workdir", "out"])
     for run in results["runs"]:
+        assert (run["config"]["learning_rate"], run["config"]["bias_learning_rate"]) == (0.01, 0.02)
         assert run["network"]["filters"] == [32, 64, 96, 96, 64, 64]
         assert (run["config"]["crop_size"], run["config"]["dataset"]) == (56, "cifar10")
 
@@ -232,6 +234,7 @@ def test_bad_arguments(capsys):
     for arguments, message in (
         (["--seeds", "1", "1"], "`seeds` must differ"),
         (["--learning-rates", "0"], "`learning_rates` must be positive"),
+        (["--bias-learning-rate", "-1"], "`bias_learning_rate` must be a number from 0"),
         (["--variants", "relu", "elu"], "`variants` must be out of .* Received: variants=.*elu"),
         (["--epochs", "0"], "`epochs` must be a positive whole number"),
         (["--precision", "float8"], "`precision` must be one of"),
