@@ -10,6 +10,7 @@ PyTorch's own files need PyTorch: pip install torch.
 """
 
 import argparse
+import itertools
 import os
 import pickle
 import sys
@@ -50,7 +51,7 @@ def from_torchvision(weights):
     state = _read_torch(weights) if isinstance(weights, (str, os.PathLike)) else weights
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     try:
-        tensors = {name.replace("module.", ""): np.asarray(value, "float32") for name, value in state.items()}
+        tensors = {name.replace("module.", ""): _numbers(value) for name, value in state.items()}
     except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"`weights` must be a state dict of tensors. Received: {source}: {error}") from error
     names = {f"{theirs}.{kind}": layer for layer, theirs in _TORCHVISION_LAYERS.items() for kind in ("weight", "bias")}
@@ -108,7 +109,7 @@ def to_torchvision(model):
         dict from `"features.0.weight"` and so on to float32 arrays, which PyTorch's own module loads as tensors.
 
     Raises:
-        ValueError: for a model of other layers or shapes.
+        ValueError: for a model of other layers or shapes, or one that computes something else between them.
     """
     theirs = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     expected = _model("torchvision", classes=model.output_shape[-1])
@@ -120,6 +121,9 @@ def to_torchvision(model):
                 f"`model` must be of the preset torchvision. Received: a model whose {layer.name} has shapes {found}, "
                 f"not {wanted}, with the layers {', '.join(theirs)}"
             )
+    for ours, other in itertools.zip_longest(_functions(expected), _functions(model)):
+        if ours != other:
+            raise ValueError(f"`model` must compute what the preset torchvision does: {ours}. Received: {other}")
     state = {}
     for layer, name in _TORCHVISION_LAYERS.items():
         kernel, bias = theirs[layer]
@@ -135,6 +139,17 @@ def to_torchvision(model):
     return state
 
 
+def _functions(model):
+    """What each layer computes, but for its weights, in words; dropout and the classifier's activation do not count."""
+    names = ("scale", "offset", "activation", "pool_size", "strides", "padding", "groups")
+    for layer in model.layers:
+        if type(layer).__name__ not in ("InputLayer", "Dropout"):
+            config = {name: value for name, value in layer.get_config().items() if name in names}
+            if layer is model.layers[-1]:
+                config.pop("activation", None)
+            yield f"{type(layer).__name__} {', '.join(f'{name}={value}' for name, value in config.items())}".strip()
+
+
 _MAPS = (6, 6, 256)  # what fc6 sees: height, width, maps
 
 
@@ -145,10 +160,15 @@ def _pixel_factor():
     return 1 / (255 * _TORCHVISION_STD * PRESETS["torchvision"].input_scale)
 
 
+def _numbers(value):
+    """An array or tensor, also one that is a parameter or of 16 bits, as a float32 array."""
+    return np.asarray(value.detach().float() if hasattr(value, "detach") else value, "float32")
+
+
 def _model(config, layers=None, classes=None):
     from alexnet_keras.models import AlexNet
 
-    return AlexNet(config, classes=classes or len(layers["fc8"][1]))
+    return AlexNet(config, classes=classes or layers["fc8"][1].size or 1)
 
 
 def _set(model, layers, source, rename=lambda layer: layer):
@@ -211,11 +231,13 @@ def _read_torch(path):
         raise ValueError(f"`weights` of PyTorch need PyTorch: pip install torch. Received: {str(path)!r}") from error
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"`weights` must be a file of PyTorch's with tensors alone. Received: weights={str(path)!r}: {reason}"
-        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except pickle.UnpicklingError:  # PyTorch's words for it are an advice to trust the file
+        reason = "it holds something else"
+    raise ValueError(
+        f"`weights` must be a file of PyTorch's with tensors alone. Received: weights={str(path)!r}: {reason}"
+    )
 
 
 class _Arrays(pickle.Unpickler):
@@ -346,6 +368,7 @@ def convert(path, output, config=None):
         state = to_torchvision(load_model(path, "weights"))
         torch.save({name: torch.from_numpy(array) for name, array in state.items()}, output)
         count, mean = sum(array.size for array in state.values()), MEANS["torchvision"]
+        print("A network that was trained less another mean needs that one in PyTorch, too, divided by 255.")
     else:
         model = from_torchvision(path) if config == "torchvision" else from_caffe(path, config)
         model.save(output)

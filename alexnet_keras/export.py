@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import tempfile
 from pathlib import Path
 
 import keras
@@ -31,7 +32,7 @@ def check_formats(formats):
 
 
 def export(model, path, kind):
-    """Writes a model for predictions in another format, by Keras' own `export`.
+    """Writes a model for predictions in another format, by Keras' own `export`; one of mixed precision in float32.
 
     Args:
         model: a `keras.Model`.
@@ -43,24 +44,41 @@ def export(model, path, kind):
         ValueError: for an unknown format, something that is at that path already, or what `check_formats` says.
     """
     check_formats([kind])
-    path = Path(path)
+    path, model = Path(path), _in_float32(model)
     ending = FORMATS[kind][0]
     if path.exists() or path.suffix != ending:
         raise ValueError(
             f"`path` must be new{f' and end in {ending}' if ending else ' and have no ending'}. "
             f"Received: path={str(path)!r}"
         )
-    if kind == "saved_model":
-        model.export(path, verbose=False)
-    elif kind == "onnx":
-        # Keras asks for it of a model that has not been called yet.
-        images = keras.InputSpec(shape=model.input_shape, dtype="float32")
-        model.export(path, format="onnx", verbose=False, input_signature=[images])
-    else:
-        import tensorflow as tf
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        whole = Path(folder) / path.name
+        if kind == "saved_model":
+            model.export(whole, verbose=False)
+        elif kind == "onnx":
+            # Keras asks for it of a model that has not been called yet.
+            images = keras.InputSpec(shape=model.input_shape, dtype="float32")
+            model.export(whole, format="onnx", verbose=False, input_signature=[images])
+        else:
+            import tensorflow as tf
 
-        options = {"target_spec": {"supported_types": [tf.float16]}} if kind == "float16" else {}
-        model.export(path, format="litert", verbose=False, optimizations=[tf.lite.Optimize.DEFAULT], **options)
+            options = {"target_spec": {"supported_types": [tf.float16]}} if kind == "float16" else {}
+            model.export(whole, format="litert", verbose=False, optimizations=[tf.lite.Optimize.DEFAULT], **options)
+        whole.rename(path)
+
+
+def _in_float32(model):
+    """A model with the same weights whose computation is in float32, which all formats know."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def clone(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def load_exported(path, kind):

@@ -21,6 +21,9 @@ Figures: one network has errors of 31.60% and 2.37% on ten crops, five averaged 
 [1.09, 1.78] and 0.34 less [0.20, 0.48]; three do as well as five.
 """
 
+import dataclasses
+import json
+
 from experiments.command import run
 from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store, training_of
 
@@ -51,12 +54,7 @@ def evaluate(options, command=None):
     prints = [fingerprint(model) for model in models]
     if len(set(prints)) < len(prints):
         raise ValueError(f"`models` must differ. Received: the same network twice in {', '.join(options.weights)}")
-    means = {training_of(path).get("mean", "image") for path in options.weights}
-    if len(means) > 1:
-        raise ValueError(
-            f"`models` must be trained less the same mean. Received: {' and '.join(sorted(means))} in "
-            f"{', '.join(options.weights)}"
-        )
+    _check_trainings(options)
     dataset = open_dataset(max(models, key=lambda model: model.input_shape[1]), options)
     info = dataset.info
     settings = {
@@ -73,6 +71,12 @@ def evaluate(options, command=None):
         batches = dataset.validation_images(max(1, options.batch_size // options.views))
         for images, labels in batches.as_numpy_iterator():
             probabilities = np.asarray(whole.predict_on_batch(images), "float32")
+            numbers = np.isfinite(probabilities).all((0, 2))
+            if not numbers.all():
+                raise ValueError(
+                    "`models` must predict probabilities. Received: "
+                    f"{', '.join(np.array(options.weights)[~numbers])}, of some images something that is no number"
+                )
             for name, weights in groups.items():
                 # (images, models, classes) to (images, groups of so many models, classes)
                 found[name].append(ranks(np.einsum("nmc,gm->ngc", probabilities, weights), labels))
@@ -95,6 +99,24 @@ def evaluate(options, command=None):
     return results
 
 
+def _check_trainings(options):
+    """Raises a `ValueError` where the models' trainings, as far as they are known, saw other classes or images."""
+    from alexnet_keras.training.config import TrainingConfig
+
+    fields = ["only_classes", "mean"]
+    fields += [] if options.dataset else ["dataset", "held_out"]
+    fields += [] if options.image_size else ["image_size"]
+    defaults = json.loads(json.dumps(dataclasses.asdict(TrainingConfig())))
+    known = {path: training for path in options.weights if (training := training_of(path))}
+    for field in fields:
+        values = {path: training.get(field, defaults[field]) for path, training in known.items()}
+        if len(set(map(str, values.values()))) > 1:
+            raise ValueError(
+                f"`models` must be trained with the same {field}. Received: "
+                + ", ".join(f"{field}={value!r} in {path}" for path, value in values.items())
+            )
+
+
 def _shares(options):
     """The models' weights as parts of one, or `None` where all count the same."""
     import numpy as np
@@ -107,7 +129,8 @@ def _shares(options):
             f"`model_weights` must be {len(options.weights)} numbers from 0, one for each model, not all of them 0. "
             f"Received: model_weights={weights}"
         )
-    return np.array(weights, "float32") / sum(weights)
+    weights = np.array(weights) / max(weights)  # whose sum is a number, however large they are
+    return (weights / weights.sum()).astype("float32")
 
 
 def _words(count, shares=None):

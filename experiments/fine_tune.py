@@ -16,7 +16,7 @@ On two data sets, such as the halves of ImageNet's classes:
     python -m experiments.train --config conv6 --dataset imagenet2012 --devices 2 --only-classes $(seq 0 499) \\
       --workdir runs/first_half
     python -m experiments.train --config conv6 --dataset imagenet2012 --devices 2 --only-classes $(seq 500 999) \\
-      --initial-weights runs/first_half/last.keras --learning-rate 0.001 \\
+      --initial-weights runs/first_half/last.keras --learning-rate 0.001 --bias-learning-rate 0.002 \\
       --layer-learning-rates conv1=0.1 fc6=10 fc7=10 fc8=10 --workdir runs/fine_tuned
 
 Time: 18 runs and 3 of pre-training, about a minute and a half each on two cores. Figures, of three seeds: with 50
@@ -42,17 +42,16 @@ _FINE_TUNED = {
     "late_changes": (1.0, 2 / 3),
 }
 
+# In every variant, so that another `--config` keeps them.
+_SIX = {"overrides": {"conv_layers": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")}}
+_LAST = {**_SIX, "only_classes": CLASSES["last"], "bias_learning_rate": None}
+
 EXPERIMENT = Experiment(
     name="fine_tune",
     section="section 6",
-    base={
-        **BASE,
-        "batch_size": 32,
-        "only_classes": CLASSES["last"],
-        "overrides": {**BASE["overrides"], "conv_layers": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")},
-    },
+    base={**BASE, "batch_size": 32},
     variants={
-        f"{how}, {amount}": {**images, **start}
+        f"{how}, {amount}": {**images, **start, **_LAST}
         for amount, images in _AMOUNTS.items()
         for how, start in (("fine-tuned", _FINE_TUNED), ("from the start", {"learning_rate": 0.003}))
     },
@@ -61,7 +60,7 @@ EXPERIMENT = Experiment(
         for amount in _AMOUNTS
     ),
     metric=TOP1,
-    pretraining={"only_classes": CLASSES["first"], "batch_size": 128, "learning_rate": 0.01},
+    pretraining={**_SIX, "only_classes": CLASSES["first"], "batch_size": 128, "learning_rate": 0.01},
 )
 
 if __name__ == "__main__":

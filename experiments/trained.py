@@ -31,6 +31,12 @@ def add_data_options(made):
     """The options of `open_dataset`."""
     made.add_argument("--dataset", help="TFDS name, folder or .npz file (default: what the network was trained on)")
     made.add_argument("--image-size", type=int, help="side of the prepared images, pixels (default: as in training)")
+    made.add_argument(
+        "--mean",
+        choices=("image", "colour"),
+        help="what is subtracted: the mean image of the data, or its mean colour, as for weights from elsewhere "
+        "(default: as in training, else image)",
+    )
 
 
 def training_of(path):
@@ -58,15 +64,26 @@ def open_dataset(model, options):
     height, width, channels = model.input_shape[1:]
     if height != width or channels != 3:
         raise ValueError(f"`weights` must be a model of square RGB images. Received: input {model.input_shape[1:]}")
-    # The classes of the training, where it is the same data.
-    parts = ("held_out", "only_classes", "mean") if name == training.get("dataset") else ()
-    dataset = Dataset(name, image_size, height, **{part: training[part] for part in parts if part in training})
+    # The images of the training, where it is the same data.
+    parts = {part: training[part] for part in _PARTS if part in training} if _same(name, training) else {}
+    if getattr(options, "mean", None):
+        parts["mean"] = options.mean
+    dataset = Dataset(name, image_size, height, **parts)
     if model.output_shape[-1] != dataset.info.classes:
         raise ValueError(
             f"`dataset` must have the classes of the model, {model.output_shape[-1]}. Received: dataset={name!r} with "
             f"{dataset.info.classes}"
         )
     return dataset
+
+
+_PARTS = ("held_out", "only_classes", "images_per_class", "skip_corrupt", "mean")
+
+
+def _same(name, training):
+    """Whether a data set is that of a training, however a folder's path is written."""
+    trained_on = training.get("dataset")
+    return trained_on is not None and (name == trained_on or Path(name).resolve() == Path(trained_on).resolve())
 
 
 def claim_workdir(options, name, settings):

@@ -258,6 +258,25 @@ def test_a_strangers_dump_runs_no_code(tmp_path, monkeypatch):
     assert not (tmp_path / "harm").exists()
 
 
+def test_files_that_are_not_pytorchs(tmp_path):
+    pytest.importorskip("torch")
+    for name, content in (("empty", b""), ("text", b"hello"), ("zip", b"PK\x03\x04" + bytes(99))):
+        path = tmp_path / f"{name}.pth"
+        path.write_bytes(content)
+        with pytest.raises(SystemExit, match=rf"file of PyTorch's with tensors alone. Received: .*{name}\.pth': \w"):
+            convert.main([str(path), str(tmp_path / "out.keras"), "--config", "torchvision"])
+
+
+def test_parameters_and_tensors_of_16_bits():
+    torch = pytest.importorskip("torch")
+    state = {name: torch.tensor(array) for name, array in torchvision_state().items()}
+    rounded = {name: tensor.bfloat16() for name, tensor in state.items()}
+    parameters = {name: torch.nn.Parameter(tensor) for name, tensor in state.items()}
+    for given, expected in ((parameters, state), (rounded, {n: t.float() for n, t in rounded.items()})):
+        kernel = convert.from_torchvision(given).get_layer("fc8").get_weights()[0]
+        np.testing.assert_array_equal(kernel, expected["classifier.6.weight"].numpy().T)
+
+
 def without(weights, name):
     return {key: value for key, value in weights.items() if key != name}
 
@@ -283,7 +302,14 @@ def test_weights_that_are_not_what_they_say(tmp_path):
             {**state, "features.3.weight": state["features.6.weight"]},
             r"features\.3 \(192, 64, 5, 5\) .* Received: \(384, 192, 3, 3\)",
         ),
+        (convert.from_torchvision, {**state, "classifier.6.bias": np.float32(0)}, r"classifier\.6 .* and \(\) in"),
         (convert.to_torchvision, AlexNet("cifar"), "`model` must be of the preset torchvision"),
+        (
+            convert.to_torchvision,
+            AlexNet("torchvision", classes=3, activation="tanh"),
+            "`model` must compute .*: Activation activation=relu. Received: Activation activation=tanh",
+        ),
+        (convert.to_torchvision, AlexNet("torchvision", classes=3, input_scale=0.5), "Received: Rescaling scale=0.5"),
     ):
         with pytest.raises(ValueError, match=words):
             call(weights)

@@ -47,7 +47,7 @@ def crop_and_flip(images, draws, size):
     mirrored = draws[:, 2] < 0.5
     left, right = tf.where(mirrored, right, left), tf.where(mirrored, left, right)
     # Not a pixel is resized: this is the one operation that cuts a crop of its own out of each image of a batch.
-    boxes = tf.stack([top, left, bottom, right], 1) / tf.concat([last, last], 0)
+    boxes = _inside(tf.stack([top, left, bottom, right], 1) / tf.concat([last, last], 0))
     return tf.image.crop_and_resize(images, boxes, tf.range(tf.shape(images)[0]), (size, size), "nearest")
 
 
@@ -78,10 +78,13 @@ def crop_at_scale(images, draws, size, scales):
     bottom, right = top + (size - 1) * step, left + (size - 1) * step
     mirrored = draws[:, 2] < 0.5
     left, right = tf.where(mirrored, right, left), tf.where(mirrored, left, right)
-    boxes = tf.stack([top, left, bottom, right], 1) / (side - 1)
-    # Beyond the outermost pixels' middles the operation would put zeros.
-    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
+    boxes = _inside(tf.stack([top, left, bottom, right], 1) / (side - 1))
     return tf.image.crop_and_resize(images, boxes, tf.range(tf.shape(images)[0]), (size, size), "bilinear")
+
+
+def _inside(boxes):
+    """Boxes that `crop_and_resize` does not leave, however it rounds: beyond the outermost pixels it puts zeros."""
+    return tf.clip_by_value(boxes, 1e-6, 1 - 1e-6)
 
 
 def crop_and_flip_one(image, draw, size):

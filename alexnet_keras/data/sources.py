@@ -306,7 +306,7 @@ def _from_folder(name, path, skip_corrupt, cache_dir, held_out):
     files, others = ([(f, c) for f, c in part if f not in corrupt] for part in (files, others))
     if not files or not others:
         raise ValueError(f"`dataset` must have images that are not corrupt. Received: dataset={name!r}")
-    files = [files[i] for i in mixed_order(len(files))]
+    files, others = ([part[i] for i in mixed_order(len(part))] for part in (files, others))
 
     def dataset(part):
         paths, labels = zip(*part, strict=True)

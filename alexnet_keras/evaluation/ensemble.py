@@ -58,6 +58,8 @@ def ensemble_model(models, info, views=10):
 def ranks(probabilities, labels):
     """How many classes are more probable than the label of each image: below `k`, the top-k prediction is right.
 
+    What is no number counts as more probable, so that it is never right.
+
     Args:
         probabilities: array `(images, ..., classes)`.
         labels: array of whole numbers `(images,)`.
@@ -67,4 +69,4 @@ def ranks(probabilities, labels):
     """
     shape = (len(labels),) + (1,) * (probabilities.ndim - 1)
     of_label = np.take_along_axis(probabilities, np.asarray(labels).reshape(shape), axis=-1)
-    return (probabilities > of_label).sum(-1)
+    return (~(probabilities <= of_label)).sum(-1)

@@ -13,7 +13,8 @@ class TopKError(keras.metrics.Metric):
         name: name of the metric; `"top1_error"` for `k=1`.
         **kwargs: `dtype`.
 
-    Labels are whole numbers `(batch,)`, predictions probabilities or logits `(batch, classes)`.
+    Labels are whole numbers `(batch,)`, predictions probabilities or logits `(batch, classes)`. Predictions with
+    what is no number are wrong.
 
     Example:
 
@@ -35,7 +36,8 @@ class TopKError(keras.metrics.Metric):
         y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         y_pred = ops.convert_to_tensor(y_pred)
         k = min(self.k, y_pred.shape[-1])
-        wrong = 1.0 - ops.cast(ops.in_top_k(y_true, y_pred, k=k), self.dtype)
+        right = ops.logical_and(ops.in_top_k(y_true, y_pred, k=k), ops.isfinite(ops.sum(y_pred, -1)))
+        wrong = 1.0 - ops.cast(right, self.dtype)
         weight = ops.ones_like(wrong) if sample_weight is None else ops.cast(sample_weight, self.dtype)
         self.wrong.assign_add(ops.sum(wrong * ops.reshape(weight, (-1,))))
         self.images.assign_add(ops.sum(weight))

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from alexnet_keras.layers.ceiling_max_pooling2d import ceiling_padding
+from alexnet_keras.models.fields import check_fields
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")
 HIDDEN_LAYERS = ("fc6", "fc7")
@@ -95,16 +96,7 @@ class AlexNetConfig:
     bias_layers: tuple = ("conv2", "conv4", "conv5", "fc6", "fc7")
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is tuple:
-                object.__setattr__(self, field.name, _frozen(field.name, value))
-            elif field.type is int and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"`{field.name}` must be a positive whole number. Received: {field.name}={value!r}")
-            elif field.type is float and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                raise ValueError(f"`{field.name}` must be a number. Received: {field.name}={value!r}")
-            elif field.type is bool and not isinstance(value, bool):
-                raise ValueError(f"`{field.name}` must be True or False. Received: {field.name}={value!r}")
+        check_fields(self)
         self._check_names("conv_layers", CONV_LAYERS)
         self._check_names("hidden_layers", HIDDEN_LAYERS)
         self._check_names("exchange", CONV_LAYERS)
@@ -131,7 +123,7 @@ class AlexNetConfig:
                 )
         keras.activations.get(self.activation)
         for stages in self.stages:
-            if not set(stages) <= set(STAGES) or len(set(stages)) < len(stages):
+            if not isinstance(stages, tuple) or not set(stages) <= set(STAGES) or len(set(stages)) < len(stages):
                 raise ValueError(f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}")
         if not 0 <= self.dropout < 1:
             raise ValueError(
@@ -191,12 +183,6 @@ class AlexNetConfig:
                 side = side // self.pool_stride + 1
                 lengths[name.replace("conv", "pool")] = side
         return lengths
-
-
-def _frozen(name, value):
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"`{name}` must be a sequence. Received: {name}={value!r}")
-    return tuple(tuple(entry) if isinstance(entry, list) else entry for entry in value)
 
 
 _PAPER = AlexNetConfig()

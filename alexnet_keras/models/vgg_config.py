@@ -4,6 +4,8 @@ import dataclasses
 
 import keras
 
+from alexnet_keras.models.fields import check_fields
+
 HIDDEN_LAYERS = ("fc6", "fc7")
 
 
@@ -49,16 +51,16 @@ class VGGConfig:
     hidden_layers = HIDDEN_LAYERS
 
     def __post_init__(self):
-        object.__setattr__(self, "kernel_sizes", tuple(tuple(stage) for stage in self.kernel_sizes))
-        for name in ("input_shape", "filters", "units"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_fields(self)
         stages = len(self.kernel_sizes)
         for name, count in (("input_shape", 3), ("filters", stages), ("units", 2)):
             value = getattr(self, name)
             if len(value) != count or not all(isinstance(n, int) and n > 0 for n in value):
                 raise ValueError(f"`{name}` must be {count} positive whole numbers. Received: {name}={value}")
-        sizes = [size for stage in self.kernel_sizes for size in stage]
-        if not all(self.kernel_sizes) or not all(isinstance(size, int) and size % 2 for size in sizes):
+        if not all(
+            isinstance(stage, tuple) and stage and all(isinstance(size, int) and size % 2 for size in stage)
+            for stage in self.kernel_sizes
+        ):
             raise ValueError(
                 "`kernel_sizes` must be a sequence of stages, each of odd whole numbers. "
                 f"Received: kernel_sizes={self.kernel_sizes}"
@@ -103,7 +105,7 @@ def vgg_config(config="D", **overrides):
         ValueError: for an unknown configuration or field, or a value that no network can have.
     """
     if not isinstance(config, VGGConfig):
-        if config not in VGG_PRESETS:
+        if not isinstance(config, str) or config not in VGG_PRESETS:
             raise ValueError(
                 f"`config` must be one of {', '.join(VGG_PRESETS)}, or a VGGConfig. Received: config={config!r}"
             )

@@ -114,7 +114,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is None and name == "bias_learning_rate":
                 continue
-            if not isinstance(value, (int, float)) or value < 0 or (name == "momentum" and value >= 1):
+            below = 1 if name == "momentum" else float("inf")
+            if not isinstance(value, (int, float)) or not 0 <= value < below:
                 end = " to below 1" if name == "momentum" else ""
                 raise ValueError(f"`{name}` must be a number from 0{end}. Received: {name}={value!r}")
             object.__setattr__(self, name, float(value))
@@ -126,7 +127,8 @@ class TrainingConfig:
         if len(self.late_changes) not in (0, 2):
             raise ValueError(f"`late_changes` must be two shares or none. Received: late_changes={self.late_changes}")
         factors = self.layer_learning_rates
-        if not all(isinstance(f, (int, float)) and not isinstance(f, bool) and f >= 0 for f in factors.values()):
+        numbers = (f for f in factors.values() if isinstance(f, (int, float)) and not isinstance(f, bool))
+        if sum(0 <= f < float("inf") for f in numbers) < len(factors):
             raise ValueError(
                 f"`layer_learning_rates` must be factors from 0 by layer. Received: layer_learning_rates={factors}"
             )

@@ -90,12 +90,18 @@ class AlexNetSGD(keras.optimizers.SGD):
         else:
             self.layer_learning_rates[layer] = factor
 
+    def _apply_weight_decay(self, variables):
+        """Nothing: `update_step` does Keras' own decay, too, as it knows the rates of the layers."""
+
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
+        factor = self._layer_factors.get(self._layer_of[index], 1.0)
+        if self.weight_decay is not None and self._use_weight_decay(variable):
+            rate = ops.cast(learning_rate * factor * self.weight_decay, variable.dtype)
+            self.assign_sub(variable, variable * rate)
         if self._is_bias[index] and self.bias_learning_rate is not None:
             learning_rate = self.bias_learning_rate
-        if self._layer_of[index] in self._layer_factors:
-            learning_rate = learning_rate * self._layer_factors[self._layer_of[index]]
+        learning_rate = learning_rate * factor
         decay = self.coupled_weight_decay if self.decay_biases or not self._is_bias[index] else 0.0
         if keras.backend.backend() == "tensorflow" and self.momentum and not self.nesterov:
             from alexnet_keras.training.momentum_step import momentum_step

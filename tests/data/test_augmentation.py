@@ -49,6 +49,18 @@ def test_noise_is_one_colour_an_image(covariance, random):
         np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("flip", [0.1, 0.9])
+@pytest.mark.parametrize(("side", "size"), [(72, 64), (48, 32), (384, 224), (61, 60)])
+def test_crops_at_the_edges_hold_pixels_alone(side, size, flip):
+    images, sevens = np.full((1, side, side, 3), 7, "uint8"), np.full((1, size, size, 3), 7.0)
+    for place in (0.0, 0.5, 1 - 1e-6):
+        draws = tf.constant([[place, place, flip]])
+        np.testing.assert_array_equal(crop_and_flip(images, draws, size), sevens)
+        for scale in range(size, 2 * side):
+            draws = tf.constant([[place, place, flip, 0.5]])
+            np.testing.assert_allclose(crop_at_scale(images, draws, size, (scale, scale)), sevens, rtol=1e-5)
+
+
 @pytest.mark.parametrize(("draw", "top"), [(0.0, 0), (0.5, 16), (0.999, 32)])
 @pytest.mark.parametrize("flip", [0.1, 0.9])
 def test_crop_and_flip(draw, top, flip, random):
@@ -104,7 +116,7 @@ def test_at_the_images_own_scale_crops_are_plain_ones(random):
     images = random.randint(0, 256, (50, 32, 32, 3)).astype("uint8")
     draws = random.uniform(0, 1, (50, 4)).astype("float32")
     at_scale = crop_at_scale(images, draws, 28, (32, 32)).numpy()
-    np.testing.assert_allclose(at_scale, crop_and_flip(images, draws[:, :3], 28), atol=0.01)
+    np.testing.assert_allclose(at_scale, crop_and_flip(images, draws[:, :3], 28), atol=0.03)
 
 
 def test_crops_of_smaller_images_reach_further():

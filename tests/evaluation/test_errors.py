@@ -21,3 +21,9 @@ def test_fewer_classes_than_k():
     metric = TopKError(5)
     metric.update_state([0, 1], [[0.9, 0.1], [0.9, 0.1]])
     assert float(metric.result()) == 0.0
+
+
+def test_what_is_no_number_is_wrong():
+    error = TopKError(k=1)
+    error.update_state([1, 0, 1], [[0.1, 0.9], [np.nan, 0.2], [np.nan, np.nan]])
+    assert float(error.result()) == pytest.approx(200 / 3)

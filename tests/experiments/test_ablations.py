@@ -216,3 +216,17 @@ def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
     assert sorted(decoupled) == [0.0] * 4 + [0.005] * 2
     assert decay["comparisons"][0]["estimate"] == pytest.approx(np.mean(np.subtract(*last)))
     assert isinstance(ablations.TOP1, FinalError)
+
+
+def test_fine_tuning_keeps_its_classes_whatever_it_starts_from(monkeypatch):
+    found = []
+    monkeypatch.setattr("experiments.bench.Bench.run", lambda self: found.append(self.experiment) or {})
+    monkeypatch.setattr("experiments.command.draw", lambda *arguments: None)
+    monkeypatch.setattr("experiments.command.table", lambda results: "")
+    main(experiment("fine_tune"), "", ["--config", "source", "--workdir", "out"])
+    for variant in found[0].variants:
+        config = found[0].config(variant)
+        assert (config.config, config.only_classes, config.bias_learning_rate) == ("source", (5, 6, 7, 8, 9), None)
+        assert "conv6" in config.network.conv_layers
+    pretraining = found[0].pretraining_config(0)
+    assert (pretraining.only_classes, "conv6" in pretraining.network.conv_layers) == ((0, 1, 2, 3, 4), True)

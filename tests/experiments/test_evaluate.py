@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -53,6 +54,7 @@ def test_ranks_of_labels():
     probabilities = np.array([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3]])
     assert ranks(probabilities, [0, 0]).tolist() == [2, 0]
     assert ranks(probabilities[:, None], [2, 1]).tolist() == [[1], [2]]
+    assert ranks(np.full((1, 6), np.nan), [3]).tolist() == [6]  # in no top 5
 
 
 def test_predictions_are_averaged_over_crops_and_models(models, tmp_path, tiny_npz):
@@ -81,6 +83,38 @@ def test_models_count_by_their_weights(models, tmp_path, tiny_npz):
     weighted = error(2 * each[0] + each[2], labels)
     assert results["errors"]["3 networks, weighted"]["top1_error"] == pytest.approx(weighted)
     assert results["comparisons"][0]["variant"] == "3 networks, weighted"
+
+
+def test_a_network_without_numbers_is_no_good_one(models, tmp_path, tiny_npz):
+    broken = confident_model(9)
+    kernel, bias = broken.get_layer("fc8").get_weights()
+    broken.get_layer("fc8").set_weights([kernel * np.nan, bias])
+    path = save_as_trained(broken, tmp_path / "broken")
+    data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match=r"must predict probabilities. Received: \S*broken\S*, of some images"):
+        main(["--models", models[0], path, *data])
+    large = main(["--models", *models[:2], *data[:-1], str(tmp_path / "large"), "--model-weights", "1e308", "1e308"])
+    assert large["errors"]["2 networks, weighted"] == large["errors"]["2 networks"]
+
+
+def test_networks_of_other_classes_do_not_go_together(models, tmp_path, tiny_npz):
+    def trained_on(path, **fields):
+        (Path(path).parent / "config.json").write_text(json.dumps({"dataset": tiny_npz, "image_size": 32, **fields}))
+
+    out = ["--workdir", str(tmp_path / "out")]
+    trained_on(models[0])
+    for fields, arguments, words in (
+        ({"dataset": "cifar10"}, [], "the same dataset. Received: dataset='.*' in .*, dataset='cifar10' in"),
+        ({"only_classes": [0, 1, 2, 3]}, ["--dataset", tiny_npz], r"the same only_classes. Received: .*\[0, 1, 2, 3\]"),
+        ({"held_out": 3}, [], "the same held_out. Received: held_out=10 .* held_out=3"),
+        ({"image_size": 64}, [], "the same image_size. Received: image_size=32 .* image_size=64"),
+        ({"mean": "colour"}, ["--dataset", tiny_npz], "the same mean. Received: mean='image' .* mean='colour'"),
+    ):
+        trained_on(models[1], **fields)
+        with pytest.raises(SystemExit, match=words):
+            main(["--models", *models[:2], *arguments, *out])
+    trained_on(models[1], image_size=64)
+    assert len(main(["--models", *models[:2], "--image-size", "32", *out])["models"]) == 2
 
 
 def test_networks_of_other_crops_see_their_own(models, tmp_path, tiny_npz):

@@ -45,6 +45,25 @@ def test_every_network_is_exported(config, kind, tmp_path):
     np.testing.assert_allclose(said, model.predict(images, verbose=0), atol=TOLERANCES[kind])
 
 
+@pytest.mark.parametrize("kind", TOLERANCES)
+def test_mixed_precision_is_exported_in_float32(kind, tmp_path):
+    for module in exporting.FORMATS[kind][1]:
+        pytest.importorskip(module)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = AlexNet("source", classes=4, units=(16, 16), filters=(8,) * 6, input_shape=(99, 99, 3))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    exact = AlexNet("source", classes=4, units=(16, 16), filters=(8,) * 6, input_shape=(99, 99, 3))
+    exact.set_weights(model.get_weights())
+    path = tmp_path / f"model{exporting.FORMATS[kind][0]}"
+    exporting.export(model, path, kind)
+    images = np.random.default_rng(0).uniform(-100, 100, (1, 99, 99, 3)).astype("float32")
+    said = exporting.load_exported(path, kind)(images)
+    np.testing.assert_allclose(said, exact.predict(images, verbose=0), atol=TOLERANCES[kind])
+    assert {file.name for file in tmp_path.iterdir()} == {path.name}  # nothing half written beside it
+
+
 def test_weights_of_few_bits_are_small(tmp_path):
     pytest.importorskip("ai_edge_litert")
     model = tiny_model(filters=(64,) * 6, units=(256, 256))

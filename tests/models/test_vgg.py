@@ -100,6 +100,11 @@ def test_networks_by_name():
     ("arguments", "words"),
     [
         ({"config": "F"}, "`config` must be one of A, A-LRN, B, C, D, E, or a VGGConfig. Received: config='F'"),
+        ({"config": ["D"]}, "`config` must be one of A, "),
+        ({"filters": 8}, "`filters` must be a sequence. Received: filters=8"),
+        ({"kernel_sizes": (3, 3), "filters": (1, 1)}, "`kernel_sizes` must be a sequence of stages"),
+        ({"input_scale": "x"}, "`input_scale` must be a number. Received: input_scale='x'"),
+        ({"normalization": 5}, "`normalization` must be True or False"),
         ({"towers": 2}, "An override must be one of input_shape, .* Received: towers"),
         ({"filters": (64, 128)}, "`filters` must be 5 positive whole numbers"),
         ({"kernel_sizes": ((3,), (2,)), "filters": (1, 1)}, "`kernel_sizes` must be .* odd whole numbers"),

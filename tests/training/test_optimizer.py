@@ -144,3 +144,16 @@ def test_decoupled_decay_spares_biases_as_the_other_does(problem, decay_biases):
     for path, value in start.items():
         left = 1.0 if path.endswith("bias") and not decay_biases else 1 - 0.1 * 0.5
         np.testing.assert_allclose(steps[0][path], left * value, rtol=1e-6)
+
+
+def test_decoupled_decay_is_at_the_rate_of_the_layer(problem):
+    start, gradients = problem
+    zeros = [{path: np.zeros_like(value) for path, value in gradients[0].items()}]
+    frozen, *others = dict.fromkeys(path.split("/")[-2] for path in start)
+    optimizer = AlexNetSGD(
+        0.1, 0.9, coupled_weight_decay=0.0, weight_decay=0.5, layer_learning_rates={frozen: 0.0, others[0]: 4.0}
+    )
+    steps, _ = run(optimizer, start, zeros)
+    for path, value in start.items():
+        factor = {frozen: 0.0, others[0]: 4.0}.get(path.split("/")[-2], 1.0)
+        np.testing.assert_allclose(steps[0][path], (1 - 0.1 * 0.5 * factor) * value, rtol=1e-6)

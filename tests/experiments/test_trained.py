@@ -1,0 +1,45 @@
+import argparse
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.trained import open_dataset
+from tests.experiments.conftest import tiny_model
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A network of two classes, as trained on a folder of four with a file that is no image."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for label in "abcd":
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for number in range(6):
+            pixels = random.integers(0, 256, (32, 32, 3)).astype("uint8")
+            Image.fromarray(pixels).save(tmp_path / "images" / label / f"{number}.png")
+    (tmp_path / "images" / "a" / "6.png").write_text("no image")
+    fields = {"dataset": "images", "image_size": 32, "held_out": 3, "only_classes": [0, 1], "images_per_class": 2}
+    config = {**fields, "skip_corrupt": True, "mean": "colour"}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    return tiny_model(classes=2)
+
+
+@pytest.mark.parametrize("name", [None, "images", "./images/", "run/../images"])
+def test_the_images_of_the_training(trained, name):
+    options = argparse.Namespace(weights="run/best.keras", dataset=name, image_size=None, mean=None)
+    info = open_dataset(trained, options).info
+    # Of 6 images a class, and one that is none, every third is held out; of the others the first 2 are trained on.
+    assert (info.train_count, info.validation_count, len(info.skipped)) == (4, 4, 1)
+    assert np.ptp(info.mean_image.reshape(-1, 3), axis=0).max() == 0
+    options.mean = "image"
+    assert np.ptp(open_dataset(trained, options).info.mean_image.reshape(-1, 3), axis=0).max() > 0
+
+
+def test_other_data_are_taken_whole(trained, tiny_npz):
+    options = argparse.Namespace(weights="run/best.keras", dataset=tiny_npz, image_size=None, mean=None)
+    with pytest.raises(ValueError, match="`dataset` must have the classes of the model, 2"):
+        open_dataset(trained, options)
+    assert open_dataset(tiny_model(), options).info.validation_count == 20
