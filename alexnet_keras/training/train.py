@@ -82,7 +82,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         if all(_VIEWS[views] in errors for views in config.views):
             print(f"This training has ended; its results are in {workdir / 'results.json'}")
             return results
-    initial = read_initial_weights(config)
+    begun = any((workdir / name).exists() for name in ("last.keras", "best.keras"))
+    initial = {} if begun else read_initial_weights(config)  # which may be gone
     scope, devices = scope_for(config.devices)
     host, host_count = hosts()
     replicas = host_count * (config.devices if isinstance(config.devices, int) else len(config.devices))

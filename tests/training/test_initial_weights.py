@@ -1,3 +1,6 @@
+import dataclasses
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -41,6 +44,10 @@ def test_convolutions_are_moved_and_the_head_is_new(pretrained, tiny_npz, tmp_pa
     train_and_evaluate(anew, tmp_path / "anew", verbose=0)
     np.testing.assert_array_equal(weights_of(tmp_path / "anew" / "last.keras")["fc7"][0], after["fc7"][0])
 
+    Path(path).unlink()  # what has begun does not need it any more
+    further = train_and_evaluate(dataclasses.replace(config, epochs=2), tmp_path / "run", verbose=0)
+    assert len(further["history"]) == 2
+
 
 def test_factors_of_the_learning_rate(tiny_npz, tmp_path):
     """One step without momentum or decay: a layer moves by its factor times as much."""
@@ -79,4 +86,4 @@ def test_errors_come_before_any_work(pretrained, tiny_npz, tmp_path):
     with pytest.raises(ValueError, match="`initial_layers` goes with `initial_weights`"):
         tiny_config(tiny_npz, initial_layers=("conv1",))
     with pytest.raises(ValueError, match="`layer_learning_rates` must be factors from 0 by layer"):
-        tiny_config(tiny_npz, layer_learning_rates={"conv1": -1.0})
+        tiny_config(tiny_npz, layer_learning_rates={"conv1": float("inf")})
