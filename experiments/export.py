@@ -5,7 +5,7 @@
 Every file is loaded by its own runtime (TensorFlow, ONNX Runtime, LiteRT) and sees the same validation images, one at a
 time, as the network. Its size, speed, error, and the largest difference of a probability go into a table.
 
-ONNX and TFLite need `pip install -r requirements-export.txt`. Figures: not run yet.
+ONNX and TFLite need `pip install -r requirements-export.txt`. Figures: README.md, for the real network.
 """
 
 import statistics

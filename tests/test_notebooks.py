@@ -59,7 +59,7 @@ SETTINGS = {
     },
     "05_ablations.ipynb": lambda data, folder: {
         "arguments": [*smoke(data, folder), "--seeds", "0"],
-        "so_far": {
+        "own": {
             "response_normalization": ["--variants", "with normalization", "without normalization"],
             "towers": ["--variants", "two towers", "one tower of half the kernels"],
             "augmentation": ["--variants", "both", "crops and mirror images"],
