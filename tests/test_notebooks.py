@@ -82,7 +82,7 @@ SETTINGS = {
         "options": ["--dataset", data, "--image-size", "32"],
         "arguments": [
             *smoke(ten_classes(Path(folder).parent), folder),
-            *("--variants", "fine-tuned, 50 images a class", "from the start, 50 images a class"),
+            *("--variants", "fine-tuned, all images", "from the start, all images"),
         ],
     },
     "09_vgg.ipynb": lambda data, folder: {
