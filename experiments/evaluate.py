@@ -60,6 +60,7 @@ def evaluate(options, command=None):
     settings = {
         **{"models": prints, "dataset": info.name, "image_size": info.image_size, "views": options.views},
         "model_weights": options.model_weights,
+        **({"mean": options.mean} if options.mean else {}),
     }
     workdir = claim_workdir(options, "evaluate", settings)
     say(models, options, dataset)
@@ -217,6 +218,12 @@ def table(results):
 def main(arguments=None):
     made = parser("evaluate", __doc__, several="whose predictions are averaged", flag="--models")
     add_data_options(made)
+    made.add_argument(
+        "--mean",
+        choices=("image", "colour"),
+        help="what is subtracted: the mean image of the data, or its mean colour, as for weights from elsewhere "
+        "(default: as in training, else image)",
+    )
     made.add_argument("--views", type=int, default=10, help="1 for the centre crop, 10 for ten crops (default: 10)")
     made.add_argument(
         "--model-weights", type=float, nargs="+", metavar="W", help="how much each model counts (default: the same)"

@@ -31,12 +31,6 @@ def add_data_options(made):
     """The options of `open_dataset`."""
     made.add_argument("--dataset", help="TFDS name, folder or .npz file (default: what the network was trained on)")
     made.add_argument("--image-size", type=int, help="side of the prepared images, pixels (default: as in training)")
-    made.add_argument(
-        "--mean",
-        choices=("image", "colour"),
-        help="what is subtracted: the mean image of the data, or its mean colour, as for weights from elsewhere "
-        "(default: as in training, else image)",
-    )
 
 
 def training_of(path):

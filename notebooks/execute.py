@@ -7,6 +7,8 @@ bars in their last state.
 """
 
 import argparse
+import base64
+import io
 import os
 import re
 import sys
@@ -16,6 +18,9 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from PIL import Image
+
+_LARGE = 500_000  # characters
 
 
 class _Client(NotebookClient):
@@ -69,10 +74,21 @@ def execute(notebook, folder, parameters=None):
 def _tidied(outputs):
     """Outputs of a cell with what it printed in one piece; chatter of libraries and progress (stderr) is not kept."""
     printed = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
-    others = [o for o in outputs if o.output_type != "stream"]
+    others = [_smaller(o) for o in outputs if o.output_type != "stream"]
     if not printed.strip():
         return others
     return [nbformat.v4.new_output("stream", name="stdout", text=_settled(printed)), *others]
+
+
+def _smaller(output):
+    """An output whose picture, if it is a large one of photographs, has 256 colours: a third of the size."""
+    picture = output.get("data", {}).get("image/png", "")
+    if len(picture) > _LARGE:
+        file = io.BytesIO()
+        with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+            image.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
+        output["data"]["image/png"] = base64.b64encode(file.getvalue()).decode()
+    return output
 
 
 def _settled(text):

@@ -1,12 +1,16 @@
+import base64
+import copy
+import io
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet_keras import AlexNet
 from alexnet_keras.analysis import KernelSnapshots
-from notebooks.execute import execute
+from notebooks.execute import _smaller, execute
 
 TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
 
@@ -113,3 +117,18 @@ def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path):
     assert not [output for output in outputs if output.output_type == "error"]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= PICTURES[name]
     assert list(folder.rglob("results.json"))
+
+
+def test_large_pictures_are_kept_small(random):
+    def png(side):
+        file = io.BytesIO()
+        Image.fromarray(random.randint(0, 256, (side, side, 3)).astype("uint8")).save(file, "PNG")
+        data = {"image/png": base64.b64encode(file.getvalue()).decode()}
+        return nbformat.v4.new_output("display_data", data=data)
+
+    small, large = png(50), png(600)
+    assert _smaller(copy.deepcopy(small)) == small
+    after = base64.b64decode(_smaller(copy.deepcopy(large))["data"]["image/png"])
+    assert len(after) < 0.5 * len(base64.b64decode(large["data"]["image/png"]))
+    with Image.open(io.BytesIO(after)) as image:
+        assert image.size == (600, 600) and len(image.getcolors()) <= 256
