@@ -25,7 +25,7 @@ from experiments.metrics import DIVERGED
 PRETRAINED = "pre-trained"
 _PRETRAINED_FOLDER = Path("runs/pretrained")
 # What changes how a run is made, but not what it is. The network stands for the preset and its overrides.
-_NOT_IDENTITY = ("config", "overrides", "devices", "views", "checkpoint_minutes")
+_NOT_IDENTITY = ("config", "overrides", "devices", "views", "checkpoint_minutes", "validation_freq")
 _RACE_LOST = "slower than another learning rate"
 
 
@@ -225,6 +225,8 @@ class Bench:
             counts = run["ended"] != _RACE_LOST or rival is not None
             counts &= run["ended"] in ("all epochs", DIVERGED) or self.experiment.metric.ends_early
             whole = run["ended"] == DIVERGED or all(names[views] in run["errors"] for views in config.views)
+            # Whether it was validated often enough.
+            counts &= run["config"].get("validation_freq", 1) <= config.validation_freq
             if key == wanted and counts and whole:
                 return run
         return None

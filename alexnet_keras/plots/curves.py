@@ -7,18 +7,20 @@ def plot_curves(history, title=""):
     """Loss and top-1 error against epochs, training and validation.
 
     Args:
-        history: rows of a `history.csv`, dicts with loss, val_loss, top1_error, val_top1_error and learning_rate.
+        history: rows of a `history.csv`, dicts with loss, val_loss, top1_error, val_top1_error and learning_rate;
+            epochs without validation lack the second and fourth.
         title: words above the figure.
 
     Returns:
         A matplotlib figure.
     """
-    epochs = range(1, len(history) + 1)
     figure, axes = new_figure(1, 2, (9.5, 3.8))
     marker = "o" if len(history) < 30 else ""
     for axis, name, label in ((axes[0], "loss", "loss (nats)"), (axes[1], "top1_error", "top-1 error (%)")):
         for key, words, line in ((name, "training, with augmentation", "-"), (f"val_{name}", "validation", "--")):
-            axis.plot(epochs, [float(row[key]) for row in history], line, label=words, marker=marker, markersize=3)
+            points = [(epoch, float(row[key])) for epoch, row in enumerate(history, start=1) if key in row]
+            if points:
+                axis.plot(*zip(*points, strict=True), line, label=words, marker=marker, markersize=3)
         axis.set_xlabel("epoch")
         axis.set_ylabel(label)
         axis.set_ylim(0, 1.1 * axis.dataLim.ymax)

@@ -6,6 +6,23 @@ import time
 
 import keras
 
+NOT_MEASURED = "not measured"  # in history.csv
+
+
+class History(keras.callbacks.CSVLogger):
+    """Writes a row an epoch, all with the same columns, whether the epoch ended with a validation or not.
+
+    Args:
+        path: file, which is added to.
+    """
+
+    def __init__(self, path):
+        super().__init__(str(path), append=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        validation = {f"val_{name}": NOT_MEASURED for name in ("loss", "top1_error", "top5_error")}
+        super().on_epoch_end(epoch, validation | logs)
+
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):
     """A tenth of the learning rate on a plateau, a number of times, and the end of training on the plateau after.
@@ -104,9 +121,10 @@ class Speed(keras.callbacks.Callback):
         left = statistics.median(self.seconds[-3:]) * (self.epochs - epoch - 1)
         if not self.verbose:
             return
+        validation = f"{logs['val_top1_error']:.1f}% in validation" if "val_top1_error" in logs else "not validated"
         print(
             f"Epoch {epoch + 1} of {self.epochs}: top-1 error {logs['top1_error']:.1f}% in training, "
-            f"{logs['val_top1_error']:.1f}% in validation; {logs['images_per_second']:.0f} images/s; "
+            f"{validation}; {logs['images_per_second']:.0f} images/s; "
             f"about {left / 60:.0f} min left",
             flush=True,
         )
@@ -144,7 +162,7 @@ class StopAtNaN(keras.callbacks.Callback):
         self._check(logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
-        self._check(logs["val_loss"])
+        self._check(logs.get("val_loss", logs["loss"]))
 
     def _check(self, loss):
         if not math.isfinite(loss):

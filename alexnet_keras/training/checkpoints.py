@@ -82,7 +82,7 @@ class Checkpoints(keras.callbacks.Callback):
         chance: the `LeavesChance` callback, whose state is saved.
         state: that `find_checkpoint` returned.
         best: the lowest value of `monitor` so far; a lower one makes `best.keras`.
-        monitor: a name in the logs.
+        monitor: a name in the logs; those of an epoch without validation lack it.
 
     Raises:
         SystemExit: 143, after SIGTERM.
@@ -143,8 +143,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch, self.step, self.logs = epoch + 1, 0, None
-        self._save({"seconds": 0.0}, best=logs[self.monitor] < self.best)
-        self.best = min(self.best, logs[self.monitor])
+        error = logs.get(self.monitor, float("inf"))
+        self._save({"seconds": 0.0}, best=error < self.best)
+        self.best = min(self.best, error)
         self._save_if_older(float("inf"))
 
     def _ask_other_hosts(self):

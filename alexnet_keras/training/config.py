@@ -80,6 +80,7 @@ class TrainingConfig:
         "what predictions are averaged over at the end: 1 or 10 crops, dense for all positions of the whole image "
         "and its mirror image (VGG), or several of these",
     )
+    validation_freq: int = _option(1, "epochs from one validation to the next; the last epoch always has one")
     checkpoint_minutes: float = _option(5.0, "minutes of training that a stopped one loses at most; 0: a single step")
     in_memory: bool = _option(
         False,
@@ -106,7 +107,7 @@ class TrainingConfig:
                     f"`{name}` must be one of {', '.join(accepted)}. Received: {name}={getattr(self, name)!r}"
                 )
         object.__setattr__(self, "devices", _devices(self.devices))
-        for name in ("epochs", "batch_size", "patience", "image_size", "crop_size"):
+        for name in ("epochs", "batch_size", "patience", "image_size", "crop_size", "validation_freq"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={getattr(self, name)!r}")
         numbers = ("learning_rate", "momentum", "weight_decay", "decoupled_weight_decay", "bias_learning_rate")
@@ -154,6 +155,11 @@ class TrainingConfig:
                 f"dataset={self.dataset!r}, devices={self.devices}, "
                 + ", ".join(f"{name}={getattr(self, name)}" for name in parts)
             )
+        if self.validation_freq > 1 and self.schedule == "plateau":
+            raise ValueError(
+                "`validation_freq` must be 1 with schedule='plateau', which needs the error of each epoch. Received: "
+                f"validation_freq={self.validation_freq}"
+            )
         if self.batch_size % (self.devices if isinstance(self.devices, int) else len(self.devices)):
             raise ValueError(
                 f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"
@@ -170,6 +176,11 @@ class TrainingConfig:
         """The `AlexNetConfig` or `VGGConfig` of what this trains: the preset's for crops of `crop_size` pixels."""
         overrides = {"input_shape": (self.crop_size, self.crop_size, 3), **self.overrides}
         return network_config(self.config, **overrides)
+
+    @property
+    def validated(self):
+        """The epochs that end with a validation, counted from 1, a list."""
+        return sorted({*range(self.validation_freq, self.epochs + 1, self.validation_freq), self.epochs})
 
     def changes(self, epochs):
         """What happens at given epochs among the first `epochs`: those of the rate's drops, and of the late changes.

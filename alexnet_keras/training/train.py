@@ -24,7 +24,16 @@ from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.files import write_text
 from alexnet_keras.models import build_network
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
-from alexnet_keras.training.callbacks import DropoutSeeds, LateChanges, LeavesChance, Plateau, Speed, StopAtNaN
+from alexnet_keras.training.callbacks import (
+    NOT_MEASURED,
+    DropoutSeeds,
+    History,
+    LateChanges,
+    LeavesChance,
+    Plateau,
+    Speed,
+    StopAtNaN,
+)
 from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.devices import has_gpu, scope_for
@@ -210,6 +219,7 @@ def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
             dataset.train(config.batch_size, first_epoch=epoch, first_step=step, **augmentation),
             validation_data=validation,
             epochs=end,
+            validation_freq=config.validated,
             initial_epoch=epoch,
             steps_per_epoch=steps - step,
             shuffle=False,
@@ -222,7 +232,9 @@ def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
         whole = keras.callbacks.CallbackList(callbacks, model=model)
         whole.on_train_begin()
         whole.on_epoch_begin(epoch)
-        errors = model.evaluate(validation, callbacks=whole, return_dict=True, verbose=0)
+        errors = {}
+        if epoch + 1 in config.validated:
+            errors = model.evaluate(validation, callbacks=whole, return_dict=True, verbose=0)
         whole.on_epoch_end(epoch, state["logs"] | {f"val_{name}": value for name, value in errors.items()})
         whole.on_train_end()
     elif step:
@@ -347,11 +359,11 @@ def _callbacks(model, config, workdir, history, steps, state):
         factor = config.layer_learning_rates.get("conv1", 1.0)
         callbacks.append(LateChanges(*config.changes(config.epochs)[1], factor))
     if first:
-        callbacks.append(keras.callbacks.CSVLogger(str(workdir / "history.csv"), append=True))
+        callbacks.append(History(workdir / "history.csv"))
         callbacks.append(KernelSnapshots(workdir / "snapshots", first_convolution(model)))
     if first and not config.in_memory:  # it is TensorFlow that writes these
         callbacks.append(keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False))
-    best = min((row["val_top1_error"] for row in history), default=float("inf"))
+    best = min((row["val_top1_error"] for row in history if "val_top1_error" in row), default=float("inf"))
     return callbacks, Checkpoints(workdir, steps, config.checkpoint_minutes, speed, chance, state, best)
 
 
@@ -381,7 +393,7 @@ def _cut_history(workdir, epochs):
 
 
 def read_history(workdir):
-    """The epochs of the training in a folder, each as a dict of numbers."""
+    """The epochs of the training in a folder, each as a dict of numbers; one without validation has none of its."""
     path = Path(workdir) / "history.csv"
     if not path.exists():
         return []
@@ -389,7 +401,7 @@ def read_history(workdir):
         rows = list(csv.DictReader(file))
     if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
         rows.pop()
-    return [{name: float(value) for name, value in row.items()} for row in rows]
+    return [{name: float(value) for name, value in row.items() if value != NOT_MEASURED} for row in rows]
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same

@@ -203,6 +203,17 @@ def test_a_run_that_ended_early_is_no_measurement_of_the_final_error(trained, tm
     assert {run["ended"] for run in results["runs"]} == {"all epochs"}
 
 
+def test_runs_are_shared_where_they_were_validated_often_enough(trained, tmp_path):
+    count = len(bench(tmp_path, name="every").run()["runs"])
+    bench(tmp_path, name="at_the_end", validation_freq=20).run()
+    assert len(trained) == count
+    results = tmp_path / "other", tmp_path / "scratch"
+    Bench(experiment("at_the_end", validation_freq=20), *results).run()
+    assert len(trained) == 2 * count
+    Bench(experiment("every"), *results).run()
+    assert len(trained) == 3 * count
+
+
 def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
     def run():
         rates = {"relu": (0.02, 0.04, 2.0), "tanh": (2.0,)}

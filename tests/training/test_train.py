@@ -60,6 +60,43 @@ def test_writes_all_that_it_promises(config, tmp_path):
     np.testing.assert_array_equal(np.concatenate(last.kernels), np.moveaxis(kernel, -1, 0))
 
 
+def test_validates_as_often_as_told(config, tmp_path, capsys):
+    config = dataclasses.replace(config, epochs=3)
+    every = train_and_evaluate(config, tmp_path / "every", verbose=0)
+    assert "not validated" not in capsys.readouterr().out
+    config = dataclasses.replace(config, validation_freq=2)
+    second = train_and_evaluate(config, tmp_path / "second", verbose=0)
+    assert capsys.readouterr().out.count("not validated") == 1
+    first, *others = second["history"]
+    assert not any(name.startswith("val_") for name in first)
+    for row, its in zip(second["history"], every["history"], strict=True):
+        assert row["loss"] == its["loss"]
+    for row, its in zip(others, every["history"][1:], strict=True):  # after two epochs, and after the last
+        assert row["val_top1_error"] == its["val_top1_error"]
+    assert second["errors"] == every["errors"]
+    with pytest.raises(ValueError, match="`validation_freq` must be 1 with schedule='plateau'.* validation_freq=2"):
+        dataclasses.replace(config, schedule="plateau")
+
+
+def test_a_training_without_validation_goes_on(config, tmp_path):
+    config = dataclasses.replace(config, epochs=2, validation_freq=5, checkpoint_minutes=0)
+    whole = train_and_evaluate(config, tmp_path / "whole", verbose=0)
+
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # after the last step, which has been saved
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_and_evaluate(config, tmp_path / "parts", callbacks=[Kill()], verbose=0)
+    assert not (tmp_path / "parts" / "best.keras").exists()
+    parts = train_and_evaluate(config, tmp_path / "parts", verbose=0)
+    names = [name for name in whole["history"][0] if name not in ("seconds", "images_per_second")]
+    assert "val_loss" not in names
+    for row, its in zip(parts["history"], whole["history"], strict=True):
+        assert [row[name] for name in names] == [its[name] for name in names]
+    assert parts["errors"] == whole["errors"]
+
+
 def test_a_training_that_has_ended_returns_its_results(config, tmp_path, capsys):
     config = dataclasses.replace(config, epochs=1)
     first = train_and_evaluate(config, tmp_path / "run", verbose=0)
