@@ -62,13 +62,13 @@ class LocalResponseNormalization(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         alpha = self.alpha / self.size if self.divide_alpha else self.alpha
         x, groups = ops.cast(inputs, self.compute_dtype), self.groups
         if is_split_by_tower():  # the towers, on two devices, must be an axis of their own
             x, groups = ops.reshape(x, (-1, *x.shape[1:-1], groups, x.shape[-1] // groups)), 1
         window = (len(x.shape) - 1, self.size // 2, (self.size - 1) // 2)
-        x = normalize(x, (window,), self.k, alpha, self.beta, self.name, groups)
+        x = normalize(x, (window,), self.k, alpha, self.beta, self.name, groups, training)
         return ops.reshape(x, ops.shape(inputs)) if is_split_by_tower() else x
 
     def compute_output_shape(self, input_shape):

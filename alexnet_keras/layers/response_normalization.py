@@ -10,10 +10,10 @@ from keras import name_scope, ops
 from alexnet_keras.distribution import has_accelerator
 
 
-def normalize(x, windows, k, alpha, beta, name, groups=1):
+def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
     """`x / (k + alpha * sum(x**2)) ** beta`, the sum over a window around each element.
 
-    The gradient takes no powers but those of the denominator, which is computed again rather than kept: where each
+    The gradient takes no sum of squares, which a training keeps from the forward pass, and one power. Where each
     operation would go through memory by itself, on TensorFlow's CPU, all of them are compiled into one pass forward and
     two backward.
 
@@ -24,17 +24,23 @@ def normalize(x, windows, k, alpha, beta, name, groups=1):
         k, alpha, beta: constants.
         name: the layer's name; a profiler shows the gradient as `gradient_NAME`.
         groups: number of equal, consecutive parts of the last axis, whose borders no window crosses.
+        training: whether the denominators, a float32 tensor of the size of `x`, are kept for the gradient; otherwise
+            one that is asked for computes them again.
     """
-    forward, inner, backward = _passes(windows, k, alpha, beta, groups, _fuses())
+    outputs, denominators, both, inner, backward = _passes(windows, k, alpha, beta, groups, _fuses())
 
     @ops.custom_gradient
     def function(x):
+        output, kept = both(x) if training else (outputs(x), None)
+        same = ops.stop_gradient(output)  # PyTorch would never free an output that its own gradient holds
+
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
             with name_scope(f"gradient_{name}"):
-                return backward(x, upstream, inner(x, upstream))
+                denominator = denominators(x) if kept is None else kept
+                return backward(x, upstream, denominator, inner(same, upstream, denominator))
 
-        return forward(x), gradient
+        return output, gradient
 
     return function(x)
 
@@ -43,30 +49,38 @@ def normalize(x, windows, k, alpha, beta, name, groups=1):
 def _passes(windows, k, alpha, beta, groups, fuse):
     transposed = tuple((axis, after, before) for axis, before, after in windows)
 
-    def powers(x):
-        """`denominator ** -beta` and `denominator ** -(beta + 1)`."""
-        denominator = k + alpha * window_sum(ops.square(x), windows, groups)
+    def power(denominator):
+        """`denominator ** -beta`."""
         if beta == 0.75:  # square roots are many times faster than a power
             root = ops.rsqrt(denominator)
-            power = root * ops.sqrt(root)
-            return power, power * root * root
-        power = ops.power(denominator, -beta)
-        return power, power / denominator
+            return root * ops.sqrt(root)
+        return ops.power(denominator, -beta)
 
-    def forward(x):
-        a = ops.cast(x, "float32")
-        return ops.cast(a * powers(a)[0], x.dtype)
+    def denominators(x):
+        squares = ops.square(ops.cast(x, "float32"))
+        return k + alpha * window_sum(with_margin(squares, windows), windows, groups)
 
-    def inner(x, upstream):
-        a = ops.cast(x, "float32")
-        return ops.cast(upstream, "float32") * a * powers(a)[1]
+    def divided(x, denominator):
+        return ops.cast(ops.cast(x, "float32") * power(denominator), x.dtype)
 
-    def backward(x, upstream, inner):
+    def outputs(x):
+        return divided(x, denominators(x))
+
+    def both(x):
+        denominator = denominators(x)
+        return divided(x, denominator), denominator
+
+    def inner(output, upstream, denominator):
+        """What the gradient sums over the windows that an element is in, with the margin that the sum needs."""
+        product = ops.cast(upstream, "float32") * ops.cast(output, "float32") / denominator
+        return with_margin(product, transposed)
+
+    def backward(x, upstream, denominator, inner):
         a = ops.cast(x, "float32")
-        gradient = ops.cast(upstream, "float32") * powers(a)[0]
+        gradient = ops.cast(upstream, "float32") * power(denominator)
         return ops.cast(gradient - (2 * alpha * beta) * a * window_sum(inner, transposed, groups), x.dtype)
 
-    functions = forward, inner, backward
+    functions = outputs, denominators, both, inner, backward
     if fuse:
         import tensorflow as tf
 
@@ -74,18 +88,24 @@ def _passes(windows, k, alpha, beta, groups, fuse):
     return functions
 
 
+def with_margin(x, windows):
+    """`x` with zeros around it as far as windows at its border reach."""
+    reach = {axis: (before, after) for axis, before, after in windows}
+    return ops.pad(x, [reach.get(axis, (0, 0)) for axis in range(len(x.shape))])
+
+
 def window_sum(x, windows, groups=1):
-    """Sums over windows, arguments as for `normalize`: a shifted copy of `x` for each position of a window."""
+    """Sums over windows, arguments as for `normalize`, of what `with_margin` returns, which loses the margin.
+
+    They are sums of shifted copies of `x`, one for each position of a window.
+    """
     whole = (slice(None),) * len(x.shape)
     for axis, before, after in windows:
-        size = x.shape[axis]
-        padding = [(0, 0)] * len(x.shape)
-        padding[axis] = (before, after)
-        padded, total = ops.pad(x, padding), 0.0
+        size, total = x.shape[axis] - before - after, 0.0
         positions, part = np.arange(size), size // groups
         for start in range(before + after + 1):
             # All axes, not the first ones alone: tf2onnx 1.17 mistakes the axes [0, 1] for the starts [0, 1].
-            shifted = padded[(*whole[:axis], slice(start, start + size), *whole[axis + 1 :])]
+            shifted = x[(*whole[:axis], slice(start, start + size), *whole[axis + 1 :])]
             if groups > 1:
                 same_group = positions // part == (positions + start - before) // part
                 shifted = shifted * ops.convert_to_tensor(same_group.astype("float32"))

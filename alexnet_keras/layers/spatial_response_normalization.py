@@ -48,9 +48,10 @@ class SpatialResponseNormalization(keras.layers.Layer):
         self.alpha = alpha
         self.beta = beta
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         x, reach = ops.cast(inputs, self.compute_dtype), (self.size // 2, (self.size - 1) // 2)
-        return normalize(x, ((1, *reach), (2, *reach)), self.k, self.alpha / self.size**2, self.beta, self.name)
+        windows, alpha = ((1, *reach), (2, *reach)), self.alpha / self.size**2
+        return normalize(x, windows, self.k, alpha, self.beta, self.name, training=training)
 
     def compute_output_shape(self, input_shape):
         return input_shape
