@@ -74,11 +74,14 @@ def _stages(name, options):
 
     source = open_source(name)
     dataset = Dataset(name, options.image_size, options.crop_size, memory_gib=0)
-    read = tf.io.read_file if Path(name).is_dir() else (lambda image: image)
     stored = source.train.repeat()
+
+    def alone(function):
+        return stored.map(lambda image, label: function(image), tf.data.AUTOTUNE).batch(BATCH_SIZE)
+
     streams = {
-        "read": stored.map(lambda image, label: tf.strings.length(read(image)), tf.data.AUTOTUNE).batch(BATCH_SIZE),
-        "decode": stored.map(lambda image, label: tf.shape(source.decode(image)), tf.data.AUTOTUNE).batch(BATCH_SIZE),
+        "read": alone(lambda image: tf.strings.length(source.read(image))),
+        "decode": alone(lambda image: tf.shape(source.decode(image))),
         "train": dataset.train(BATCH_SIZE),
     }
 

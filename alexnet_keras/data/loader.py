@@ -9,6 +9,7 @@ from alexnet_keras.data.augmentation import (
     crop_and_flip,
     crop_and_flip_one,
     crop_at_scale,
+    decode_crop_and_flip,
     less_mean,
     resize_and_crop,
 )
@@ -244,7 +245,11 @@ class Dataset:
             if not self._train_in_memory:  # one by one, as they are decoded
 
                 def prepare(example, draw):
-                    image, label = resize_and_crop(self._source.decode(example[0]), self._train_size), example[1]
+                    stored, label = example
+                    if self._source.read and crops and not scales:
+                        encoded = self._source.read(stored)
+                        return (decode_crop_and_flip(encoded, draw, self._train_size, crop_size), label), draw
+                    image = resize_and_crop(self._source.decode(stored), self._train_size)
                     if scales:
                         crop = crop_at_scale(image[None], draw[None], crop_size, scales)[0]
                     else:

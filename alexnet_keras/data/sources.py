@@ -40,6 +40,7 @@ class Source:
         splits: what the two sets are called there.
         has_validation: whether the set has validation images of its own.
         skipped: corrupt files that were left out.
+        read: from a stored image to what its file holds; `None` where images are stored as arrays.
         read_part: from `"train"` or `"validation"`, a number and how many parts there are to that part of the images;
             `None` where picking them out of all costs nothing.
     """
@@ -54,6 +55,7 @@ class Source:
     splits: tuple = ("train", "validation")
     has_validation: bool = True
     skipped: tuple = ()
+    read: Callable | None = None
     read_part: Callable | None = None
 
     def part(self, split, number, parts):
@@ -225,6 +227,7 @@ def _from_tfds(name, held_out):
         fingerprint=_fingerprint(name if validation else f"{name}{splits}", sorted(Path(builder.data_dir).iterdir())),
         splits=splits,
         has_validation=validation is not None,
+        read=tf.identity,
         read_part=read_part,
     )
 
@@ -323,6 +326,7 @@ def _from_folder(name, path, skip_corrupt, cache_dir, held_out):
         splits=splits,
         has_validation=bool(train_dir and validation_dir),
         skipped=tuple(corrupt),
+        read=tf.io.read_file,
     )
 
 
