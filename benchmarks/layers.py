@@ -106,6 +106,7 @@ def _keras(name, batch_size, way):
         layer = CeilingMaxPooling2D() if way == "ours" else keras.layers.MaxPooling2D(3, 2)
     else:
         layer = keras.layers.Dense(UNITS[name])
+    training = {"training": True} if kind == "norm" and way == "ours" else {}  # what it keeps for the gradient
     images = tf.random.normal((batch_size, *SHAPES[name]))
     layer.build(images.shape)
     outputs = tf.random.normal(layer(images).shape)
@@ -115,7 +116,7 @@ def _keras(name, batch_size, way):
     def step():
         with tf.GradientTape() as tape:
             tape.watch(images)
-            result = layer(images)
+            result = layer(images, **training)
         gradients = tape.gradient(result, weights + [images] * (name != "conv1"), outputs)
         return result, *gradients  # the output, too: TensorFlow leaves out what nothing needs
 
