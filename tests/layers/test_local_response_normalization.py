@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -48,11 +50,12 @@ def test_by_hand():
 @pytest.mark.parametrize("size", [4, 5])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("beta", [0.75, 0.6])
-def test_gradient(size, groups, beta, random):
+@pytest.mark.parametrize("training", [True, False])  # with the denominators kept, and computed again
+def test_gradient(size, groups, beta, training, random):
     a = random.normal(0, 2, (2, 1, 2, 8)).astype("float32")
     weights = random.normal(0, 1, a.shape).astype("float32")
     layer = LocalResponseNormalization(size, alpha=0.1, beta=beta, groups=groups)
-    (ours,) = gradients(lambda x: keras.ops.multiply(layer(x), weights), a)
+    (ours,) = gradients(lambda x: keras.ops.multiply(layer(x, training=training), weights), a)
     numeric = differences(lambda x: definition(x, size, alpha=0.1, beta=beta, groups=groups) * weights, a)
     np.testing.assert_allclose(ours, numeric, rtol=1e-4, atol=1e-5)
 
@@ -76,14 +79,16 @@ def test_whole_numbers(random):
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-def test_gradient_in_mixed_precision(groups, mixed_bfloat16, random):
+@pytest.mark.parametrize("training", [True, False])  # with the denominators kept, and computed again
+def test_gradient_in_mixed_precision(groups, training, mixed_bfloat16, random):
     a = random.normal(0, 2, (2, 1, 2, 8)).astype("float32")
     a, weights = (
         keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(x, "bfloat16"), "float32"))
         for x in (a, random.normal(0, 1, a.shape).astype("float32"))
     )
     layer = LocalResponseNormalization(alpha=0.1, groups=groups)
-    (ours,) = gradients(lambda x: keras.ops.multiply(layer(keras.ops.cast(x, "bfloat16")), weights), a)
+    bfloat16 = functools.partial(keras.ops.cast, dtype="bfloat16")
+    (ours,) = gradients(lambda x: keras.ops.multiply(layer(bfloat16(x), training=training), weights), a)
     numeric = differences(lambda x: definition(x, alpha=0.1, groups=groups) * weights, a)
     np.testing.assert_allclose(ours, numeric, rtol=2**-7, atol=2**-9)
 

@@ -29,11 +29,12 @@ def test_is_the_definition(size, random):
 
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("beta", [0.75, 0.6])
-def test_gradient(size, beta, random):
+@pytest.mark.parametrize("training", [True, False])  # with the denominators kept, and computed again
+def test_gradient(size, beta, training, random):
     a = random.normal(0, 2, (1, 4, 3, 2)).astype("float32")
     weights = random.normal(0, 1, a.shape).astype("float32")
     layer = SpatialResponseNormalization(size, alpha=0.5, beta=beta)
-    (ours,) = gradients(lambda x: keras.ops.multiply(layer(x), weights), a)
+    (ours,) = gradients(lambda x: keras.ops.multiply(layer(x, training=training), weights), a)
     numeric = differences(lambda x: definition(x, size, alpha=0.5, beta=beta) * weights, a)
     np.testing.assert_allclose(ours, numeric, rtol=1e-4, atol=1e-5)
 
