@@ -120,7 +120,7 @@ def plot_comparisons(comparisons, title=""):
     axis.set_xlabel(comparisons[0]["unit"])
     handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     figure.legend(handles.values(), handles.keys(), frameon=False, loc="outside lower center", ncols=2)
-    axis.set_title(title, fontsize=10)
+    figure.suptitle(title, fontsize=10)  # over the labels, too, which may leave the axes little width
     return figure
 
 
