@@ -2,9 +2,10 @@
 
     python -m benchmarks.step_profile
 
-A turn is one step under the profiler. Operations run beside each other, so that all of them together may take longer
-than the step. The normalization goes across all maps of a layer, as in the other benchmarks. Writes step_profile.json,
-step_profile.md (the table) and step_profile.png into --workdir; two minutes on two cores.
+A turn is one step under the profiler, with and without normalization, in float32 and under mixed precision. The
+operations run one after the other (`TF_NUM_INTEROP_THREADS=1`), each on all cores, so that what they take adds up to
+the step. The normalization goes across all maps of a layer, as in the other benchmarks. Writes step_profile.json,
+step_profile.md (the tables) and step_profile.png into --workdir; four minutes on two cores.
 """
 
 import re
@@ -17,23 +18,35 @@ from benchmarks import turns
 
 OTHER, UPDATE = "the rest", "update of all weights"
 _COMPILED = "CpuExecutable::ExecuteAsyncOnStream"  # XLA's functions, which here are the normalizations, have no names
+_WAYS = {"ours": {}, "ours_no_normalization": {"normalization": False}}
+_PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+_ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 def main(arguments=None):
     parser = turns.parser("step_profile", __doc__)
     parser.add_argument("--batch-size", type=int, default=128, help="images (default: 128)")
+    parser.add_argument("--precisions", nargs="+", choices=list(_PRECISIONS), default=list(_PRECISIONS), help="(both)")
     options = turns.parse(parser, arguments, ("batch_size",))
     if options.work:
         return _work(options)
-    ways = {"ours": {"KERAS_BACKEND": "tensorflow"}}
-    measured = turns.take_turns("step_profile", ways, turns.as_arguments(options), options.rounds)["ours"]
-    results = {"device": measured["words"], "batch_size": options.batch_size, "turns": measured["turns"]}
+    groups = []
+    for precision in options.precisions:
+        measured = turns.take_turns(
+            "step_profile",
+            dict.fromkeys(_WAYS, _ENVIRONMENT),
+            turns.as_arguments(options, precisions=[precision]),
+            options.rounds,
+        )
+        groups.append({"precision": precision, "ways": {way: its["turns"] for way, its in measured.items()}})
+    results = {"device": measured["ours"]["words"], "batch_size": options.batch_size, "groups": groups}
     stored = turns.record("step_profile", options, results)
     turns.store("step_profile", options.workdir, stored, table(stored), plot(stored))
     return stored
 
 
 def _work(options):
+    import keras
     import numpy as np
     import tensorflow as tf
 
@@ -43,7 +56,8 @@ def _work(options):
     from benchmarks.limits import device_words
     from benchmarks.peers import fitting
 
-    config = training_config("paper", overrides={"normalization_in_towers": False})
+    keras.config.set_dtype_policy(_PRECISIONS[options.precisions[0]])
+    config = training_config("paper", overrides={"normalization_in_towers": False, **_WAYS[options.work]})
     model = AlexNet(config.network)
     compile_for_training(model, config)
     size = options.batch_size
@@ -108,9 +122,9 @@ def by_layer(operations, layers):
     return spent
 
 
-def medians(stored):
-    """Layer, median forward and median backward milliseconds, longest first."""
-    turns_of = [turn["layers"] for turn in stored["turns"]]
+def medians(measured):
+    """Layer, median forward and median backward milliseconds of the turns of one way, longest first."""
+    turns_of = [turn["layers"] for turn in measured]
     rows = [
         (layer, *(statistics.median(turn.get(layer, [0, 0])[way] for turn in turns_of) for way in (0, 1)))
         for layer in {layer: None for turn in turns_of for layer in turn}
@@ -120,33 +134,42 @@ def medians(stored):
 
 def table(stored):
     """The figures as text."""
-    rows = medians(stored)
-    total = sum(forward + backward for _, forward, backward in rows)
-    lines = [
-        f"A training step of {stored['batch_size']} images, float32: {turns.in_words(stored['turns'], 'step', 0)} ms "
-        f"under the profiler; its operations together {total:,.0f} ms. Milliseconds, medians of "
-        f"{len(stored['turns'])} turns:\n",
-        "| | forward | backward | share |",
-        "|---|---|---|---|",
-    ]
-    for layer, forward, backward in rows:
-        lines.append(f"| {layer} | {forward:,.1f} | {backward:,.1f} | {100 * (forward + backward) / total:.1f}% |")
-    return "\n".join(lines)
+    lines = []
+    for group in stored["groups"]:
+        ours, without = group["ways"].values()
+        rows, bare = medians(ours), {layer: sum(parts) for layer, *parts in medians(without)}
+        total, bare_total = sum(forward + backward for _, forward, backward in rows), sum(bare.values())
+        lines += [
+            f"A training step of {stored['batch_size']} images, {group['precision']}: "
+            f"{turns.in_words(ours, 'step', 0)} ms under the profiler, its operations together {total:,.0f} ms; "
+            f"without normalization {turns.in_words(without, 'step', 0)} and {bare_total:,.0f}. Milliseconds, "
+            f"medians of {len(ours)} turns:\n",
+            "| | forward | backward | share | both, without normalization |",
+            "|---|---|---|---|---|",
+        ]
+        for layer, forward, backward in rows:
+            share = 100 * (forward + backward) / total
+            other = f"{bare[layer]:,.1f}" if layer in bare else ""
+            lines.append(f"| {layer} | {forward:,.1f} | {backward:,.1f} | {share:.1f}% | {other} |")
+        lines.append("")
+    return "\n".join(lines[:-1])
 
 
 def plot(stored):
-    """A bar for each layer, its backward part on top of the forward."""
+    """A bar for each layer, its backward part on top of the forward; a panel for each precision."""
     from alexnet_keras.plots.style import new_figure
 
-    rows = medians(stored)
-    names, forward, backward = zip(*rows, strict=True)
-    figure, axis = new_figure(size=(11, 4.6))
-    axis.bar(names, forward, color="C0", label="forward")
-    axis.bar(names, backward, bottom=forward, color="0.75", label="backward and update")
-    axis.set_xticks(range(len(names)), [name.replace(" of all ", "\nof all ") for name in names])
-    axis.set_ylabel("time of the operations (ms)")
-    axis.set_title(f"A training step of AlexNet, batch {stored['batch_size']}, float32, {turns.machine_words(stored)}")
-    axis.legend(frameon=False)
+    groups = stored["groups"]
+    figure, axes = new_figure(len(groups), size=(11, 4.2 * len(groups)), squeeze=False)
+    for axis, group in zip(axes[:, 0], groups, strict=True):
+        names, forward, backward = zip(*medians(group["ways"]["ours"]), strict=True)
+        axis.bar(names, forward, color="C0", label="forward")
+        axis.bar(names, backward, bottom=forward, color="0.75", label="backward and update")
+        axis.set_xticks(range(len(names)), [name.replace(" of all ", "\nof all ") for name in names])
+        axis.set_ylabel("time of the operations (ms)")
+        axis.set_title(group["precision"], loc="left")
+        axis.legend(frameon=False)
+    figure.suptitle(f"A training step of AlexNet, batch {stored['batch_size']}, {turns.machine_words(stored)}")
     return figure
 
 

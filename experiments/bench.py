@@ -256,7 +256,7 @@ class Bench:
         keras.utils.clear_session()
         ended = None
         try:
-            results = train_and_evaluate(config, folder, callbacks=[End()], verbose=self.verbose)
+            results = train_and_evaluate(config, folder, callbacks=[End()], report=False, verbose=self.verbose)
         except FloatingPointError as error:
             print(error, flush=True)
             results, ended = error.results, DIVERGED
@@ -277,7 +277,9 @@ class Bench:
         folder = Path(config.initial_weights).parent
         if not (folder / "results.json").exists():
             print(f"Pre-training, seed {config.seed}: {folder}", flush=True)
-            train_and_evaluate(self.experiment.pretraining_config(config.seed), folder, verbose=self.verbose)
+            train_and_evaluate(
+                self.experiment.pretraining_config(config.seed), folder, report=False, verbose=self.verbose
+            )
 
     def _say(self, variant, config):
         done = len(self.runs)

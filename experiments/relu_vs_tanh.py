@@ -74,7 +74,7 @@ EXPERIMENT = nonlinearities(
         ),
         "Glorot, pixels / 64": (
             {"overrides": {**GLOROT, **SCALED}},
-            {"ReLU": (0.01, 0.02, 0.04), "tanh": (0.005, 0.01, 0.02), "sigmoid": (0.025, 0.05, 0.1)},
+            {"ReLU": (0.005, 0.01, 0.02), "tanh": (0.005, 0.01, 0.02), "sigmoid": (0.025, 0.05, 0.1)},
         ),
     },
 )

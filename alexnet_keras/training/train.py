@@ -45,7 +45,7 @@ _FREE_FIELDS = ("devices", "views", "checkpoint_minutes")
 _VIEWS = {1: "centre_crop", 10: "ten_crops", "dense": "dense"}
 
 
-def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks=(), verbose=1):
+def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks=(), report=True, verbose=1):
     """Trains the network of `config` and measures its errors on the centre crop and on ten crops.
 
     The folder `workdir` gets `config.json`, `history.csv` (a row an epoch), `tensorboard/`, `snapshots/` (the conv1
@@ -64,6 +64,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         classes: number of classes that the data must have; `None` to accept what it has.
         command: the command line that was called, for the record.
         callbacks: Keras callbacks besides those of the training itself; one may end it early.
+        report: whether to draw `curves.png` and `kernels.png`, and to measure the speed of the training steps without
+            the data pipeline, which takes a few seconds; a bench of many short trainings does without.
         verbose: 1 for progress bars, 2 for a line an epoch, 0 for neither.
 
     Returns:
@@ -185,20 +187,21 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         for views in config.views:
             if _VIEWS[views] not in errors:
                 errors[_VIEWS[views]] = evaluate(model, dataset, views, config.batch_size, verbose=int(verbose == 1))
-        if host == 0:
+        if report and host == 0:
             network = ", ".join([config.config, *(f"{name}={value}" for name, value in config.overrides.items())])
             save_figure(plot_curves(history, title=f"{network} on {info.name}"), workdir / "curves.png")
             with this_host_alone():
                 save_figure(plot_kernels(model, layer=first_convolution(model)), workdir / "kernels.png")
-        batch = next(_numpy_iterator(dataset.train(config.batch_size, **augmentation)))
-        steps = 10 if host_count > 1 else None  # all hosts the same number
-        training_speed = host_count * _training_speed(model, *batch, steps)  # the last use of the model: it changes it
-    results = record | _measured(history, errors)
-    results["images_per_second"] = {
-        "training": statistics.median(row["images_per_second"] for row in results["history"]),
-        "training_alone": training_speed,
-        "pipeline_alone": pipeline_speed,
-    }
+        speed = {
+            "training": statistics.median(row["images_per_second"] for row in history),
+            "pipeline_alone": pipeline_speed,
+        }
+        if report:
+            batch = next(_numpy_iterator(dataset.train(config.batch_size, **augmentation)))
+            steps = 10 if host_count > 1 else None  # all hosts the same number
+            # The last use of the model: it changes it.
+            speed["training_alone"] = host_count * _training_speed(model, *batch, steps)
+    results = record | _measured(history, errors) | {"images_per_second": speed}
     text = json.dumps(results, indent=1)
     if host == 0:
         write_text(workdir / "results.json", text + "\n")

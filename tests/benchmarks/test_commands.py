@@ -38,8 +38,10 @@ def test_layers(tmp_path):
 
 @pytest.mark.slow
 def test_step_profile(tmp_path):
-    stored, table = _stored(step_profile, tmp_path, ["--batch-size", "1"])
-    spent = stored["turns"][0]["layers"]
+    stored, table = _stored(step_profile, tmp_path, ["--batch-size", "1", "--precisions", "bfloat16"])
+    ways = stored["groups"][0]["ways"]
+    spent, without = (ways[way][0]["layers"] for way in ("ours", "ours_no_normalization"))
+    assert set(spent) - set(without) == {"norm1", "norm2"}
     for layer in (
         "conv1",
         "norm1",
@@ -126,7 +128,8 @@ def test_input_pipeline(tmp_path, small_folder):
     options = ["--dataset", str(small_folder), "--image-size", "32", "--crop-size", "28", "--images", "256"]
     options += ["--small", str(small_folder), "--small-steps", "1", "--seconds", "0.01"]
     stored, table = _stored(input_pipeline, tmp_path, options)
-    assert min(stored[kind][0][stage] for kind in ("stored", "prepared") for stage in ("read", "decode", "train")) > 0
+    stages = ("read", "decode", "crop", "train")
+    assert min(stored[kind][0][stage] for kind in ("stored", "prepared") for stage in stages) > 0
     assert "training pipeline as a share of decoding" in table
 
 

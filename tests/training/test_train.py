@@ -60,6 +60,17 @@ def test_writes_all_that_it_promises(config, tmp_path):
     np.testing.assert_array_equal(np.concatenate(last.kernels), np.moveaxis(kernel, -1, 0))
 
 
+def test_without_a_report_there_are_the_same_figures_but_no_pictures(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1)
+    whole = train_and_evaluate(config, tmp_path / "whole", verbose=0)
+    bare = train_and_evaluate(config, tmp_path / "bare", report=False, verbose=0)
+    left_out = {path.name for path in (tmp_path / "whole").iterdir()} - {p.name for p in (tmp_path / "bare").iterdir()}
+    assert left_out == {"curves.png", "kernels.png"}
+    assert whole["images_per_second"].keys() - bare["images_per_second"].keys() == {"training_alone"}
+    assert bare["errors"] == whole["errors"]
+    assert [row["loss"] for row in bare["history"]] == [row["loss"] for row in whole["history"]]
+
+
 def test_validates_as_often_as_told(config, tmp_path, capsys):
     config = dataclasses.replace(config, epochs=3)
     every = train_and_evaluate(config, tmp_path / "every", verbose=0)
