@@ -373,6 +373,7 @@ class Bench:
                     "learning_rate": its,
                     "value": metric.value(run),
                     "ended": run["ended"],
+                    "curve": [row["top1_error"] for row in run["history"]],
                 }
                 for its, run in tried.items()
             ],

@@ -5,8 +5,8 @@
 The claim (section 3.3): a test error of 11% with normalization, 13% without. The network, the crops and the views are
 those of the time: random 24x24 crops of 32x32 and mirror images, ten crops at the test; pixel values 0-255 less the
 mean image, rate 0.001; normalization over 5 maps with alpha 0.001, divided by 5, and constant 1, as in the files of
-cuda-convnet for this set. Those trained for some 500 epochs, with locally connected upper layers; 24 epochs with a
-tenth of the rate in the last quarter are what two hours on two cores allow.
+cuda-convnet for this set. Those trained for some 500 epochs, with locally connected upper layers; here it is
+24, with a tenth of the rate in the last quarter.
 
 Time: 6 runs of 11 to 14 minutes, 76 in all, on two cores of an AMD EPYC. Figures: 20.9% with normalization, 21.6%
 without, a difference of -0.77 percentage points [-1.42, -0.12], where the paper has -2.

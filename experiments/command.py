@@ -163,9 +163,18 @@ def figures(results):
                 group, label = _group(c["variant"])
                 paper[group] = f"{label} by the paper's ratio of {c['paper']:g}", c["paper"] * baseline
         curves = {name: {**v, "curves": list(v["curves"].values())} for name, v in variants.items()}
-        drawn["training_error"] = plot_training_errors(_grouped(curves), results["target"], paper)
+        ratios = {}
+        for c in results["comparisons"]:
+            group, label = _group(c["variant"])
+            low, high = c["interval"] or (None, None)
+            interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
+            ratio = "not measured" if c["estimate"] is None else f"{c['estimate']:.2f}{interval}"
+            ratios.setdefault(group, []).append(f"{label} / {_group(c['baseline'])[1]}: {ratio}")
+        ratios = {group: ", ".join(words) for group, words in ratios.items()}
+        drawn["training_error"] = plot_training_errors(_grouped(curves), results["target"], paper, ratios)
     searches = {
-        name: [(rate["learning_rate"], rate["value"]) for rate in v["learning_rates"]] for name, v in variants.items()
+        name: [(rate["learning_rate"], rate["value"], rate["curve"]) for rate in v["learning_rates"]]
+        for name, v in variants.items()
     }
     if any(len(points) > 1 for points in searches.values()):
         drawn["learning_rates"] = plot_learning_rates(_grouped(searches), results["settings"]["metric"])

@@ -7,7 +7,7 @@ from alexnet_keras.plots.style import new_figure
 _LINES = ("-", "--", ":", "-.")
 
 
-def plot_training_errors(groups, target, paper=None):
+def plot_training_errors(groups, target, paper=None, ratios=None):
     """Training error against epochs, a panel a group, a line a run, a line style a variant; figure 1 of the paper.
 
     Args:
@@ -16,6 +16,7 @@ def plot_training_errors(groups, target, paper=None):
             target, and its 95% interval, are marked on the target's line.
         target: percent, drawn as a level line.
         paper: `{group: (words, epochs)}`, where the paper puts a variant on that line.
+        ratios: `{group: words}`, what the title of a panel says of how its variants compare.
 
     Returns:
         A matplotlib figure.
@@ -43,43 +44,47 @@ def plot_training_errors(groups, target, paper=None):
         axis.set_xlim(left=0)
         axis.set_ylim(0, 100)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axis.set_title(group, fontsize=10)
+        axis.set_title("\n".join([group, *filter(None, [(ratios or {}).get(group)])]), fontsize=10)
         axis.legend(frameon=False)
     axes[0, 0].set_ylabel("training top-1 error (%)")
     return figure
 
 
 def plot_learning_rates(groups, label):
-    """What was measured for each learning rate of a search.
+    """What was measured for each learning rate of a search, and how far each was after three epochs.
 
     Args:
-        groups: `{group: {variant: [(learning rate, value or None), ...]}}`; `None` for what was stopped early.
+        groups: `{group: {variant: [(learning rate, value, errors), ...]}}`; the value is `None` for what was stopped
+            early; errors are the training top-1 errors, percent, one an epoch.
         label: what the values are, with their unit.
 
     Returns:
-        A matplotlib figure.
+        A matplotlib figure, a column a group.
     """
-    figure, axes = new_figure(1, len(groups), (5.6 * len(groups), 3.8), squeeze=False, sharey=True)
-    values = [v for variants in groups.values() for points in variants.values() for _, v in points if v is not None]
+    figure, axes = new_figure(2, len(groups), (5.6 * len(groups), 6.4), squeeze=False, sharex="col", sharey="row")
+    values = [v for variants in groups.values() for points in variants.values() for _, v, _ in points if v is not None]
     top = 1.4 * max(values, default=1.0)
-    for axis, (group, variants) in zip(axes[0], groups.items(), strict=True):
+    for (axis, early), (group, variants) in zip(axes.T, groups.items(), strict=True):
         for n, (variant, points) in enumerate(variants.items()):
-            measured = [point for point in points if point[1] is not None]
-            stopped = [rate for rate, value in points if value is None]
+            measured = [(rate, value) for rate, value, _ in points if value is not None]
+            stopped = [rate for rate, value, _ in points if value is None]
             style = dict(color=f"C{n}", linestyle=_LINES[n % len(_LINES)], label=variant)
             axis.plot([p[0] for p in measured], [p[1] for p in measured], marker="o", **style)
             if stopped:
                 height = (0.97 - 0.04 * n) * top  # crosses of different variants do not hide each other
                 axis.plot(stopped, [height] * len(stopped), "x", color=f"C{n}", label=f"{variant}: stopped early")
-        axis.set_xscale("log")
-        rates = sorted({rate for points in variants.values() for rate, _ in points})
-        axis.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45)
-        axis.xaxis.minorticks_off()
+            errors = [(rate, curve[:3][-1]) for rate, _, curve in points if curve]
+            early.plot([p[0] for p in errors], [p[1] for p in errors], marker="o", **style)
+        early.set_xscale("log")
+        rates = sorted({rate for points in variants.values() for rate, *_ in points})
+        early.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45)
+        early.xaxis.minorticks_off()
+        early.set_xlabel("learning rate")
         axis.set_ylim(0, top)
-        axis.set_xlabel("learning rate")
         axis.set_title(group, fontsize=10)
         axis.legend(frameon=False)
     axes[0, 0].set_ylabel(label)
+    axes[1, 0].set_ylabel("training top-1 error in epoch 3 (%)")
     return figure
 
 

@@ -17,7 +17,7 @@ def trained(monkeypatch):
     """Puts a trainer in place of the real one whose error falls in a straight line; the list of what it trained."""
     trained = []
 
-    def train(config, workdir, callbacks, verbose):
+    def train(config, workdir, callbacks, report, verbose):
         activation = config.network.activation
         # At its best rate an activation needs `best` epochs from 90% to 25%, and one more for each halving away.
         best, rate = {"relu": (3.5, 0.04), "tanh": (7.25, 0.01), "sigmoid": (None, 0.1)}[activation]
@@ -77,11 +77,15 @@ def bench(tmp_path, **options):
     return Bench(experiment(**options), tmp_path / "results", tmp_path / "scratch")
 
 
-def test_searches_compares_and_stores(trained, tmp_path):
+def test_searches_compares_and_stores(trained, tmp_path, capsys):
     results = bench(tmp_path).run()
+    first, *others = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Run ")]
+    assert first == "Run 1 of 9: relu, learning rate 0.01, seed 0"  # 2 + 3 + 1 rates, and another seed of each variant
+    assert len(others) == 9 and all("min left: " in line for line in others)  # relu's grid went on by two
     variants = results["variants"]
     # The grid of relu goes on beyond its end until the neighbours of the best are worse.
     assert [rate["learning_rate"] for rate in variants["relu"]["learning_rates"]] == [0.01, 0.02, 0.04, 0.08]
+    assert [len(rate["curve"]) for rate in variants["relu"]["learning_rates"]][2] == 4  # three and a half epochs
     assert variants["relu"]["learning_rate"] == 0.04
     assert variants["tanh"]["learning_rate"] == 0.01
     assert variants["relu"]["values"] == {"0": pytest.approx(3.5), "1": pytest.approx(3.625)}

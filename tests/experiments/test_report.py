@@ -63,6 +63,12 @@ def test_what_is_not_of_seeds_says_what_of(tmp_path):
     assert "| `python -m experiments.neighbours --weights x.keras` |" in line
 
 
+def test_what_is_said_of_the_data_stands_before_the_table(tmp_path):
+    assert "JPEG" not in report(tmp_path)
+    (tmp_path / "data.md").write_text("cifar10 is JPEGs here.\n")
+    assert "\n\ncifar10 is JPEGs here.\n\n| claim |" in report(tmp_path)
+
+
 def test_every_claim_has_a_row_with_a_verdict(tmp_path):
     text = report(tmp_path)
     lines = [line for line in text.splitlines() if line.startswith("| ")][1:]

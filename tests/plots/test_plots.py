@@ -157,8 +157,11 @@ def test_bad_arguments():
 def test_training_errors_mark_the_crossings():
     relu = {"curves": [[60, 30, 20], [60, 31, 21]], "mean": 2.5, "interval": (2.0, 3.0)}
     tanh = {"curves": [[80, 70, 60]], "mean": None, "interval": None}
-    figure = plot_training_errors({"group": {"ReLU": relu, "tanh": tanh}}, 25.0, {"group": ("paper", 15.0)})
+    groups, paper = {"group": {"ReLU": relu, "tanh": tanh}}, {"group": ("paper", 15.0)}
+    figure = plot_training_errors(groups, 25.0, paper, {"group": "tanh / ReLU: 3.00"})
     (axis,) = figure.axes
+    assert axis.get_title() == "group\ntanh / ReLU: 3.00"
+    assert plot_training_errors(groups, 25.0).axes[0].get_title() == "group"
     assert [line.get_linestyle() for line in axis.lines if len(line.get_xdata()) == 3] == ["-", "-", "--"]
     words = [text.get_text() for text in axis.get_legend().get_texts()]
     assert words == ["ReLU: 2.5 epochs (n = 2)", "tanh: not reached (n = 1)", "paper: 15.0 epochs"]
@@ -170,13 +173,15 @@ def test_training_errors_mark_the_crossings():
 
 
 def test_learning_rates_show_what_was_stopped():
-    points = [(0.01, None), (0.02, 6.0), (0.04, 7.0)]
-    (axis,) = plot_learning_rates({"group": {"ReLU": points}}, "epochs").axes
-    assert [text.get_text() for text in axis.get_xticklabels()] == ["0.01", "0.02", "0.04"]
+    points = [(0.01, None, [90, 80, 70]), (0.02, 6.0, [60, 50, 40, 30]), (0.04, 7.0, [55, 45, 42]), (0.08, None, [])]
+    axis, early = plot_learning_rates({"group": {"ReLU": points}}, "epochs").axes
+    assert [text.get_text() for text in early.get_xticklabels()] == ["0.01", "0.02", "0.04", "0.08"]
     line, cross = axis.lines
     assert line.get_xydata().tolist() == [[0.02, 6.0], [0.04, 7.0]]
-    assert cross.get_xdata() == [0.01]
+    assert list(cross.get_xdata()) == [0.01, 0.08]
     assert 7.0 < cross.get_ydata()[0] < axis.get_ylim()[1]
+    (errors,) = early.lines  # in the third epoch; the last rate diverged in the first
+    assert errors.get_xydata().tolist() == [[0.01, 70.0], [0.02, 40.0], [0.04, 42.0]]
 
 
 @pytest.mark.parametrize(("low", "high", "paper"), [(1.13, 1.22, None), (0.57, 0.79, None), (0.2, 3.4, 6)])
