@@ -6,7 +6,9 @@
 
 Each way trains the same network (the paper's, 60,965,224 parameters, response normalization across all maps) on one
 batch that is already in memory, with the paper's update rule, in a process of its own; the processes take turns. The
-limit, a 4096-cube matrix product and the memory bandwidth, is measured in the same turns. PyTorch is needed for the
+limit, a 4096-cube matrix product and the memory bandwidth, is measured in the same turns. Two ways are meant for GPUs
+and are not among the usual ones: `ours_jax_in_memory` trains from arrays in the GPU's memory, `ours_jax_pipeline` from
+the JPEGs of --dataset, which TensorFlow reads; both crop, mirror and add colour noise. PyTorch is needed for the
 peers alone: `pip install -r requirements-benchmarks.txt`. While one process works, the others keep their memory: all
 usual ways together some 15 GB at batch 32 and 25 GB at batch 128; --ways chooses fewer.
 
@@ -20,6 +22,7 @@ WAYS = {
     "ours_without_normalization": ("tensorflow", "ours without normalization"),
     "ours_jax": ("jax", "ours, JAX"),
     "ours_jax_in_memory": ("jax", "ours, JAX, crops and noise in the step"),
+    "ours_jax_pipeline": ("jax", "ours, JAX, from JPEGs"),
     "keras": ("tensorflow", "Keras, Conv2D(groups=2)"),
     "tensorflow": ("tensorflow", "TensorFlow, native groups"),
     "tensorflow_split": ("tensorflow", "TensorFlow, a convolution a group"),
@@ -27,7 +30,7 @@ WAYS = {
     "pytorch_compile": ("torch", "PyTorch, torch.compile"),
 }
 _PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-_ON_A_GPU = ("ours_jax_in_memory",)
+_ON_A_GPU = ("ours_jax_in_memory", "ours_jax_pipeline")
 
 
 def main(arguments=None):
@@ -43,10 +46,16 @@ def main(arguments=None):
         default="tensorflow",
         help="measures the limit, as does PyTorch if installed",
     )
+    parser.add_argument(
+        "--dataset", default="imagenette/320px-v2", help="of ours_jax_pipeline: TFDS name or folder of JPEGs"
+    )
+    parser.add_argument("--trace", help="folder for a profile of a few steps of each way, for TensorBoard or Perfetto")
     options = turns.parse(parser, arguments, ("batch_sizes", "classes"))
     if options.work:
         return _work(options)
     needs = {way: WAYS[way][0] for way in options.ways}
+    if "ours_jax_pipeline" in options.ways:
+        needs["the pipeline of ours_jax_pipeline"] = "tensorflow"
     turns.check_installed(parser, {**needs, f"--limit-backend {options.limit_backend}": options.limit_backend})
     groups = []
     for precision in options.precisions:
@@ -80,7 +89,11 @@ def _work(options):
     random = np.random.default_rng(0)
     images = random.normal(0, 60, (batch_size, 224, 224, 3)).astype("float32")
     labels = random.integers(0, options.classes, batch_size).astype("int32")
-    training, inference, words = _way(way, precision, images, labels, options.classes)
+    training, inference, words = _way(way, precision, images, labels, options)
+    if options.trace:
+        training(2)  # warm
+        with _profile(way, f"{options.trace}/{way}_{precision}_{batch_size}"):
+            training(3)
     rates = {
         "training": turns.rate(training, options.seconds),
         "inference": turns.rate(inference, options.seconds / 2),
@@ -88,11 +101,28 @@ def _work(options):
     turns.work(words, lambda: {name: batch_size * rate() for name, rate in rates.items()})
 
 
-def _way(way, precision, images, labels, classes):
+def _profile(way, folder):
+    """A context in which the library of a way writes what it does into a folder."""
+    backend = WAYS[way][0]
+    if backend == "jax":
+        import jax
+
+        return jax.profiler.trace(folder)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.profiler.experimental.Profile(folder)
+    from torch import profiler
+
+    return profiler.profile(on_trace_ready=profiler.tensorboard_trace_handler(folder))
+
+
+def _way(way, precision, images, labels, options):
     from benchmarks import peers
 
+    classes = options.classes
     if way.startswith("ours"):
-        return _ours(way, precision, images, labels, classes)
+        return _ours(way, precision, images, labels, options)
     build = {
         "keras": peers.KerasPeer,
         "tensorflow": peers.TensorFlowPeer,
@@ -105,7 +135,7 @@ def _way(way, precision, images, labels, classes):
     return peer.training(images, labels), peer.inference(images), words
 
 
-def _ours(way, precision, images, labels, classes):
+def _ours(way, precision, images, labels, options):
     import keras
 
     from alexnet_keras import AlexNet
@@ -117,17 +147,43 @@ def _ours(way, precision, images, labels, classes):
     keras.config.set_dtype_policy(_PRECISIONS[precision])
     overrides = {"normalization_in_towers": False, "normalization": way != "ours_without_normalization"}
     config = training_config("paper", overrides=overrides, precision=_PRECISIONS[precision])
-    model = AlexNet(config.network, classes=classes)
+    model = AlexNet(config.network, classes=options.classes)
     compile_for_training(model, config)
     inference = predicting(model, images)
     if way == "ours_jax_in_memory":
-        training = _in_memory(model, images, labels, classes)
+        training = _in_memory(model, len(images), options.classes)
+    elif way == "ours_jax_pipeline":
+        training = _from_jpegs(model, len(images), options)
     else:
         training = fitting(model, images, labels)
     return training, inference, device_words()
 
 
-def _in_memory(model, images, labels, classes):
+def _from_jpegs(model, batch_size, options):
+    """Training from JPEGs that the input pipeline reads, decodes and augments meanwhile."""
+    from alexnet_keras.data import Dataset
+
+    dataset = Dataset(options.dataset, memory_gib=0)
+    if dataset.info.classes > options.classes:
+        raise SystemExit(
+            f"`--dataset` must have at most {options.classes} classes. Received: {options.dataset!r}, which has "
+            f"{dataset.info.classes}"
+        )
+    # One iteration for all turns: a data set would start anew in each.
+    return _fed(model, (batch for batch in dataset.train(batch_size).as_numpy_iterator()))
+
+
+def _fed(model, batches):
+    import numpy as np
+
+    def run(steps):
+        model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
+        return np.asarray(model.weights[-1])  # which waits for the last step
+
+    return run
+
+
+def _in_memory(model, batch_size, classes):
     """Training from arrays in the device's memory, with crops, mirror images and colour noise in the compiled step."""
     import tempfile
     from pathlib import Path
@@ -137,7 +193,7 @@ def _in_memory(model, images, labels, classes):
     from alexnet_keras.data import InMemoryDataset
 
     random = np.random.default_rng(0)
-    count = max(1024, 2 * len(images))
+    count = max(1024, 2 * batch_size)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "noise.npz"
         np.savez(
@@ -149,13 +205,7 @@ def _in_memory(model, images, labels, classes):
         )
         dataset = InMemoryDataset(path, cache_dir=folder)
     dataset.augment_in_step(model)
-    batches = dataset.train(len(images))
-
-    def run(steps):
-        model.fit(batches, steps_per_epoch=steps, shuffle=False, verbose=0)
-        return np.asarray(model.weights[-1])
-
-    return run
+    return _fed(model, dataset.train(batch_size))
 
 
 def _limit(precision, classes):

@@ -170,7 +170,7 @@ def as_arguments(options, **others):
     """The command line, a list of words, that gives these options; `others` replace some of them."""
     words = []
     for name, value in {**vars(options), **others}.items():
-        if name != "work":
+        if name != "work" and value is not None:
             values = value if isinstance(value, list) else [value]
             words += [f"--{name.replace('_', '-')}", *map(str, values)]
     return words

@@ -27,7 +27,7 @@ EXPERIMENT = nonlinearities(
         ),
         "Glorot, pixels 0-255": (
             {"overrides": {**GLOROT, **RAW}},
-            {"ReLU": (0.00005, 0.0001, 0.0002), "tanh": (0.002, 0.004, 0.008)},
+            {"ReLU": (0.0001, 0.0002, 0.0004), "tanh": (0.002, 0.004, 0.008)},
         ),
         "Gaussian 0.01, pixels 0-255, batches of 32": (
             {"overrides": {**GAUSSIAN, **RAW}, "batch_size": 32},
