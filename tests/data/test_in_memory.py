@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet_keras import AlexNet
 from alexnet_keras.training.config import training_config
-from alexnet_keras.training.train import train_and_evaluate
+from alexnet_keras.training.train import compile_for_training, train_and_evaluate
 from experiments.train import main
 
 if keras.backend.backend() == "jax":
@@ -60,6 +61,24 @@ def test_crops_are_the_definition(tiny_npz):
     with np.load(tiny_npz) as arrays:
         colours = {image.tobytes(): label for image, label in zip(arrays["x_train"], arrays["y_train"], strict=True)}
     assert [colours[x[i].astype("uint8").tobytes()] for i in batch["index"]] == labels.tolist()
+
+
+def test_a_compiled_step_trains_on_what_is_augmented(tiny_npz):
+    config = training_config("cifar", epochs=1, overrides={**TINY, "dropout": 0.0})
+
+    def trained(in_step):
+        keras.utils.set_random_seed(0)
+        dataset = InMemoryDataset(tiny_npz, 32, 28)
+        model = AlexNet(config.network, input_shape=(28, 28, 3), classes=4)
+        compile_for_training(model, config)
+        if in_step:
+            dataset.augment_in_step(model)
+        for batch, labels in itertools.islice(dataset.train(16, seed=1), 3):
+            model.train_on_batch(batch if in_step else dataset.augment(batch), labels)
+        return model.get_weights()
+
+    for ours, expected in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_noise_of_the_source_and_its_end(tiny_npz):

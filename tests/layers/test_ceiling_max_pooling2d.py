@@ -5,20 +5,50 @@ import numpy as np
 import pytest
 
 from alexnet_keras import CeilingMaxPooling2D
+from tests.gradients import differences, gradients
 
 
-@pytest.mark.parametrize("size", [4, 5, 6, 7, 8])
-@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
-def test_is_the_definition(size, pool_size, stride, random):
-    x = random.normal(-5, 1, (2, size, size + 1, 3)).astype("float32")  # negative: a border of zeros would show
-    layer = CeilingMaxPooling2D(pool_size, stride)
-    out = keras.ops.convert_to_numpy(layer(x))
-    rows, columns = (math.ceil((n - pool_size) / stride) + 1 for n in (size, size + 1))
-    assert out.shape == layer.compute_output_shape(x.shape) == (2, rows, columns, 3)
+def definition(x, pool_size, stride):
+    """The largest number of each window, of those of its positions that exist."""
+    rows, columns = (math.ceil((n - pool_size) / stride) + 1 for n in x.shape[1:3])
+    out = np.zeros((len(x), rows, columns, x.shape[-1]), x.dtype)
     for r in range(rows):
         for c in range(columns):
             window = x[:, r * stride : r * stride + pool_size, c * stride : c * stride + pool_size]
-            np.testing.assert_array_equal(out[:, r, c], window.max((1, 2)))
+            out[:, r, c] = window.max((1, 2))
+    return out
+
+
+# Windows fit, or reach over one edge or both; over both of an even square with 3 and 2, as in the network of figure 1,
+# they are what Keras calls "same".
+SIZES = [*((n, n) for n in range(4, 9)), *((n, n + 1) for n in range(4, 9))]
+WINDOWS = [(2, 2), (3, 2), (3, 3), (2, 1)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("pool_size", "stride"), WINDOWS)
+def test_is_the_definition(size, pool_size, stride, random):
+    x = random.normal(-5, 1, (2, *size, 3)).astype("float32")  # negative: a border of zeros would show
+    layer = CeilingMaxPooling2D(pool_size, stride)
+    expected = definition(x, pool_size, stride)
+    assert layer.compute_output_shape(x.shape) == expected.shape
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(x)), expected)
+    rounded = keras.ops.cast(x, "bfloat16")
+    out = CeilingMaxPooling2D(pool_size, stride, dtype="mixed_bfloat16")(rounded)
+    assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
+    x, out = (keras.ops.convert_to_numpy(keras.ops.cast(y, "float32")) for y in (rounded, out))
+    np.testing.assert_array_equal(out, definition(x, pool_size, stride))
+
+
+@pytest.mark.parametrize("size", [(7, 7), (8, 8), (7, 8)])
+@pytest.mark.parametrize(("pool_size", "stride"), WINDOWS[:3])
+def test_gradient(size, pool_size, stride, random):
+    x = random.permutation(np.prod(size) * 2).reshape(1, *size, 2).astype("float32")  # no two are equal
+    weights = random.normal(size=definition(x, pool_size, stride).shape).astype("float32")
+    layer = CeilingMaxPooling2D(pool_size, stride)
+    (ours,) = gradients(lambda x: keras.ops.multiply(layer(x), weights), x)
+    numeric = differences(lambda x: definition(x, pool_size, stride) * weights, x)
+    np.testing.assert_allclose(ours, numeric, rtol=1e-5, atol=1e-5)
 
 
 def test_sizes_of_the_paper():

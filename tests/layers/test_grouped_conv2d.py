@@ -32,7 +32,7 @@ def test_is_the_definition(groups, stride, options, random):
     expected = definition(x, kernel, bias if layer.use_bias else np.zeros(6), stride, groups)
     if options.get("activation"):
         expected = np.maximum(expected, 0)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(x)), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(x)), expected, rtol=1e-5, atol=1e-5)
 
 
 def applied(layer, x, kernel, bias):
@@ -41,16 +41,17 @@ def applied(layer, x, kernel, bias):
         return layer(x)
 
 
+@pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (3, 2)])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_gradients(data_format, random):
+def test_gradients(data_format, groups, stride, random):
     if data_format == "channels_first" and keras.backend.backend() == "tensorflow":
         pytest.skip("TensorFlow's convolutions on a CPU are channels_last")
-    x = random.normal(size=(1, 4, 4, 4)).astype("float32")
-    kernel = random.normal(size=(3, 3, 2, 4)).astype("float32")
-    bias = random.normal(size=4).astype("float32")
-    upstream = random.normal(size=(1, 2, 2, 4)).astype("float32")
-    layer = GroupedConv2D(4, 3, groups=2, data_format=data_format)
-    layer.build(x.shape)
+    x = random.normal(size=(1, 5, 5, 6)).astype("float32")
+    kernel = random.normal(size=(3, 3, 6 // groups, 6)).astype("float32")
+    bias = random.normal(size=6).astype("float32")
+    upstream = random.normal(size=definition(x, kernel, bias, stride, groups).shape).astype("float32")
+    layer = GroupedConv2D(6, 3, strides=stride, groups=groups, data_format=data_format)
+    layer.build(x.shape if data_format == "channels_last" else (1, 6, 5, 5))
 
     def weighted(x, w, b):
         if data_format == "channels_last":
@@ -60,12 +61,12 @@ def test_gradients(data_format, random):
 
     ours = gradients(weighted, x, kernel, bias)
     numeric = (
-        differences(lambda x: definition(x, kernel, bias, 1, 2) * upstream, x),
-        differences(lambda w: definition(x, w, bias, 1, 2) * upstream, kernel),
-        differences(lambda b: definition(x, kernel, b, 1, 2) * upstream, bias),
+        differences(lambda x: definition(x, kernel, bias, stride, groups) * upstream, x),
+        differences(lambda w: definition(x, w, bias, stride, groups) * upstream, kernel),
+        differences(lambda b: definition(x, kernel, b, stride, groups) * upstream, bias),
     )
     for mine, theirs in zip(ours, numeric, strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_bfloat16(random):
@@ -76,11 +77,10 @@ def test_bfloat16(random):
     )
     layer = GroupedConv2D(6, 3, groups=2, dtype="mixed_bfloat16")
     layer.build(x.shape)
-    layer.set_weights([kernel, np.zeros(6)])
+    bias = random.randint(-8, 9, size=6).astype("float32")
+    layer.set_weights([kernel, bias])
     output = keras.ops.convert_to_numpy(keras.ops.cast(layer(x), "float32"))
-    np.testing.assert_allclose(output, definition(x, kernel, np.zeros(6), 1, 2), rtol=2**-7)
-
-    bias = np.zeros(6, "float32")
+    np.testing.assert_allclose(output, definition(x, kernel, bias, 1, 2), rtol=2**-7)
 
     def weighted(x, w, b):
         return keras.ops.multiply(keras.ops.cast(applied(layer, x, w, b), "float32"), upstream)

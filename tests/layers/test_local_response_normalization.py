@@ -25,11 +25,13 @@ def definition(a, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, grou
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 20])
 @pytest.mark.parametrize("divide_alpha", [False, True])
 @pytest.mark.parametrize("groups", [1, 2, 3])
-def test_is_the_definition(size, divide_alpha, groups, random):
+@pytest.mark.parametrize("training", [True, False])
+def test_is_the_definition(size, divide_alpha, groups, training, random):
     a = random.normal(0, 60, (2, 3, 4, 12)).astype("float32")
     layer = LocalResponseNormalization(size, divide_alpha=divide_alpha, groups=groups)
     expected = definition(a, size, divide_alpha=divide_alpha, groups=groups)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(a)), expected, rtol=1e-5, atol=1e-5)
+    out = keras.ops.convert_to_numpy(layer(a, training=training))
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("k", "alpha", "beta"), [(1.0, 1e-2, 0.5), (2.0, 0.1, 1.0), (0.5, 0.0, 0.75)])
@@ -57,14 +59,15 @@ def test_gradient(size, groups, beta, training, random):
     layer = LocalResponseNormalization(size, alpha=0.1, beta=beta, groups=groups)
     (ours,) = gradients(lambda x: keras.ops.multiply(layer(x, training=training), weights), a)
     numeric = differences(lambda x: definition(x, size, alpha=0.1, beta=beta, groups=groups) * weights, a)
-    np.testing.assert_allclose(ours, numeric, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours, numeric, rtol=1e-5, atol=1e-5)
 
 
-def test_mixed_precision_is_float32_inside(mixed_bfloat16, random):
+@pytest.mark.parametrize("training", [True, False])
+def test_mixed_precision_is_float32_inside(training, mixed_bfloat16, random):
     a = random.normal(0, 60, (2, 3, 3, 16)).astype("float32")
     layer = LocalResponseNormalization()
     rounded = keras.ops.cast(a, "bfloat16")
-    out = layer(rounded)
+    out = layer(rounded, training=training)
     assert keras.backend.standardize_dtype(out.dtype) == "bfloat16"
     exact = definition(keras.ops.convert_to_numpy(keras.ops.cast(rounded, "float32")))
     # Float32 inside leaves only the rounding of the output: half of 2**-7.
