@@ -8,7 +8,8 @@ random crops and their mirror images in batches, and all that training does, whi
 noise as well. Nothing stays decoded in memory; how much memory the process has is measured after each turn. Then, for
 images that fit into it: steps of the four-layer network from the pipeline, and on one batch again and again.
 
-Writes input_pipeline.json and input_pipeline.md (the table) into --workdir; some 6 minutes on two cores.
+Writes input_pipeline.json, input_pipeline.md (the table) and input_pipeline.png into --workdir; some 6 minutes on two
+cores.
 """
 
 import statistics
@@ -47,7 +48,7 @@ def main(arguments=None):
         results = {kind: [_turn(measures) for _ in range(options.rounds)] for kind, measures in stages.items()}
     results["small"] = _small(options)
     stored = turns.record("input_pipeline", options, results)
-    turns.store("input_pipeline", options.workdir, stored, table(stored))
+    turns.store("input_pipeline", options.workdir, stored, table(stored), plot(stored))
     return stored
 
 
@@ -172,6 +173,28 @@ def table(stored):
         f"{turns.in_words(small, 'one_batch', 0)} from one batch again and again.",
     ]
     return "\n".join(lines)
+
+
+def plot(stored):
+    """Images a second of each stage, a panel for each kind of JPEG."""
+    from alexnet_keras.plots.style import new_figure
+
+    kinds = {"stored": "the set's own JPEGs", "prepared": "JPEGs of prepared squares"}
+    figure, axes = new_figure(1, 2, (11, 3.2), sharey=True)
+    for axis, (kind, words) in zip(axes, kinds.items(), strict=True):
+        figures = [turns.summary(stored[kind], stage) for stage in list(_STAGES)[::-1]]
+        medians = [median for median, _, _ in figures]
+        ranges = [[median - low for median, low, _ in figures], [high - median for median, _, high in figures]]
+        colours = ["C0" if stage == "train" else "0.65" for stage in list(_STAGES)[::-1]]
+        axis.barh(list(_STAGES.values())[::-1], medians, xerr=ranges, color=colours, error_kw={"capsize": 3})
+        for number, (median, _, high) in enumerate(figures):
+            axis.annotate(f"{median:,.0f}", (high, number), (4, 0), textcoords="offset points", va="center")
+        axis.set_xlim(0, 1.15 * max(high for _, _, high in figures))
+        axis.grid(False, axis="y")
+        axis.set_title(words, fontsize=10)
+        axis.set_xlabel("images per second (bar: median; whisker: range)")
+    figure.suptitle(f"Input pipeline on {turns.machine_words(stored)}", x=0.02, ha="left")
+    return figure
 
 
 if __name__ == "__main__":

@@ -226,12 +226,13 @@ def table(stored):
     lines = [
         f"Forward and backward of a batch of {batch_size}, float32, milliseconds: median (range). Limits: "
         f"{limit['matrix_product'] / 1e9:,.0f} GFLOP/s, {limit['bandwidth'] / 1e9:.1f} GB/s.\n",
-        f"| | {' | '.join(NAMES[way] for way in named)} | limit |",
-        "|---|" + "---|" * (len(named) + 1),
+        f"| | {' | '.join(NAMES[way] for way in named)} | limit | limit / {NAMES[named[0]]} |",
+        "|---|" + "---|" * (len(named) + 2),
     ]
     for name in stored["layers"]:
         cells = [turns.in_words(ways[way]["turns"], name) for way in named]
-        cells.append(f"{limit_milliseconds(name, batch_size, limit['matrix_product'], limit['bandwidth']):.1f}")
+        least = limit_milliseconds(name, batch_size, **_short(limit))
+        cells += [f"{least:.1f}", f"{100 * least / turns.summary(ways[named[0]]['turns'], name)[0]:.0f}%"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -144,6 +144,7 @@ def test_input_pipeline(tmp_path, small_folder):
     stages = ("read", "decode", "crop", "train")
     assert min(stored[kind][0][stage] for kind in ("stored", "prepared") for stage in stages) > 0
     assert "training pipeline as a share of decoding" in table
+    assert (tmp_path / "input_pipeline.png").exists()
 
 
 @pytest.fixture
