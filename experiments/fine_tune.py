@@ -19,9 +19,9 @@ On two data sets, such as the halves of ImageNet's classes:
       --initial-weights runs/first_half/last.keras --learning-rate 0.001 --bias-learning-rate 0.002 \\
       --layer-learning-rates conv1=0.1 fc6=10 fc7=10 fc8=10 --workdir runs/fine_tuned
 
-Time: 18 runs and 3 of pre-training, about a minute and a half each on two cores. Figures, of three seeds: with 50
-images a class the top-1 error is 6.43 points lower [3.93, 8.93], with 500 4.43 [2.55, 6.31], with all 2.29
-[0.37, 4.22].
+Time: 18 runs and 3 of pre-training, about a minute and a half each on two cores. Figures, of three seeds on CIFAR-10
+(JPEG 80): with 50 images a class the top-1 error is 6.43 points lower [3.93, 8.93], with 500 4.43 [2.55, 6.31], with
+all 2.29 [0.37, 4.22].
 """
 
 from experiments.ablations import BASE, TOP1

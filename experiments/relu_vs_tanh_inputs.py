@@ -8,9 +8,9 @@ that reach the nonlinearity of conv1 at the start (`saturation` measures it): ab
 values 0-255, where more than half of all tanh units are beyond 0.99 and pass on little gradient, and 0.07 on pixel
 values divided by 64, where none is.
 
-Figures: from the Gaussian on pixel values divided by 64 tanh takes 0.93 times the epochs of ReLU [0.87, 0.99], three
-seeds; in batches of 32 from the Gaussian on pixel values 0-255 3.21 times, one seed (18.8 epochs against 5.9), as in
-batches of 128. The second pair has not been run.
+Figures, of CIFAR-10 (JPEG 80): from the Gaussian on pixel values divided by 64 tanh takes 0.93 times the epochs of ReLU
+[0.87, 0.99], three seeds; in batches of 32 from the Gaussian on pixel values 0-255 3.21 times, one seed (18.8 epochs
+against 5.9), as in batches of 128. The second pair has not been run.
 """
 
 import numpy as np

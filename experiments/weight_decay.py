@@ -5,9 +5,9 @@
 The claim (section 5): a decay of 0.0005 does not only regularize, it lowers the training error. Through a momentum of
 0.9 a decay takes effect ten times, so that the decoupled one (Keras' own) is ten times the paper's.
 
-Time: 9 runs of two and a half minutes on two cores, 3 of them shared by most others. Figures, of three seeds: the decay
-lowers the training error by 1.50 points [0.92, 2.09] and the error on ten crops by 1.28 [0.50, 2.06]; decoupled decay
-cannot be told from it.
+Time: 9 runs of two and a half minutes on two cores, 3 of them shared by most others. Figures, of three seeds on
+CIFAR-10 (JPEG 80): the decay lowers the training error by 1.50 points [0.92, 2.09] and the error on ten crops by 1.28
+[0.50, 2.06]; decoupled decay cannot be told from it.
 """
 
 from experiments.ablations import BASE, TOP1
