@@ -177,6 +177,8 @@ def table(stored):
 
 def plot(stored):
     """Images a second of each stage, a panel for each kind of JPEG."""
+    from matplotlib.ticker import MaxNLocator
+
     from alexnet_keras.plots.style import new_figure
 
     kinds = {"stored": "the set's own JPEGs", "prepared": "JPEGs of prepared squares"}
@@ -190,6 +192,7 @@ def plot(stored):
         for number, (median, _, high) in enumerate(figures):
             axis.annotate(f"{median:,.0f}", (high, number), (4, 0), textcoords="offset points", va="center")
         axis.set_xlim(0, 1.15 * max(high for _, _, high in figures))
+        axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(False, axis="y")
         axis.set_title(words, fontsize=10)
         axis.set_xlabel("images per second (bar: median; whisker: range)")
