@@ -188,7 +188,9 @@ def table(results):
     for name, v in results["variants"].items():
         value = "not reached" if v["mean"] is None else f"{v['mean']:.2f}"
         spread = "" if v["standard_deviation"] is None else f" ± {v['standard_deviation']:.2f}"
-        lines.append(f"| {name} | {v['learning_rate']:g} | {value}{spread} | {len(v['values'])} |")
+        count = len(v["values"])
+        n = f"{v['n']} of {count}, the others not reached" if 0 < v["n"] < count else count
+        lines.append(f"| {name} | {v['learning_rate']:g} | {value}{spread} | {n} |")
     lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
     for c in worded(results):
         paper = "not given" if c["paper"] is None else f"{c['paper']:g}"

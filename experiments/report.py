@@ -163,7 +163,9 @@ def _side(comparison, side, results):
     mean, deviation = variant["mean"], variant["standard_deviation"]
     if mean is None:
         return f"{name}: not reached"
-    return f"{name}: {mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+    count = len(variant.get("values", ()))
+    not_all = f" in {variant['n']} of {count} runs" if 0 < variant.get("n", count) < count else ""
+    return f"{name}: {mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}") + not_all
 
 
 def main(arguments=None):

@@ -30,7 +30,8 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
         for n, (variant, measured) in enumerate(variants.items()):
             color, mean, interval = f"C{n}", measured["mean"], measured["interval"]
             reached = "not reached" if mean is None else f"{mean:.1f} epochs"
-            label = f"{variant}: {reached} (n = {len(measured['curves'])})"
+            count, there = len(measured["curves"]), sum(min(run) <= target for run in measured["curves"])
+            label = f"{variant}: {reached} (n = {f'{there} of {count}' if 0 < there < count else count})"
             for run in measured["curves"]:
                 axis.plot(range(1, len(run) + 1), run, _LINES[n % len(_LINES)], color=color, linewidth=1.2, label=label)
                 label = None

@@ -100,6 +100,8 @@ def test_searches_compares_and_stores(trained, tmp_path, capsys):
     assert ended == {"target reached", "slower than another learning rate", "no better than chance"}
     assert results == json.loads((tmp_path / "results" / "speed" / "results.json").read_text())
     assert "| relu | 0.04 | 3.56 ± 0.09 | 2 |" in table(results)
+    variants["relu"] |= {"n": 1, "values": {"0": 3.5, "1": None}}
+    assert "| relu | 0.04 | 3.56 ± 0.09 | 1 of 2, the others not reached |" in table(results)
     assert len(trained) == len(set(trained)) == 4 + 3 + 1 + 2
 
 

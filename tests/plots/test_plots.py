@@ -162,6 +162,9 @@ def test_training_errors_mark_the_crossings():
     (axis,) = figure.axes
     assert axis.get_title() == "group\ntanh / ReLU: 3.00"
     assert plot_training_errors(groups, 25.0).axes[0].get_title() == "group"
+    one_of_two = {"group": {"ReLU": {"curves": [[60, 24], [60, 50]], "mean": 2.0, "interval": None}}}
+    (label,) = plot_training_errors(one_of_two, 25.0).axes[0].get_legend().get_texts()
+    assert label.get_text() == "ReLU: 2.0 epochs (n = 1 of 2)"
     assert [line.get_linestyle() for line in axis.lines if len(line.get_xdata()) == 3] == ["-", "-", "--"]
     words = [text.get_text() for text in axis.get_legend().get_texts()]
     assert words == ["ReLU: 2.5 epochs (n = 2)", "tanh: not reached (n = 1)", "paper: 15.0 epochs"]
