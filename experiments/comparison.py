@@ -95,7 +95,7 @@ VERDICT_RULE = """\
 - **not reproduced**: the interval holds no effect, or lies on the other side; where it holds no effect, the number of
   seeds is named that would tell a difference of the measured size from none, four times out of five;
 - **not testable here**: the reason is given;
-- **not run yet**: fewer than two seeds have been run."""
+- **not run yet**: fewer than two seeds have been run, or have come to what is measured."""
 
 
 def verdict(comparison, no_effect=0.0):
