@@ -42,12 +42,17 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
             words, epochs = paper[group]
             axis.plot(epochs, target, "D", color="black", fillstyle="none", label=f"{words}: {epochs:.1f} epochs")
         axis.set_xlabel("epoch")
-        axis.set_xlim(left=0)
         axis.set_ylim(0, 100)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.set_title("\n".join([group, *filter(None, [(ratios or {}).get(group)])]), fontsize=10)
         axis.legend(frameon=False)
     axes[0, 0].set_ylabel("training top-1 error (%)")
+    longest = max(
+        len(run) for variants in groups.values() for measured in variants.values() for run in measured["curves"]
+    )
+    # What the paper's ratio would make of a late baseline would leave the curves no room.
+    marks = [epochs for _, epochs in (paper or {}).values() if epochs <= 2 * longest]
+    axes[0, 0].set_xlim(0, 1.05 * max(longest, *marks, 1))
     return figure
 
 

@@ -157,20 +157,22 @@ def test_bad_arguments():
 def test_training_errors_mark_the_crossings():
     relu = {"curves": [[60, 30, 20], [60, 31, 21]], "mean": 2.5, "interval": (2.0, 3.0)}
     tanh = {"curves": [[80, 70, 60]], "mean": None, "interval": None}
-    groups, paper = {"group": {"ReLU": relu, "tanh": tanh}}, {"group": ("paper", 15.0)}
+    groups, paper = {"group": {"ReLU": relu, "tanh": tanh}}, {"group": ("paper", 5.0)}
     figure = plot_training_errors(groups, 25.0, paper, {"group": "tanh / ReLU: 3.00"})
     (axis,) = figure.axes
     assert axis.get_title() == "group\ntanh / ReLU: 3.00"
     assert plot_training_errors(groups, 25.0).axes[0].get_title() == "group"
+    assert axis.get_xlim()[1] > 5  # all that is drawn is seen, but for a mark that is far behind the curves
+    assert 3 < plot_training_errors(groups, 25.0, {"group": ("paper", 90.0)}).axes[0].get_xlim()[1] < 6
     one_of_two = {"group": {"ReLU": {"curves": [[60, 24], [60, 50]], "mean": 2.0, "interval": None}}}
     (label,) = plot_training_errors(one_of_two, 25.0).axes[0].get_legend().get_texts()
     assert label.get_text() == "ReLU: 2.0 epochs (n = 1 of 2)"
     assert [line.get_linestyle() for line in axis.lines if len(line.get_xdata()) == 3] == ["-", "-", "--"]
     words = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert words == ["ReLU: 2.5 epochs (n = 2)", "tanh: not reached (n = 1)", "paper: 15.0 epochs"]
+    assert words == ["ReLU: 2.5 epochs (n = 2)", "tanh: not reached (n = 1)", "paper: 5.0 epochs"]
     mark, diamond = (line for line in axis.lines if line.get_marker() in ("o", "D"))
     assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (2.5, 25.0)
-    assert (diamond.get_xdata()[0], diamond.get_ydata()[0]) == (15.0, 25.0)
+    assert (diamond.get_xdata()[0], diamond.get_ydata()[0]) == (5.0, 25.0)
     (bar,) = axis.collections
     assert [point.tolist() for point in bar.get_segments()[0]] == [[2.0, 25.0], [3.0, 25.0]]
 
