@@ -29,7 +29,7 @@ def test_training(tmp_path):
 
 @pytest.mark.slow
 def test_training_as_on_a_gpu(tmp_path, small_folder):
-    ways = ["ours_jax_in_memory", "ours_jax_pipeline"]
+    ways = ["ours_jax_pipeline"]
     options = ["--batch-sizes", "2", "--precisions", "bfloat16", "--limit-backend", "jax", "--classes", "10"]
     options += ["--seconds", "0.01", "--dataset", str(small_folder), "--trace", str(tmp_path / "trace")]
     stored, table = _stored(training, tmp_path, [*options, "--ways", *ways])
