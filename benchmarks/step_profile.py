@@ -18,15 +18,16 @@ from benchmarks import turns
 
 OTHER, UPDATE = "the rest", "update of all weights"
 _COMPILED = "CpuExecutable::ExecuteAsyncOnStream"  # XLA's functions, which here are the normalizations, have no names
-_WAYS = {"ours": {}, "ours_no_normalization": {"normalization": False}}
-_PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+_WAYS = {"ours": {}, "ours_without_normalization": {"normalization": False}}
 _ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 def main(arguments=None):
     parser = turns.parser("step_profile", __doc__)
     parser.add_argument("--batch-size", type=int, default=128, help="images (default: 128)")
-    parser.add_argument("--precisions", nargs="+", choices=list(_PRECISIONS), default=list(_PRECISIONS), help="(both)")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=list(turns.PRECISIONS), default=list(turns.PRECISIONS), help="(both)"
+    )
     options = turns.parse(parser, arguments, ("batch_size",))
     if options.work:
         return _work(options)
@@ -56,7 +57,7 @@ def _work(options):
     from benchmarks.limits import device_words
     from benchmarks.peers import fitting
 
-    keras.config.set_dtype_policy(_PRECISIONS[options.precisions[0]])
+    keras.config.set_dtype_policy(turns.PRECISIONS[options.precisions[0]])
     config = training_config("paper", overrides={"normalization_in_towers": False, **_WAYS[options.work]})
     model = AlexNet(config.network)
     compile_for_training(model, config)

@@ -29,14 +29,15 @@ WAYS = {
     "pytorch": ("torch", "PyTorch, eager"),
     "pytorch_compile": ("torch", "PyTorch, torch.compile"),
 }
-_PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 _ON_A_GPU = ("ours_jax_in_memory", "ours_jax_pipeline")
 
 
 def main(arguments=None):
     parser = turns.parser("training", __doc__)
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[128, 32], help="images in a step (128 32)")
-    parser.add_argument("--precisions", nargs="+", choices=list(_PRECISIONS), default=list(_PRECISIONS), help="(both)")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=list(turns.PRECISIONS), default=list(turns.PRECISIONS), help="(both)"
+    )
     usual = [way for way in WAYS if way not in _ON_A_GPU]
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=usual, help=f"({' '.join(usual)})")
     parser.add_argument("--classes", type=int, default=1000, help="number of classes (default: 1000)")
@@ -144,9 +145,9 @@ def _ours(way, precision, images, labels, options):
     from benchmarks.limits import device_words
     from benchmarks.peers import fitting, predicting
 
-    keras.config.set_dtype_policy(_PRECISIONS[precision])
+    keras.config.set_dtype_policy(turns.PRECISIONS[precision])
     overrides = {"normalization_in_towers": False, "normalization": way != "ours_without_normalization"}
-    config = training_config("paper", overrides=overrides, precision=_PRECISIONS[precision])
+    config = training_config("paper", overrides=overrides, precision=turns.PRECISIONS[precision])
     model = AlexNet(config.network, classes=options.classes)
     compile_for_training(model, config)
     inference = predicting(model, images)

@@ -23,6 +23,7 @@ _ENVIRONMENT = {
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # and Keras' words for them
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 

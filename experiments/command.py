@@ -166,10 +166,7 @@ def figures(results):
         ratios = {}
         for c in results["comparisons"]:
             group, label = _group(c["variant"])
-            low, high = c["interval"] or (None, None)
-            interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
-            ratio = "not measured" if c["estimate"] is None else f"{c['estimate']:.2f}{interval}"
-            ratios.setdefault(group, []).append(f"{label} / {_group(c['baseline'])[1]}: {ratio}")
+            ratios.setdefault(group, []).append(f"{label} / {_group(c['baseline'])[1]}: {_estimate(c)}")
         ratios = {group: ", ".join(words) for group, words in ratios.items()}
         drawn["training_error"] = plot_training_errors(_grouped(curves), results["target"], paper, ratios)
     searches = {
@@ -216,15 +213,21 @@ def measured(comparison):
     from experiments.comparison import seeds_to_tell
 
     if comparison["estimate"] is None:
-        return "not reached"
+        return _estimate(comparison)
     low, high = comparison["interval"] or (None, None)
-    interval = " (one seed)" if low is None else f" [{low:.2f}, {high:.2f}]"
-    words = f"{comparison['estimate']:.2f}{interval} {comparison['unit']}"
+    words = f"{_estimate(comparison)} {comparison['unit']}"
     if low is None or not low < comparison["no_effect"] < high:
         return words
     seeds = seeds_to_tell(comparison, comparison["no_effect"])
     enough = f"{f'about {seeds}' if seeds else 'over 1,000'} {comparison.get('of', 'seeds')}"
     return f"{words}, which {enough} would tell from no effect"
+
+
+def _estimate(comparison):
+    if comparison["estimate"] is None:
+        return "not reached"
+    interval = comparison["interval"]
+    return f"{comparison['estimate']:.2f} " + (f"[{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "(one seed)")
 
 
 def _group(name):

@@ -24,6 +24,9 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
     Reference: figure 1 of Krizhevsky et al. (2012).
     """
     figure, axes = new_figure(1, len(groups), (5.6 * len(groups), 4.4), squeeze=False, sharex=True, sharey=True)
+    right = longest = max(
+        len(run) for variants in groups.values() for measured in variants.values() for run in measured["curves"]
+    )
     for axis, (group, variants) in zip(axes[0], groups.items(), strict=True):
         axis.axhline(target, color="black", linewidth=0.8)
         axis.annotate(f"{target:g}%", (0, target), (3, 3), textcoords="offset points", fontsize=9)
@@ -40,19 +43,19 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
                 axis.errorbar(mean, target, xerr=ends, fmt="o", color=color, markersize=5, capsize=4, zorder=3)
         if paper and group in paper:
             words, epochs = paper[group]
-            axis.plot(epochs, target, "D", color="black", fillstyle="none", label=f"{words}: {epochs:.1f} epochs")
+            label = f"{words}: {epochs:.1f} epochs"
+            if epochs > 2 * longest:  # which would leave the curves no room
+                axis.plot([], [], " ", label=f"{label}, not drawn")
+            else:
+                axis.plot(epochs, target, "D", color="black", fillstyle="none", label=label)
+                right = max(right, epochs)
         axis.set_xlabel("epoch")
         axis.set_ylim(0, 100)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.set_title("\n".join([group, *filter(None, [(ratios or {}).get(group)])]), fontsize=10)
         axis.legend(frameon=False)
     axes[0, 0].set_ylabel("training top-1 error (%)")
-    longest = max(
-        len(run) for variants in groups.values() for measured in variants.values() for run in measured["curves"]
-    )
-    # What the paper's ratio would make of a late baseline would leave the curves no room.
-    marks = [epochs for _, epochs in (paper or {}).values() if epochs <= 2 * longest]
-    axes[0, 0].set_xlim(0, 1.05 * max(longest, *marks, 1))
+    axes[0, 0].set_xlim(0, 1.05 * max(right, 1))
     return figure
 
 
@@ -121,6 +124,8 @@ def plot_comparisons(comparisons, title=""):
             steps = MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(low, high)
         else:
             steps = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 20)
+            if high > 12 * low:
+                steps = (0.1, 0.3, 0.5, 1, 2, 3, 6, 12, 20)
         ticks = [tick for tick in steps if low <= tick <= high]
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()

@@ -53,7 +53,7 @@ def test_layers(tmp_path):
 def test_step_profile(tmp_path):
     stored, table = _stored(step_profile, tmp_path, ["--batch-size", "1", "--precisions", "bfloat16"])
     ways = stored["groups"][0]["ways"]
-    spent, without = (ways[way][0]["layers"] for way in ("ours", "ours_no_normalization"))
+    spent, without = (ways[way][0]["layers"] for way in ("ours", "ours_without_normalization"))
     assert set(spent) - set(without) == {"norm1", "norm2"}
     for layer in (
         "conv1",

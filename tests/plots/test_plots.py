@@ -163,7 +163,9 @@ def test_training_errors_mark_the_crossings():
     assert axis.get_title() == "group\ntanh / ReLU: 3.00"
     assert plot_training_errors(groups, 25.0).axes[0].get_title() == "group"
     assert axis.get_xlim()[1] > 5  # all that is drawn is seen, but for a mark that is far behind the curves
-    assert 3 < plot_training_errors(groups, 25.0, {"group": ("paper", 90.0)}).axes[0].get_xlim()[1] < 6
+    (far,) = plot_training_errors(groups, 25.0, {"group": ("paper", 90.0)}).axes
+    assert 3 < far.get_xlim()[1] < 6
+    assert far.get_legend().get_texts()[-1].get_text() == "paper: 90.0 epochs, not drawn"
     one_of_two = {"group": {"ReLU": {"curves": [[60, 24], [60, 50]], "mean": 2.0, "interval": None}}}
     (label,) = plot_training_errors(one_of_two, 25.0).axes[0].get_legend().get_texts()
     assert label.get_text() == "ReLU: 2.0 epochs (n = 1 of 2)"
