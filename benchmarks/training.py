@@ -10,7 +10,8 @@ limit, a 4096-cube matrix product and the memory bandwidth, is measured in the s
 and are not among the usual ones: `ours_jax_in_memory` trains from arrays in the GPU's memory, `ours_jax_pipeline` from
 the JPEGs of --dataset, which TensorFlow reads; both crop, mirror and add colour noise. PyTorch is needed for the
 peers alone: `pip install -r requirements-benchmarks.txt`. While one process works, the others keep their memory: all
-usual ways together some 15 GB at batch 32 and 25 GB at batch 128; --ways chooses fewer.
+usual ways together some 15 GB at batch 32 and 25 GB at batch 128. With --at-once 6 six of them, one of which measures
+the limit, take turns until they are done, then the others, with the limit anew.
 
 Writes training.json, training.md (the table) and training.png into --workdir; about 30 minutes on two cores.
 """
@@ -20,16 +21,19 @@ from benchmarks import turns
 WAYS = {
     "ours": ("tensorflow", "ours, TensorFlow"),
     "ours_without_normalization": ("tensorflow", "ours without normalization"),
+    "pytorch": ("torch", "PyTorch, eager"),
+    "pytorch_compile": ("torch", "PyTorch, torch.compile"),
+    "tensorflow_split": ("tensorflow", "TensorFlow, a convolution a group"),
+    "tensorflow": ("tensorflow", "TensorFlow, native groups"),
+    "keras": ("tensorflow", "Keras, Conv2D(groups=2)"),
     "ours_jax": ("jax", "ours, JAX"),
     "ours_jax_in_memory": ("jax", "ours, JAX, crops and noise in the step"),
     "ours_jax_pipeline": ("jax", "ours, JAX, from JPEGs"),
-    "keras": ("tensorflow", "Keras, Conv2D(groups=2)"),
-    "tensorflow": ("tensorflow", "TensorFlow, native groups"),
-    "tensorflow_split": ("tensorflow", "TensorFlow, a convolution a group"),
-    "pytorch": ("torch", "PyTorch, eager"),
-    "pytorch_compile": ("torch", "PyTorch, torch.compile"),
 }
 _ON_A_GPU = ("ours_jax_in_memory", "ours_jax_pipeline")
+# glibc keeps what was freed in place of handing it back in every step: PyTorch is a fifth to two fifths faster with it
+# on a CPU; TensorFlow, which keeps memory itself, is not.
+_ENVIRONMENTS = {"torch": {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}}
 
 
 def main(arguments=None):
@@ -50,8 +54,11 @@ def main(arguments=None):
     parser.add_argument(
         "--dataset", default="imagenette/320px-v2", help="of ours_jax_pipeline: TFDS name or folder of JPEGs"
     )
+    parser.add_argument("--at-once", type=int, help="number of processes that the memory has room for (all)")
     parser.add_argument("--trace", help="folder for a profile of a few steps of each way, for TensorBoard or Perfetto")
     options = turns.parse(parser, arguments, ("batch_sizes", "classes"))
+    if options.at_once is not None and options.at_once < 2:
+        parser.error(f"--at-once must be at least 2, one of which measures the limit. Received: {options.at_once}")
     if options.work:
         return _work(options)
     needs = {way: WAYS[way][0] for way in options.ways}
@@ -63,16 +70,22 @@ def main(arguments=None):
         for batch_size in options.batch_sizes:
             measured = turns.take_turns(
                 "training",
-                {way: {"KERAS_BACKEND": WAYS[way][0]} for way in options.ways}
-                | {"limit": {"KERAS_BACKEND": options.limit_backend}},
+                {way: _environment(WAYS[way][0]) for way in options.ways}
+                | {"limit": _environment(options.limit_backend)},
                 turns.as_arguments(options, batch_sizes=[batch_size], precisions=[precision]),
                 options.rounds,
+                options.at_once,
+                always=("limit",),
             )
             groups.append({"precision": precision, "batch_size": batch_size, "ways": measured})
             results = {"device": measured["limit"]["words"], "flops_per_image": _flops(groups), "groups": groups}
             stored = turns.record("training", options, results)
             turns.store("training", options.workdir, stored, table(stored), plot(stored))
     return stored
+
+
+def _environment(backend):
+    return {"KERAS_BACKEND": backend, **_ENVIRONMENTS.get(backend, {})}
 
 
 def _flops(groups):
@@ -224,10 +237,11 @@ def table(stored):
     lines = []
     for group in stored["groups"]:
         ways, limit = group["ways"], group["ways"]["limit"]["turns"]
+        rounds = min(len(result["turns"]) for result in ways.values())
         product = turns.summary(limit, "matrix_product")[0]
         bandwidth = turns.summary(limit, "bandwidth")[0]
         lines += [
-            f"{group['precision']}, batch {group['batch_size']}: images/s, median (range), {len(limit)} turns. Limit: "
+            f"{group['precision']}, batch {group['batch_size']}: images/s, median (range), {rounds} turns. Limit: "
             f"{product / 1e9:,.0f} GFLOP/s in a 4096-cube matrix product, {bandwidth / 1e9:.1f} GB/s of memory.\n",
             "| | training | share of the limit | inference | share of the limit |\n|---|---|---|---|---|",
         ]

@@ -27,7 +27,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # and Keras' 
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
-def take_turns(module, ways, arguments, rounds):
+def take_turns(module, ways, arguments, rounds, at_once=None, always=()):
     """Runs `python -m benchmarks.MODULE ARGUMENTS --work WAY` for each way, all at once, and lets them work in turn.
 
     While one works, the others wait for a line. A process first warms up, which is not measured.
@@ -37,6 +37,9 @@ def take_turns(module, ways, arguments, rounds):
         ways: dict from a way's name to the environment variables that its process gets besides those of this one.
         arguments: command-line arguments of every process.
         rounds: turns of each way.
+        at_once: processes that the memory has room for. What is left of the ways takes its turns after the first ones
+            have ended; by default all run at once.
+        always: ways that take part each time, such as the machine's limit.
 
     Returns:
         dict from a way's name to `{"words": what it runs on, "turns": list of dicts of figures}`.
@@ -44,7 +47,16 @@ def take_turns(module, ways, arguments, rounds):
     Raises:
         SystemExit: when a process ends before it was told to.
     """
-    measured = {}
+    others = [way for way in ways if way not in always]
+    size = len(others) if at_once is None else max(1, at_once - len(always))
+    measured = {way: {"turns": []} for way in ways}
+    for start in range(0, len(others), size):
+        now = {way: ways[way] for way in (*others[start : start + size], *always)}
+        _take_turns(module, now, arguments, rounds, measured)
+    return measured
+
+
+def _take_turns(module, ways, arguments, rounds, measured):
     processes = {}
     try:
         for way, environment in ways.items():  # one after the other: their start-up must not disturb another's warm-up
@@ -56,7 +68,7 @@ def take_turns(module, ways, arguments, rounds):
                 text=True,
             )
             print(f"{module}: {way} warms up", flush=True)
-            measured[way] = {"words": _answer(processes[way], module, way)["words"], "turns": []}
+            measured[way]["words"] = _answer(processes[way], module, way)["words"]
         for _ in tqdm(range(rounds), desc=f"Rounds of {module}"):
             for way, process in processes.items():
                 with contextlib.suppress(BrokenPipeError):  # it has ended; the answer, which is none, says so
@@ -67,7 +79,6 @@ def take_turns(module, ways, arguments, rounds):
         for process in processes.values():
             process.kill()
             process.wait()
-    return measured
 
 
 def _answer(process, module, way):
