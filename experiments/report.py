@@ -48,9 +48,8 @@ CLAIMS = (
         "ReLU against tanh, epochs to 25% training error on CIFAR-10",
         "6 times fewer",
         experiment="relu_vs_tanh",
-        of="tanh",
     ),
-    Claim("ReLU against sigmoid, the same", "fewer", experiment="relu_vs_tanh", of="saturating"),
+    Claim("ReLU against sigmoid, the same", "fewer", experiment="relu_vs_sigmoid"),
     Claim(
         "The same with input, initialization or batch size changed",
         "6 times fewer",

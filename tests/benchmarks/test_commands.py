@@ -30,14 +30,14 @@ def test_training(tmp_path):
 @pytest.mark.slow
 def test_training_as_on_a_gpu(tmp_path, small_folder):
     ways = ["ours_jax_pipeline"]
-    options = ["--batch-sizes", "2", "--precisions", "bfloat16", "--limit-backend", "jax", "--classes", "10"]
+    options = ["--batch-sizes", "2", "--precisions", "float32", "--limit-backend", "jax", "--classes", "10"]
     options += ["--seconds", "0.01", "--dataset", str(small_folder), "--trace", str(tmp_path / "trace")]
     stored, table = _stored(training, tmp_path, [*options, "--ways", *ways])
     assert stored["device"].startswith("JAX on ")
     assert min(turn["training"] for way in ways for turn in stored["groups"][0]["ways"][way]["turns"]) > 0
     assert "| ours, JAX, from JPEGs |" in table
     for way in ways:
-        assert list((tmp_path / "trace" / f"{way}_bfloat16_2").rglob("*.xplane.pb"))
+        assert list((tmp_path / "trace" / f"{way}_float32_2").rglob("*.xplane.pb"))
 
 
 @pytest.mark.slow

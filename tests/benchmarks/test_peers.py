@@ -1,4 +1,4 @@
-"""That the peers are the same network: with our weights they give our probabilities."""
+"""That the peers are the same network, with our weights they give our probabilities, and train by the same rule."""
 
 import keras
 import numpy as np
@@ -63,3 +63,70 @@ def test_pytorch(ours, images, expected, compiled):
         peer.module.eval()
         logits = peer.module(torch.from_numpy(images).permute(0, 3, 1, 2))
     np.testing.assert_allclose(torch.softmax(logits, 1).numpy(), expected, atol=1e-5)
+
+
+# A linear classifier by the paper's update rule (section 5). Its weights are large, so that what decays is seen.
+IMAGES = np.random.default_rng(1).normal(0, 0.01, (8, 1, 1, 4)).astype("float32")
+LABELS = (np.arange(8) % 3).astype("int32")
+KERNEL, BIAS = np.random.default_rng(2).normal(0, 100, (4, 3)).astype("float32"), np.zeros(3, "float32")
+
+
+def trained(steps):
+    weights, velocities = [KERNEL.astype(float), BIAS.astype(float)], [0.0, 0.0]
+    x = IMAGES.reshape(8, 4).astype(float)
+    for _ in range(steps):
+        exponentials = np.exp(x @ weights[0] + weights[1])
+        errors = (exponentials / exponentials.sum(1, keepdims=True) - np.eye(3)[LABELS]) / 8
+        gradients = x.T @ errors, errors.sum(0)
+        velocities = [
+            0.9 * velocity - 0.0005 * 0.01 * weight - 0.01 * gradient
+            for velocity, weight, gradient in zip(velocities, weights, gradients, strict=True)
+        ]
+        weights = [weight + velocity for weight, velocity in zip(weights, velocities, strict=True)]
+    assert np.abs(weights[0] - KERNEL).max() > 100 * 3e-5
+    return weights
+
+
+def test_update_of_tensorflow():
+    class Linear(TensorFlowPeer):
+        def __init__(self):
+            self.variables = [tf.Variable(KERNEL), tf.Variable(BIAS)]
+            self.velocities = [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
+
+        def __call__(self, images, training=False):
+            return tf.reshape(images, (-1, 4)) @ self.variables[0] + self.variables[1]
+
+    peer = Linear()
+    peer.training(IMAGES, LABELS)(5)
+    for variable, expected in zip(peer.variables, trained(5), strict=True):
+        np.testing.assert_allclose(variable, expected, rtol=0, atol=3e-5)
+
+
+def test_update_of_pytorch():
+    torch = pytest.importorskip("torch", reason="PyTorch is in requirements-benchmarks.txt")
+    peer = PyTorchPeer(CLASSES)
+    peer.call = peer.module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3)).to(peer.device)
+    with torch.no_grad():
+        for parameter, value in zip(peer.module.parameters(), (KERNEL.T, BIAS), strict=True):
+            parameter.copy_(torch.from_numpy(value.copy()))
+    peer.training(IMAGES, LABELS)(5)
+    for parameter, expected in zip(peer.module.parameters(), trained(5), strict=True):
+        np.testing.assert_allclose(parameter.detach().cpu().numpy(), expected.T, rtol=0, atol=3e-5)
+
+
+def test_update_of_keras():
+    model = KerasPeer(CLASSES).model
+    with tf.GradientTape() as tape:
+        loss = tf.add_n(model.losses)
+    for gradient, weight in zip(tape.gradient(loss, model.trainable_weights), model.trainable_weights, strict=True):
+        np.testing.assert_allclose(gradient, 0.0005 * weight.numpy(), rtol=1e-5)  # which SGD adds to that of the loss
+    last = model.layers[-1]
+    regularizers = {name: getattr(last, name) for name in ("kernel_regularizer", "bias_regularizer")}
+    layers = [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax", **regularizers)]
+    small = keras.Sequential([keras.Input((1, 1, 4)), *layers])
+    small.compile(type(model.optimizer).from_config(model.optimizer.get_config()), model.loss)
+    small.set_weights([KERNEL, BIAS])
+    for _ in range(5):
+        small.train_on_batch(IMAGES, LABELS)
+    for weight, expected in zip(small.get_weights(), trained(5), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=0, atol=3e-5)
