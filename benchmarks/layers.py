@@ -47,7 +47,7 @@ def main(arguments=None):
     turns.check_installed(parser, {way: WAYS[way] for way in options.ways})
     measured = turns.take_turns(
         "layers",
-        {way: {"KERAS_BACKEND": WAYS[way]} for way in options.ways} | {"limit": {"KERAS_BACKEND": "tensorflow"}},
+        {way: turns.environment(WAYS[way]) for way in options.ways} | {"limit": turns.environment("tensorflow")},
         turns.as_arguments(options),
         options.rounds,
     )
@@ -76,7 +76,7 @@ def _keras(name, batch_size, way):
     import tensorflow as tf
 
     from alexnet_keras import AlexNet, AlexNetSGD
-    from alexnet_keras.layers import CeilingMaxPooling2D, GroupedConv2D, LocalResponseNormalization
+    from alexnet_keras.layers import CeilingMaxPooling2D, FullyConnected, GroupedConv2D, LocalResponseNormalization
 
     if name == UPDATE:
         model = AlexNet()
@@ -105,8 +105,8 @@ def _keras(name, batch_size, way):
     elif kind == "pool":
         layer = CeilingMaxPooling2D() if way == "ours" else keras.layers.MaxPooling2D(3, 2)
     else:
-        layer = keras.layers.Dense(UNITS[name])
-    training = {"training": True} if kind == "norm" and way == "ours" else {}  # what it keeps for the gradient
+        layer = FullyConnected(UNITS[name]) if way == "ours" else keras.layers.Dense(UNITS[name])
+    training = {"training": True} if kind in ("norm", "fc") and way == "ours" else {}  # what is for the gradient alone
     images = tf.random.normal((batch_size, *SHAPES[name]))
     layer.build(images.shape)
     outputs = tf.random.normal(layer(images).shape)

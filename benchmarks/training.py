@@ -31,9 +31,6 @@ WAYS = {
     "ours_jax_pipeline": ("jax", "ours, JAX, from JPEGs"),
 }
 _ON_A_GPU = ("ours_jax_in_memory", "ours_jax_pipeline")
-# glibc keeps what was freed in place of handing it back in every step: PyTorch is a fifth to two fifths faster with it
-# on a CPU; TensorFlow, which keeps memory itself, is not.
-_ENVIRONMENTS = {"torch": {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}}
 
 
 def main(arguments=None):
@@ -70,8 +67,8 @@ def main(arguments=None):
         for batch_size in options.batch_sizes:
             measured = turns.take_turns(
                 "training",
-                {way: _environment(WAYS[way][0]) for way in options.ways}
-                | {"limit": _environment(options.limit_backend)},
+                {way: turns.environment(WAYS[way][0]) for way in options.ways}
+                | {"limit": turns.environment(options.limit_backend)},
                 turns.as_arguments(options, batch_sizes=[batch_size], precisions=[precision]),
                 options.rounds,
                 options.at_once,
@@ -82,10 +79,6 @@ def main(arguments=None):
             stored = turns.record("training", options, results)
             turns.store("training", options.workdir, stored, table(stored), plot(stored))
     return stored
-
-
-def _environment(backend):
-    return {"KERAS_BACKEND": backend, **_ENVIRONMENTS.get(backend, {})}
 
 
 def _flops(groups):

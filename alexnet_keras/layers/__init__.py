@@ -1,7 +1,8 @@
-"""Keras layers that AlexNet needs and Keras does not have. They use `keras.ops` only."""
+"""Keras layers that AlexNet needs and Keras does not have, or has slower. They use `keras.ops` only."""
 
 from alexnet_keras.layers.binary_units import BinaryUnits
 from alexnet_keras.layers.ceiling_max_pooling2d import CeilingMaxPooling2D
+from alexnet_keras.layers.fully_connected import FullyConnected
 from alexnet_keras.layers.grouped_conv2d import GroupedConv2D
 from alexnet_keras.layers.local_response_normalization import LocalResponseNormalization
 from alexnet_keras.layers.spatial_response_normalization import SpatialResponseNormalization
@@ -9,6 +10,7 @@ from alexnet_keras.layers.spatial_response_normalization import SpatialResponseN
 __all__ = [
     "BinaryUnits",
     "CeilingMaxPooling2D",
+    "FullyConnected",
     "GroupedConv2D",
     "LocalResponseNormalization",
     "SpatialResponseNormalization",

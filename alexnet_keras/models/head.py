@@ -2,6 +2,8 @@
 
 import keras
 
+from alexnet_keras.layers import FullyConnected
+
 
 def check_classes(classes):
     """Raises a `ValueError` for a number of classes that no network can have."""
@@ -26,11 +28,9 @@ def fully_connected(x, config, classes, classifier_activation, initializers):
     for fc in config.hidden_layers:
         number = fc[-1]
         units = config.units[int(number) - 6]
-        x = keras.layers.Dense(units, activation=config.activation, **initializers(fc), name=fc)(x)
+        x = FullyConnected(units, activation=config.activation, **initializers(fc), name=fc)(x)
         if config.dropout:
             x = keras.layers.Dropout(config.dropout, name=f"drop{number}")(x)
     # Probabilities in float32 also under mixed precision.
     dtype = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Dense(
-        classes, activation=classifier_activation, **initializers("fc8"), dtype=dtype, name="fc8"
-    )(x)
+    return FullyConnected(classes, activation=classifier_activation, **initializers("fc8"), dtype=dtype, name="fc8")(x)
