@@ -13,6 +13,7 @@ from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.layers import (
     BinaryUnits,
     CeilingMaxPooling2D,
+    FullyConnected,
     GroupedConv2D,
     LocalResponseNormalization,
     SpatialResponseNormalization,
@@ -30,6 +31,7 @@ __all__ = [
     "AlexNetSGD",
     "BinaryUnits",
     "CeilingMaxPooling2D",
+    "FullyConnected",
     "GroupedConv2D",
     "LocalResponseNormalization",
     "SpatialResponseNormalization",

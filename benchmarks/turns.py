@@ -23,8 +23,8 @@ _ENVIRONMENT = {
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
-# glibc keeps what was freed in place of handing it back in every step: on a CPU PyTorch is 15 to 60% faster with it, and
-# ours, on TensorFlow, is no faster.
+# glibc keeps what was freed in place of handing it back in every step. On a CPU PyTorch is 15 to 45% faster with it;
+# ours, on TensorFlow, is not.
 _BACKENDS = {"torch": {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}}
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # and Keras' words for them
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")

@@ -19,6 +19,8 @@ class FullyConnected(keras.layers.Dense):
     >>> fc6 = FullyConnected(4096, activation="relu")
     >>> fc6(keras.ops.ones((1, 9216))).shape
     TensorShape([1, 4096])
+
+    Reference: section 3.5 of Krizhevsky et al. (2012), the fully connected layers.
     """
 
     def call(self, inputs, training=None):

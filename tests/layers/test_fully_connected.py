@@ -2,8 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet
-from alexnet_keras.layers import FullyConnected
+from alexnet_keras import AlexNet, FullyConnected
 from tests.gradients import gradients
 
 
