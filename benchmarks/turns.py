@@ -113,7 +113,7 @@ def rate(step, seconds=3.0, steps=None):
 
     Args:
         step: function of a number of steps, which does them and returns when they are done.
-        seconds: a turn lasts about this long, but no less than one step.
+        seconds: a turn lasts about this long, but no less than one step; one before it is not measured.
         steps: number of steps in a turn; by default found by trying, which also warms up.
     """
     if steps is None:
@@ -130,6 +130,7 @@ def rate(step, seconds=3.0, steps=None):
         steps = max(1, math.ceil(steps * seconds / passed))
 
     def measure():
+        step(1)  # after a wait, caches and memory are cold
         start = time.perf_counter()
         step(steps)
         return steps / (time.perf_counter() - start)

@@ -1,7 +1,7 @@
 """Fully connected layer that trains at full speed on a CPU too."""
 
 import keras
-from keras import ops
+from keras import name_scope, ops
 
 from alexnet_keras.distribution import has_accelerator
 
@@ -26,19 +26,26 @@ class FullyConnected(keras.layers.Dense):
     def call(self, inputs, training=None):
         if not training or len(inputs.shape) != 2 or self.compute_dtype != "float32" or not _swapped_is_faster():
             return super().call(inputs, training=training)
-        outputs = _product(inputs, ops.cast(self.kernel, "float32"))  # a tensor, which gradients reach, not a variable
+        # A cast gives a tensor, which the gradient reaches, where the kernel is a variable.
+        outputs = _product(inputs, ops.cast(self.kernel, "float32"), self.name)
         if self.use_bias:
             outputs = ops.add(outputs, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
 
 
-@ops.custom_gradient
-def _product(x, kernel):
-    def gradient(upstream):
-        of_x = ops.transpose(ops.matmul(kernel, ops.transpose(upstream)))
-        return of_x, ops.matmul(ops.transpose(x), upstream)
+def _product(x, kernel, name):
+    """`x W`; a profiler shows its gradient as `gradient_NAME`."""
 
-    return ops.matmul(x, kernel), gradient
+    @ops.custom_gradient
+    def function(x, kernel):
+        def gradient(upstream):
+            with name_scope(f"gradient_{name}"):
+                of_x = ops.transpose(ops.matmul(kernel, ops.transpose(upstream)))
+                return of_x, ops.matmul(ops.transpose(x), upstream)
+
+        return ops.matmul(x, kernel), gradient
+
+    return function(x, kernel)
 
 
 def _swapped_is_faster():
