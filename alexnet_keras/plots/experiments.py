@@ -41,6 +41,7 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
             if mean is not None:
                 ends = [[mean - interval[0]], [interval[1] - mean]] if interval else None
                 axis.errorbar(mean, target, xerr=ends, fmt="o", color=color, markersize=5, capsize=4, zorder=3)
+                right = max(right, min(interval[1], 2 * longest)) if interval else right
         if paper and group in paper:
             words, epochs = paper[group]
             label = f"{words}: {epochs:.1f} epochs"

@@ -163,6 +163,8 @@ def test_training_errors_mark_the_crossings():
     assert axis.get_title() == "group\ntanh / ReLU: 3.00"
     assert plot_training_errors(groups, 25.0).axes[0].get_title() == "group"
     assert axis.get_xlim()[1] > 5  # all that is drawn is seen, but for a mark that is far behind the curves
+    wide = {"group": {"ReLU": {**relu, "interval": (0.5, 4.5)}}}
+    assert plot_training_errors(wide, 25.0).axes[0].get_xlim()[1] > 4.5
     (far,) = plot_training_errors(groups, 25.0, {"group": ("paper", 90.0)}).axes
     assert 3 < far.get_xlim()[1] < 6
     assert far.get_legend().get_texts()[-1].get_text() == "paper: 90.0 epochs, not drawn"
