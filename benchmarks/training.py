@@ -13,7 +13,7 @@ peers alone: `pip install -r requirements-benchmarks.txt`. While one process wor
 usual ways together some 15 GB at batch 32 and 25 GB at batch 128. With --at-once 6 six of them, one of which measures
 the limit, take turns until they are done, then the others, with the limit anew.
 
-Writes training.json, training.md (the table) and training.png into --workdir; about 30 minutes on two cores.
+Writes training.json, training.md (the table) and training.png into --workdir; about 40 minutes on two cores.
 """
 
 from benchmarks import turns
