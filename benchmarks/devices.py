@@ -29,7 +29,7 @@ def main(arguments=None):
     if options.work:
         return _work(options)
     turns.check_installed(parser, {way: WAYS[way][0] for way in options.ways})
-    environments = {way: {"KERAS_BACKEND": WAYS[way][0]} for way in options.ways}
+    environments = {way: turns.environment(WAYS[way][0]) for way in options.ways}
     measured = turns.take_turns("devices", environments, turns.as_arguments(options), options.rounds)
     stored = turns.record("devices", options, {"batch_size": options.batch_size, "ways": measured})
     turns.store("devices", options.workdir, stored, table(stored))

@@ -43,7 +43,7 @@ def main(arguments=None):
 
 def _measure(point, options):
     words = ", ".join(f"{LABELS[name]} {value}" for name, value in point.items())
-    ways = {words: {"KERAS_BACKEND": options.backend}}
+    ways = {words: turns.environment(options.backend)}
     given = turns.as_arguments(options, **{name: [value] for name, value in point.items()})
     return turns.take_turns("growth", ways, given, options.rounds)[words]["turns"]
 

@@ -31,7 +31,7 @@ def main(arguments=None):
             parser.error(str(error))
     if options.work:
         return _work(options)
-    environments = {config: {"KERAS_BACKEND": options.backend} for config in options.configs}
+    environments = {config: turns.environment(options.backend) for config in options.configs}
     measured = turns.take_turns("networks", environments, turns.as_arguments(options), options.rounds)
     stored = turns.record("networks", options, {"batch_size": options.batch_size, "networks": measured})
     turns.store("networks", options.workdir, stored, table(stored))

@@ -6,7 +6,7 @@ Section 3.1 says that saturating nonlinearities, tanh and sigmoid, are much slow
 sigmoid; so it is measured from today's start alone, Glorot's initialization on pixel values divided by 64. Everything
 else is as in `python -m experiments.relu_vs_tanh`, whose runs are shared.
 
-Time, after those: 14 minutes on two cores of an AMD EPYC on which a matrix product reaches 510 GFLOP/s.
+Time, after those: 13 minutes in 5 runs, on two cores of an AMD EPYC on which a matrix product reaches 510 GFLOP/s.
 Figures, of CIFAR-10 (JPEG 80): sigmoid takes 17.3 epochs, 3.18 times those of ReLU [2.57, 3.95].
 """
 

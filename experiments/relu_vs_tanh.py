@@ -15,8 +15,8 @@ divided by 64, whose variance is about one.
 `python -m experiments.relu_vs_sigmoid` adds the third nonlinearity that the paper names to the second.
 `python -m experiments.relu_vs_tanh_inputs` has the two other pairs of initialization and scale, and smaller batches.
 
-Time: 33 minutes, 31 of them in its 20 runs, on two cores of an AMD EPYC on which a matrix product reaches 510 GFLOP/s,
-11.2 seconds an epoch; on two cores with 214 GFLOP/s an epoch takes 18 seconds.
+Time: its 20 runs took 31 minutes on two cores of an AMD EPYC on which a matrix product reaches 510 GFLOP/s, 11.2
+seconds an epoch; on two cores with 214 GFLOP/s an epoch takes 18 seconds.
 Figures, of CIFAR-10 (JPEG 80): with the paper's start 6.2 epochs with ReLU, 20.0 with tanh, 3.23 times as many [2.86,
 3.65], where the paper says six times; with today's 5.4 and 5.1 epochs, 0.93 times [0.88, 0.99].
 """

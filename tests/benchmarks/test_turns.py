@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from benchmarks import turns
+from benchmarks import training, turns
 
 
 def test_rate():
@@ -45,3 +45,25 @@ def test_machine_words():
     assert turns.machine_words({"machine": machine}) == "A chip, 2 cores"
     assert turns.machine_words({"machine": machine, "device": "JAX on A chip"}) == "A chip, 2 cores"
     assert turns.machine_words({"machine": machine, "device": "JAX on A GPU"}) == "A GPU (A chip, 2 cores)"
+
+
+def test_ways_that_the_memory_has_no_room_for_come_later(monkeypatch):
+    shifts = []
+
+    def take(module, ways, arguments, rounds, measured):
+        shifts.append(list(ways))
+        for way in ways:
+            measured[way]["words"] = f"{way} words"
+            measured[way]["turns"] += [{"speed": 1.0}] * rounds
+
+    monkeypatch.setattr(turns, "_take_turns", take)
+    ways = {way: {} for way in ("a", "b", "c", "limit")}
+    measured = turns.take_turns("training", ways, [], 2, at_once=3, always=("limit",))
+    assert shifts == [["a", "b", "limit"], ["c", "limit"]]
+    assert list(measured) == ["a", "b", "c", "limit"]
+    assert {way: len(its["turns"]) for way, its in measured.items()} == {"a": 2, "b": 2, "c": 2, "limit": 4}
+    shifts.clear()
+    turns.take_turns("training", ways, [], 2)
+    assert shifts == [["a", "b", "c", "limit"]]
+    with pytest.raises(SystemExit, match="2"):
+        training.main(["--at-once", "1"])
