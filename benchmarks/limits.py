@@ -43,12 +43,13 @@ def inference_flops(model):
     return 2 * sum(multiply_adds(model).values())
 
 
-def matrix_product(precision, torch=False):
+def matrix_product(precision, torch=False, seconds=2.0):
     """A function that gives the rate of 4096-cube matrix products, one after the other, in operations a second.
 
     Args:
         precision: "float32" or "bfloat16".
         torch: by PyTorch instead of the Keras backend.
+        seconds: length of a measurement, as for `turns.rate`.
     """
     # Of this standard deviation, so that the product of many neither grows nor vanishes.
     numbers = np.random.default_rng(0).normal(0, SIDE**-0.5, (SIDE, SIDE)).astype("float32")
@@ -67,7 +68,7 @@ def matrix_product(precision, torch=False):
             y = multiply(x, y if number % 100 else x)
         return float(y[0, 0])  # which waits for all of them, once: to wait for each takes a GPU longer than a product
 
-    rate = turns.rate(products, seconds=2)
+    rate = turns.rate(products, seconds)
     return lambda: 2 * SIDE**3 * rate()
 
 
@@ -101,14 +102,14 @@ def memory_bandwidth(mib=512):
     return 3 * 4 * length * turns.rate(add, seconds=0.5)()
 
 
-def machine(precision):
+def machine(precision, seconds=2.0):
     """A function that gives the limits of the machine, a dict of figures.
 
     `matrix_product` is the better of the Keras backend's and, where it is installed, PyTorch's.
     """
-    products = {"keras": matrix_product(precision)}
+    products = {"keras": matrix_product(precision, seconds=seconds)}
     if util.find_spec("torch"):
-        products["torch"] = matrix_product(precision, torch=True)
+        products["torch"] = matrix_product(precision, torch=True, seconds=seconds)
 
     def measure():
         rates = {f"matrix_product_{name}": product() for name, product in products.items()}

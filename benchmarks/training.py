@@ -92,7 +92,7 @@ def _work(options):
 
     way, precision, batch_size = options.work, options.precisions[0], options.batch_sizes[0]
     if way == "limit":
-        return turns.work(*_limit(precision, options.classes))
+        return turns.work(*_limit(precision, options.classes, options.seconds))
     random = np.random.default_rng(0)
     images = random.normal(0, 60, (batch_size, 224, 224, 3)).astype("float32")
     labels = random.integers(0, options.classes, batch_size).astype("int32")
@@ -215,11 +215,11 @@ def _in_memory(model, batch_size, classes):
     return _fed(model, dataset.train(batch_size))
 
 
-def _limit(precision, classes):
+def _limit(precision, classes, seconds):
     from alexnet_keras import AlexNet
     from benchmarks import limits
 
-    machine = limits.machine(precision)
+    machine = limits.machine(precision, seconds)
     model = AlexNet(classes=classes)
     figures = {"training_flops": limits.training_flops(model), "inference_flops": limits.inference_flops(model)}
     return limits.device_words(), lambda: {**machine(), **figures}

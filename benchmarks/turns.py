@@ -38,7 +38,8 @@ def environment(backend):
 def take_turns(module, ways, arguments, rounds, at_once=None, always=()):
     """Runs `python -m benchmarks.MODULE ARGUMENTS --work WAY` for each way, all at once, and lets them work in turn.
 
-    While one works, the others wait for a line. A process first warms up, which is not measured.
+    While one works, the others wait for a line. All import their libraries at the same time, then each warms up by
+    itself, which is not measured.
 
     Args:
         module: name of the module, whose process calls `work`.
@@ -67,7 +68,7 @@ def take_turns(module, ways, arguments, rounds, at_once=None, always=()):
 def _take_turns(module, ways, arguments, rounds, measured):
     processes = {}
     try:
-        for way, environment in ways.items():  # one after the other: their start-up must not disturb another's warm-up
+        for way, environment in ways.items():
             processes[way] = subprocess.Popen(
                 [sys.executable, "-m", f"benchmarks.{module}", *arguments, "--work", way],
                 env={**os.environ, **_ENVIRONMENT, **environment},
@@ -75,18 +76,25 @@ def _take_turns(module, ways, arguments, rounds, measured):
                 stdout=subprocess.PIPE,
                 text=True,
             )
+        for way, process in processes.items():
+            _answer(process, module, way)  # it has its libraries
+        for way, process in processes.items():
             print(f"{module}: {way} warms up", flush=True)
-            measured[way]["words"] = _answer(processes[way], module, way)["words"]
+            measured[way]["words"] = _turn(process, module, way)["words"]
         for _ in tqdm(range(rounds), desc=f"Rounds of {module}"):
             for way, process in processes.items():
-                with contextlib.suppress(BrokenPipeError):  # it has ended; the answer, which is none, says so
-                    process.stdin.write("go\n")
-                    process.stdin.flush()
-                measured[way]["turns"].append(_answer(process, module, way))
+                measured[way]["turns"].append(_turn(process, module, way))
     finally:
         for process in processes.values():
             process.kill()
             process.wait()
+
+
+def _turn(process, module, way):
+    with contextlib.suppress(BrokenPipeError):  # it has ended; the answer, which is none, says so
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return _answer(process, module, way)
 
 
 def _answer(process, module, way):
@@ -163,13 +171,21 @@ def parser(module, words, rounds=5):
 
 
 def parse(parser, arguments, positive=()):
-    """The parsed options; an error for those among `positive`, and the common ones, that are not."""
+    """The parsed options; an error for those among `positive`, and the common ones, that are not.
+
+    In the process of a way, which `take_turns` starts, it imports the libraries and waits until the way may warm up.
+    """
     options = parser.parse_args(arguments)
     for name in ("rounds", "seconds", *positive):
         values = getattr(options, name)
         for value in values if isinstance(values, list) else [values]:
             if value <= 0:
                 parser.error(f"--{name.replace('_', '-')} must be positive. Received: {value}")
+    if options.work:
+        import keras
+
+        print(json.dumps({"libraries": keras.backend.backend()}), flush=True)
+        sys.stdin.readline()
     return options
 
 

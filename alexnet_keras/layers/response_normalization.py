@@ -15,7 +15,8 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
 
     The gradient takes no sum of squares, which a training keeps from the forward pass, and one power. Where each
     operation would go through memory by itself, on TensorFlow's CPU, all of them are compiled into one pass forward and
-    two backward.
+    two backward. On a GPU, where memory is what they wait for, JAX keeps nothing for the gradient but `x`, and what
+    goes from one pass to the next has the dtype of `x`.
 
     Args:
         x: tensor of any float dtype; the computation is in float32, the result has the dtype of `x`.
@@ -27,11 +28,12 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
         training: whether the denominators, a float32 tensor of the size of `x`, are kept for the gradient; otherwise
             one that is asked for computes them again.
     """
-    outputs, denominators, both, inner, backward = _passes(windows, k, alpha, beta, groups, _fuses())
+    on_gpu = keras.backend.backend() == "jax" and has_accelerator()
+    outputs, denominators, both, inner, backward = _passes(windows, k, alpha, beta, groups, _fuses(), on_gpu)
 
     @ops.custom_gradient
     def function(x):
-        output, kept = both(x) if training else (outputs(x), None)
+        output, kept = both(x) if training and not on_gpu else (outputs(x), None)
         same = ops.stop_gradient(output)  # PyTorch would never free an output that its own gradient holds
 
         def gradient(*args, upstream=None):
@@ -46,14 +48,15 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
 
 
 @functools.lru_cache  # one function, which TensorFlow compiles once a shape, for all layers and models alike
-def _passes(windows, k, alpha, beta, groups, fuse):
+def _passes(windows, k, alpha, beta, groups, fuse, on_gpu):
+    stored = _stored if on_gpu else lambda x, dtype: x
     transposed = tuple((axis, after, before) for axis, before, after in windows)
 
     def power(denominator):
         """`denominator ** -beta`."""
         if beta == 0.75:  # square roots are many times faster than a power
             root = ops.rsqrt(denominator)
-            return root * ops.sqrt(root)
+            return root * (root * ops.rsqrt(root) if on_gpu else ops.sqrt(root))  # a GPU's own operation, and fewer
         return ops.power(denominator, -beta)
 
     def denominators(x):
@@ -64,7 +67,7 @@ def _passes(windows, k, alpha, beta, groups, fuse):
         return ops.cast(ops.cast(x, "float32") * power(denominator), x.dtype)
 
     def outputs(x):
-        return divided(x, denominators(x))
+        return stored(divided(x, denominators(x)), x.dtype)
 
     def both(x):
         denominator = denominators(x)
@@ -73,11 +76,12 @@ def _passes(windows, k, alpha, beta, groups, fuse):
     def inner(output, upstream, denominator):
         """What the gradient sums over the windows that an element is in, with the margin that the sum needs."""
         product = ops.cast(upstream, "float32") * ops.cast(output, "float32") / denominator
-        return with_margin(product, transposed)
+        return with_margin(stored(product, output.dtype), transposed)
 
     def backward(x, upstream, denominator, inner):
         a = ops.cast(x, "float32")
         gradient = ops.cast(upstream, "float32") * power(denominator)
+        inner = ops.cast(inner, "float32")
         return ops.cast(gradient - (2 * alpha * beta) * a * window_sum(inner, transposed, groups), x.dtype)
 
     functions = outputs, denominators, both, inner, backward
@@ -86,6 +90,13 @@ def _passes(windows, k, alpha, beta, groups, fuse):
 
         return tuple(tf.function(function, jit_compile=True) for function in functions)
     return functions
+
+
+def _stored(x, dtype):
+    """`x`, which XLA writes to memory with this dtype in place of computing it again wherever it is used."""
+    import jax
+
+    return jax.lax.optimization_barrier(ops.cast(x, dtype))
 
 
 def with_margin(x, windows):

@@ -1,0 +1,71 @@
+"""Max pooling whose gradient XLA computes at the speed of memory."""
+
+import math
+
+from keras import ops
+
+
+def max_pooling(x, sizes, strides):
+    """The greatest value in each window, as `keras.ops.max_pool` without padding gives it, gradient included.
+
+    XLA's own gradient scatters, element by element. Here the forward pass notes where in its window the maximum is, the
+    first one where there are several, and the gradient gathers: at each position, from the windows that hold it.
+
+    Args:
+        x: tensor `(batch, height, width, maps)`.
+        sizes, strides: height and width of a window, and the distances between windows, in positions, which are no
+            longer.
+
+    Returns:
+        Tensor `(batch, new height, new width, maps)` of the dtype of `x`.
+    """
+    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:3], sizes, strides, strict=True)]
+
+    @ops.custom_gradient
+    def function(x):
+        y, where = None, 0
+        for place, window in enumerate(_windows(x, sizes, strides, counts)):
+            if y is None:
+                y = window
+            else:
+                where = ops.where(window > y, place, where)
+                y = ops.maximum(y, window)
+
+        def gradient(*args, upstream=None):
+            return _gathered(args[0] if upstream is None else upstream, ops.cast(where, "int8"), x, sizes, strides)
+
+        return y, gradient
+
+    return function(x)
+
+
+def _windows(x, sizes, strides, counts):
+    """For each place in a window, what all windows have there."""
+    (rows, columns), (down, right) = counts, strides
+    for i in range(sizes[0]):
+        for j in range(sizes[1]):
+            yield x[:, i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * right + 1 : right]
+
+
+def _gathered(upstream, where, x, sizes, strides):
+    """The gradient of the maxima of windows by the positions that they stand at, with the shape of `x`."""
+    (height, width), (down, right), (rows, columns) = sizes, strides, upstream.shape[1:3]
+    beyond = [(k - 1) // s for k, s in zip(sizes, strides, strict=True)]  # windows that hold a position, less one
+    lines = []
+    for a in range(down):  # positions a, a + down, a + 2 * down, ...
+        parts = []
+        for b in range(right):
+            total = 0.0
+            for m in range(math.ceil((height - a) / down)):
+                for n in range(math.ceil((width - b) / right)):
+                    place = (a + m * down) * width + b + n * right
+                    here = ops.where(where == place, ops.cast(upstream, "float32"), 0.0)
+                    margin = [(0, 0), (m, beyond[0] - m), (n, beyond[1] - n), (0, 0)]
+                    total = total + ops.pad(here, margin)
+            parts.append(total)
+        lines.append(ops.stack(parts, axis=3))
+    gradient = ops.stack(lines, axis=2)
+    gradient = ops.reshape(gradient, (-1, (rows + beyond[0]) * down, (columns + beyond[1]) * right, x.shape[-1]))
+    gradient = gradient[:, : x.shape[1], : x.shape[2]]
+    missing = [(0, n - m) for n, m in zip(x.shape[1:3], gradient.shape[1:3], strict=True)]
+    return ops.cast(ops.pad(gradient, [(0, 0), *missing, (0, 0)]), x.dtype)

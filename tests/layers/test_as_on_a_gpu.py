@@ -1,0 +1,91 @@
+"""What layers compute on a GPU with JAX, computed on a CPU."""
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import AlexNet, CeilingMaxPooling2D, GroupedConv2D, LocalResponseNormalization
+from alexnet_keras.layers import ceiling_max_pooling2d, grouped_conv2d, response_normalization
+from tests.gradients import differences, gradients
+from tests.layers import test_ceiling_max_pooling2d as pooling
+from tests.layers import test_grouped_conv2d as convolution
+from tests.layers import test_local_response_normalization as normalization
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of the JAX backend")
+
+
+@pytest.fixture(autouse=True)
+def as_on_a_gpu(monkeypatch):
+    for module in (ceiling_max_pooling2d, grouped_conv2d, response_normalization):
+        monkeypatch.setattr(module, "has_accelerator", lambda: True)
+
+
+@pytest.mark.parametrize("size", [(7, 7), (8, 7)])
+def test_pooling(size, monkeypatch, random):
+    used = []
+
+    def max_pooling(*args):
+        used.append(args)
+        return plain(*args)
+
+    plain = ceiling_max_pooling2d.max_pooling
+    monkeypatch.setattr(ceiling_max_pooling2d, "max_pooling", max_pooling)
+    pooling.test_is_the_definition(size, 3, 2, random)
+    pooling.test_gradient(size, 3, 2, random)
+    assert used
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [((11, 11), 7, 4), ((12, 10), 5, 3), ((8, 9), 3, 2)])
+def test_convolution_with_a_stride(size, kernel, stride, monkeypatch, random):
+    used = []
+    plain = grouped_conv2d.convolution_of_blocks
+    monkeypatch.setattr(grouped_conv2d, "convolution_of_blocks", lambda *args: used.append(args) or plain(*args))
+    x = random.normal(size=(2, *size, 3)).astype("float32")
+    w, b = (random.normal(size=shape).astype("float32") for shape in ((kernel, kernel, 3, 4), (4,)))
+    layer = GroupedConv2D(4, kernel, strides=stride)
+    layer.build(x.shape)
+    layer.set_weights([w, b])
+    expected = convolution.definition(x, w, b, stride, 1)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(x)), expected, rtol=1e-4, atol=1e-5)
+    upstream = random.normal(size=expected.shape).astype("float32")
+    ours = gradients(lambda *xwb: keras.ops.multiply(convolution.applied(layer, *xwb), upstream), x, w, b)
+    numeric = (
+        differences(lambda x: convolution.definition(x, w, b, stride, 1) * upstream, x),
+        differences(lambda w: convolution.definition(x, w, b, stride, 1) * upstream, w),
+    )
+    for mine, theirs in zip(ours[:2], numeric, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
+    assert used
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_normalization(groups, random):
+    normalization.test_is_the_definition(5, True, groups, True, random)
+    normalization.test_gradient(5, groups, 0.75, True, random)
+    normalization.test_gradient(4, groups, 0.6, True, random)
+
+
+def test_normalization_in_mixed_precision(mixed_bfloat16, random):
+    normalization.test_mixed_precision_is_float32_inside(True, None, random)
+    normalization.test_gradient_in_mixed_precision(1, True, None, random)
+
+
+def test_a_training_step_is_that_of_the_cpu(monkeypatch, random):
+    """The same weights after two steps, of a network with everything that differs."""
+    images, labels = random.normal(0, 60, (4, 67, 67, 3)).astype("float32"), np.arange(4)
+    after = []
+    for gpu in (True, False):
+        for module in (ceiling_max_pooling2d, grouped_conv2d, response_normalization):
+            monkeypatch.setattr(module, "has_accelerator", lambda gpu=gpu: gpu)
+        keras.utils.set_random_seed(0)
+        shape = dict(filters=(8,) * 6, units=(16, 16), dropout=0.0, kernel_stddev=0.1)
+        model = AlexNet(input_shape=(67, 67, 3), classes=4, **shape)
+        assert {type(layer) for layer in model.layers} > {
+            *(CeilingMaxPooling2D, GroupedConv2D, LocalResponseNormalization)
+        }
+        model.compile(keras.optimizers.SGD(0.001, 0.9), "sparse_categorical_crossentropy")
+        for _ in range(2):
+            model.train_on_batch(images, labels)
+        after.append(model.get_weights())
+    for gpu, cpu in zip(*after, strict=True):
+        np.testing.assert_allclose(gpu, cpu, rtol=1e-4, atol=1e-6)
