@@ -43,7 +43,7 @@ def inference_flops(model):
     return 2 * sum(multiply_adds(model).values())
 
 
-def matrix_product(precision, torch=False, seconds=2.0):
+def matrix_product(precision, torch=False, seconds=3.0):
     """A function that gives the rate of 4096-cube matrix products, one after the other, in operations a second.
 
     Args:
@@ -102,7 +102,7 @@ def memory_bandwidth(mib=512):
     return 3 * 4 * length * turns.rate(add, seconds=0.5)()
 
 
-def machine(precision, seconds=2.0):
+def machine(precision, seconds=3.0):
     """A function that gives the limits of the machine, a dict of figures.
 
     `matrix_product` is the better of the Keras backend's and, where it is installed, PyTorch's.

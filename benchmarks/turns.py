@@ -38,8 +38,8 @@ def environment(backend):
 def take_turns(module, ways, arguments, rounds, at_once=None, always=()):
     """Runs `python -m benchmarks.MODULE ARGUMENTS --work WAY` for each way, all at once, and lets them work in turn.
 
-    While one works, the others wait for a line. All import their libraries at the same time, then each warms up by
-    itself, which is not measured.
+    While one works, the others wait for a line. All import Keras at the same time, then each warms up by itself, which
+    is not measured.
 
     Args:
         module: name of the module, whose process calls `work`.
@@ -173,7 +173,8 @@ def parser(module, words, rounds=5):
 def parse(parser, arguments, positive=()):
     """The parsed options; an error for those among `positive`, and the common ones, that are not.
 
-    In the process of a way, which `take_turns` starts, it imports the libraries and waits until the way may warm up.
+    In the process of a way, which `take_turns` starts, it imports Keras with its backend and waits until the way may
+    warm up.
     """
     options = parser.parse_args(arguments)
     for name in ("rounds", "seconds", *positive):
@@ -185,7 +186,8 @@ def parse(parser, arguments, positive=()):
         import keras
 
         print(json.dumps({"libraries": keras.backend.backend()}), flush=True)
-        sys.stdin.readline()
+        if not sys.stdin.readline():  # nobody is there any more
+            sys.exit(1)
     return options
 
 

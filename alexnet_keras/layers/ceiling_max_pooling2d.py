@@ -1,5 +1,7 @@
 """Max pooling whose output size is rounded up."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -13,8 +15,8 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
 
     The output has `ceil((n - pool_size) / strides) + 1` rows for `n` rows of input, as in the 2012 source; Keras'
     `"valid"` rounds down, and its `"same"` puts the missing positions on both sides. Positions outside the map do not
-    take part in the maximum. On a GPU, JAX gets the gradient of `alexnet_keras.layers.max_pooling`, whose pools are
-    3.5 times as fast there.
+    take part in the maximum. On a GPU, JAX computes `max_pooling`, whose gradient gathers: pool1 and the ReLU before
+    it, in bfloat16 on an H200, take 3.5 times less.
 
     Args:
         pool_size: int, side of the window, in positions.
@@ -41,7 +43,7 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
         axes = list(zip(inputs.shape[1:3], self.pool_size, self.strides, strict=True))
         missing = [ceiling_padding(n, k, s) for n, k, s in axes]
         by_place = keras.backend.backend() == "jax" and has_accelerator()
-        by_place &= all(stride <= size for _, size, stride in axes)
+        by_place &= all(stride <= size for _, size, stride in axes) and math.prod(self.pool_size) <= 128
         if not any(missing):
             return self._pooled(inputs, by_place)
         if not by_place and all(_same_padding(n, k, s) == (0, m) for (n, k, s), m in zip(axes, missing, strict=True)):

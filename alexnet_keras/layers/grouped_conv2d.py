@@ -16,10 +16,10 @@ class GroupedConv2D(keras.layers.Conv2D):
     Arguments, weights (`kernel` of shape `(kernel height, kernel width, input maps / groups, filters)` and `bias` of
     shape `(filters,)`) and output are those of `keras.layers.Conv2D`, so weights move freely between the two.
     Grouped convolutions of TensorFlow and JAX are several times slower on a CPU than one convolution per group, and
-    1.6 to 2 times on an H200, in bfloat16; the layer computes one per group and concatenates the maps. (PyTorch gets
-    its groups.) Under `alexnet_keras.distribution.two_towers` it computes products that XLA can split by group. On a
-    GPU, JAX computes a convolution with a stride over a few maps, such as conv1 over three colours, as one without a
-    stride over blocks of positions, which is 6 times as fast there.
+    those of JAX on a GPU 1.6 to 2 times (an H200, in bfloat16); there the layer computes one per group and concatenates
+    the maps. Under `alexnet_keras.distribution.two_towers` it computes products that XLA can split by group. Elsewhere
+    it leaves the groups to the backend. On a GPU, JAX computes a convolution with a stride over a few maps, such as
+    conv1 over three colours, as one without a stride over blocks of positions, which takes 6 times less (the same).
 
     Args:
         filters: number of kernels, a multiple of `groups`.
@@ -86,7 +86,8 @@ class GroupedConv2D(keras.layers.Conv2D):
         return super().convolution_op(inputs, kernel)
 
     def _blocks_are_faster(self):
-        few = self.kernel.shape[2] <= 4 and self.strides[0] == self.strides[1] > 1
+        few = self.groups == 1 and self.kernel.shape[2] <= 4
+        few &= 1 < self.strides[0] == self.strides[1] <= min(self.kernel_size)
         plain = self.padding == "valid" and self.data_format == "channels_last" and set(self.dilation_rate) == {1}
         return few and plain and keras.backend.backend() == "jax" and has_accelerator()
 
@@ -148,4 +149,7 @@ def convolution_of_blocks(inputs, kernel, stride):
 
 
 def _split_is_faster():
-    return keras.backend.backend() in ("tensorflow", "jax")
+    # On a CPU XLA computes grouped convolutions several times slower than single ones, on a GPU so does cuDNN. PyTorch
+    # on a CPU does not; it and TensorFlow have not been measured on a GPU.
+    backend = keras.backend.backend()
+    return backend == "jax" or (backend == "tensorflow" and not has_accelerator())

@@ -14,7 +14,7 @@ def max_pooling(x, sizes, strides):
     Args:
         x: tensor `(batch, height, width, maps)`.
         sizes, strides: height and width of a window, and the distances between windows, in positions, which are no
-            longer.
+            longer; a window has 128 positions at most.
 
     Returns:
         Tensor `(batch, new height, new width, maps)` of the dtype of `x`.
@@ -31,8 +31,10 @@ def max_pooling(x, sizes, strides):
                 where = ops.where(window > y, place, where)
                 y = ops.maximum(y, window)
 
+        where = ops.cast(where, "int8")  # what is kept for the gradient
+
         def gradient(*args, upstream=None):
-            return _gathered(args[0] if upstream is None else upstream, ops.cast(where, "int8"), x, sizes, strides)
+            return _gathered(args[0] if upstream is None else upstream, where, x, sizes, strides)
 
         return y, gradient
 

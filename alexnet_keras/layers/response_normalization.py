@@ -15,8 +15,8 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
 
     The gradient takes no sum of squares, which a training keeps from the forward pass, and one power. Where each
     operation would go through memory by itself, on TensorFlow's CPU, all of them are compiled into one pass forward and
-    two backward. On a GPU, where memory is what they wait for, JAX keeps nothing for the gradient but `x`, and what
-    goes from one pass to the next has the dtype of `x`.
+    two backward. On a GPU, where memory is the bottleneck, JAX keeps `x` and the output alone and computes the sums
+    again, and what goes from one pass to the next is bfloat16 where `x` is.
 
     Args:
         x: tensor of any float dtype; the computation is in float32, the result has the dtype of `x`.
@@ -26,7 +26,7 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
         name: the layer's name; a profiler shows the gradient as `gradient_NAME`.
         groups: number of equal, consecutive parts of the last axis, whose borders no window crosses.
         training: whether the denominators, a float32 tensor of the size of `x`, are kept for the gradient; otherwise
-            one that is asked for computes them again.
+            one that is asked for computes them again, as JAX on a GPU always does.
     """
     on_gpu = keras.backend.backend() == "jax" and has_accelerator()
     outputs, denominators, both, inner, backward = _passes(windows, k, alpha, beta, groups, _fuses(), on_gpu)
@@ -93,10 +93,13 @@ def _passes(windows, k, alpha, beta, groups, fuse, on_gpu):
 
 
 def _stored(x, dtype):
-    """`x`, which XLA writes to memory with this dtype in place of computing it again wherever it is used."""
+    """`x`, which XLA writes to memory in this dtype in place of computing it again wherever it is used.
+
+    Not in float16, which what a gradient is made of may be too large for.
+    """
     import jax
 
-    return jax.lax.optimization_barrier(ops.cast(x, dtype))
+    return jax.lax.optimization_barrier(x if dtype == "float16" else ops.cast(x, dtype))
 
 
 def with_margin(x, windows):

@@ -41,5 +41,7 @@ def test_limits_of_layers():
     assert limit_milliseconds("fc8", 2, product, bandwidth) == pytest.approx(2 * 6 * COUNTS["fc8"] / 1e8)
     # Five tensors of 290,400 numbers of four bytes; weight, velocity and gradient read, weight and velocity written.
     assert limit_milliseconds("norm1", 1, product, bandwidth) == pytest.approx(5 * 290_400 * 4 / 1e7)
+    half = limit_milliseconds("norm1", 1, product, bandwidth, precision="bfloat16")
+    assert half == pytest.approx(5 * 290_400 * 2 / 1e7)
     assert limit_milliseconds("pool1", 1, product, bandwidth) == pytest.approx((3 * 290_400 + 2 * 69_984) * 4 / 1e7)
     assert limit_milliseconds("update of all weights", 1, product, bandwidth) == pytest.approx(5 * 60_965_224 * 4 / 1e7)

@@ -1,4 +1,6 @@
 import shlex
+import subprocess
+import sys
 import time
 
 import pytest
@@ -67,3 +69,38 @@ def test_ways_that_the_memory_has_no_room_for_come_later(monkeypatch):
     assert shifts == [["a", "b", "c", "limit"]]
     with pytest.raises(SystemExit, match="2"):
         training.main(["--at-once", "1"])
+
+
+WAY = """
+import json, sys
+path, way = sys.argv[1:]
+
+def say(event, answer):
+    with open(path, "a") as file:
+        file.write(f"{way} {event}\\n")
+    print(json.dumps(answer), flush=True)
+
+say("imports", {})
+sys.stdin.readline()
+if way == "broken":
+    sys.exit(3)
+say("warms up", {"words": way.upper()})
+for _ in sys.stdin:
+    say("works", {"speed": 1.0})
+"""
+
+
+def test_all_import_at_once_then_one_works_at_a_time(tmp_path, monkeypatch):
+    popen, path = subprocess.Popen, tmp_path / "events"
+
+    def start(command, **options):
+        return popen([sys.executable, "-c", WAY, path, command[-1]], **options)
+
+    monkeypatch.setattr(turns.subprocess, "Popen", start)
+    measured = turns.take_turns("training", {"a": {}, "b": {}}, [], 2)
+    events = path.read_text().splitlines()
+    assert sorted(events[:2]) == ["a imports", "b imports"]
+    assert events[2:] == ["a warms up", "b warms up", *["a works", "b works"] * 2]
+    assert measured["a"] == {"words": "A", "turns": [{"speed": 1.0}] * 2}
+    with pytest.raises(SystemExit, match="broken has ended with exit status 3"):
+        turns.take_turns("training", {"a": {}, "broken": {}}, [], 1)
