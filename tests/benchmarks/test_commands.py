@@ -16,28 +16,21 @@ def _stored(module, workdir, arguments):
 
 
 @pytest.mark.slow
-def test_training(tmp_path):
-    options = ["--batch-sizes", "1", "--precisions", "float32", "--classes", "10", "--seconds", "0.01"]
-    stored, table = _stored(training, tmp_path, [*options, "--ways", "ours"])
-    assert stored["flops_per_image"]["inference_flops"] == 2 * (724_406_816 - 990 * 4096)
-    ways = stored["groups"][0]["ways"]
-    assert set(ways) == {"ours", "limit"}
-    assert min(ways["ours"]["turns"][0][figure] for figure in ("training", "inference")) > 0
-    assert "| ours, TensorFlow |" in table
-    assert (tmp_path / "training.png").exists()
-
-
-@pytest.mark.slow
-def test_training_as_on_a_gpu(tmp_path, small_folder):
-    ways = ["ours_jax_pipeline"]
+def test_training(tmp_path, small_folder):
+    """Ours, and what is for a GPU."""
+    ways = ["ours", "ours_jax_pipeline"]
     options = ["--batch-sizes", "2", "--precisions", "float32", "--limit-backend", "jax", "--classes", "10"]
     options += ["--seconds", "0.01", "--dataset", str(small_folder), "--trace", str(tmp_path / "trace")]
     stored, table = _stored(training, tmp_path, [*options, "--ways", *ways])
+    assert stored["flops_per_image"]["inference_flops"] == 2 * (724_406_816 - 990 * 4096)
     assert stored["device"].startswith("JAX on ")
-    assert min(turn["training"] for way in ways for turn in stored["groups"][0]["ways"][way]["turns"]) > 0
-    assert "| ours, JAX, from JPEGs |" in table
-    for way in ways:
+    measured = stored["groups"][0]["ways"]
+    assert set(measured) == {*ways, "limit"}
+    for way, name in zip(ways, ("ours, TensorFlow", "ours, JAX, from JPEGs"), strict=True):
+        assert min(measured[way]["turns"][0][figure] for figure in ("training", "inference")) > 0
+        assert f"| {name} |" in table
         assert list((tmp_path / "trace" / f"{way}_float32_2").rglob("*.xplane.pb"))
+    assert (tmp_path / "training.png").exists()
 
 
 @pytest.mark.slow
