@@ -180,7 +180,7 @@ class PyTorchPeer:
             nn.Linear(4096, classes),
         )
         self.module = self.module.to(self.device, memory_format=torch.channels_last)
-        mode = "reduce-overhead" if self.device == "cuda" else None  # CUDA graphs
+        mode = "reduce-overhead" if self.device == "cuda" else None  # CUDA graphs; max-autotune takes minutes
         self.call = torch.compile(self.module, mode=mode) if compiled else self.module
         self.precision = precision
 
