@@ -15,8 +15,8 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
 
     The gradient takes no sum of squares, which a training keeps from the forward pass, and one power. Where each
     operation would go through memory by itself, on TensorFlow's CPU, all of them are compiled into one pass forward and
-    two backward. On a GPU, where memory is the bottleneck, JAX keeps `x` and the output alone and computes the sums
-    again, and what goes from one pass to the next is bfloat16 where `x` is.
+    two backward. On a GPU, where memory is the bottleneck, JAX keeps `x` alone and computes the sums again, once; the
+    two maps that go from the first pass of the gradient to the second are bfloat16 where `x` is.
 
     Args:
         x: tensor of any float dtype; the computation is in float32, the result has the dtype of `x`.
@@ -29,7 +29,9 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
             one that is asked for computes them again, as JAX on a GPU always does.
     """
     on_gpu = keras.backend.backend() == "jax" and has_accelerator()
-    outputs, denominators, both, inner, backward = _passes(windows, k, alpha, beta, groups, _fuses(), on_gpu)
+    outputs, denominators, both, inner, backward, on_gpu_backward = _passes(
+        windows, k, alpha, beta, groups, _fuses(), on_gpu
+    )
 
     @ops.custom_gradient
     def function(x):
@@ -39,6 +41,8 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
             with name_scope(f"gradient_{name}"):
+                if on_gpu:
+                    return on_gpu_backward(x, upstream)
                 denominator = denominators(x) if kept is None else kept
                 return backward(x, upstream, denominator, inner(same, upstream, denominator))
 
@@ -49,7 +53,6 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
 
 @functools.lru_cache  # one function, which TensorFlow compiles once a shape, for all layers and models alike
 def _passes(windows, k, alpha, beta, groups, fuse, on_gpu):
-    stored = _stored if on_gpu else lambda x, dtype: x
     transposed = tuple((axis, after, before) for axis, before, after in windows)
 
     def power(denominator):
@@ -67,7 +70,8 @@ def _passes(windows, k, alpha, beta, groups, fuse, on_gpu):
         return ops.cast(ops.cast(x, "float32") * power(denominator), x.dtype)
 
     def outputs(x):
-        return stored(divided(x, denominators(x)), x.dtype)
+        output = divided(x, denominators(x))
+        return _stored(x.dtype, output)[0] if on_gpu else output
 
     def both(x):
         denominator = denominators(x)
@@ -76,15 +80,23 @@ def _passes(windows, k, alpha, beta, groups, fuse, on_gpu):
     def inner(output, upstream, denominator):
         """What the gradient sums over the windows that an element is in, with the margin that the sum needs."""
         product = ops.cast(upstream, "float32") * ops.cast(output, "float32") / denominator
-        return with_margin(stored(product, output.dtype), transposed)
+        return with_margin(product, transposed)
 
     def backward(x, upstream, denominator, inner):
-        a = ops.cast(x, "float32")
-        gradient = ops.cast(upstream, "float32") * power(denominator)
-        inner = ops.cast(inner, "float32")
-        return ops.cast(gradient - (2 * alpha * beta) * a * window_sum(inner, transposed, groups), x.dtype)
+        return joined(x, ops.cast(upstream, "float32") * power(denominator), inner)
 
-    functions = outputs, denominators, both, inner, backward
+    def joined(x, own, inner):
+        """The gradient, from that of an element's own output and the `inner` of all outputs in whose window it is."""
+        sums = window_sum(ops.cast(inner, "float32"), transposed, groups)
+        return ops.cast(ops.cast(own, "float32") - (2 * alpha * beta) * ops.cast(x, "float32") * sums, x.dtype)
+
+    def on_gpu_backward(x, upstream):
+        denominator = denominators(x)
+        own = ops.cast(upstream, "float32") * power(denominator)
+        product, own = _stored(x.dtype, own * ops.cast(x, "float32") / denominator, own)
+        return joined(x, own, with_margin(product, transposed))
+
+    functions = outputs, denominators, both, inner, backward, on_gpu_backward
     if fuse:
         import tensorflow as tf
 
@@ -92,14 +104,14 @@ def _passes(windows, k, alpha, beta, groups, fuse, on_gpu):
     return functions
 
 
-def _stored(x, dtype):
-    """`x`, which XLA writes to memory in this dtype in place of computing it again wherever it is used.
+def _stored(dtype, *maps):
+    """The maps, which XLA writes to memory in this dtype in place of computing them again wherever they are used.
 
     Not in float16, which what a gradient is made of may be too large for.
     """
     import jax
 
-    return jax.lax.optimization_barrier(x if dtype == "float16" else ops.cast(x, dtype))
+    return jax.lax.optimization_barrier(maps if dtype == "float16" else tuple(ops.cast(x, dtype) for x in maps))
 
 
 def with_margin(x, windows):

@@ -26,8 +26,10 @@ def test_training(tmp_path, small_folder):
     assert stored["device"].startswith("JAX on ")
     measured = stored["groups"][0]["ways"]
     assert set(measured) == {*ways, "limit"}
+    figures = {"ours": {"training", "inference"}, "ours_jax_pipeline": {"training"}}
     for way, name in zip(ways, ("ours, TensorFlow", "ours, JAX, from JPEGs"), strict=True):
-        assert min(measured[way]["turns"][0][figure] for figure in ("training", "inference")) > 0
+        assert set(measured[way]["turns"][0]) == figures[way]
+        assert min(measured[way]["turns"][0].values()) > 0
         assert f"| {name} |" in table
         assert list((tmp_path / "trace" / f"{way}_float32_2").rglob("*.xplane.pb"))
     assert (tmp_path / "training.png").exists()

@@ -66,7 +66,7 @@ def test_convolution_with_a_stride(size, kernel, stride, monkeypatch, random):
 
 
 def stored(layer, x):
-    """How many tensors XLA is told to write to memory in the layer's output and gradient."""
+    """How often XLA is told to write tensors to memory in the layer's output and gradient."""
     import jax
 
     def function(x):
