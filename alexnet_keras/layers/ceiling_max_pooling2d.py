@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from alexnet_keras.distribution import has_accelerator
+from alexnet_keras.distribution import computes_with
 from alexnet_keras.layers.max_pooling import max_pooling
 
 
@@ -42,7 +42,7 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     def call(self, inputs):
         axes = list(zip(inputs.shape[1:3], self.pool_size, self.strides, strict=True))
         missing = [ceiling_padding(n, k, s) for n, k, s in axes]
-        by_place = keras.backend.backend() == "jax" and has_accelerator()
+        by_place = computes_with("jax", accelerator=True)
         by_place &= all(stride <= size for _, size, stride in axes) and math.prod(self.pool_size) <= 128
         if not any(missing):
             return self._pooled(inputs, by_place)

@@ -3,7 +3,7 @@
 import keras
 from keras import name_scope, ops
 
-from alexnet_keras.distribution import has_accelerator
+from alexnet_keras.distribution import computes_with
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -49,4 +49,4 @@ def _product(x, kernel, name):
 
 
 def _swapped_is_faster():
-    return keras.backend.backend() == "tensorflow" and not has_accelerator()
+    return computes_with("tensorflow", accelerator=False)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from alexnet_keras.distribution import has_accelerator, is_split_by_tower
+from alexnet_keras.distribution import computes_with, is_split_by_tower
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -89,7 +89,7 @@ class GroupedConv2D(keras.layers.Conv2D):
         few = self.groups == 1 and self.kernel.shape[2] <= 4
         few &= 1 < self.strides[0] == self.strides[1] <= min(self.kernel_size)
         plain = self.padding == "valid" and self.data_format == "channels_last" and set(self.dilation_rate) == {1}
-        return few and plain and keras.backend.backend() == "jax" and has_accelerator()
+        return few and plain and computes_with("jax", accelerator=True)
 
     def _convolution_by_tower(self, inputs, kernel):
         """The convolution as products in which the groups are an axis of their own, which can lie on two devices."""
@@ -151,5 +151,4 @@ def convolution_of_blocks(inputs, kernel, stride):
 def _split_is_faster():
     # On a CPU XLA computes grouped convolutions several times slower than single ones, on a GPU so does cuDNN. PyTorch
     # on a CPU does not; it and TensorFlow have not been measured on a GPU.
-    backend = keras.backend.backend()
-    return backend == "jax" or (backend == "tensorflow" and not has_accelerator())
+    return keras.backend.backend() == "jax" or computes_with("tensorflow", accelerator=False)

@@ -3,11 +3,10 @@
 import functools
 import sys
 
-import keras
 import numpy as np
 from keras import name_scope, ops
 
-from alexnet_keras.distribution import has_accelerator
+from alexnet_keras.distribution import computes_with
 
 
 def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
@@ -28,7 +27,7 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
         training: whether the denominators, a float32 tensor of the size of `x`, are kept for the gradient; otherwise
             one that is asked for computes them again, as JAX on a GPU always does.
     """
-    on_gpu = keras.backend.backend() == "jax" and has_accelerator()
+    on_gpu = computes_with("jax", accelerator=True)
     outputs, denominators, both, inner, backward, on_gpu_backward = _passes(
         windows, k, alpha, beta, groups, _fuses(), on_gpu
     )
@@ -142,7 +141,7 @@ def window_sum(x, windows, groups=1):
 
 def _fuses():
     """Whether each operation goes through memory by itself and TensorFlow's XLA can help."""
-    return keras.backend.backend() == "tensorflow" and not has_accelerator() and not _is_traced_for_onnx()
+    return computes_with("tensorflow", accelerator=False) and not _is_traced_for_onnx()
 
 
 def _is_traced_for_onnx():

@@ -10,8 +10,9 @@ from alexnet_keras import (
     GroupedConv2D,
     LocalResponseNormalization,
     SpatialResponseNormalization,
+    distribution,
 )
-from alexnet_keras.layers import ceiling_max_pooling2d, grouped_conv2d, response_normalization
+from alexnet_keras.layers import ceiling_max_pooling2d, grouped_conv2d
 from tests.gradients import differences, gradients
 from tests.layers import test_ceiling_max_pooling2d as pooling
 from tests.layers import test_grouped_conv2d as convolution
@@ -23,8 +24,7 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of the
 
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch):
-    for module in (ceiling_max_pooling2d, grouped_conv2d, response_normalization):
-        monkeypatch.setattr(module, "has_accelerator", lambda: True)
+    monkeypatch.setattr(distribution, "has_accelerator", lambda: True)
 
 
 @pytest.mark.parametrize("size", [(7, 7), (8, 7)])
@@ -109,8 +109,7 @@ def test_a_training_step_is_that_of_the_cpu(monkeypatch, random):
     images, labels = random.normal(0, 60, (4, 64, 64, 3)).astype("float32"), np.arange(4)
     after = []
     for gpu in (True, False):
-        for module in (ceiling_max_pooling2d, grouped_conv2d, response_normalization):
-            monkeypatch.setattr(module, "has_accelerator", lambda gpu=gpu: gpu)
+        monkeypatch.setattr(distribution, "has_accelerator", lambda gpu=gpu: gpu)
         keras.utils.set_random_seed(0)
         model = AlexNet("small", classes=4, filters=(8,) * 6, units=(16, 16), dropout=0.0)
         assert {type(layer) for layer in model.layers} > {
