@@ -104,7 +104,7 @@ def _work(options):
         with _profile(way, f"{options.trace}/{way}_{precision}_{batch_size}"):
             training(3)
     rates = {"training": turns.rate(training, options.seconds)}
-    if way not in _ON_A_GPU:  # whose inference is that of `ours_jax`
+    if inference:
         rates["inference"] = turns.rate(inference, options.seconds / 2)
     turns.work(words, lambda: {name: batch_size * rate() for name, rate in rates.items()})
 
@@ -157,7 +157,7 @@ def _ours(way, precision, images, labels, options):
     config = training_config("paper", overrides=overrides, precision=turns.PRECISIONS[precision])
     model = AlexNet(config.network, classes=options.classes)
     compile_for_training(model, config)
-    inference = predicting(model, images)
+    inference = None if way in _ON_A_GPU else predicting(model, images)  # that of `ours_jax`
     if way == "ours_jax_in_memory":
         training = _in_memory(model, len(images), options.classes)
     elif way == "ours_jax_pipeline":

@@ -12,7 +12,6 @@ from experiments.comparison import paired_difference, paired_ratio
 _CHANCE = "no better than chance"
 _REACHED = "target reached"
 DIVERGED = "loss is no number"
-_NOISE = 0.5  # of the training error of an epoch, percentage points
 
 
 class Metric:
@@ -165,7 +164,7 @@ class EpochsToError(Metric):
     its error is within five points of chance after five epochs. In the search for a learning rate, one that lies five
     points behind the best so far at the same epoch, the third or later, ends as well, one that is too late already, and
     one that is clear of chance, falls ever more slowly, and would come too late even if it went on as fast as in the
-    last epoch and half a point faster, which is more than an error varies by chance, or as in the one before.
+    epoch before the last.
 
     Args:
         target: training top-1 error, percent.
@@ -220,8 +219,7 @@ class EpochsToError(Metric):
             return arrival is not None
         if at_chance or last > before:
             return False
-        pace = max(min(before, last + _NOISE), 1e-9)
-        return epoch + (errors[-1] - self.target) / pace >= arrival
+        return epoch + (errors[-1] - self.target) / max(before, 1e-9) >= arrival
 
     def smoke(self):
         return dataclasses.replace(self, target=70.0)

@@ -150,5 +150,5 @@ def convolution_of_blocks(inputs, kernel, stride):
 
 def _split_is_faster():
     # On a CPU XLA computes grouped convolutions several times slower than single ones, on a GPU so does cuDNN. PyTorch
-    # on a CPU does not; it and TensorFlow have not been measured on a GPU.
+    # on a CPU does not; Keras on PyTorch or TensorFlow has not been measured on a GPU.
     return keras.backend.backend() == "jax" or computes_with("tensorflow", accelerator=False)

@@ -12,10 +12,10 @@ from alexnet_keras.distribution import computes_with
 def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
     """`x / (k + alpha * sum(x**2)) ** beta`, the sum over a window around each element.
 
-    The gradient takes no sum of squares, which a training keeps from the forward pass, and one power. Where each
+    The gradient takes one power, and no sum of squares, which a training keeps from the forward pass. Where each
     operation would go through memory by itself, on TensorFlow's CPU, all of them are compiled into one pass forward and
-    two backward. On a GPU, where memory is the bottleneck, JAX keeps `x` alone and computes the sums again, once; the
-    two maps that go from the first pass of the gradient to the second are bfloat16 where `x` is.
+    two backward. Otherwise with JAX on a GPU, where memory is the bottleneck: it keeps `x` alone and takes the sum of
+    squares again; the two maps that go from the first pass of the gradient to the second are bfloat16 where `x` is.
 
     Args:
         x: tensor of any float dtype; the computation is in float32, the result has the dtype of `x`.

@@ -43,9 +43,7 @@ def test_epochs_to_error_races():
 
 def test_epochs_to_error_races_against_the_best_that_can_come():
     metric, rival = EpochsToError(25.0), run(60, 50, 40, 36, 33, 31, 29, 27, 25)  # after 9 epochs
-    assert not metric.is_lost([60, 50, 41, 37, 35, 31], rival)  # by 4, ever faster
-    assert not metric.is_lost([60, 50, 41, 37, 33, 30], rival)  # by 3, or 3.5 with luck: 25 would come after 7.4 epochs
-    assert metric.is_lost([60, 50, 41, 37, 34, 32.3], rival)  # by 1.7, or 2.2 with luck: after 9.3
+    assert not metric.is_lost([60, 50, 41, 37, 35, 31], rival)  # by up to 4 an epoch: 25 would come after 7.5 epochs
     assert metric.is_lost([60, 50, 41, 37, 35, 33], rival)  # by 2 an epoch: after 10
     assert metric.is_lost([60, 50, 40, 36, 36, 36], rival)  # not at all
     late = run(90, 90, 90, 80, 60, 40, 30, 25)
