@@ -16,9 +16,9 @@ divided by 64, whose variance is about one.
 `python -m experiments.relu_vs_tanh_inputs` has the two other pairs of initialization and scale, and smaller batches.
 
 Time: its 20 runs took 31 minutes on two cores of an AMD EPYC on which a matrix product reaches 510 GFLOP/s, 11.2
-seconds an epoch; on two cores with 214 GFLOP/s an epoch takes 17 to 19 seconds, 16 of them arithmetic at that rate, and
-all of it some 50 minutes. On an H200, with JAX and `--in-memory`, 20 runs with learning rates three times, not twice,
-as far apart took 195 seconds and start-up (`results/benchmarks/h200`).
+seconds an epoch; on two cores with 214 GFLOP/s an epoch takes 17 to 19 seconds, 16 of them arithmetic at that rate,
+which would make some 50 minutes. On an H200, with JAX and `--in-memory`, 20 runs with learning rates three times, not
+twice, as far apart took 195 seconds and start-up (`results/benchmarks/h200`).
 Figures, of CIFAR-10 (JPEG 80): with the paper's start 6.2 epochs with ReLU, 20.0 with tanh, 3.23 times as many [2.86,
 3.65], where the paper says six times; with today's 5.4 and 5.1 epochs, 0.93 times [0.88, 0.99].
 """
