@@ -172,6 +172,7 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
         workdir.mkdir(parents=True, exist_ok=True)
         model = build_network(config.network, classes=10)
         compile_for_training(model, config)
+        model.run_eagerly = True  # a single step is not worth a graph
         size = config.crop_size
         logs = model.train_on_batch(random.normal(0, 60, (4, size, size, 3)), np.arange(4), return_dict=True)
         assert np.isfinite(logs["loss"])
