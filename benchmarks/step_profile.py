@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import turns
 
 OTHER, UPDATE = "the rest", "update of all weights"
-_COMPILED = "CpuExecutable::ExecuteAsyncOnStream"  # XLA's functions, which here are the normalizations, have no names
+_COMPILED = "CpuExecutable::ExecuteAsyncOnStream"  # XLA's functions, which have no names
 _WAYS = {"ours": {}, "ours_without_normalization": {"normalization": False}}
 _ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_NUM_INTEROP_THREADS": "1"}
 
@@ -65,6 +65,7 @@ def _work(options):
     images = np.random.default_rng(0).normal(0, 60, (size, 224, 224, 3)).astype("float32")
     run = fitting(model, images, (np.arange(size) % 1000).astype("int32"))
     run(2)
+    passes = {layer.name: _compiled_passes(layer, size) for layer in model.layers}
 
     def turn():
         with tempfile.TemporaryDirectory() as folder:
@@ -73,9 +74,20 @@ def _work(options):
                 run(1)
                 step = time.perf_counter() - start
             (path,) = Path(folder).rglob("*.xplane.pb")
-            return {"step": 1000 * step, "layers": by_layer(_operations(path), [layer.name for layer in model.layers])}
+            return {"step": 1000 * step, "layers": by_layer(_operations(path), passes)}
 
     turns.work(device_words(), turn)
+
+
+def _compiled_passes(layer, batch_size):
+    """How many functions XLA compiles for a layer's forward and backward part."""
+    from alexnet_keras import GroupedConv2D, LocalResponseNormalization
+
+    if isinstance(layer, LocalResponseNormalization):
+        return 1, 2
+    if isinstance(layer, GroupedConv2D) and layer.winograd_tile((batch_size, *layer.input.shape[1:])):
+        return 2 * layer.groups, 2 * layer.groups  # a transform of maps to points and one back, for each group
+    return 0, 0
 
 
 def _operations(path):
@@ -92,21 +104,19 @@ def by_layer(operations, layers):
 
     Args:
         operations: pairs of an operation's name in TensorFlow's graph, `SCOPE/.../NAME:TYPE`, and milliseconds, in the
-            order of a step. What has another name is no operation, but for the compiled passes of the normalizations:
-            one forward, two backward.
-        layers: names of the layers. An activation `reluN` counts to `convN`, with which TensorFlow fuses it.
+            order of a step. What has another name is no operation, but for the compiled passes.
+        layers: dict from the layers' names, in the network's order, to the numbers of their compiled passes, forward
+            and backward. An activation `reluN` counts to `convN`, with which TensorFlow fuses it.
 
     Returns:
         dict from the layer's name, `UPDATE` or `OTHER` to `[forward, backward]`; the update has no forward part.
     """
     spent = {}
-    normalizations = [layer for layer in layers if layer.startswith("norm")]
-    passes = [(layer, 0) for layer in normalizations] + [(layer, 1) for layer in normalizations[::-1] for _ in "12"]
+    passes = [(layer, 0) for layer, (count, _) in layers.items() for _ in range(count)]
+    passes += [(layer, 1) for layer, (_, count) in reversed(layers.items()) for _ in range(count)]
     count = [name for name, _ in operations].count(_COMPILED)
     if count != len(passes):
-        raise ValueError(
-            f"`operations` must have {len(passes)} compiled passes, those of the normalizations. Received: {count}"
-        )
+        raise ValueError(f"`operations` must have {len(passes)} compiled passes, those of `layers`. Received: {count}")
     compiled = iter(passes)
     for name, milliseconds in operations:
         if name == _COMPILED:

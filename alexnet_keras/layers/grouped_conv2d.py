@@ -1,9 +1,12 @@
-"""Convolution at full speed where libraries are slow: in groups, and with long strides over few maps."""
+"""Convolution at full speed where libraries are slow: in groups, with small kernels, or long strides over few maps."""
+
+import math
 
 import keras
 from keras import ops
 
 from alexnet_keras.distribution import computes_with, is_split_by_tower
+from alexnet_keras.layers.winograd import winograd_convolution
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -18,8 +21,12 @@ class GroupedConv2D(keras.layers.Conv2D):
     Grouped convolutions of TensorFlow and JAX are several times slower on a CPU than one convolution per group, and
     those of JAX on a GPU 1.6 to 2 times (an H200, in bfloat16); there the layer computes one per group and concatenates
     the maps. Under `alexnet_keras.distribution.two_towers` it computes products that XLA can split by group. Elsewhere
-    it leaves the groups to the backend. On a GPU, JAX computes a convolution with a stride over a few maps, such as
-    conv1 over three colours, as one without a stride over blocks of positions, in a sixth of the time (the same H200).
+    it leaves the groups to the backend.
+
+    Two more forms of the same convolution are faster. On a CPU, a training with TensorFlow or JAX computes the layers
+    that `winograd_tile` names by Winograd's method. On a GPU, JAX computes a convolution with a stride over a few maps,
+    such as conv1 over three colours, as one without a stride over blocks of positions, in a sixth of the time (the same
+    H200).
 
     Args:
         filters: number of kernels, a multiple of `groups`.
@@ -57,8 +64,9 @@ class GroupedConv2D(keras.layers.Conv2D):
             )
         super().build(input_shape)
 
-    def call(self, inputs):
-        if self.groups == 1 or is_split_by_tower() or not _split_is_faster():
+    def call(self, inputs, training=False):
+        tile = self.winograd_tile(inputs.shape) if training else None
+        if tile is None and (self.groups == 1 or is_split_by_tower() or not _split_is_faster()):
             return super().call(inputs)
         axis = 1 if self.data_format == "channels_first" else -1
         # With its bias, each group is an operation that TensorFlow fuses, also in the gradient.
@@ -68,11 +76,34 @@ class GroupedConv2D(keras.layers.Conv2D):
             ops.split(self.bias, self.groups) if self.use_bias else [None] * self.groups,
             strict=True,
         )
-        outputs = ops.concatenate([self._convolution_of_group(*part) for part in parts], axis=axis)
+        outputs = [self._convolution_of_group(*part, tile) for part in parts]
+        outputs = outputs[0] if self.groups == 1 else ops.concatenate(outputs, axis=axis)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _convolution_of_group(self, inputs, kernel, bias):
-        outputs = super().convolution_op(inputs, kernel)
+    def winograd_tile(self, input_shape):
+        """What a training computes the layer by: Winograd's method, or what an evaluation takes, the definition.
+
+        Args:
+            input_shape: tuple `(batch or None, height, width, maps)`.
+
+        Returns:
+            Side of the method's tiles, in positions; `None` for the definition.
+        """
+        plain = self.kernel_size in ((3, 3), (5, 5)) and self.padding == "same" and self.data_format == "channels_last"
+        plain &= {*self.strides, *self.dilation_rate} == {1} and not is_split_by_tower()
+        # With few weights or images, the transforms take as long as the products that they save.
+        many = math.prod(self.kernel.shape) >= 100_000 * self.groups and (input_shape[0] or 16) >= 16
+        here = any(computes_with(backend, accelerator=False) for backend in ("tensorflow", "jax"))
+        if not (plain and many and here):
+            return None
+        # In bfloat16 all but the smallest windows lose too many digits.
+        return {"float32": 4, "bfloat16": 2 if self.kernel_size == (3, 3) else None}.get(self.compute_dtype)
+
+    def _convolution_of_group(self, inputs, kernel, bias, tile):
+        if tile is None:
+            outputs = super().convolution_op(inputs, kernel)
+        else:
+            outputs = winograd_convolution(inputs, kernel, tile, self.name)
         if bias is None:
             return outputs
         shape = (1, -1, 1, 1) if self.data_format == "channels_first" else (1, 1, 1, -1)

@@ -89,7 +89,8 @@ def test_operations_by_layer():
         ("EagerLocalExecute: step", 99.0),  # not an operation
         ("ExecutorState::Process", 99.0),
     ]
-    assert step_profile.by_layer(operations, ["norm1", "norm2", "conv3", "relu3"]) == {
+    passes = {"norm1": (1, 2), "norm2": (1, 2), "conv3": (0, 0), "relu3": (0, 0)}
+    assert step_profile.by_layer(operations, passes) == {
         "conv3": [1.0, 2.0],
         "norm1": [0.5, 7.5],
         "norm2": [0.125, 2.0],

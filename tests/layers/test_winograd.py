@@ -1,0 +1,126 @@
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras import GroupedConv2D
+from alexnet_keras.layers import grouped_conv2d
+from alexnet_keras.layers.winograd import matrices, winograd_convolution
+from tests.gradients import gradients
+
+RATES = {"float32": 1e-5, "bfloat16": 0.02}  # largest difference, as a part of the largest value
+
+
+def definition(x, kernel, upstream):
+    """A convolution with padding "same" and its two gradients, in float64, weight by weight."""
+    x, kernel, upstream = (array.astype("float64") for array in (x, kernel, upstream))
+    side, (height, width) = len(kernel), x.shape[1:3]
+    before = (side - 1) // 2
+    padded = np.pad(x, ((0, 0), (before, before), (before, before), (0, 0)))
+    y, of_padded, of_kernel = np.zeros(upstream.shape), np.zeros(padded.shape), np.zeros(kernel.shape)
+    for i in range(side):
+        for j in range(side):
+            seen = padded[:, i : i + height, j : j + width]
+            y += seen @ kernel[i, j]
+            of_padded[:, i : i + height, j : j + width] += upstream @ kernel[i, j].T
+            of_kernel[i, j] = np.einsum("nhwi,nhwo->io", seen, upstream, optimize=True)
+    return y, of_padded[:, before : before + height, before : before + width], of_kernel
+
+
+def check(mine, expected, rate):
+    for ours, theirs in zip(mine, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=rate * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize(("tile", "side"), [(2, 3), (4, 3), (2, 5), (4, 5)])
+def test_matrices(tile, side, random):
+    outputs, inputs, kernel = matrices(tile, side)
+    window, weights = random.normal(size=tile + side - 1), random.normal(size=side)
+    expected = [sum(window[start + k] * weights[k] for k in range(side)) for start in range(tile)]
+    np.testing.assert_allclose(outputs.T @ ((inputs @ window) * (kernel @ weights)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_matrices_of_the_paper():
+    # F(2, 3) of Lavin and Gray, equation 8, whose rows may be scaled: what a row of one matrix is multiplied by, one of
+    # the others is divided by. A matrix for each product: its share of each output for each input and weight.
+    outputs = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
+    inputs = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
+    kernel = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+    expected = np.einsum("oi,iw,ik->iowk", outputs, inputs, kernel)
+    np.testing.assert_allclose(np.einsum("io,iw,ik->iowk", *matrices(2, 3)), expected, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(("size", "side"), [((7, 6), 3), ((5, 8), 5)])
+@pytest.mark.parametrize("tile", [2, 4])
+def test_is_the_definition(tile, size, side, random):
+    x = random.normal(size=(2, *size, 3)).astype("float32")
+    kernel = random.normal(size=(side, side, 3, 4)).astype("float32")
+    upstream = random.normal(size=(2, *size, 4)).astype("float32")
+    output = winograd_convolution(keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(kernel), tile, "conv")
+    ours = gradients(lambda x, w: keras.ops.multiply(winograd_convolution(x, w, tile, "conv"), upstream), x, kernel)
+    check([keras.ops.convert_to_numpy(output), *ours], definition(x, kernel, upstream), 1e-5)
+
+
+# The real network's layers, with fewer images: kernels of 5x5 and sums over 27x27 positions, and over most maps.
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("name", "size", "side", "maps", "filters"), [("conv2", 27, 5, 48, 128), ("conv3", 13, 3, 256, 384)]
+)
+def test_layers_of_the_real_network(name, size, side, maps, filters, dtype, random):
+    layer = GroupedConv2D(filters, side, padding="same", use_bias=False, dtype=dtype)
+    layer.build((None, size, size, maps))
+    tile = layer.winograd_tile((16, size, size, maps))
+    if keras.backend.backend() == "torch" or (name, dtype) == ("conv2", "bfloat16"):
+        assert tile is None
+        return
+    exact = [
+        np.maximum(random.normal(size=(16, size, size, maps)), 0).astype("float32"),
+        random.normal(0, 0.01, (side, side, maps, filters)).astype("float32"),
+        random.normal(size=(16, size, size, filters)).astype("float32"),
+    ]
+    # In bfloat16, of arrays that have been rounded: what is measured is what the layer loses.
+    x, kernel, upstream = (
+        keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(a, dtype), "float32")) for a in exact
+    )
+
+    def weighted(x, w):
+        y = winograd_convolution(keras.ops.cast(x, dtype), keras.ops.cast(w, dtype), tile, name)
+        return keras.ops.multiply(keras.ops.cast(y, "float32"), upstream)
+
+    output = winograd_convolution(keras.ops.cast(x, dtype), keras.ops.cast(kernel, dtype), tile, name)
+    output = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+    check([output, *gradients(weighted, x, kernel)], definition(x, kernel, upstream), RATES[dtype])
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="of TensorFlow and JAX")
+@pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "relu"}])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_training_takes_it(groups, options, monkeypatch, random):
+    used = []
+    monkeypatch.setattr(
+        grouped_conv2d, "winograd_convolution", lambda *args: used.append(args[2:]) or winograd_convolution(*args)
+    )
+    layer = GroupedConv2D(120 * groups, 3, padding="same", groups=groups, name="conv", **options)
+    x = random.normal(size=(16, 5, 5, 120 * groups)).astype("float32")
+    layer.build(x.shape)
+    if layer.use_bias:
+        layer.bias.assign(random.normal(size=120 * groups).astype("float32"))
+    evaluated = keras.ops.convert_to_numpy(layer(x))
+    assert not used
+    check([keras.ops.convert_to_numpy(layer(x, training=True))], [evaluated], 1e-5)
+    assert used == [(4, "conv")] * groups
+
+
+def test_where_a_training_takes_it():
+    def tile(shape=(None, 13, 13, 256), filters=384, kernel_size=3, padding="same", dtype=None, **options):
+        layer = GroupedConv2D(filters, kernel_size, padding=padding, dtype=dtype, **options)
+        layer.build(shape)
+        return layer.winograd_tile(shape)
+
+    tiles = (None, None) if keras.backend.backend() == "torch" else (4, 2)
+    assert (tile(), tile(dtype="mixed_bfloat16")) == tiles
+    assert tile(dtype="mixed_float16") is None
+    for options in ({"strides": 2}, {"dilation_rate": 2}, {"padding": "valid"}, {"kernel_size": 7}, {"filters": 32}):
+        assert tile(**options) is None
+    assert tile(shape=(8, 13, 13, 256)) is None
+    if keras.backend.backend() != "tensorflow":  # which has no such convolutions on a CPU
+        assert tile(shape=(None, 256, 13, 13), data_format="channels_first") is None
