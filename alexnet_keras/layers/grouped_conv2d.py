@@ -91,8 +91,9 @@ class GroupedConv2D(keras.layers.Conv2D):
         """
         plain = self.kernel_size in ((3, 3), (5, 5)) and self.padding == "same" and self.data_format == "channels_last"
         plain &= {*self.strides, *self.dilation_rate} == {1} and not is_split_by_tower()
-        # With few weights or images, the transforms take as long as the products that they save.
-        many = math.prod(self.kernel.shape) >= 100_000 * self.groups and (input_shape[0] or 16) >= 16
+        # With few weights or positions, the transforms take as long as the products that they save.
+        many = math.prod(self.kernel.shape) >= 100_000 * self.groups
+        many &= None in input_shape[:3] or math.prod(input_shape[:3]) >= 2_500
         here = any(computes_with(backend, accelerator=False) for backend in ("tensorflow", "jax"))
         if not (plain and many and here):
             return None

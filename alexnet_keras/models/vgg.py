@@ -4,7 +4,7 @@ import random
 
 import keras
 
-from alexnet_keras.layers import LocalResponseNormalization
+from alexnet_keras.layers import GroupedConv2D, LocalResponseNormalization
 from alexnet_keras.models.head import check_classes, fully_connected
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
@@ -76,7 +76,7 @@ def VGG(
     for stage, (kernel_sizes, filters) in enumerate(zip(config.kernel_sizes, config.filters, strict=True), 1):
         for number, kernel_size in enumerate(kernel_sizes, 1):
             layer = f"conv{stage}_{number}"
-            x = keras.layers.Conv2D(
+            x = GroupedConv2D(
                 filters,
                 kernel_size,
                 padding="same",

@@ -122,5 +122,6 @@ def test_where_a_training_takes_it():
     for options in ({"strides": 2}, {"dilation_rate": 2}, {"padding": "valid"}, {"kernel_size": 7}, {"filters": 32}):
         assert tile(**options) is None
     assert tile(shape=(8, 13, 13, 256)) is None
+    assert tile(shape=(8, 26, 26, 256)) == tiles[0]
     if keras.backend.backend() != "tensorflow":  # which has no such convolutions on a CPU
         assert tile(shape=(None, 256, 13, 13), data_format="channels_first") is None
