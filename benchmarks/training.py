@@ -6,12 +6,14 @@
 
 Each way trains the same network (the paper's, 60,965,224 parameters, response normalization across all maps) on one
 batch that is already in memory, with the paper's update rule, in a process of its own; the processes take turns. The
-limit, a 4096-cube matrix product and the memory bandwidth, is measured in the same turns. Two ways are meant for GPUs
-and are not among the usual ones: `ours_jax_in_memory` trains from arrays in the GPU's memory, `ours_jax_pipeline` from
-the JPEGs of --dataset, which TensorFlow reads; both crop, mirror and add colour noise. PyTorch is needed for the
-peers alone: `pip install -r requirements-benchmarks.txt`. While one process works, the others keep their memory: all
-usual ways together some 15 GB at batch 32 and 25 GB at batch 128. With --at-once 6 six of them, one of which measures
-the limit, take turns until they are done, then the others, with the limit anew.
+limit, a 4096-cube matrix product and the memory bandwidth, is measured in the same turns. The operations that are
+counted are those of the network's definition: Winograd's method, by which ours trains on a CPU, multiplies less often
+and can exceed the limit. Two ways are meant for GPUs and are not among the usual ones: `ours_jax_in_memory` trains from
+arrays in the GPU's memory, `ours_jax_pipeline` from the JPEGs of --dataset, which TensorFlow reads; both crop, mirror
+and add colour noise. PyTorch is needed for the peers alone: `pip install -r requirements-benchmarks.txt`. While one
+process works, the others keep their memory: all usual ways together some 15 GB at batch 32 and 25 GB at batch 128. With
+--at-once 6 six of them, one of which measures the limit, take turns until they are done, then the others, with the
+limit anew.
 
 Writes training.json, training.md (the table) and training.png into --workdir; with --rounds 3 --at-once 6 it takes
 about half an hour on two cores.

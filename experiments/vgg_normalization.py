@@ -8,8 +8,8 @@ top-1 error with it, 29.6% without it), but costs memory and time.
 Network, data and training as in `python -m experiments.vgg_depth`, which shares the runs of A.
 
 Time: 6 runs of some 2 minutes on two cores, 3 of them shared. Figures, of three seeds on CIFAR-10 (JPEG 80): A-LRN has
--0.36 [-1.61, 0.89] points against A, and takes 1.17 times as long an epoch [1.13, 1.22]. At full size (`python -m
-benchmarks.networks`) a step of 32 images takes 3.73 s in place of 3.59, and 5,994 MiB in place of 4,717.
+-0.36 [-1.61, 0.89] points against A, and takes 1.17 times as long an epoch [1.13, 1.22]. `python -m
+benchmarks.networks` measures both at full size.
 """
 
 from experiments.bench import Comparison, Experiment

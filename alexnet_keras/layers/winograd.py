@@ -78,7 +78,12 @@ def matrices(tile, side):
     Returns:
         `outputs` of shape `(n, tile)`, `inputs` of shape `(n, n)` and `kernel` of shape `(n, side)`, for windows of
         `n = tile + side - 1` positions.
+
+    Raises:
+        ValueError: for more than 8 positions.
     """
+    if tile + side - 2 > len(_POINTS):
+        raise ValueError(f"`tile` + `side` must be at most {len(_POINTS) + 2}. Received: tile={tile}, side={side}")
     # The coefficients of the product of two polynomials, of degrees tile - 1 and side - 1, follow from its values at
     # n - 1 points and at infinity: `inputs.T` are Lagrange's polynomials. The correlation is its transpose.
     points = np.array(_POINTS[: tile + side - 2])

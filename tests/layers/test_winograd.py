@@ -39,6 +39,11 @@ def test_matrices(tile, side, random):
     np.testing.assert_allclose(outputs.T @ ((inputs @ window) * (kernel @ weights)), expected, rtol=1e-12, atol=1e-12)
 
 
+def test_too_many_points():
+    with pytest.raises(ValueError, match="at most 9. Received: tile=4, side=7"):
+        matrices(4, 7)
+
+
 def test_matrices_of_the_paper():
     # F(2, 3) of Lavin and Gray, equation 8, whose rows may be scaled: what a row of one matrix is multiplied by, one of
     # the others is divided by. A matrix for each product: its share of each output for each input and weight.
@@ -100,7 +105,7 @@ def test_a_training_takes_it(groups, options, monkeypatch, random):
         grouped_conv2d, "winograd_convolution", lambda *args: used.append(args[2:]) or winograd_convolution(*args)
     )
     layer = GroupedConv2D(120 * groups, 3, padding="same", groups=groups, name="conv", **options)
-    x = random.normal(size=(16, 5, 5, 120 * groups)).astype("float32")
+    x = random.normal(size=(16, 13, 13, 120 * groups)).astype("float32")
     layer.build(x.shape)
     if layer.use_bias:
         layer.bias.assign(random.normal(size=120 * groups).astype("float32"))
@@ -108,6 +113,34 @@ def test_a_training_takes_it(groups, options, monkeypatch, random):
     assert not used
     check([keras.ops.convert_to_numpy(layer(x, training=True))], [evaluated], 1e-5)
     assert used == [(4, "conv")] * groups
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="of TensorFlow and JAX")
+@pytest.mark.parametrize(("dtype", "tile"), [("float32", 4), ("mixed_bfloat16", 2)])
+def test_a_training_gives_the_same_weights(dtype, tile, monkeypatch, random):
+    # `fit`, in which TensorFlow does not know the batch size, on two groups with a bias.
+    x = random.normal(size=(16, 13, 13, 224)).astype("float32")
+    y = random.normal(size=(16, 224)).astype("float32")
+
+    def changes():
+        keras.utils.set_random_seed(0)
+        layer = GroupedConv2D(224, 3, padding="same", groups=2, activation="relu", dtype=dtype)
+        pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
+        model = keras.Sequential([keras.Input(x.shape[1:]), layer, pool])
+        before = model.get_weights()
+        model.compile(keras.optimizers.SGD(1e4), "mse", jit_compile=keras.backend.backend() == "jax")
+        model.fit(x, y, batch_size=16, verbose=0)
+        assert layer.kernel.dtype == "float32"
+        return [new - old for new, old in zip(model.get_weights(), before, strict=True)]
+
+    used = []
+    monkeypatch.setattr(
+        grouped_conv2d, "winograd_convolution", lambda *args: used.append(args[2]) or winograd_convolution(*args)
+    )
+    ours = changes()
+    assert used and set(used) == {tile}
+    monkeypatch.setattr(GroupedConv2D, "winograd_tile", lambda *_: None)
+    check(ours, changes(), {"float32": 1e-5, "mixed_bfloat16": 0.02}[dtype])
 
 
 def test_where_a_training_takes_it():
@@ -121,7 +154,8 @@ def test_where_a_training_takes_it():
     assert tile(dtype="mixed_float16") is None
     for options in ({"strides": 2}, {"dilation_rate": 2}, {"padding": "valid"}, {"kernel_size": 7}, {"filters": 32}):
         assert tile(**options) is None
-    assert tile(shape=(8, 13, 13, 256)) is None
+    for shape in ((8, 13, 13, 256), (None, 6, 6, 256), (None, None, 13, 256)):
+        assert tile(shape=shape) is None
     assert tile(shape=(8, 26, 26, 256)) == tiles[0]
     if keras.backend.backend() != "tensorflow":  # which has no such convolutions on a CPU
         assert tile(shape=(None, 256, 13, 13), data_format="channels_first") is None
