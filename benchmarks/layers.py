@@ -7,8 +7,8 @@
 Each way computes the output of a layer, the gradient of its weights and that of its input (of conv1, whose input is the
 image, the weights' alone), and then the update of all 60,965,224 weights (in Keras' SGD the decay bypasses the
 momentum). The limit of a layer with weights is the time that a 4096-cube matrix product needs for as many operations
-as its definition has, of which Winograd's method saves most; that of the others, and of the update, is the time to read and write each of their tensors once at the memory bandwidth.
-Both are measured in the same turns.
+as its definition has, of which Winograd's method saves most; that of the others, and of the update, is the time to read
+and write each of their tensors once at the memory bandwidth. Both are measured in the same turns.
 
 Writes layers.json, layers.md (the table) and layers.png into --workdir; some 8 minutes on two cores.
 """
