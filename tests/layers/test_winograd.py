@@ -124,7 +124,7 @@ def test_a_training_gives_the_same_weights(dtype, tile, monkeypatch, random):
 
     def changes():
         keras.utils.set_random_seed(0)
-        layer = GroupedConv2D(224, 3, padding="same", groups=2, activation="relu", dtype=dtype)
+        layer = GroupedConv2D(224, 3, padding="same", groups=2, dtype=dtype)
         pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
         model = keras.Sequential([keras.Input(x.shape[1:]), layer, pool])
         before = model.get_weights()
