@@ -69,8 +69,8 @@ class GroupedConv2D(keras.layers.Conv2D):
     def call(self, inputs, training=False):
         tile = self.winograd_tile(inputs.shape) if training else None
         if tile is not None:
-            outputs = winograd_convolution(inputs, self.kernel, self.groups, tile, self.name)
-            outputs = self._with_bias(outputs, self.bias if self.use_bias else None)
+            bias = self.bias if self.use_bias else ops.zeros(self.filters)
+            outputs = winograd_convolution(inputs, self.kernel, bias, self.groups, tile, self.name)
             return outputs if self.activation is None else self.activation(outputs)
         if self.groups == 1 or is_split_by_tower() or not _split_is_faster():
             return super().call(inputs)
@@ -82,8 +82,7 @@ class GroupedConv2D(keras.layers.Conv2D):
             ops.split(self.bias, self.groups) if self.use_bias else [None] * self.groups,
             strict=True,
         )
-        outputs = [self._with_bias(keras.layers.Conv2D.convolution_op(self, *part), bias) for *part, bias in parts]
-        outputs = ops.concatenate(outputs, axis=axis)
+        outputs = ops.concatenate([self._convolution_of_group(*part) for part in parts], axis=axis)
         return outputs if self.activation is None else self.activation(outputs)
 
     def winograd_tile(self, input_shape):
@@ -109,7 +108,8 @@ class GroupedConv2D(keras.layers.Conv2D):
         # In bfloat16 all but the smallest windows lose too many digits.
         return {"float32": 4, "bfloat16": 2 if self.kernel_size == (3, 3) else None}.get(self.compute_dtype)
 
-    def _with_bias(self, outputs, bias):
+    def _convolution_of_group(self, inputs, kernel, bias):
+        outputs = super().convolution_op(inputs, kernel)
         if bias is None:
             return outputs
         shape = (1, -1, 1, 1) if self.data_format == "channels_first" else (1, 1, 1, -1)

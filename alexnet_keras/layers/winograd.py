@@ -12,7 +12,7 @@ from alexnet_keras.distribution import computes_with
 _POINTS = (0, 1, -1, 0.5, -2, -0.5, 2)
 
 
-def winograd_convolution(inputs, kernel, groups, tile, name):
+def winograd_convolution(inputs, kernel, bias, groups, tile, name):
     """A convolution in groups with stride 1 and padding "same", as sums, matrix products of maps, and sums.
 
     For each tile of the output, `tile` positions wide, a window of the input, `n = tile + side - 1` wide, and the
@@ -26,6 +26,7 @@ def winograd_convolution(inputs, kernel, groups, tile, name):
     Args:
         inputs: tensor `(batch, height, width, maps)`.
         kernel: tensor `(side, side, maps / groups, filters)`, with an odd side.
+        bias: tensor `(filters,)`.
         groups: int, as those of `keras.layers.Conv2D`.
         tile: int, positions.
         name: the layer's name; a profiler shows the gradients as `gradient_NAME`.
@@ -49,23 +50,26 @@ def winograd_convolution(inputs, kernel, groups, tile, name):
         return ops.reshape(x, (points, groups, *parts, -1, x.shape[-1]))
 
     @ops.custom_gradient
-    def function(inputs, weights):
+    def function(inputs, weights, bias):
         windows, rounded = to_inputs(inputs), ops.cast(weights, inputs.dtype)
-        outputs = from_outputs(ops.matmul(rows(windows), rounded))
+        outputs = from_outputs(ops.matmul(rows(windows), rounded), bias)
 
         def gradient(*args, upstream=None):
             with name_scope(f"gradient_{name}"):
                 upstream = to_outputs(args[0] if upstream is None else upstream)
                 of_inputs = from_inputs(ops.matmul(rows(upstream), ops.transpose(rounded, (0, 1, 3, 2))))
                 of_weights = ops.matmul(ops.transpose(rows(windows, sums), (0, 1, 2, 4, 3)), rows(upstream, sums))
-                return of_inputs, ops.sum(ops.cast(of_weights, "float32"), axis=2)
+                # At the point 1, the second in both directions, is the sum over a tile.
+                of_bias = ops.sum(ops.cast(rows(upstream)[tile + side], "float32"), axis=1)
+                return of_inputs, ops.sum(ops.cast(of_weights, "float32"), axis=2), ops.reshape(of_bias, bias.shape)
 
         return outputs, gradient
 
     maps, filters = kernel.shape[2:]
     weights = ops.matmul(of_kernel, ops.reshape(ops.cast(kernel, "float32"), (side * side, maps * filters)))
     weights = ops.reshape(weights, (points, maps, groups, filters // groups))
-    return function(inputs, ops.transpose(weights, (0, 2, 1, 3)))
+    bias = ops.reshape(ops.cast(bias, "float32"), (groups, 1, 1, 1, filters // groups))
+    return function(inputs, ops.transpose(weights, (0, 2, 1, 3)), bias)
 
 
 @functools.lru_cache
@@ -119,18 +123,18 @@ def _transforms(tile, side, sizes, groups, fuse):
         y = _to_points(y, 3, matrix, tile, tiles[1], before)
         return ops.cast(ops.reshape(y, (len(matrix) ** 2, groups, *tiles, -1, y.shape[-1])), x.dtype)
 
-    def from_points(x, matrix, before):
-        """The transpose of `to_points`."""
+    def from_points(x, matrix, before, bias=0.0):
+        """The transpose of `to_points`, and a bias."""
         y = ops.reshape(ops.cast(x, "float32"), (len(matrix), len(matrix), groups, *tiles, -1, x.shape[-1]))
         y = _from_points(y, 3, matrix, tile, before, sizes[1])
         y = _from_points(y, 1, matrix, tile, before, sizes[0])
-        y = ops.transpose(y, (3, 1, 2, 0, 4))
+        y = ops.transpose(y + bias, (3, 1, 2, 0, 4))
         return ops.cast(ops.reshape(y, (-1, *sizes, groups * x.shape[-1])), x.dtype)
 
     functions = [
         lambda x: to_points(x, inputs, before),
         lambda x: to_points(x, outputs, 0),
-        lambda x: from_points(x, outputs, 0),
+        lambda x, bias: from_points(x, outputs, 0, bias),
         lambda x: from_points(x, inputs, before),
     ]
     if fuse:
