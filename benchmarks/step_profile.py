@@ -86,7 +86,7 @@ def _compiled_passes(layer, batch_size):
     if isinstance(layer, LocalResponseNormalization):
         return 1, 2
     if isinstance(layer, GroupedConv2D) and layer.winograd_tile((batch_size, *layer.input.shape[1:])):
-        return 2, 2  # a transform of maps to points and one back
+        return 2 * layer.groups, 2 * layer.groups  # a transform of maps to points and one back, for each group
     return 0, 0
 
 

@@ -68,11 +68,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def call(self, inputs, training=False):
         tile = self.winograd_tile(inputs.shape) if training else None
-        if tile is not None:
-            bias = self.bias if self.use_bias else ops.zeros(self.filters)
-            outputs = winograd_convolution(inputs, self.kernel, bias, self.groups, tile, self.name)
-            return outputs if self.activation is None else self.activation(outputs)
-        if self.groups == 1 or is_split_by_tower() or not _split_is_faster():
+        if tile is None and (self.groups == 1 or is_split_by_tower() or not _split_is_faster()):
             return super().call(inputs)
         axis = 1 if self.data_format == "channels_first" else -1
         # With its bias, each group is an operation that TensorFlow fuses, also in the gradient.
@@ -82,7 +78,8 @@ class GroupedConv2D(keras.layers.Conv2D):
             ops.split(self.bias, self.groups) if self.use_bias else [None] * self.groups,
             strict=True,
         )
-        outputs = ops.concatenate([self._convolution_of_group(*part) for part in parts], axis=axis)
+        outputs = [self._convolution_of_group(*part, tile) for part in parts]
+        outputs = outputs[0] if self.groups == 1 else ops.concatenate(outputs, axis=axis)
         return outputs if self.activation is None else self.activation(outputs)
 
     def winograd_tile(self, input_shape):
@@ -108,7 +105,10 @@ class GroupedConv2D(keras.layers.Conv2D):
         # In bfloat16 all but the smallest windows lose too many digits.
         return {"float32": 4, "bfloat16": 2 if self.kernel_size == (3, 3) else None}.get(self.compute_dtype)
 
-    def _convolution_of_group(self, inputs, kernel, bias):
+    def _convolution_of_group(self, inputs, kernel, bias, tile):
+        if tile is not None:
+            bias = ops.zeros(kernel.shape[-1]) if bias is None else bias
+            return winograd_convolution(inputs, kernel, bias, tile, self.name)
         outputs = super().convolution_op(inputs, kernel)
         if bias is None:
             return outputs

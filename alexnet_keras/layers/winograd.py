@@ -12,8 +12,8 @@ from alexnet_keras.distribution import computes_with
 _POINTS = (0, 1, -1, 0.5, -2, -0.5, 2)
 
 
-def winograd_convolution(inputs, kernel, bias, groups, tile, name):
-    """A convolution in groups with stride 1 and padding "same", as sums, matrix products of maps, and sums.
+def winograd_convolution(inputs, kernel, bias, tile, name):
+    """A convolution with stride 1 and padding "same", as sums, matrix products of maps, and sums.
 
     For each tile of the output, `tile` positions wide, a window of the input, `n = tile + side - 1` wide, and the
     kernel are both transformed to `n * n` values, which are multiplied, and the products are transformed to the tile:
@@ -25,9 +25,8 @@ def winograd_convolution(inputs, kernel, bias, groups, tile, name):
 
     Args:
         inputs: tensor `(batch, height, width, maps)`.
-        kernel: tensor `(side, side, maps / groups, filters)`, with an odd side.
+        kernel: tensor `(side, side, maps, filters)`, with an odd side.
         bias: tensor `(filters,)`.
-        groups: int, as those of `keras.layers.Conv2D`.
         tile: int, positions.
         name: the layer's name; a profiler shows the gradients as `gradient_NAME`.
 
@@ -38,7 +37,7 @@ def winograd_convolution(inputs, kernel, bias, groups, tile, name):
     """
     side, sizes = kernel.shape[0], tuple(inputs.shape[1:3])
     fuse = computes_with("tensorflow", accelerator=False)
-    to_inputs, to_outputs, from_outputs, from_inputs = _transforms(tile, side, sizes, groups, fuse)
+    to_inputs, to_outputs, from_outputs, from_inputs = _transforms(tile, side, sizes, fuse)
     of_kernel = kernel_matrix(tile, side)
     points = len(of_kernel)
     # Long sums lose digits, which the kernel's transform makes more of: they are sums of those over rows of tiles, or
@@ -47,7 +46,7 @@ def winograd_convolution(inputs, kernel, bias, groups, tile, name):
     sums = math.prod(tiles) if side > 3 else tiles[0]
 
     def rows(x, *parts):
-        return ops.reshape(x, (points, groups, *parts, -1, x.shape[-1]))
+        return ops.reshape(x, (points, *parts, -1, x.shape[-1]))
 
     @ops.custom_gradient
     def function(inputs, weights, bias):
@@ -57,19 +56,17 @@ def winograd_convolution(inputs, kernel, bias, groups, tile, name):
         def gradient(*args, upstream=None):
             with name_scope(f"gradient_{name}"):
                 upstream = to_outputs(args[0] if upstream is None else upstream)
-                of_inputs = from_inputs(ops.matmul(rows(upstream), ops.transpose(rounded, (0, 1, 3, 2))))
-                of_weights = ops.matmul(ops.transpose(rows(windows, sums), (0, 1, 2, 4, 3)), rows(upstream, sums))
+                of_inputs = from_inputs(ops.matmul(rows(upstream), ops.transpose(rounded, (0, 2, 1))))
+                of_weights = ops.matmul(ops.transpose(rows(windows, sums), (0, 1, 3, 2)), rows(upstream, sums))
                 # At the point 1, the second in both directions, is the sum over a tile.
-                of_bias = ops.sum(ops.cast(rows(upstream)[tile + side], "float32"), axis=1)
-                return of_inputs, ops.sum(ops.cast(of_weights, "float32"), axis=2), ops.reshape(of_bias, bias.shape)
+                of_bias = ops.sum(ops.cast(rows(upstream)[tile + side], "float32"), axis=0)
+                return of_inputs, ops.sum(ops.cast(of_weights, "float32"), axis=1), of_bias
 
         return outputs, gradient
 
     maps, filters = kernel.shape[2:]
     weights = ops.matmul(of_kernel, ops.reshape(ops.cast(kernel, "float32"), (side * side, maps * filters)))
-    weights = ops.reshape(weights, (points, maps, groups, filters // groups))
-    bias = ops.reshape(ops.cast(bias, "float32"), (groups, 1, 1, 1, filters // groups))
-    return function(inputs, ops.transpose(weights, (0, 2, 1, 3)), bias)
+    return function(inputs, ops.reshape(weights, (points, maps, filters)), ops.cast(bias, "float32"))
 
 
 @functools.lru_cache
@@ -111,25 +108,23 @@ def kernel_matrix(tile, side):
 
 
 @functools.lru_cache  # one function, which TensorFlow compiles once a shape
-def _transforms(tile, side, sizes, groups, fuse):
+def _transforms(tile, side, sizes, fuse):
     outputs, inputs, _ = matrices(tile, side)
     tiles, before = [-(-size // tile) for size in sizes], side // 2
 
     def to_points(x, matrix, before):
-        """`(points, groups, rows of tiles, columns, batch, maps / groups)` of `(batch, height, width, maps)`."""
-        y = ops.reshape(ops.cast(x, "float32"), (-1, *sizes, groups, x.shape[-1] // groups))
-        y = ops.transpose(y, (3, 1, 2, 0, 4))
-        y = _to_points(y, 1, matrix, tile, tiles[0], before)
-        y = _to_points(y, 3, matrix, tile, tiles[1], before)
-        return ops.cast(ops.reshape(y, (len(matrix) ** 2, groups, *tiles, -1, y.shape[-1])), x.dtype)
+        """`(points, rows of tiles, columns of tiles, batch, maps)` of `(batch, height, width, maps)`."""
+        y = ops.transpose(ops.cast(x, "float32"), (1, 2, 0, 3))
+        y = _to_points(y, 0, matrix, tile, tiles[0], before)
+        y = _to_points(y, 2, matrix, tile, tiles[1], before)
+        return ops.cast(ops.reshape(y, (len(matrix) ** 2, *tiles, -1, y.shape[-1])), x.dtype)
 
     def from_points(x, matrix, before, bias=0.0):
         """The transpose of `to_points`, and a bias."""
-        y = ops.reshape(ops.cast(x, "float32"), (len(matrix), len(matrix), groups, *tiles, -1, x.shape[-1]))
-        y = _from_points(y, 3, matrix, tile, before, sizes[1])
-        y = _from_points(y, 1, matrix, tile, before, sizes[0])
-        y = ops.transpose(y + bias, (3, 1, 2, 0, 4))
-        return ops.cast(ops.reshape(y, (-1, *sizes, groups * x.shape[-1])), x.dtype)
+        y = ops.reshape(ops.cast(x, "float32"), (len(matrix), len(matrix), *tiles, -1, x.shape[-1]))
+        y = _from_points(y, 2, matrix, tile, before, sizes[1])
+        y = _from_points(y, 0, matrix, tile, before, sizes[0])
+        return ops.cast(ops.transpose(y + bias, (2, 0, 1, 3)), x.dtype)
 
     functions = [
         lambda x: to_points(x, inputs, before),

@@ -61,10 +61,10 @@ def test_is_the_definition(tile, size, side, random):
     kernel = random.normal(size=(side, side, 3, 4)).astype("float32")
     upstream = random.normal(size=(2, *size, 4)).astype("float32")
     bias = random.normal(size=4).astype("float32")
-    output = winograd_convolution(*map(keras.ops.convert_to_tensor, (x, kernel, bias)), 1, tile, "conv")
+    output = winograd_convolution(*map(keras.ops.convert_to_tensor, (x, kernel, bias)), tile, "conv")
 
     def weighted(*arrays):
-        return keras.ops.multiply(winograd_convolution(*arrays, 1, tile, "conv"), upstream)
+        return keras.ops.multiply(winograd_convolution(*arrays, tile, "conv"), upstream)
 
     ours = [keras.ops.convert_to_numpy(output), *gradients(weighted, x, kernel, bias)]
     check(ours, definition(x, kernel, bias, upstream), 1e-5)
@@ -93,7 +93,7 @@ def test_layers_of_the_real_network(name, size, side, maps, filters, dtype, rand
     upstream = arrays.pop()
 
     def convolved(*arrays):
-        y = winograd_convolution(*(keras.ops.cast(array, dtype) for array in arrays), 1, tile, name)
+        y = winograd_convolution(*(keras.ops.cast(array, dtype) for array in arrays), tile, name)
         return keras.ops.cast(y, "float32")
 
     ours = gradients(lambda *arrays: keras.ops.multiply(convolved(*arrays), upstream), *arrays)
@@ -116,7 +116,7 @@ def test_a_training_takes_it(groups, options, monkeypatch, random):
     evaluated = keras.ops.convert_to_numpy(layer(x))
     assert not used
     check([keras.ops.convert_to_numpy(layer(x, training=True))], [evaluated], 1e-5)
-    assert used == [(groups, 4, "conv")]
+    assert used == [(4, "conv")] * groups
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="of TensorFlow and JAX")
@@ -141,7 +141,7 @@ def test_a_training_gives_the_same_weights(dtype, tile, monkeypatch, random):
 
     used = []
     monkeypatch.setattr(
-        grouped_conv2d, "winograd_convolution", lambda *args: used.append(args[4]) or winograd_convolution(*args)
+        grouped_conv2d, "winograd_convolution", lambda *args: used.append(args[3]) or winograd_convolution(*args)
     )
     kernel, bias = changes()
     assert used and set(used) == {tile}
