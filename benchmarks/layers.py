@@ -116,11 +116,8 @@ def _layer(name, way):
         layer = CeilingMaxPooling2D() if ours else keras.layers.MaxPooling2D(3, 2)
     else:
         layer = FullyConnected(UNITS[name]) if ours else keras.layers.Dense(UNITS[name])
-    return layer, {"training": True} if ours and kind in (
-        "conv",
-        "norm",
-        "fc",
-    ) else {}  # what is for the gradient alone
+    takes_it = ours and kind != "pool"  # what is for the gradient alone
+    return layer, {"training": True} if takes_it else {}
 
 
 def _optimizer(way):
