@@ -51,7 +51,7 @@ def _work(options):
     import numpy as np
     import tensorflow as tf
 
-    from alexnet_keras import AlexNet
+    from alexnet_keras import AlexNet, LocalResponseNormalization
     from alexnet_keras.training.config import training_config
     from alexnet_keras.training.train import compile_for_training
     from benchmarks.limits import device_words
@@ -65,7 +65,8 @@ def _work(options):
     images = np.random.default_rng(0).normal(0, 60, (size, 224, 224, 3)).astype("float32")
     run = fitting(model, images, (np.arange(size) % 1000).astype("int32"))
     run(2)
-    passes = {layer.name: _compiled_passes(layer, size) for layer in model.layers}
+    # A normalization is compiled by XLA, forward as one function, backward as two.
+    passes = {layer.name: (1, 2) if isinstance(layer, LocalResponseNormalization) else (0, 0) for layer in model.layers}
 
     def turn():
         with tempfile.TemporaryDirectory() as folder:
@@ -77,17 +78,6 @@ def _work(options):
             return {"step": 1000 * step, "layers": by_layer(_operations(path), passes)}
 
     turns.work(device_words(), turn)
-
-
-def _compiled_passes(layer, batch_size):
-    """How many functions XLA compiles for a layer's forward and backward part."""
-    from alexnet_keras import GroupedConv2D, LocalResponseNormalization
-
-    if isinstance(layer, LocalResponseNormalization):
-        return 1, 2
-    if isinstance(layer, GroupedConv2D) and layer.winograd_tile((batch_size, *layer.input.shape[1:])):
-        return 2 * layer.groups, 2 * layer.groups  # a transform of maps to points and one back, for each group
-    return 0, 0
 
 
 def _operations(path):

@@ -68,7 +68,11 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def call(self, inputs, training=False):
         tile = self.winograd_tile(inputs.shape) if training else None
-        if tile is None and (self.groups == 1 or is_split_by_tower() or not _split_is_faster()):
+        if tile is not None:
+            bias = self.bias if self.use_bias else ops.zeros(self.filters)
+            outputs = winograd_convolution(inputs, self.kernel, bias, tile, self.groups, self.name)
+            return outputs if self.activation is None else self.activation(outputs)
+        if self.groups == 1 or is_split_by_tower() or not _split_is_faster():
             return super().call(inputs)
         axis = 1 if self.data_format == "channels_first" else -1
         # With its bias, each group is an operation that TensorFlow fuses, also in the gradient.
@@ -78,8 +82,7 @@ class GroupedConv2D(keras.layers.Conv2D):
             ops.split(self.bias, self.groups) if self.use_bias else [None] * self.groups,
             strict=True,
         )
-        outputs = [self._convolution_of_group(*part, tile) for part in parts]
-        outputs = outputs[0] if self.groups == 1 else ops.concatenate(outputs, axis=axis)
+        outputs = ops.concatenate([self._convolution_of_group(*part) for part in parts], axis=axis)
         return outputs if self.activation is None else self.activation(outputs)
 
     def winograd_tile(self, input_shape):
@@ -92,23 +95,27 @@ class GroupedConv2D(keras.layers.Conv2D):
             Side of the method's tiles, in positions; `None` for the definition.
         """
         images, *sizes = input_shape[:3]
-        plain = self.kernel_size in ((3, 3), (5, 5)) and self.padding == "same" and self.data_format == "channels_last"
-        plain &= {*self.strides, *self.dilation_rate} == {1} and None not in sizes
-        here = any(computes_with(backend, accelerator=False) for backend in ("tensorflow", "jax"))
+        maps, filters = self.kernel.shape[2], self.filters // self.groups
+        small = self.kernel_size == (3, 3)
+        # The longer the sums with a kernel of 5x5, the more digits they lose.
+        plain = small or (self.kernel_size == (5, 5) and max(maps, filters) <= 256)
+        plain &= self.padding == "same" and self.data_format == "channels_last"
+        # The transforms multiply by matrices that are as long as an axis.
+        plain &= {*self.strides, *self.dilation_rate} == {1} and all(size and size <= 64 for size in sizes)
         # XLA would not keep a batch apart that lies on several of JAX's devices.
-        if not (plain and here and keras.distribution.distribution() is None):
+        if not plain or keras.distribution.distribution() is not None:
             return None
         # With few weights or positions, the transforms take as long as the products that they save.
-        positions = (images or 16) * math.prod(sizes)
-        if math.prod(self.kernel.shape) < 100_000 * self.groups or positions < 2_500:
+        if (images or 16) * math.prod(sizes) < 2_500:
             return None
+        weights = math.prod(self.kernel_size) * maps * filters
+        tensorflow, jax = (computes_with(backend, accelerator=False) for backend in ("tensorflow", "jax"))
+        if self.compute_dtype == "float32":
+            return 4 if weights >= 100_000 and (tensorflow or jax) else None
         # In bfloat16 all but the smallest windows lose too many digits.
-        return {"float32": 4, "bfloat16": 2 if self.kernel_size == (3, 3) else None}.get(self.compute_dtype)
+        return 2 if self.compute_dtype == "bfloat16" and weights >= 500_000 and small and tensorflow else None
 
-    def _convolution_of_group(self, inputs, kernel, bias, tile):
-        if tile is not None:
-            bias = ops.zeros(kernel.shape[-1]) if bias is None else bias
-            return winograd_convolution(inputs, kernel, bias, tile, self.name)
+    def _convolution_of_group(self, inputs, kernel, bias):
         outputs = super().convolution_op(inputs, kernel)
         if bias is None:
             return outputs

@@ -6,28 +6,28 @@ import math
 import numpy as np
 from keras import name_scope, ops
 
-from alexnet_keras.distribution import computes_with
-
 # Where polynomials are evaluated, besides infinity. Of so many points, these lose the fewest digits.
 _POINTS = (0, 1, -1, 0.5, -2, -0.5, 2)
 
 
-def winograd_convolution(inputs, kernel, bias, tile, name):
-    """A convolution with stride 1 and padding "same", as sums, matrix products of maps, and sums.
+def winograd_convolution(inputs, kernel, bias, tile, groups, name):
+    """A convolution in groups with stride 1 and padding "same", as matrix products alone.
 
     For each tile of the output, `tile` positions wide, a window of the input, `n = tile + side - 1` wide, and the
     kernel are both transformed to `n * n` values, which are multiplied, and the products are transformed to the tile:
     `n**2` products in place of `tile**2 * side**2`. Over all maps, tiles and images they are `n**2` matrix products.
-    The gradients are the transposes of these steps.
+    The transform of all tiles along an axis is a matrix product, too. The gradients are the transposes of these steps.
 
     With tiles of 4 or 2 in float32, outputs and gradients differ from the definition by less than 1e-5 of the largest
-    one; with tiles of 2 and a kernel of 3x3 in bfloat16 by less than 2%.
+    one, with a kernel of 5x5 as long as it has no more than 256 maps and filters; with tiles of 2 and a kernel of 3x3
+    in bfloat16 by less than 2%.
 
     Args:
         inputs: tensor `(batch, height, width, maps)`.
-        kernel: tensor `(side, side, maps, filters)`, with an odd side.
+        kernel: tensor `(side, side, maps / groups, filters)`, with an odd side.
         bias: tensor `(filters,)`.
         tile: int, positions.
+        groups: int, which divides the maps and the filters.
         name: the layer's name; a profiler shows the gradients as `gradient_NAME`.
 
     Returns:
@@ -35,38 +35,71 @@ def winograd_convolution(inputs, kernel, bias, tile, name):
 
     Reference: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2016).
     """
-    side, sizes = kernel.shape[0], tuple(inputs.shape[1:3])
-    fuse = computes_with("tensorflow", accelerator=False)
-    to_inputs, to_outputs, from_outputs, from_inputs = _transforms(tile, side, sizes, fuse)
-    of_kernel = kernel_matrix(tile, side)
-    points = len(of_kernel)
+    images, *sizes = inputs.shape[:3]
+    side, _, maps, filters = kernel.shape
+    points, filters = tile + side - 1, filters // groups
+    # Two in a row, images can need fewer tiles: 13 positions lie in 4 tiles of 4, two times 13 in 7.
+    tiles, tiles_of_two = ([_tiles(tile, side, size, n) for size in sizes] for n in (1, 2))
+    row = 2 if images and images % 4 == 0 and side == 3 and math.prod(tiles_of_two) < 4 * math.prod(tiles) else 1
+    tiles = tiles_of_two if row == 2 else tiles
+    # Each tile by itself needs smaller transforms, and all weights once more: where they fit into a cache.
+    single = row == 1 and groups * points**2 * maps * filters < 1_000_000
+    strips = tiles if single else (1, 1)
+    whole = [count * tile for count in tiles] if single else sizes
+    of_outputs, of_inputs = zip(*(_of_axis(tile, side, size, row, single) for size in sizes), strict=True)
+
+    def to_points(x, matrices, height, width):
+        """`(groups, strips down, points, tiles in a strip * strips, points, tiles in a strip * images, maps)`."""
+        down, across = (ops.cast(matrix, x.dtype) for matrix in matrices)
+        if [height, width] != sizes:
+            x = ops.pad(x, [(0, 0), (0, height - sizes[0]), (0, width - sizes[1]), (0, 0)])
+        x = ops.reshape(x, (row, row, -1, height, width, groups, x.shape[-1] // groups))
+        maps, x = x.shape[-1], ops.transpose(x, (5, 0, 3, 1, 4, 2, 6))
+        x = ops.matmul(down, ops.reshape(x, (groups * row * height // down.shape[1], down.shape[1], -1)))
+        strips_across = groups * points * tiles[0] * row * width // across.shape[1]
+        x = ops.matmul(across, ops.reshape(x, (strips_across, across.shape[1], -1)))
+        return ops.reshape(x, (groups, strips[0], points, tiles[0] // strips[0] * strips[1], points, -1, maps))
+
+    def from_points(x, matrices, height, width):
+        """The transpose of `to_points`."""
+        down, across = (ops.cast(matrix.T, x.dtype) for matrix in matrices)
+        maps, strips_across = x.shape[-1], groups * points * tiles[0] * row * width // across.shape[0]
+        x = ops.matmul(across, ops.reshape(x, (strips_across, across.shape[1], -1)))
+        x = ops.matmul(down, ops.reshape(x, (groups * row * height // down.shape[0], down.shape[1], -1)))
+        x = ops.transpose(ops.reshape(x, (groups, row, height, row, width, -1, maps)), (1, 3, 5, 2, 4, 0, 6))
+        return ops.reshape(x, (-1, height, width, groups * maps))[:, : sizes[0], : sizes[1]]
+
     # Long sums lose digits, which the kernel's transform makes more of: they are sums of those over rows of tiles, or
     # over tiles.
-    tiles = [-(-size // tile) for size in sizes]
-    sums = math.prod(tiles) if side > 3 else tiles[0]
+    sums = tiles[1] if side > 3 and not single else 1
 
-    def rows(x, *parts):
-        return ops.reshape(x, (points, *parts, -1, x.shape[-1]))
+    def parts(x):
+        return ops.reshape(x, (groups * tiles[0] * strips[1] * points**2, sums, -1, x.shape[-1]))
 
     @ops.custom_gradient
     def function(inputs, weights, bias):
-        windows, rounded = to_inputs(inputs), ops.cast(weights, inputs.dtype)
-        outputs = from_outputs(ops.matmul(rows(windows), rounded), bias)
+        windows, rounded = to_points(inputs, of_inputs, *sizes), ops.cast(weights, inputs.dtype)
+        outputs = from_points(ops.matmul(windows, rounded), of_outputs, *whole) + ops.cast(bias, inputs.dtype)
 
         def gradient(*args, upstream=None):
             with name_scope(f"gradient_{name}"):
-                upstream = to_outputs(args[0] if upstream is None else upstream)
-                of_inputs = from_inputs(ops.matmul(rows(upstream), ops.transpose(rounded, (0, 2, 1))))
-                of_weights = ops.matmul(ops.transpose(rows(windows, sums), (0, 1, 3, 2)), rows(upstream, sums))
+                upstream = to_points(args[0] if upstream is None else upstream, of_outputs, *whole)
+                transposed = ops.transpose(rounded, (0, 1, 2, 3, 4, 6, 5))
+                of_input = from_points(ops.matmul(upstream, transposed), of_inputs, *sizes)
+                of_weights = ops.matmul(ops.transpose(parts(windows), (0, 1, 3, 2)), parts(upstream))
+                of_weights = ops.sum(ops.cast(of_weights, "float32"), axis=1)
+                of_weights = ops.reshape(of_weights, (*upstream.shape[:5], maps, filters))
+                of_weights = ops.sum(ops.sum(of_weights, axis=3, keepdims=True), axis=1, keepdims=True)
                 # At the point 1, the second in both directions, is the sum over a tile.
-                of_bias = ops.sum(ops.cast(rows(upstream)[tile + side], "float32"), axis=0)
-                return of_inputs, ops.sum(ops.cast(of_weights, "float32"), axis=1), of_bias
+                of_bias = ops.sum(ops.cast(upstream[:, :, 1, :, 1], "float32"), axis=(1, 2, 3))
+                return of_input, of_weights, ops.reshape(of_bias, (-1,))
 
         return outputs, gradient
 
-    maps, filters = kernel.shape[2:]
-    weights = ops.matmul(of_kernel, ops.reshape(ops.cast(kernel, "float32"), (side * side, maps * filters)))
-    return function(inputs, ops.reshape(weights, (points, maps, filters)), ops.cast(bias, "float32"))
+    weights = ops.matmul(_of_kernel(tile, side), ops.reshape(ops.cast(kernel, "float32"), (side * side, -1)))
+    weights = ops.transpose(ops.reshape(weights, (points, points, maps, groups, filters)), (3, 0, 1, 2, 4))
+    weights = ops.reshape(weights, (groups, 1, points, 1, points, maps, filters))
+    return function(inputs, weights, ops.cast(bias, "float32"))
 
 
 @functools.lru_cache
@@ -101,73 +134,31 @@ def matrices(tile, side):
 
 
 @functools.lru_cache
-def kernel_matrix(tile, side):
-    """The kernel's transform in both directions, `(n * n, side * side)`."""
+def _of_kernel(tile, side):
+    """The kernel's transform along both axes, `(n * n, side * side)`."""
     matrix = matrices(tile, side)[2]
-    return np.einsum("jx,iy->jiyx", matrix, matrix).reshape(len(matrix) ** 2, -1).astype("float32")
+    return np.einsum("iy,jx->ijyx", matrix, matrix).reshape(len(matrix) ** 2, -1).astype("float32")
 
 
-@functools.lru_cache  # one function, which TensorFlow compiles once a shape
-def _transforms(tile, side, sizes, fuse):
-    outputs, inputs, _ = matrices(tile, side)
-    tiles, before = [-(-size // tile) for size in sizes], side // 2
-
-    def to_points(x, matrix, before):
-        """`(points, rows of tiles, columns of tiles, batch, maps)` of `(batch, height, width, maps)`."""
-        y = ops.transpose(ops.cast(x, "float32"), (1, 2, 0, 3))
-        y = _to_points(y, 0, matrix, tile, tiles[0], before)
-        y = _to_points(y, 2, matrix, tile, tiles[1], before)
-        return ops.cast(ops.reshape(y, (len(matrix) ** 2, *tiles, -1, y.shape[-1])), x.dtype)
-
-    def from_points(x, matrix, before, bias=0.0):
-        """The transpose of `to_points`, and a bias."""
-        y = ops.reshape(ops.cast(x, "float32"), (len(matrix), len(matrix), *tiles, -1, x.shape[-1]))
-        y = _from_points(y, 2, matrix, tile, before, sizes[1])
-        y = _from_points(y, 0, matrix, tile, before, sizes[0])
-        return ops.cast(ops.transpose(y + bias, (2, 0, 1, 3)), x.dtype)
-
-    functions = [
-        lambda x: to_points(x, inputs, before),
-        lambda x: to_points(x, outputs, 0),
-        lambda x, bias: from_points(x, outputs, 0, bias),
-        lambda x: from_points(x, inputs, before),
-    ]
-    if fuse:
-        import tensorflow as tf
-
-        return [tf.function(function, autograph=False, jit_compile=True) for function in functions]
-    return functions
+def _tiles(tile, side, size, images):
+    """Tiles of so many images one after the other, between which a kernel needs `side // 2` zeros."""
+    return -(-(images * size + (images - 1) * (side // 2)) // tile)
 
 
-def _to_points(x, axis, matrix, tile, tiles, before):
-    """The products of `matrix` and the windows along an axis, which becomes one of tiles; points come first."""
-    reach = matrix.shape[1]
-    margin = [(0, 0)] * len(x.shape)
-    margin[axis] = (before, tile * (tiles - 1) + reach - before - x.shape[axis])
-    x = ops.pad(x, margin)
-    return ops.stack(_products(matrix, [_cut(x, axis, k, tile * (tiles - 1) + 1, tile) for k in range(reach)]))
+@functools.lru_cache
+def _of_axis(tile, side, size, images, single):
+    """Matrices that transform the outputs, `single` tiles or all, and the inputs of all tiles along an axis."""
+    tiles, between = _tiles(tile, side, size, images), side // 2
+    positions = np.arange(images)[:, None] * (size + between) + np.arange(size)
+    outputs, inputs = matrices(tile, side)[:2]
 
+    def of_all(matrix, before):
+        whole = np.zeros((len(matrix), tiles, (tiles + 1) * tile + side))
+        for k in range(tiles):
+            whole[:, k, k * tile : k * tile + matrix.shape[1]] = matrix
+        return whole[:, :, before + positions.ravel()]
 
-def _from_points(x, axis, matrix, tile, before, size):
-    """The transpose of `_to_points`: what is at a position is the sum over the windows that it is in."""
-    parts = _products(matrix.T, [x[i] for i in range(len(matrix))])
-    spread = -(-len(parts) // tile) - 1  # tiles that a window reaches beyond its own
-    phases = []
-    for phase in range(tile):
-        total = 0.0
-        for shift, part in enumerate(parts[phase::tile]):
-            margin = [(0, 0)] * len(part.shape)
-            margin[axis] = (shift, spread - shift)
-            total += ops.pad(part, margin)
-        phases.append(total)
-    x = ops.stack(phases, axis=axis + 1)
-    x = ops.reshape(x, [*x.shape[:axis], x.shape[axis] * tile, *(-1 if n is None else n for n in x.shape[axis + 2 :])])
-    return _cut(x, axis, before, size)
-
-
-def _products(matrix, parts):
-    return [sum(float(factor) * part for factor, part in zip(row, parts, strict=True) if factor) for row in matrix]
-
-
-def _cut(x, axis, start, length, step=1):
-    return x[(slice(None),) * axis + (slice(start, start + length, step),)]
+    inputs = of_all(inputs, side // 2)
+    inputs = inputs.swapaxes(0, 1) if single else inputs
+    outputs = outputs if single else of_all(outputs, 0).reshape(-1, images * size)
+    return outputs.astype("float32"), inputs.reshape(-1, images * size).astype("float32")
