@@ -24,11 +24,11 @@ class GroupedConv2D(keras.layers.Conv2D):
     the maps. Under `alexnet_keras.distribution.two_towers` it computes products that XLA can split by group. Elsewhere
     it leaves the groups to the backend.
 
-    Two more forms of the same convolution are faster. On a CPU, a training with TensorFlow or JAX computes the layers
-    that `winograd_tile` names by Winograd's method, which differs from the definition by less than 1e-5 of the largest
-    value in float32, 2% in bfloat16. On a GPU, JAX computes a convolution with a stride over a few maps,
-    such as conv1 over three colours, as one without a stride over blocks of positions, in a sixth of the time (the same
-    H200).
+    Two more forms of the same convolution are faster. On a CPU, a training computes the layers that `winograd_tile`
+    names by Winograd's method, which differs from the definition by less than 1e-5 of the largest value in float32 (on
+    TensorFlow and JAX), 2% in bfloat16 (on TensorFlow). On a GPU, JAX computes a convolution with a stride over a few
+    maps, such as conv1 over three colours, as one without a stride over blocks of positions, in a sixth of the time
+    (the same H200).
 
     Args:
         filters: number of kernels, a multiple of `groups`.
@@ -98,21 +98,21 @@ class GroupedConv2D(keras.layers.Conv2D):
         maps, filters = self.kernel.shape[2], self.filters // self.groups
         small = self.kernel_size == (3, 3)
         # The longer the sums with a kernel of 5x5, the more digits they lose.
-        plain = small or (self.kernel_size == (5, 5) and max(maps, filters) <= 256)
+        plain = small or (self.kernel_size == (5, 5) and maps <= 64 and filters <= 192)
         plain &= self.padding == "same" and self.data_format == "channels_last"
         # The transforms multiply by matrices that are as long as an axis.
         plain &= {*self.strides, *self.dilation_rate} == {1} and all(size and size <= 64 for size in sizes)
         # XLA would not keep a batch apart that lies on several of JAX's devices.
         if not plain or keras.distribution.distribution() is not None:
             return None
-        # With few weights or positions, the transforms take as long as the products that they save.
+        # With few positions or weights, the transforms take as long as the products that they save. In bfloat16, in
+        # which all but the smallest windows lose too many digits, there are fewer to save; on JAX too few.
         if (images or 16) * math.prod(sizes) < 2_500:
             return None
         weights = math.prod(self.kernel_size) * maps * filters
         tensorflow, jax = (computes_with(backend, accelerator=False) for backend in ("tensorflow", "jax"))
         if self.compute_dtype == "float32":
             return 4 if weights >= 100_000 and (tensorflow or jax) else None
-        # In bfloat16 all but the smallest windows lose too many digits.
         return 2 if self.compute_dtype == "bfloat16" and weights >= 500_000 and small and tensorflow else None
 
     def _convolution_of_group(self, inputs, kernel, bias):
