@@ -38,7 +38,7 @@ def test_training(tmp_path, small_folder):
 @pytest.mark.slow
 def test_layers(tmp_path):
     options = ["--batch-size", "1", "--layers", "conv1", "norm2", "pool5", "--seconds", "0.01"]
-    ways = ["ours", "keras_jax"]
+    ways = ["ours", "ours_jax", "keras_jax"]
     stored, table = _stored(layers, tmp_path, [*options, "--ways", *ways, "--precision", "bfloat16"])
     assert min(min(stored["ways"][way]["turns"][0].values()) for way in ways) > 0
     assert "a batch of 1, bfloat16" in table
