@@ -116,13 +116,14 @@ def work(words, turn):
         print(json.dumps(turn()), flush=True)
 
 
-def rate(step, seconds=3.0, steps=None):
+def rate(step, seconds=3.0, steps=None, before=1):
     """A function that measures how often a second `step` can be done.
 
     Args:
         step: function of a number of steps, which does them and returns when they are done.
-        seconds: a turn lasts about this long, but no less than one step; one before it is not measured.
+        seconds: a turn lasts about this long, but no less than one step.
         steps: number of steps in a turn; by default found by trying, which also warms up.
+        before: number of steps before each turn that are not measured: after a wait, caches and memory are cold.
     """
     if steps is None:
         for _ in range(2):  # the second may compile, too: torch.compile records CUDA graphs in it
@@ -138,7 +139,7 @@ def rate(step, seconds=3.0, steps=None):
         steps = max(1, math.ceil(steps * seconds / passed))
 
     def measure():
-        step(1)  # after a wait, caches and memory are cold
+        step(before)
         start = time.perf_counter()
         step(steps)
         return steps / (time.perf_counter() - start)

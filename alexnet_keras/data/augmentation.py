@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from alexnet_keras.data.colour_noise import less_mean
 from alexnet_keras.data.sources import decode_image
 
 
@@ -147,18 +148,6 @@ def _flip(crop, draw, size):
 
 
 @tf.function(jit_compile=True)  # one pass through memory, in place of four
-def less_mean(images, mean, shift, divisor):
-    """What a network sees of crops: `(images - mean + shift) / divisor`.
-
-    Args:
-        images: `(batch, size, size, 3)`, 0-255.
-        mean: float32 `(size, size, 3)`.
-        shift: float32 `(batch, 3)`, the colour noise of each image, of `alexnet_keras.data.colour_noise.colour_shift`.
-        divisor: what the 2012 source divides noisy images by, to keep the scale of the values: 1.1; 1 without noise.
-
-    Returns:
-        float32 `(batch, size, size, 3)`.
-
-    Reference: sections 2 and 4.1 of Krizhevsky et al. (2012); 2012 source.
-    """
-    return (tf.cast(images, tf.float32) - mean + shift[:, None, None, :]) / divisor
+def cast_less_mean(images, mean, shift, divisor):
+    """`alexnet_keras.data.colour_noise.less_mean` of images of any dtype."""
+    return less_mean(tf.cast(images, tf.float32), mean, shift, divisor)

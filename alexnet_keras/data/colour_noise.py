@@ -36,3 +36,21 @@ def colour_shift(alpha, covariance, convention):
 def noise_divisor(convention):
     """What noisy images are divided by: 1.1 for `"standard_deviation"`, as in the 2012 source; otherwise 1."""
     return 1.0 + NOISE_STDDEV if convention == "standard_deviation" else 1.0
+
+
+def less_mean(crops, mean, shift, divisor):
+    """What a network sees of crops: `(crops - mean + shift) / divisor`.
+
+    Args:
+        crops: float32 `(batch, size, size, 3)`, 0-255.
+        mean: float32 `(size, size, 3)`.
+        shift: float32 `(batch, 3)`, the colour noise of each image, of `colour_shift`.
+        divisor: a number, or one for each image, `(batch, 1, 1, 1)`: that of `noise_divisor`, which keeps the scale of
+            the values; 1 without noise.
+
+    Returns:
+        float32 `(batch, size, size, 3)`.
+
+    Reference: sections 2 and 4.1 of Krizhevsky et al. (2012); 2012 source.
+    """
+    return (crops - mean + shift[:, None, None, :]) / divisor

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from alexnet_keras.data.arrays import read_arrays
-from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, noise_divisor
+from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, less_mean, noise_divisor
 from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training, mean_of
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
@@ -18,7 +18,7 @@ class InMemoryDataset:
 
     It prepares and augments images as `Dataset` does, in another order: what an epoch holds depends on the seed and the
     number of the epoch alone. A training batch names its images and says what to do with them; a model that trains on
-    it is one that `augment_in_step` was called with.
+    it is one that `alexnet_keras.data.in_step.augment_in_step` was called with.
 
     Args:
         name: path of the `.npz` file, as for `load`.
@@ -96,7 +96,7 @@ class InMemoryDataset:
                 corners[:], mirrored[:] = room // 2, False
             alpha = random.normal(0, NOISE_STDDEV, (info.train_count, 3)).astype("float32")
             shift = colour_shift(alpha, info.colour_covariance, colour_noise) if noisy else np.zeros_like(alpha)
-            scale = 1 / noise_divisor(colour_noise) if noisy else 1
+            divisor = noise_divisor(colour_noise) if noisy else 1.0
             for step in range(first_step if epoch == first_epoch else 0, info.train_count // batch_size):
                 part = slice(step * batch_size, (step + 1) * batch_size)
                 batch = {
@@ -105,7 +105,7 @@ class InMemoryDataset:
                     "corners": corners[part],
                     "mirrored": mirrored[part],
                     "shift": shift[part],
-                    "scale": np.float32(scale),
+                    "divisor": np.float32(divisor),
                 }
                 yield batch, self._labels["train"][order[part]]
 
@@ -119,19 +119,7 @@ class InMemoryDataset:
         rows = batch["corners"][:, :1] + steps
         columns = batch["corners"][:, 1:] + jnp.where(batch["mirrored"][:, None], steps[::-1], steps)
         crops = batch["images"][batch["index"][:, None, None], rows[:, :, None], columns[:, None, :]]
-        return (crops - self._mean_crop + batch["shift"][:, None, None, :]) * batch["scale"]
-
-    def augment_in_step(self, model):
-        """Makes the augmentation a part of a compiled model's training step."""
-        images, labels, _ = self.validation(1)[0]
-        model.test_on_batch(images, labels)  # Keras builds what it has compiled by the shapes of a batch
-        step = model.train_step
-
-        def train_step(state, data):
-            batch, *rest = data
-            return step(state, (self.augment(batch), *rest))
-
-        model.train_step = train_step
+        return less_mean(crops.astype("float32"), self._mean_crop, batch["shift"], batch["divisor"])
 
     def validation(self, batch_size=128, **kwargs):
         """Validation batches of centre crops less the mean, as `validation_images` gives them."""

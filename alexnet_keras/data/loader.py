@@ -6,14 +6,14 @@ import keras
 import tensorflow as tf
 
 from alexnet_keras.data.augmentation import (
+    cast_less_mean,
     crop_and_flip,
     crop_and_flip_one,
     crop_at_scale,
     decode_crop_and_flip,
-    less_mean,
     resize_and_crop,
 )
-from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, noise_divisor
+from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, less_mean, noise_divisor
 from alexnet_keras.data.info import DatasetInfo, centre, check_scales, check_sizes, check_training, mean_of
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
@@ -209,8 +209,15 @@ class Dataset:
         seed=0,
         first_epoch=0,
         first_step=0,
+        in_step=False,
     ):
-        """Endless augmented training batches, of several hosts this one's part; arguments as for `load`."""
+        """Endless training batches, of several hosts this one's part; arguments as for `load`, and
+
+        Args:
+            in_step: whether to leave the mean and the colour noise to `augment`, for a model that
+                `alexnet_keras.data.in_step.augment_in_step` was called with: in place of images a batch has a dict of
+                the crops, uint8 (drawn from several `scales`, float32), `shift` and `divisor`.
+        """
         info, host, hosts, scales = self.info, self._host, self._hosts, self._scales
         if scales and not crops:
             raise ValueError(f"`scales` goes with random crops. Received: scales={scales}, crops={crops}")
@@ -276,12 +283,24 @@ class Dataset:
                     noisy = epoch < last_noise
                     shift = tf.where(noisy, colour_shift(alpha, covariance, colour_noise), shift)
                     divisor = tf.where(noisy, noise_divisor(colour_noise), divisor)
-                return less_mean(images, mean, shift, divisor), labels
+                if in_step:
+                    images = images if scales else tf.cast(images, tf.uint8)
+                    divisor = tf.fill((own_size, 1, 1, 1), divisor)
+                    return {"crops": images, "shift": shift, "divisor": divisor}, labels
+                return cast_less_mean(images, mean, shift, divisor), labels
 
             return batches.enumerate(done).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
         return epochs.flat_map(epoch_of_batches).prefetch(2).with_options(NOT_TUNED)
+
+    def augment(self, batch):
+        """The images of a training batch with `in_step`, float32 `(batch_size, crop_size, crop_size, 3)`.
+
+        Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
+        """
+        crops = keras.ops.cast(batch["crops"], "float32")
+        return less_mean(crops, self.info.mean_crop, batch["shift"], batch["divisor"])
 
     def validation(self, batch_size=128, *, padded=False):
         """Validation batches of centre crops less the mean; `padded` as for `validation_images`."""

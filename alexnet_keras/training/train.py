@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from alexnet_keras.analysis import KernelSnapshots
 from alexnet_keras.analysis.kernels import first_convolution
+from alexnet_keras.data.in_step import augment_in_step
 from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, same_on_all_hosts, this_host_alone
 from alexnet_keras.environment import machine, versions
 from alexnet_keras.evaluation.errors import TopKError
@@ -115,13 +116,18 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
     data = {"classes": info.classes, "train_count": info.train_count}
     _check_workdir(workdir, config, data)
     steps = info.train_count // config.batch_size
+    on_jax = keras.backend.backend() == "jax"
+    in_step = {"in_step": True} if on_jax and not config.in_memory else {}  # in memory it knows no other way
     augmentation = dict(
         crops=config.crops,
         colour_noise=config.colour_noise,
         colour_noise_epochs=config.changes(config.epochs)[1][0] if config.late_changes else None,
         seed=config.seed,
+        **in_step,
     )
-    pipeline_speed = _pipeline_speed(dataset, config.batch_size, config.crops, config.colour_noise)
+    pipeline_speed = _pipeline_speed(
+        dataset, config.batch_size, crops=config.crops, colour_noise=config.colour_noise, **in_step
+    )
 
     keras.utils.set_random_seed(config.seed)
     with _dtype_policy(config.precision), scope, losing_no_host():
@@ -135,8 +141,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             model = build_network(config.network, classes=info.classes)
             set_initial_weights(model, initial)
             compile_for_training(model, config)
-        if config.in_memory:
-            dataset.augment_in_step(model)
+        if on_jax:
+            augment_in_step(model, dataset)
         if epoch + (step > 0) > config.epochs:
             raise ValueError(
                 f"`epochs` must be at least {epoch + (step > 0)}, the epoch that this training is in. "
@@ -408,9 +414,9 @@ def read_history(workdir):
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
-def _pipeline_speed(dataset, batch_size, crops, colour_noise, seconds=2.0, most=50):
+def _pipeline_speed(dataset, batch_size, seconds=2.0, most=50, **options):
     """Images per second of this host's data pipeline with nothing else running."""
-    batches = iter(dataset.train(batch_size, crops=crops, colour_noise=colour_noise))
+    batches = iter(dataset.train(batch_size, **options))
     batch_size = len(next(batches)[1])
     start, count = time.perf_counter(), 0
     for _ in tqdm(itertools.takewhile(lambda i: time.perf_counter() - start < seconds, range(most)), desc="Pipeline"):

@@ -3,14 +3,14 @@ import pytest
 import tensorflow as tf
 
 from alexnet_keras.data.augmentation import (
+    cast_less_mean,
     crop_and_flip,
     crop_and_flip_one,
     crop_at_scale,
     decode_crop_and_flip,
-    less_mean,
     resize_and_crop,
 )
-from alexnet_keras.data.colour_noise import colour_shift, noise_divisor
+from alexnet_keras.data.colour_noise import colour_shift, less_mean, noise_divisor
 from alexnet_keras.data.sources import decode_image
 
 
@@ -46,8 +46,10 @@ def test_noise_is_one_colour_an_image(covariance, random):
     for convention, divisor in (("none", 1.0), ("eigenvalue", 1.0), ("standard_deviation", 1.1)):
         assert noise_divisor(convention) == divisor
         shift = colour_shift(alpha, covariance, convention)
-        seen = less_mean(images, mean, shift, noise_divisor(convention))
         expected = (images - mean.astype("float64") + shift[:, None, None]) / divisor
+        seen = cast_less_mean(images, mean, shift, noise_divisor(convention))
+        np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-4)
+        seen = less_mean(images.astype("float32"), mean, shift, np.full((2, 1, 1, 1), divisor, "float32"))
         np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-4)
 
 

@@ -175,6 +175,22 @@ def test_crops_flips_and_noise_are_there(tiny_npz):
     assert np.abs(np.round(late[80:] + dataset.info.mean_crop) - (late[80:] + dataset.info.mean_crop)).max() < 1e-3
 
 
+@pytest.mark.parametrize("memory_gib", [2.0, 0.0])
+@pytest.mark.parametrize("scales", [(), (32, 40)])
+def test_what_is_left_to_the_step_gives_the_same_images(tiny_npz, memory_gib, scales):
+    dataset = Dataset(tiny_npz, 32, 28, memory_gib=memory_gib, scales=scales, mean="colour" if scales else "image")
+    options = dict(seed=3, colour_noise_epochs=1)
+    finished = dataset.train(20, **options).take(6).as_numpy_iterator()  # four steps an epoch
+    batches = list(dataset.train(20, in_step=True, **options).take(6).as_numpy_iterator())
+    assert {batch["crops"].dtype.name for batch, _ in batches} == {"float32" if scales else "uint8"}
+    for (batch, labels), (images, expected) in zip(batches, finished, strict=True):
+        np.testing.assert_array_equal(labels, expected)
+        crops = batch["crops"].astype("float64") - dataset.info.mean_crop + batch["shift"][:, None, None]
+        np.testing.assert_allclose(images, crops / batch["divisor"], rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(dataset.augment(batch), images, rtol=1e-5, atol=1e-4)
+    assert [batch["divisor"].max() for batch, _ in batches] == pytest.approx([1.1] * 4 + [1.0] * 2)
+
+
 def test_folder(folder):
     train, validation, info = load(str(folder), **SMALL, batch_size=4)
     assert info.class_names == ("cat", "dog")
