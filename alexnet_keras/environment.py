@@ -37,5 +37,15 @@ def versions(others=()):
     Args:
         others: modules that it has not, but its own processes have.
     """
-    used = [package for module, package in _PACKAGES.items() if module in sys.modules or module in others]
-    return {"python": platform.python_version(), **{package: metadata.version(package) for package in used}}
+    used = [module for module in _PACKAGES if module in sys.modules or module in others]
+    return {"python": platform.python_version(), **dict(map(_version, used))}
+
+
+def _version(module):
+    """`(package, version)`: the package is the usual one, or another that brings the module, such as tensorflow-cpu."""
+    package = _PACKAGES[module]
+    try:
+        return package, metadata.version(package)
+    except metadata.PackageNotFoundError:
+        package = metadata.packages_distributions()[module][0]
+        return package, metadata.version(package)

@@ -2,6 +2,7 @@ import sys
 
 import keras
 
+from alexnet_keras import environment
 from alexnet_keras.environment import machine, versions
 
 
@@ -13,6 +14,11 @@ def test_versions_are_of_what_is_imported(monkeypatch):
     assert here["python"] == sys.version.split()[0]
     assert {"jax", "faiss-cpu"}.isdisjoint(here)
     assert set(versions(others=("jax",))) == {*here, "jax"}
+
+
+def test_versions_name_the_package_that_brings_a_module(monkeypatch):
+    monkeypatch.setitem(environment._PACKAGES, "keras", "keras-of-another-name")
+    assert environment.versions(others=("keras",))["keras"] == keras.__version__
 
 
 def test_machine():
