@@ -1,5 +1,7 @@
 """The mean image and the colour covariance of a training set."""
 
+import collections
+import concurrent.futures
 import os
 import zipfile
 from pathlib import Path
@@ -45,18 +47,35 @@ def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
 def _compute(images, count):
     total, products, seen = 0, np.zeros((3, 3)), 0
     with tqdm(total=count, desc="Mean image and colour covariance", unit="image") as bar:
-        for batch in images:
-            batch = np.asarray(batch)
-            total = total + batch.sum(0, dtype="uint64")
-            # Sums of centred squares of one image are exact enough in float32; across images they need float64.
-            pixels = batch.reshape(len(batch), -1, 3).astype("float32") - 128
-            products += (pixels.transpose(0, 2, 1) @ pixels).sum(0, dtype="float64")
-            seen += len(batch)
-            bar.update(len(batch))
+        for size, sums, squares in _on_all_cores(_sums, images):
+            total, products, seen = total + sums, products + squares, seen + size
+            bar.update(size)
     mean_image = total / seen
     mean = mean_image.mean((0, 1)) - 128.0
     covariance = products / (seen * mean_image.shape[0] * mean_image.shape[1]) - np.outer(mean, mean)
     return mean_image.astype("float32"), covariance
+
+
+def _sums(batch):
+    """Number, sum, and sum of the products of the colours less 128, of the images of a batch."""
+    batch, squares = np.asarray(batch), np.zeros((3, 3))
+    for part in np.array_split(batch, -(-len(batch) // 16)):  # few enough for a core's cache
+        # Sums of centred squares of one image are exact enough in float32; across images they need float64.
+        pixels = part.reshape(len(part), -1, 3).astype("float32") - 128
+        squares += (pixels.transpose(0, 2, 1) @ pixels).sum(0, dtype="float64")
+    return len(batch), batch.sum(0, dtype="uint64"), squares
+
+
+def _on_all_cores(function, batches):
+    """What `map` gives, by threads; of the batches no more are held than there are cores."""
+    cores, waiting = os.cpu_count(), collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+        for batch in batches:
+            waiting.append(pool.submit(function, batch))
+            if len(waiting) >= cores:
+                yield waiting.popleft().result()
+        for result in waiting:
+            yield result.result()
 
 
 def _write(path, key, mean_image, covariance):
