@@ -1,7 +1,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 
-# Each process would compile all that it imports anew: 15 seconds in place of 5 for TensorFlow and Keras.
+# Where it is set, each process compiles anew all that it imports: 15 seconds in place of 5 for TensorFlow and Keras.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: train test lint setup

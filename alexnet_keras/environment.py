@@ -47,5 +47,6 @@ def _version(module):
     try:
         return package, metadata.version(package)
     except metadata.PackageNotFoundError:
-        package = metadata.packages_distributions()[module][0]
-        return package, metadata.version(package)
+        for other in metadata.packages_distributions().get(module, ()):
+            return other.replace("_", "-"), metadata.version(other)
+        return package, getattr(sys.modules.get(module), "__version__", "unknown")

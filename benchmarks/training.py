@@ -171,7 +171,7 @@ def _ours(way, precision, images, labels, options):
 
 
 def _from_jpegs(model, batch_size, options):
-    """Training from JPEGs that the input pipeline reads, decodes and augments meanwhile."""
+    """Training from JPEGs that the input pipeline reads, decodes and crops meanwhile."""
     from alexnet_keras.data import Dataset
     from alexnet_keras.data.in_step import augment_in_step
 

@@ -23,10 +23,19 @@ WITH_JAX = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tests", [["tests/layers", "tests/models"], ["tests/data/test_in_memory.py"]], ids=str)
-def test_these_pass_on_jax(tests):
+@pytest.mark.parametrize(
+    ("tests", "devices"),
+    [
+        (["tests/layers", "tests/models"], 1),
+        (["tests/data/test_in_memory.py"], 1),  # without TensorFlow
+        (["tests/data/test_in_step.py"], 2),
+    ],
+    ids=str,
+)
+def test_these_pass_on_jax(tests, devices):
     command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-k", REPEATED, *tests]
-    result = subprocess.run(command, env=WITH_JAX, capture_output=True, text=True)
+    flags = f"{WITH_JAX['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+    result = subprocess.run(command, env={**WITH_JAX, "XLA_FLAGS": flags}, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
 

@@ -19,6 +19,8 @@ def test_versions_are_of_what_is_imported(monkeypatch):
 def test_versions_name_the_package_that_brings_a_module(monkeypatch):
     monkeypatch.setitem(environment._PACKAGES, "keras", "keras-of-another-name")
     assert environment.versions(others=("keras",))["keras"] == keras.__version__
+    monkeypatch.setitem(environment._PACKAGES, "module_of_a_folder", "of-no-package")
+    assert environment.versions(others=("module_of_a_folder",))["of-no-package"] == "unknown"
 
 
 def test_machine():

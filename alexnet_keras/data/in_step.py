@@ -11,7 +11,8 @@ def augment_in_step(model, dataset):
     times as large as pixels and would keep a GPU waiting.
 
     Args:
-        model: compiled, on the JAX backend. It trains on batches of `dataset` that are not augmented from then on.
+        model: compiled, on the JAX backend, and not fitted yet. From then on it trains on batches of `dataset` that are
+            not augmented; to call this once more would augment them twice.
         dataset: a `Dataset` or an `InMemoryDataset`.
     """
     distribution, size = keras.distribution.distribution(), dataset.info.crop_size

@@ -29,6 +29,10 @@ _SHUFFLED_FILES = 10_000
 NOT_TUNED = tf.data.Options()
 NOT_TUNED.autotune.enabled = False
 
+# Whole batches that are finished at the same time, as many of which wait where the consumer is slower: of 2048 images
+# each is 1.2 GB.
+_AT_ONCE = min(4, os.cpu_count())
+
 
 def load(
     name,
@@ -211,9 +215,10 @@ class Dataset:
         first_step=0,
         in_step=False,
     ):
-        """Endless training batches, of several hosts this one's part; arguments as for `load`, and
+        """Endless augmented training batches, of several hosts this one's part.
 
         Args:
+            batch_size, crops, colour_noise, colour_noise_epochs, seed, first_epoch, first_step: as for `load`.
             in_step: whether to leave the mean and the colour noise to `augment`, for a model that
                 `alexnet_keras.data.in_step.augment_in_step` was called with: in place of images a batch has a dict of
                 the crops, uint8 (drawn from several `scales`, float32), `shift` and `divisor`.
@@ -289,7 +294,7 @@ class Dataset:
                     return {"crops": images, "shift": shift, "divisor": divisor}, labels
                 return cast_less_mean(images, mean, shift, divisor), labels
 
-            return batches.enumerate(done).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+            return batches.enumerate(done).map(finish, num_parallel_calls=_AT_ONCE)
 
         epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
         return epochs.flat_map(epoch_of_batches).prefetch(2).with_options(NOT_TUNED)
@@ -310,7 +315,7 @@ class Dataset:
             return tf.cast(centre(images, crop_size), tf.float32) - mean, *rest
 
         images = self.validation_images(batch_size, padded=padded)
-        return images.map(finish, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        return images.map(finish, num_parallel_calls=_AT_ONCE).prefetch(2)
 
     def validation_images(self, batch_size=128, *, padded=False):
         """Validation batches of whole prepared images.

@@ -67,8 +67,8 @@ def _sums(batch):
 
 
 def _on_all_cores(function, batches):
-    """What `map` gives, by threads; of the batches no more are held than there are cores."""
-    cores, waiting = os.cpu_count(), collections.deque()
+    """What `map` gives, by threads; of the batches no more are held than there are threads."""
+    cores, waiting = min(os.cpu_count(), 16), collections.deque()
     with concurrent.futures.ThreadPoolExecutor(cores) as pool:
         for batch in batches:
             waiting.append(pool.submit(function, batch))

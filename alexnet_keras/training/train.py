@@ -415,7 +415,7 @@ def read_history(workdir):
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
 def _pipeline_speed(dataset, batch_size, seconds=2.0, most=50, **options):
-    """Images per second of this host's data pipeline with nothing else running."""
+    """Images per second of this host's data pipeline with nothing else running, less what the step does (JAX)."""
     batches = iter(dataset.train(batch_size, **options))
     batch_size = len(next(batches)[1])
     start, count = time.perf_counter(), 0

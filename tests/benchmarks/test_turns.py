@@ -13,6 +13,18 @@ def test_rate():
     assert measure() == pytest.approx(20, rel=0.1)
 
 
+def test_rate_does_not_measure_the_steps_before():
+    done = []
+
+    def step(steps):
+        done.append(steps)
+        time.sleep(0.01 * steps)
+
+    measure = turns.rate(step, steps=5, before=8)
+    assert measure() == pytest.approx(100, rel=0.2)
+    assert done == [8, 5]
+
+
 def test_summary():
     figures = [{"speed": speed} for speed in (5.0, 1.0, 3.0)]
     assert turns.summary(figures, "speed") == (3.0, 1.0, 5.0)

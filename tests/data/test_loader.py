@@ -10,6 +10,7 @@ from PIL import Image
 
 from alexnet_keras.data import Dataset, load, shapes
 from alexnet_keras.data.sources import open_source
+from alexnet_keras.data.statistics import training_statistics
 
 SMALL = dict(image_size=32, crop_size=28)
 
@@ -55,6 +56,14 @@ def test_statistics_are_the_definition(tiny_npz):
     np.testing.assert_allclose(info.colour_covariance, np.cov(x.reshape(-1, 3).T, bias=True), rtol=1e-4)
     assert info.mean_crop.shape == (28, 28, 3)
     np.testing.assert_array_equal(info.mean_crop, info.mean_image[2:30, 2:30])
+
+
+def test_statistics_of_several_batches_are_those_of_all(random):
+    images = random.randint(0, 256, (50, 9, 9, 3)).astype("uint8")
+    parts = (images[start : start + 7] for start in range(0, 50, 7))
+    mean, covariance = training_statistics(parts, 50, "key", None)
+    np.testing.assert_allclose(mean, images.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(covariance, np.cov(images.reshape(-1, 3).T, bias=True), rtol=1e-4)
 
 
 def test_the_batches_of_two_hosts_are_those_of_one(tiny_npz):
@@ -177,9 +186,10 @@ def test_crops_flips_and_noise_are_there(tiny_npz):
 
 @pytest.mark.parametrize("memory_gib", [2.0, 0.0])
 @pytest.mark.parametrize("scales", [(), (32, 40)])
-def test_what_is_left_to_the_step_gives_the_same_images(tiny_npz, memory_gib, scales):
+@pytest.mark.parametrize("noise", ["standard_deviation", "none"])
+def test_what_is_left_to_the_step_gives_the_same_images(tiny_npz, memory_gib, scales, noise):
     dataset = Dataset(tiny_npz, 32, 28, memory_gib=memory_gib, scales=scales, mean="colour" if scales else "image")
-    options = dict(seed=3, colour_noise_epochs=1)
+    options = dict(seed=3, colour_noise=noise, colour_noise_epochs=1, crops=bool(scales) or noise != "none")
     finished = dataset.train(20, **options).take(6).as_numpy_iterator()  # four steps an epoch
     batches = list(dataset.train(20, in_step=True, **options).take(6).as_numpy_iterator())
     assert {batch["crops"].dtype.name for batch, _ in batches} == {"float32" if scales else "uint8"}
@@ -188,7 +198,9 @@ def test_what_is_left_to_the_step_gives_the_same_images(tiny_npz, memory_gib, sc
         crops = batch["crops"].astype("float64") - dataset.info.mean_crop + batch["shift"][:, None, None]
         np.testing.assert_allclose(images, crops / batch["divisor"], rtol=1e-5, atol=1e-4)
         np.testing.assert_allclose(dataset.augment(batch), images, rtol=1e-5, atol=1e-4)
-    assert [batch["divisor"].max() for batch, _ in batches] == pytest.approx([1.1] * 4 + [1.0] * 2)
+    noisy = noise != "none"
+    assert [np.any(batch["shift"]) for batch, _ in batches] == [noisy] * 4 + [False] * 2
+    assert [batch["divisor"].max() for batch, _ in batches] == pytest.approx([1.1 if noisy else 1.0] * 4 + [1.0] * 2)
 
 
 def test_folder(folder):
