@@ -73,7 +73,7 @@ def _stages(name, options):
     import tensorflow as tf
 
     from alexnet_keras.data import Dataset
-    from alexnet_keras.data.augmentation import decode_crop_and_flip
+    from alexnet_keras.data.augmentation import crop_and_flip_one, resize_and_crop
     from alexnet_keras.data.sources import open_source
 
     source = open_source(name)
@@ -84,7 +84,8 @@ def _stages(name, options):
         return stored.map(lambda image, label: function(image), tf.data.AUTOTUNE).batch(BATCH_SIZE)
 
     def crop(example, draw):
-        return decode_crop_and_flip(source.read(example[0]), draw, options.image_size, options.crop_size)
+        image = resize_and_crop(source.decode(example[0]), options.image_size)
+        return crop_and_flip_one(image, draw, options.crop_size)
 
     draws = tf.data.Dataset.from_tensor_slices(np.random.default_rng(0).random((1009, 3), "float32")).repeat()
     crops = tf.data.Dataset.zip(stored, draws).map(crop, tf.data.AUTOTUNE)

@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from alexnet_keras.data.colour_noise import less_mean
-from alexnet_keras.data.sources import decode_image
 
 
 def resize_and_crop(image, size):
@@ -100,49 +99,9 @@ def crop_and_flip_one(image, draw, size):
     Returns:
         `(size, size, 3)`.
     """
-    top, left = tf.unstack(_place(tf.shape(image)[:2], draw, size))
-    return _flip(image[top : top + size, left : left + size], draw, size)
-
-
-def decode_crop_and_flip(encoded, draw, image_size, size):
-    """What `crop_and_flip_one` cuts of the centre square of an image that is still encoded, to the pixel.
-
-    Of a JPEG whose shorter side has `image_size` pixels, as prepared ones do, no more is decoded than the crop.
-
-    Args:
-        encoded: what the image's file holds: a JPEG, PNG, BMP or GIF.
-        draw: `(3,)`, as for `crop_and_flip`.
-        image_size: side of the square, as for `resize_and_crop`.
-        size: side of the crop, in pixels.
-
-    Returns:
-        uint8 `(size, size, 3)`.
-    """
-
-    def crop_alone():
-        top, left = tf.unstack((shape - image_size) // 2 + _place(image_size, draw, size))
-        # What the first and last column of a JPEG are decoded to depends on their neighbours.
-        before, after = tf.minimum(left, 1), tf.minimum(shape[1] - left - size, 1)
-        window = tf.stack([top, left - before, size, size + before + after])
-        return tf.image.decode_and_crop_jpeg(encoded, window, channels=3)[:, before : before + size]
-
-    def crop_of_whole():
-        top, left = tf.unstack(_place(image_size, draw, size))
-        image = resize_and_crop(decode_image(encoded), image_size)
-        return image[top : top + size, left : left + size]
-
-    is_jpeg = tf.io.is_jpeg(encoded)
-    shape = tf.cond(is_jpeg, lambda: tf.io.extract_jpeg_shape(encoded)[:2], lambda: tf.zeros(2, tf.int32))
-    return _flip(tf.cond(tf.reduce_min(shape) == image_size, crop_alone, crop_of_whole), draw, size)
-
-
-def _place(shape, draw, size):
-    """Row and column of the crop's first pixel."""
-    last = tf.cast(shape - 1, tf.float32)
-    return tf.cast(tf.floor(draw[:2] * (last + 2.0 - size)), tf.int32)
-
-
-def _flip(crop, draw, size):
+    last = tf.cast(tf.shape(image)[:2] - 1, tf.float32)
+    top, left = tf.unstack(tf.cast(tf.floor(draw[:2] * (last + 2.0 - size)), tf.int32))
+    crop = image[top : top + size, left : left + size]
     crop = tf.cond(draw[2] < 0.5, lambda: tf.reverse(crop, [1]), lambda: crop)
     return tf.ensure_shape(crop, (size, size, 3))
 

@@ -10,7 +10,6 @@ from alexnet_keras.data.augmentation import (
     crop_and_flip,
     crop_and_flip_one,
     crop_at_scale,
-    decode_crop_and_flip,
     resize_and_crop,
 )
 from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, less_mean, noise_divisor
@@ -258,9 +257,6 @@ class Dataset:
 
                 def prepare(example, draw):
                     stored, label = example
-                    if self._source.read and crops and not scales:
-                        encoded = self._source.read(stored)
-                        return (decode_crop_and_flip(encoded, draw, self._train_size, crop_size), label), draw
                     image = resize_and_crop(self._source.decode(stored), self._train_size)
                     if scales:
                         crop = crop_at_scale(image[None], draw[None], crop_size, scales)[0]

@@ -7,11 +7,9 @@ from alexnet_keras.data.augmentation import (
     crop_and_flip,
     crop_and_flip_one,
     crop_at_scale,
-    decode_crop_and_flip,
     resize_and_crop,
 )
 from alexnet_keras.data.colour_noise import colour_shift, less_mean, noise_divisor
-from alexnet_keras.data.sources import decode_image
 
 
 @pytest.fixture
@@ -93,26 +91,6 @@ def test_crops_are_the_pixels_at_every_offset(size, crop, random):
         one = crop_and_flip_one(tf.constant(image), draw, crop)
         assert one.dtype == "uint8"
         np.testing.assert_array_equal(one, out)
-
-
-@pytest.mark.parametrize("shape", [(64, 64), (64, 90), (81, 64), (100, 70)])  # the last one must be scaled
-@pytest.mark.parametrize("kind", ["jpeg", "jpeg, all colours", "grey jpeg", "png"])
-def test_crops_of_encoded_images_are_those_of_decoded_ones(kind, shape, random):
-    noise = random.uniform(0, 255, (*(-(-side // 4) for side in shape), 3))
-    image = np.kron(noise, np.ones((4, 4, 1))).astype("uint8")[: shape[0], : shape[1]]  # colours that bleed into others
-    if kind == "png":
-        encoded = tf.io.encode_png(image)
-    elif kind == "grey jpeg":
-        encoded = tf.io.encode_jpeg(image[..., :1], quality=90)
-    else:
-        encoded = tf.io.encode_jpeg(image, quality=90, chroma_downsampling=kind == "jpeg")
-    square = resize_and_crop(decode_image(encoded), 64)
-    cut = tf.function(decode_crop_and_flip)
-    for offset in np.linspace(0, 0.999, 18):  # every one of the 17 offsets
-        draw = tf.constant([0.999 - offset, offset, offset], tf.float32)
-        crop = cut(encoded, draw, 64, 48)
-        np.testing.assert_array_equal(crop, crop_and_flip_one(square, draw, 48))
-        assert crop.shape == (48, 48, 3) and crop.dtype == tf.uint8
 
 
 def test_every_offset_from_0_to_32_is_drawn_alike(random):
