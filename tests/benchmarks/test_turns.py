@@ -21,7 +21,7 @@ def test_rate_does_not_measure_the_steps_before():
         time.sleep(0.01 * steps)
 
     measure = turns.rate(step, steps=5, before=8)
-    assert measure() == pytest.approx(100, rel=0.2)
+    assert 45 < measure() <= 100  # 5 steps in 0.05 s; with those before they would take 0.13 s, 38 a second
     assert done == [8, 5]
 
 
