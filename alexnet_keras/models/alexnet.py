@@ -154,7 +154,9 @@ def _convolution(x, config, conv, seed):
 
 def _initializers(config, layer, seed):
     kernel = config.initializer
-    if kernel == "gaussian":
+    if layer == "conv1" and config.conv1_kernel_stddev is not None:
+        kernel = keras.initializers.RandomNormal(stddev=config.conv1_kernel_stddev)
+    elif kernel == "gaussian":
         middle = layer in ("conv3", "conv4", "conv5", "conv6")
         kernel = keras.initializers.RandomNormal(stddev=config.middle_kernel_stddev if middle else config.kernel_stddev)
     return layer_initializers(kernel, config.bias if layer in config.bias_layers else 0.0, seed, layer)

@@ -49,6 +49,10 @@ class AlexNetConfig:
         initializer: `"gaussian"`, with the standard deviations below, or the name of a Keras initializer.
         kernel_stddev: standard deviation of the initial weights of conv1, conv2 and the fully connected layers.
         middle_kernel_stddev: the same of conv3, conv4, conv5 and conv6.
+        conv1_kernel_stddev: standard deviation of the initial weights of conv1, which then start from a Gaussian under
+            every initializer; `None` for the same start as the other layers. The initial noise fades with a time
+            constant of 20,000 steps (rate 0.01), so that only a small start shows learned kernels after a short
+            training.
         bias: initial bias of the layers in `bias_layers`; the others' is 0.
         bias_layers: layers with that bias.
 
@@ -92,6 +96,7 @@ class AlexNetConfig:
     initializer: str = "gaussian"
     kernel_stddev: float = 0.01
     middle_kernel_stddev: float = 0.01
+    conv1_kernel_stddev: float | None = None
     bias: float = 1.0
     bias_layers: tuple = ("conv2", "conv4", "conv5", "fc6", "fc7")
 
@@ -125,6 +130,10 @@ class AlexNetConfig:
         for stages in self.stages:
             if not isinstance(stages, tuple) or not set(stages) <= set(STAGES) or len(set(stages)) < len(stages):
                 raise ValueError(f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}")
+        for name in ("kernel_stddev", "middle_kernel_stddev", "conv1_kernel_stddev"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise ValueError(f"`{name}` must be a standard deviation, at least 0. Received: {name}={value!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(
                 f"`dropout` must be a rate from 0 to below 1 (0 for none). Received: dropout={self.dropout}"

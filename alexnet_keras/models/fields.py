@@ -14,7 +14,9 @@ def check_fields(config):
             object.__setattr__(config, name, frozen)
         elif field.type is int and (not isinstance(value, int) or value < 1):
             raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")
-        elif field.type is float and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        elif field.type == float | None and value is None:
+            continue
+        elif field.type in (float, float | None) and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}")
         elif field.type is bool and not isinstance(value, bool):
             raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
