@@ -1,5 +1,6 @@
 """What something was computed with, for the record: the machine and the libraries."""
 
+import functools
 import os
 import platform
 import sys
@@ -29,6 +30,34 @@ def processor():
             return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def has_bfloat16_arithmetic():
+    """Whether this CPU multiplies bfloat16 numbers and sums the products in float32.
+
+    TensorFlow's kernels do so through oneDNN on x86 processors with AVX512-BF16 or AMX, and on Arm
+    processors with BF16. Elsewhere the sums are bfloat16 too, and lose several percent.
+    """
+    newest = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    limited = newest not in ("ALL", "DEFAULT") and not any(x in newest for x in _BFLOAT16_SETS)
+    without_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0"
+    return bool(_processor_flags() & _BFLOAT16_FLAGS) and not limited and not without_onednn
+
+
+# Names of the instruction sets in /proc/cpuinfo, and in oneDNN's variable ONEDNN_MAX_CPU_ISA.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+_BFLOAT16_SETS = ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX", "AVX10")
+
+
+@functools.cache
+def _processor_flags():
+    """The instruction sets that Linux names; none on other systems."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            lines = [line for line in file if line.startswith(("flags", "Features"))]
+    except OSError:
+        return frozenset()
+    return frozenset(lines[0].partition(":")[2].split()) if lines else frozenset()
 
 
 def versions(others=()):

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from alexnet_keras.distribution import computes_with, is_split_by_tower
+from alexnet_keras.environment import has_bfloat16_arithmetic
 from alexnet_keras.layers.winograd import winograd_convolution
 
 
@@ -26,9 +27,9 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     Two more forms of the same convolution are faster. On a CPU, a training computes the layers that `winograd_tile`
     names by Winograd's method, which differs from the definition by less than 1e-5 of the largest value in float32 (on
-    TensorFlow and JAX), 2% in bfloat16 (on TensorFlow). On a GPU, JAX computes a convolution with a stride over a few
-    maps, such as conv1 over three colours, as one without a stride over blocks of positions, in a sixth of the time
-    (the same H200).
+    TensorFlow and JAX), 2% in bfloat16 (on TensorFlow, on processors with bfloat16 arithmetic). On a GPU, JAX computes
+    a convolution with a stride over a few maps, such as conv1 over three colours, as one without a stride over blocks
+    of positions, in a sixth of the time (the same H200).
 
     Args:
         filters: number of kernels, a multiple of `groups`.
@@ -113,7 +114,9 @@ class GroupedConv2D(keras.layers.Conv2D):
         tensorflow, jax = (computes_with(backend, accelerator=False) for backend in ("tensorflow", "jax"))
         if self.compute_dtype == "float32":
             return 4 if weights >= 100_000 and (tensorflow or jax) else None
-        return 2 if self.compute_dtype == "bfloat16" and weights >= 500_000 and small and tensorflow else None
+        # Sums in bfloat16 would lose too many digits of the transformed values.
+        exact = tensorflow and has_bfloat16_arithmetic()
+        return 2 if self.compute_dtype == "bfloat16" and weights >= 500_000 and small and exact else None
 
     def _convolution_of_group(self, inputs, kernel, bias):
         outputs = super().convolution_op(inputs, kernel)

@@ -20,7 +20,8 @@ def winograd_convolution(inputs, kernel, bias, tile, groups, name):
 
     With tiles of 4 or 2 in float32, outputs and gradients differ from the definition by less than 1e-5 of the largest
     one, with a kernel of 5x5 as long as a group has no more than 64 maps and 192 filters (1.2e-5 with 256 of each);
-    with tiles of 2 and a kernel of 3x3 in bfloat16 by less than 2%.
+    with tiles of 2 and a kernel of 3x3 in bfloat16 by less than 2%, where products are summed in float32
+    (`has_bfloat16_arithmetic`).
 
     Args:
         inputs: tensor `(batch, height, width, maps)`, of float32 or bfloat16. The kernel's transform is of float32.

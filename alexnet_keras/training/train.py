@@ -18,8 +18,15 @@ from tqdm import tqdm
 from alexnet_keras.analysis import KernelSnapshots
 from alexnet_keras.analysis.kernels import first_convolution
 from alexnet_keras.data.in_step import augment_in_step
-from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, same_on_all_hosts, this_host_alone
-from alexnet_keras.environment import machine, versions
+from alexnet_keras.distribution import (
+    has_accelerator,
+    hosts,
+    losing_no_host,
+    one_host_first,
+    same_on_all_hosts,
+    this_host_alone,
+)
+from alexnet_keras.environment import has_bfloat16_arithmetic, machine, versions
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.files import write_text
@@ -158,7 +165,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         words = (
             f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images of "
             f"{info.classes} classes{skipped}\n"
-            f"Network: {config.config}, {model.count_params():,} parameters, {config.precision}\n"
+            f"Network: {config.config}, {model.count_params():,} parameters, {_precision_label(config.precision)}\n"
             f"Device: {devices}\n"
             f"Training: {left}, each {steps} steps of {config.batch_size} images; the data pipeline "
             f"alone gives {pipeline_speed:,.0f} images/s\n"
@@ -324,6 +331,12 @@ def _dtype_policy(precision):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _precision_label(precision):
+    if precision == "float32" or has_accelerator() or has_bfloat16_arithmetic():
+        return precision
+    return f"{precision} (this processor has no bfloat16 arithmetic: float32 is faster and more exact)"
 
 
 def compile_for_training(model, config):
