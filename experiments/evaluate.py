@@ -40,7 +40,8 @@ def evaluate(options, command=None):
     import numpy as np
     from tqdm import tqdm
 
-    from alexnet_keras.evaluation.ensemble import check_ensemble, ensemble_model, ranks
+    from alexnet_keras.evaluation.ensemble import check_ensemble, ensemble_model
+    from alexnet_keras.evaluation.errors import top_k_miss
     from alexnet_keras.models import fingerprint, load_model
     from alexnet_keras.plots import plot_ensembles, save_figure
 
@@ -67,7 +68,7 @@ def evaluate(options, command=None):
 
     whole = ensemble_model(models, info, options.views)
     count, groups = len(models), _groups(len(models), shares)
-    found = {name: [] for name in groups}
+    misses = {name: {1: [], 5: []} for name in groups}
     with tqdm(total=info.validation_count, desc="Evaluating", unit="image") as bar:
         batches = dataset.validation_images(max(1, options.batch_size // options.views))
         for images, labels in batches.as_numpy_iterator():
@@ -80,10 +81,13 @@ def evaluate(options, command=None):
                 )
             for name, weights in groups.items():
                 # (images, models, classes) to (images, groups of so many models, classes)
-                found[name].append(ranks(np.einsum("nmc,gm->ngc", probabilities, weights), labels))
+                averaged = np.einsum("nmc,gm->ngc", probabilities, weights)
+                for k, parts in misses[name].items():
+                    parts.append(np.asarray(top_k_miss(averaged, labels, k)))
             bar.update(len(labels))
     wrong = {
-        name: {k: 100.0 * (np.concatenate(parts) >= k) for k in (1, 5)} for name, parts in found.items()
+        name: {k: 100.0 * np.concatenate(parts).astype("float64") for k, parts in of_k.items()}
+        for name, of_k in misses.items()
     }  # (images, groups), percent
     errors = {
         name: [{f"top{k}_error": float(wrong[name][k][:, g].mean()) for k in (1, 5)} for g in range(len(weights))]

@@ -20,6 +20,7 @@ def predictions(options, command=None):
     """
     import numpy as np
 
+    from alexnet_keras.evaluation.errors import top_k_miss
     from alexnet_keras.models import fingerprint, load_model
     from alexnet_keras.plots import in_words, plot_predictions, save_figure
 
@@ -53,8 +54,7 @@ def predictions(options, command=None):
         random = np.random.default_rng(options.seed)
         chosen = random.permutation(len(labels))[: options.count]
     chosen = [int(number) for number in chosen]
-    ranks = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(1)
-    errors = {f"top{k}_error": 100 * float(np.mean(ranks >= k)) for k in (1, 5)}
+    errors = {f"top{k}_error": 100 * float(np.mean(top_k_miss(probabilities, labels, k))) for k in (1, 5)}
     names = in_words(info.class_names)
     words = {"random": "random validation images", "mistakes": "the mistakes it is most sure of"}
     what = words.get(options.show[0], "chosen validation images")

@@ -1,7 +1,6 @@
 """Several models on the same images."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from alexnet_keras.data.info import centre
@@ -53,20 +52,3 @@ def ensemble_model(models, info, views=10):
             )
         each.append(views_model(model, info.image_size, centre(info.mean_image, size), views)(images))
     return keras.Model(images, ops.stack(each, axis=1))
-
-
-def ranks(probabilities, labels):
-    """How many classes are more probable than the label of each image: below `k`, the top-k prediction is right.
-
-    What is no number counts as more probable, so that it is never right.
-
-    Args:
-        probabilities: array `(images, ..., classes)`.
-        labels: array of whole numbers `(images,)`.
-
-    Returns:
-        int array `(images, ...)`.
-    """
-    shape = (len(labels),) + (1,) * (probabilities.ndim - 1)
-    of_label = np.take_along_axis(probabilities, np.asarray(labels).reshape(shape), axis=-1)
-    return (~(probabilities <= of_label)).sum(-1)

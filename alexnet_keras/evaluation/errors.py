@@ -4,6 +4,31 @@ import keras
 from keras import ops
 
 
+def top_k_miss(predictions, labels, k):
+    """Probability that each label is not among the `k` highest predictions.
+
+    Classes with equal predictions are in random order: of ten equal ones, each is the first with
+    probability 0.1. Without ties the result is 0 or 1. A prediction that is not finite is a miss.
+
+    Args:
+        predictions: `(images, ..., classes)`, probabilities or logits.
+        labels: whole numbers `(images,)`.
+        k: number of classes that count.
+
+    Returns:
+        Float tensor `(images, ...)`.
+    """
+    predictions = ops.convert_to_tensor(predictions)
+    labels = ops.cast(ops.reshape(labels, (-1,) + (1,) * (len(predictions.shape) - 1)), "int32")
+    is_label = ops.arange(predictions.shape[-1], dtype="int32") == labels
+    finite = ops.isfinite(ops.sum(predictions, axis=-1))
+    of_label = ops.sum(ops.where(is_label, predictions, 0), axis=-1, keepdims=True)
+    higher = ops.sum(ops.cast(predictions > of_label, "float32"), axis=-1)
+    equal = ops.sum(ops.cast(predictions == of_label, "float32"), axis=-1)
+    hit = ops.clip((k - higher) / ops.maximum(equal, 1), 0, 1)
+    return 1 - ops.where(finite, hit, 0)
+
+
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class TopKError(keras.metrics.Metric):
     """Share of images, in percent, whose label is not among the `k` most probable classes.
@@ -13,8 +38,9 @@ class TopKError(keras.metrics.Metric):
         name: name of the metric; `"top1_error"` for `k=1`.
         **kwargs: `dtype`.
 
-    Labels are whole numbers `(batch,)`, predictions probabilities or logits `(batch, classes)`. Predictions with
-    what is no number are wrong.
+    Labels are whole numbers `(batch,)`, predictions probabilities or logits `(batch, classes)`. Classes with equal
+    predictions count as in random order, so that uniform predictions over ten classes have a top-1 error of 90%.
+    Predictions that are not finite are wrong.
 
     Example:
 
@@ -33,11 +59,7 @@ class TopKError(keras.metrics.Metric):
         self.images = self.add_weight(name="images", initializer="zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        y_pred = ops.convert_to_tensor(y_pred)
-        k = min(self.k, y_pred.shape[-1])
-        right = ops.logical_and(ops.in_top_k(y_true, y_pred, k=k), ops.isfinite(ops.sum(y_pred, -1)))
-        wrong = 1.0 - ops.cast(right, self.dtype)
+        wrong = ops.cast(top_k_miss(y_pred, y_true, self.k), self.dtype)
         weight = ops.ones_like(wrong) if sample_weight is None else ops.cast(sample_weight, self.dtype)
         self.wrong.assign_add(ops.sum(wrong * ops.reshape(weight, (-1,))))
         self.images.assign_add(ops.sum(weight))

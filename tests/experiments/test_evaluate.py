@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from alexnet_keras.data import Dataset
-from alexnet_keras.evaluation.ensemble import ranks
 from experiments.evaluate import main
 from tests.experiments.conftest import save_as_trained, tiny_model
 
@@ -48,13 +47,6 @@ def expected_probabilities(paths, npz):
 
 def error(probabilities, labels):
     return 100 * np.mean(probabilities.argmax(-1) != labels)
-
-
-def test_ranks_of_labels():
-    probabilities = np.array([[0.1, 0.6, 0.3], [0.5, 0.2, 0.3]])
-    assert ranks(probabilities, [0, 0]).tolist() == [2, 0]
-    assert ranks(probabilities[:, None], [2, 1]).tolist() == [[1], [2]]
-    assert ranks(np.full((1, 6), np.nan), [3]).tolist() == [6]  # in no top 5
 
 
 def test_predictions_are_averaged_over_crops_and_models(models, tmp_path, tiny_npz):
