@@ -210,6 +210,23 @@ def is_split_by_tower():
     )
 
 
+def replica_count():
+    """Number of devices that share each batch."""
+    distribution = keras.distribution.distribution()
+    if distribution is not None:
+        return distribution.device_mesh.shape[0]
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def needs_full_batches():
+    """Whether all batches must have one size: JAX compiles for it, and replicas share each batch."""
+    return keras.backend.backend() == "jax" or replica_count() > 1
+
+
 def has_accelerator():
     """Whether the backend has another device than CPUs here."""
     return any(not device.startswith("cpu") for device in keras.distribution.list_devices())

@@ -32,10 +32,10 @@ def mixed_bfloat16():
     keras.config.set_dtype_policy(before)
 
 
-def write_tiny_npz(path):
+def write_tiny_npz(path, validation_count=20):
     """80 + 20 images of 32x32 in 4 classes that differ in colour, as an .npz file."""
     random, arrays = np.random.RandomState(0), {}
-    for split, count in (("train", 80), ("test", 20)):
+    for split, count in (("train", 80), ("test", validation_count)):
         labels = np.arange(count) % 4
         images = random.randint(0, 100, (count, 32, 32, 3))
         images[..., 0] += 60 * (labels % 2)[:, None, None]

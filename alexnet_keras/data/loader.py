@@ -16,6 +16,7 @@ from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, less_mea
 from alexnet_keras.data.info import DatasetInfo, centre, check_scales, check_sizes, check_training, mean_of
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
+from alexnet_keras.distribution import replica_count
 
 if keras.backend.backend() != "tensorflow":
     tf.config.set_visible_devices([], "GPU")  # it only reads images then
@@ -318,14 +319,15 @@ class Dataset:
 
         Args:
             batch_size: images, over all hosts together.
-            padded: whether all batches have this size, which takes several hosts, or devices of the JAX backend.
+            padded: whether all batches have this size, as several hosts or replicas and the JAX backend need
+                (`needs_full_batches`).
 
         Returns:
             `tf.data.Dataset` of uint8 `(batch, image_size, image_size, 3)` and labels; padded, also of weights, 0 for
             what fills up the last batches. The mean of all weights is 1, so that Keras' mean of the loss over batches
             is that over images.
         """
-        count, hosts, replicas = self.info.validation_count, self._hosts, _replicas()
+        count, hosts, replicas = self.info.validation_count, self._hosts, replica_count()
         # Replicas must get as many images of the first batch each.
         batch_size = max(1, min(batch_size, count) // replicas) * replicas
         if not padded:
@@ -343,11 +345,3 @@ class Dataset:
         size = self.info.image_size
         images = self._train if size == self._train_size else self._prepare(self._source.train, size)
         return images.batch(batch_size).prefetch(2)
-
-
-def _replicas():
-    """How many devices share a batch."""
-    distribution = keras.distribution.distribution()
-    if distribution is None:
-        return tf.distribute.get_strategy().num_replicas_in_sync
-    return distribution.device_mesh.shape[0]

@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from alexnet_keras.distribution import needs_full_batches
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.views import dense_model, views_model
 
@@ -48,7 +49,7 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
             weighted_metrics=[TopKError(1), TopKError(5)],
             jit_compile="auto" if jax else False,
         )
-    images = dataset.validation_images(batch_size // views, padded=jax)
+    images = dataset.validation_images(batch_size // views, padded=needs_full_batches())
     result = whole.evaluate(images, verbose=verbose, return_dict=True)
     return {name: float(result[name]) for name in ("top1_error", "top5_error", "loss")}
 

@@ -22,6 +22,7 @@ from alexnet_keras.distribution import (
     has_accelerator,
     hosts,
     losing_no_host,
+    needs_full_batches,
     one_host_first,
     same_on_all_hosts,
     this_host_alone,
@@ -228,7 +229,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
 def _fit(model, config, dataset, augmentation, state, callbacks, verbose):
     """Trains for the epochs that are left, of which the first may have begun."""
     steps = dataset.info.train_count // config.batch_size
-    validation = dataset.validation(config.batch_size, padded=keras.backend.backend() == "jax")
+    validation = dataset.validation(config.batch_size, padded=needs_full_batches())
 
     def fit(epoch, end, step=0):
         model.fit(

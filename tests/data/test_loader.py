@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from alexnet_keras.data import Dataset, load, shapes
+from alexnet_keras.data import Dataset, load, loader, shapes
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import training_statistics
 
@@ -116,6 +116,25 @@ def test_padded_validation_has_full_batches_and_weights_that_leave_means_alone(t
     assert weights.mean() == pytest.approx(1.0)
     np.testing.assert_allclose(np.bincount(labels[weights > 0]), [5, 5, 5, 5])
     np.testing.assert_allclose(weights[weights > 0], 24 / 20)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_padded_batches_suit_every_count_of_images(replicas, tmp_path, monkeypatch, random):
+    monkeypatch.setattr(loader, "replica_count", lambda: replicas)
+    images = random.randint(0, 256, (12, 8, 8, 3)).astype("uint8")
+    labels = np.arange(12) % 3
+    for count in range(1, 13):  # up to twice the batch size
+        test = {"x_test": images[:count], "y_test": labels[:count]}
+        np.savez(tmp_path / "x.npz", x_train=images, y_train=labels, **test)
+        batches = list(Dataset(str(tmp_path / "x.npz"), 8, 8).validation(6, padded=True).as_numpy_iterator())
+        sizes = {len(batch[0]) for batch in batches}
+        assert len(sizes) == 1 and sizes.pop() % replicas == 0
+        found, weights = (np.concatenate([batch[i] for batch in batches]) for i in (1, 2))
+        np.testing.assert_array_equal(found[weights > 0], labels[:count])
+        # Keras takes the mean of the batches' means: each image counts the same.
+        losses = np.where(weights > 0, found + 1.0, 1e9)
+        means = (losses * weights).reshape(len(batches), -1).mean(1)
+        assert means.mean() == pytest.approx((labels[:count] + 1.0).mean(), rel=1e-5)
 
 
 def test_cached_statistics_of_other_data_are_not_used(tiny_npz, tmp_path):
