@@ -76,7 +76,7 @@ def load(
         colour_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012 source).
         colour_noise_epochs: number of epochs after which the colour noise ends; `None` for never.
         seed: whole number that fixes order, crops and noise.
-        first_epoch: number of the first epoch that `train` gives.
+        first_epoch: number of the epoch that the first pass over `train` gives.
         first_step: number of the first batch in it.
         scales: the smallest and the largest side of the whole training image, pixels, between which that of each is
             drawn for every random crop, as VGG's scale jittering has it; needs the mean `"colour"`. Validation images
@@ -91,10 +91,10 @@ def load(
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
 
     Returns:
-        `(train, validation, info)`. `train`: endless `tf.data.Dataset` of `(images, labels)`, float32
-        `(batch_size, crop_size, crop_size, 3)` and int32 `(batch_size,)`, `info.train_count // batch_size` batches
-        an epoch. `validation`: one pass over `(images, labels)` of the same kind, the last batch smaller.
-        `info`: a `DatasetInfo`.
+        `(train, validation, info)`. `train`: `tf.data.Dataset` of `(images, labels)`, float32
+        `(batch_size, crop_size, crop_size, 3)` and int32 `(batch_size,)`. Each pass over it is the next epoch, of
+        `info.train_count // batch_size` batches, as `model.fit(train, epochs=90)` takes it. `validation`: one pass
+        over `(images, labels)` of the same kind, the last batch smaller. `info`: a `DatasetInfo`.
 
     Raises:
         ValueError: for an unknown data set, sizes that do not fit, more images in a batch than there are, or a corrupt
@@ -128,6 +128,7 @@ def load(
         seed=seed,
         first_epoch=first_epoch,
         first_step=first_step,
+        endless=False,
     )
     return train, dataset.validation(batch_size), dataset.info
 
@@ -214,14 +215,17 @@ class Dataset:
         first_epoch=0,
         first_step=0,
         in_step=False,
+        endless=True,
     ):
-        """Endless augmented training batches, of several hosts this one's part.
+        """Augmented training batches, of several hosts this one's part.
 
         Args:
             batch_size, crops, colour_noise, colour_noise_epochs, seed, first_epoch, first_step: as for `load`.
             in_step: whether to leave the mean and the colour noise to `augment`, for a model that
                 `alexnet_keras.data.in_step.augment_in_step` was called with: in place of images a batch has a dict of
                 the crops, uint8 (drawn from several `scales`, float32), `shift` and `divisor`.
+            endless: whether one pass holds all epochs, one after the other. Otherwise each pass holds one epoch, and
+                the next pass the next epoch.
         """
         info, host, hosts, scales = self.info, self._host, self._hosts, self._scales
         if scales and not crops:
@@ -293,8 +297,13 @@ class Dataset:
 
             return batches.enumerate(done).map(finish, num_parallel_calls=_AT_ONCE)
 
-        epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-        return epochs.flat_map(epoch_of_batches).prefetch(2).with_options(NOT_TUNED)
+        if endless:
+            batches = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch_of_batches)
+        else:
+            batches = _next_epoch_each_pass(first_epoch).flat_map(epoch_of_batches)
+            if not first_step:
+                batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
+        return batches.prefetch(2).with_options(NOT_TUNED)
 
     def augment(self, batch):
         """The images of a training batch with `in_step`, float32 `(batch_size, crop_size, crop_size, 3)`.
@@ -345,3 +354,9 @@ class Dataset:
         size = self.info.image_size
         images = self._train if size == self._train_size else self._prepare(self._source.train, size)
         return images.batch(batch_size).prefetch(2)
+
+
+def _next_epoch_each_pass(first_epoch):
+    """A data set of one number, which is one higher in each pass."""
+    epoch = tf.Variable(first_epoch - 1, dtype=tf.int64, trainable=False)
+    return tf.data.Dataset.range(1).map(lambda _: epoch.assign_add(1))

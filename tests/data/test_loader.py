@@ -3,6 +3,7 @@ import os
 import struct
 import zlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,6 +47,20 @@ def test_npz(tiny_npz):
         centre = arrays["x_test"][:, 2:30, 2:30].astype("float32")
         mean = arrays["x_train"].astype("float64").mean(0)
     np.testing.assert_allclose(images, centre - mean[2:30, 2:30], atol=1e-3)
+
+
+def test_fit_takes_an_epoch_a_pass(tiny_npz):
+    train, validation, _ = load(tiny_npz, **SMALL, batch_size=16, seed=3)
+    assert int(train.cardinality()) == 5
+    passes = [take(train, -1) for _ in range(2)]
+    endless = take(Dataset(tiny_npz, 32, 28).train(16, seed=3), 10)
+    for part in (0, 1):  # images and labels
+        np.testing.assert_array_equal(np.concatenate([p[part] for p in passes]), endless[part])
+    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4, activation="softmax")]
+    model = keras.Sequential([keras.Input((28, 28, 3)), *layers])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(train, validation_data=validation, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations) == 10
 
 
 def test_statistics_are_the_definition(tiny_npz):

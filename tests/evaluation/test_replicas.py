@@ -18,7 +18,8 @@ from alexnet_keras.training.devices import scope_for
 keras.utils.set_random_seed(0)
 random = np.random.RandomState(0)
 whole = random.randint(0, 256, (12, 16, 16, 3)).astype("uint8")
-options = dict(input_shape=(13, 13, 3), filters=(4,) * 6, units=(4, 4), activation="tanh", kernel_sizes=(3,) * 6, paddings=(1,) * 6)
+options = dict(input_shape=(13, 13, 3), filters=(4,) * 6, kernel_sizes=(3,) * 6, paddings=(1,) * 6)
+options |= dict(units=(4, 4), activation="tanh")
 scope_for(3)  # so many logical devices; later scopes use the first ones
 errors = {}
 for replicas in (1, 2, 3):
