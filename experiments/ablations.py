@@ -25,6 +25,7 @@ BASE = {
         "filters": (16, 32, 48, 48, 32, 32),
         "units": (256, 256),
         "normalization_alpha": 1e-4 * 64**2,
+        "conv1_kernel_stddev": None,  # as the stored runs started
     },
 }
 TOP1 = FinalError()

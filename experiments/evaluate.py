@@ -14,6 +14,7 @@ Five networks as the ablations start from, two minutes and a half each on two co
 
     for seed in 0 1 2 3 4; do python -m experiments.train --config cifar --epochs 16 --overrides \\
       "filters=(16, 32, 48, 48, 32, 32)" "units=(256, 256)" normalization_alpha=0.4096 \\
+      conv1_kernel_stddev=None \\
       --seed $seed --workdir runs/ensemble/$seed; done
     python -m experiments.evaluate --models runs/ensemble/?/last.keras --workdir results/evaluate
 

@@ -2,6 +2,7 @@
 
 from alexnet_keras.analysis.kernels import (
     colourfulness,
+    high_frequency_energy,
     kernel_measures,
     layer_kernels,
     orientation,
@@ -13,6 +14,7 @@ from alexnet_keras.analysis.snapshots import KernelSnapshots, read_snapshots
 __all__ = [
     "KernelSnapshots",
     "colourfulness",
+    "high_frequency_energy",
     "kernel_measures",
     "layer_kernels",
     "orientation",

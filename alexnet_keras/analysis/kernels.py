@@ -102,6 +102,24 @@ def spatial_frequency(kernels):
     return frequency[power.reshape(*power.shape[:-2], -1).argmax(-1)]
 
 
+def high_frequency_energy(kernels):
+    """Share of each kernel's energy above a quarter period a pixel, from 0 to 1.
+
+    `sum P[f > 1/4] / sum P` with `P` the power of the kernel's Fourier transform, padded with zeros and summed over
+    its colours, and `f` the frequency in periods a pixel in any direction. It tells learned kernels from noise: white
+    noise has 0.80 at any size, edges and blobs of color about 0.1.
+
+    Args:
+        kernels: `(..., height, width, maps)`.
+
+    Returns:
+        float64 `(...)`; 0 for a kernel of zeros.
+    """
+    power, vertical, horizontal = _spectrum(kernels)
+    high = power * (np.hypot(vertical, horizontal) > 0.25)
+    return _share(high.sum((-2, -1)), power.sum((-2, -1)))
+
+
 def orientation(kernels):
     """The direction in which each kernel's stripes run, and how much it has one.
 
@@ -131,13 +149,14 @@ def kernel_measures(kernels):
         kernels: `(..., height, width, 3)`, as `layer_kernels` gives them.
 
     Returns:
-        dict of `colourfulness` (0-1), `spatial_frequency` (periods a pixel), `orientation` (degrees) and `selectivity`
-        (0-1), float64 `(...)` each.
+        dict of `colourfulness` (0-1), `spatial_frequency` (periods a pixel), `high_frequency_energy` (0-1),
+        `orientation` (degrees) and `selectivity` (0-1), float64 `(...)` each.
     """
     degrees, selectivity = orientation(kernels)
     return {
         "colourfulness": colourfulness(kernels),
         "spatial_frequency": spatial_frequency(kernels),
+        "high_frequency_energy": high_frequency_energy(kernels),
         "orientation": degrees,
         "selectivity": selectivity,
     }

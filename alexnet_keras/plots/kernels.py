@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from alexnet_keras.analysis.kernels import layer_kernels, layer_of, towers_of
+from alexnet_keras.analysis.kernels import high_frequency_energy, layer_kernels, layer_of, towers_of
 from alexnet_keras.files import replacing
 from alexnet_keras.plots.style import new_figure
 
@@ -16,7 +16,8 @@ _SHOWN, _SHOWN_MAPS = 8, 16
 def plot_kernels(model, columns=16, layer="conv1"):
     """The kernels of a layer as tiles, tower 1 in the upper rows and tower 2 in the lower, on one common scale.
 
-    Kernels that see the colours of the image are tiles. Of others the first 8 of each tower are shown, a
+    Kernels that see the colours of the image are tiles, and the title says how much of their energy is above a quarter
+    period a pixel, which tells them from noise. Of others the first 8 of each tower are shown, a
     kernel a row, with the first 16 of the maps that it sees in the columns.
 
     Args:
@@ -35,6 +36,8 @@ def plot_kernels(model, columns=16, layer="conv1"):
     kernels = layer_kernels(model, layer)
     towers, count, height, width, maps = kernels.shape
     words = f"The {towers * count} {layer} kernels of {height}x{width}x{maps}"
+    if maps in (1, 3):
+        words += f": {_energy_label(kernels)}"
     if maps not in (1, 3):
         kernels = np.moveaxis(kernels[:, :_SHOWN, ..., :_SHOWN_MAPS], -1, 2)
         shown, columns = kernels.shape[1:3]
@@ -140,7 +143,8 @@ def plot_kernel_strip(snapshots, kernels=8, columns=10):
         strongest = np.argsort(-np.square(last[tower]).sum((1, 2, 3)), kind="stable")[:kernels]
         tiles = np.stack([snapshot.kernels[tower, strongest] for snapshot in shown], axis=1)
         sheets.append(_sheet(0.5 + 0.5 * tiles.reshape(-1, *tiles.shape[2:]) / largest, len(shown)))
-    title = f"{shown[-1].layer} kernels by epoch; grey is 0, the full range is ±{largest:.2g} for all"
+    title = f"{shown[-1].layer} kernels by epoch; grey is 0, the full range is ±{largest:.2g} for all;\n"
+    title += f"in the last epoch {_energy_label(last)}"
     side = last.shape[3] + 1
     figure = _plot_sheets(sheets, title, width=0.55 * len(shown))
     for axis in figure.axes:
@@ -174,7 +178,8 @@ def animate_kernels(snapshots, columns=16):
         return [_sheet(0.5 + 0.5 * tiles / largest, columns) for tiles in snapshot.kernels]
 
     def title(snapshot):
-        return f"{snapshot.layer} after {snapshot.epoch} epochs; the full range is ±{largest:.2g} throughout"
+        scale = f"{snapshot.layer} after {snapshot.epoch} epochs; the full range is ±{largest:.2g} throughout"
+        return f"{scale};\n{_energy_label(snapshot.kernels)}"
 
     figure = _plot_sheets(sheets(snapshots[0]), title(snapshots[0]))
     FigureCanvasAgg(figure)
@@ -197,6 +202,12 @@ def save_animation(animation, path, pictures_per_second=4):
     """
     with replacing(path) as partial:
         animation.save(partial, PillowWriter(pictures_per_second))
+
+
+def _energy_label(kernels):
+    """How much of the kernels' energy is high-frequency, beside the share that noise has."""
+    share = float(high_frequency_energy(kernels).mean())
+    return f"{share:.0%} high-frequency energy (white noise: 80%)"
 
 
 def _check_colours(snapshots):

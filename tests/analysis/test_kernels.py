@@ -7,6 +7,7 @@ import pytest
 from alexnet_keras import AlexNet
 from alexnet_keras.analysis import (
     colourfulness,
+    high_frequency_energy,
     kernel_measures,
     layer_kernels,
     orientation,
@@ -63,6 +64,30 @@ def test_stripes_have_their_direction_and_frequency(degrees, frequency):
     assert spatial_frequency(kernel) == pytest.approx(frequency, abs=0.02)
 
 
+def test_high_frequency_energy_is_the_definition(random):
+    kernel = random.normal(size=(3, 3, 2))
+    frequencies = np.arange(128) / 128
+    high = total = 0.0
+    for u in np.where(frequencies < 0.5, frequencies, frequencies - 1):
+        # The Fourier sum over rows and columns, for all horizontal frequencies at once.
+        rows = np.exp(-2j * np.pi * u * np.arange(3))
+        columns = np.exp(-2j * np.pi * np.outer(frequencies, np.arange(3)))
+        power = np.square(np.abs(np.einsum("y,fx,yxc->fc", rows, columns, kernel))).sum(-1)
+        wrapped = np.where(frequencies < 0.5, frequencies, frequencies - 1)
+        high, total = high + power[u**2 + wrapped**2 > 1 / 16].sum(), total + power.sum()
+    assert high_frequency_energy(kernel) == pytest.approx(high / total)
+
+
+def test_high_frequency_energy_of_noise_and_stripes(random):
+    for side in (5, 7, 11):
+        noise = random.normal(size=(60, side, side, 3))
+        # All frequencies but a disk of radius 1/4: 1 - pi / 16.
+        assert high_frequency_energy(noise).mean() == pytest.approx(1 - np.pi / 16, abs=0.02)
+    assert high_frequency_energy(stripes(30, 0.1)) < 0.1  # the edges of the window are sharp
+    assert high_frequency_energy(stripes(30, 0.4)) > 0.95
+    assert high_frequency_energy(np.zeros((5, 5, 3))) == 0
+
+
 def test_a_patch_has_neither():
     y, x = np.mgrid[-5:6, -5:6]
     patch = np.exp(-(y**2 + x**2) / 8)[..., None] * np.array([1, 0.5, 0])
@@ -76,7 +101,7 @@ def test_measures_keep_the_towers(random):
     kernels = random.normal(size=(2, 4, 5, 5, 3))
     measures = kernel_measures(kernels)
     assert {name: values.shape for name, values in measures.items()} == dict.fromkeys(
-        ("colourfulness", "spatial_frequency", "orientation", "selectivity"), (2, 4)
+        ("colourfulness", "spatial_frequency", "high_frequency_energy", "orientation", "selectivity"), (2, 4)
     )
     assert measures["colourfulness"][1, 2] == pytest.approx(float(colourfulness(kernels[1, 2])))
 

@@ -94,13 +94,16 @@ def test_what_the_source_does_otherwise():
 @pytest.mark.parametrize("initializer", ["gaussian", "he_normal"])
 def test_conv1_has_its_own_start(initializer):
     options = {"classes": 10, "initializer": initializer}
-    model, default = AlexNet("small", conv1_kernel_stddev=0.003, **options), AlexNet("small", **options)
+    model = AlexNet("small", conv1_kernel_stddev=0.003, **options)
+    default = AlexNet("small", conv1_kernel_stddev=None, **options)
     deviations = {
         layer: [keras.ops.convert_to_numpy(m.get_layer(layer).kernel).std() for m in (model, default)]
         for layer in ("conv1", "conv2")
     }
     np.testing.assert_allclose(deviations["conv1"][0], 0.003, rtol=0.05)
     assert deviations["conv1"][1] > 0.009
+    preset = keras.ops.convert_to_numpy(AlexNet("small", **options).get_layer("conv1").kernel).std()
+    np.testing.assert_allclose(preset, 0.006, rtol=0.05)
     np.testing.assert_allclose(*deviations["conv2"], rtol=0.05)
     for value in (-0.1, float("nan"), "small"):
         with pytest.raises(ValueError, match=r"`conv1_kernel_stddev` must be .* Received: conv1_kernel_stddev="):
