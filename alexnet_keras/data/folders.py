@@ -97,7 +97,9 @@ def read_folder(name, path, skip_corrupt, cache_dir, held_out):
     train = _list_classes(name, layout.train)
     classes = sorted(train.files)
     if len(classes) < 2:
-        raise _error(name, f"{layout.train} holds {len(classes)} class folder(s){_names(classes)}", "use two or more")
+        raise _error(
+            name, f"{_title(layout.train)} holds {len(classes)} class folder(s){_names(classes)}", "Use two or more"
+        )
     left_out = list(train.left_out)
     if layout.validation:
         listed = _list_classes(name, layout.validation)
@@ -163,12 +165,12 @@ def _find_layout(name, path):
     measured = of_kind["validation"] or of_kind["test"]
     unused_tests = of_kind["test"] if of_kind["validation"] else []
     others = [folder for folder in folders if folder not in kinds]
-    found = f"{path} holds {', '.join(folder.name for folder in folders)}"
+    found = f"{_title(path)} holds {', '.join(folder.name for folder in folders)}"
     if len(of_kind["train"]) != 1 or len(measured) > 1:
         raise _error(
             name,
             found,
-            "keep one training and at most one validation folder; if these are classes, put all class folders into "
+            "Keep one training and at most one validation folder; if these are classes, put all class folders into "
             "a folder train",
         )
     train = _unwrapped(of_kind["train"][0])
@@ -203,13 +205,13 @@ def _check_others(name, found, train, validation, others):
     for folder in others:
         if not classes and _holds_images(folder):
             fix = (
-                f"if {train.name} is a class, put all class folders into a folder train; if not, move {folder.name} "
+                f"If {train.name} is a class, put all class folders into a folder train; if not, move {folder.name} "
                 "elsewhere"
             )
-            raise _error(name, f"{found}; {train.name} and {folder.name} hold images", fix)
+            raise _error(name, f"{found}. {train.name} and {folder.name} hold images", fix)
         if validation is None and classes & {sub.name for sub in _scan(folder)[0]}:
-            fix = f"rename {folder.name} to val to measure errors on it, or move it elsewhere"
-            raise _error(name, f"{found}; {folder.name} has class folders of {train.name}", fix)
+            fix = f"Rename {folder.name} to val to measure errors on it, or move it elsewhere"
+            raise _error(name, f"{found}. {folder.name} has class folders of {train.name}", fix)
 
 
 def _check_class_folders(name, path, folders):
@@ -221,14 +223,15 @@ def _check_class_folders(name, path, folders):
         holds_images = _holds_images(folder)
         is_wrapper = len(folders) == 1 and len(subfolders) > 1 and not holds_images
         if is_wrapper or "train" in _split_kinds(subfolders).values():
-            raise _error(name, f"{path}, whose folder {folder.name} holds {inside}", f"give {folder}")
+            raise _error(name, f"Its folder {folder.name} holds {inside}", f"Use dataset={str(folder)!r}")
         if not holds_images:
             holding = tuple(sub.name for sub in subfolders if _holds_images(sub))
             shared[holding].append(folder.name)
     for classes, parts in shared.items():
         if len(classes) > 1 and len(parts) > 1:
-            found = f"{path}, whose folders {', '.join(parts)} each hold {', '.join(classes[:_SHOWN])}"
-            raise _error(name, found, "rename one to train and one to val, or put them into a folder train")
+            found = f"Its folders {', '.join(parts)} each hold {', '.join(classes[:_SHOWN])}"
+            fix = "Rename one to train and one to val; if they are classes, put them into a folder train"
+            raise _error(name, found, fix)
 
 
 def _holds_images(folder):
@@ -241,27 +244,29 @@ def _check_same_classes(name, layout, classes, validation):
         raise _error(
             name,
             f"{layout.validation.name} holds {', '.join(strangers[:_SHOWN])}, which {layout.train.name} does not",
-            "validation images must be of the training classes",
+            "Validation images must be of the training classes",
         )
 
 
 def _flat_error(name, folder, images):
     """The error for a folder whose images lie in it, outside of class folders."""
-    found = f"{folder} without class folders, but with {len(images):,} images, such as {images[0].name}"
+    found = f"{_title(folder)} holds {len(images):,} images, such as {images[0].name}, outside of class folders"
     if images[0].name.startswith("ILSVRC2012_val_"):
         return _error(
             name,
             found,
-            "ImageNet's validation images have their classes in another file; the data set imagenet2012 reads both, "
-            "or sort the images into the folders that the training images have",
+            "The classes of ImageNet's validation images are in another file: sort the images into the class folders "
+            "of the training images, or use the data set imagenet2012, which reads both",
         )
     matches = [re.match(_CLASS_IN_NAME, image.stem) for image in images]
     classes = sorted({match[1] if match else "" for match in matches})
     if "" in classes or not 2 <= len(classes) <= len(images) / 2:
-        fix = f"put the images of each class into a folder of its own, or move {folder.name} elsewhere"
+        fix = "Put the images of each class into a folder of its own"
+        if set(_split_kinds([folder]).values()) - {"train"}:
+            fix += f", or move {folder.name} elsewhere: then training images are held out for validation"
         return _error(name, found, fix)
     suffixes = sorted({image.suffix for image in images})
-    lines = f"""these lines sort them by the class in their names{_names(classes, 5)}
+    lines = f"""These lines sort them by the class in their names{_names(classes, 5)}
     import re
     from pathlib import Path
     folder = Path({str(folder)!r})
@@ -273,7 +278,11 @@ def _flat_error(name, folder, images):
 
 
 def _error(name, found, fix):
-    return ValueError(f"`dataset` must be {_EXPECTED}. Received: dataset={name!r}: {found}; {fix}")
+    return ValueError(f"`dataset` must be {_EXPECTED}. Received: dataset={str(name)!r}. {found}. {fix}")
+
+
+def _title(folder):
+    return folder.resolve().name
 
 
 # What is in them.
@@ -295,10 +304,12 @@ def _list_classes(name, folder):
     if images and not classes:
         raise _flat_error(name, folder, images)
     if not folders:
-        raise _error(name, f"{folder} holds no folders", "put the images of each class into a folder of its own")
+        raise _error(
+            name, f"{_title(folder)} holds no folders", "Put the images of each class into a folder of its own"
+        )
     if empty:
-        fix = f"images end in {', '.join(IMAGE_SUFFIXES)}; convert the files, or move the folder elsewhere"
-        raise _error(name, f"{folder}, where no image is in{_names(empty)}", fix)
+        fix = f"Images end in {', '.join(IMAGE_SUFFIXES)}; convert the files, or move the folder elsewhere"
+        raise _error(name, f"{_title(folder)} has class folders without images{_names(empty)}", fix)
     return _Classes(classes, left_out)
 
 
@@ -348,7 +359,7 @@ def _check_every_class_is_left(name, layout, parts, used, corrupt):
                     f"{label}, where all {len(files[label])} are corrupt:\n{_list_reasons(corrupt)}"
                 )
             if not kept[label]:
-                raise _error(name, f"class {label} has one image, which is held out", "add images, or a folder val")
+                raise _error(name, f"Class {label} has one image, which is held out", "Add images, or a folder val")
     if not any(used[1].values()):
         raise ValueError(
             f"`dataset` {name!r} must have validation images that are not corrupt. Received:\n{_list_reasons(corrupt)}"

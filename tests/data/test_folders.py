@@ -82,31 +82,34 @@ def test_classes_may_have_such_names_in_them(tmp_path, capsys):
 # Paths of images, and what the message says.
 UNCLEAR = {
     "nothing": ([], "holds no folders"),
-    "one class": (["4 a"], r"holds 1 class folder\(s\): a; use two or more"),
-    "a folder too far up": (["2 set/train/a", "2 set/train/b", "2 more"], r"folder set holds train; give .*/set$"),
-    "classes a folder too far up": (["2 set/a", "2 set/b"], r"folder set holds a, b; give .*/set$"),
-    "two training folders": (["2 train/a", "2 Training/a"], "keep one training and at most one validation folder"),
+    "one class": (["4 a"], r"holds 1 class folder\(s\): a. Use two or more"),
+    "a folder too far up": (
+        ["2 set/train/a", "2 set/train/b", "2 more"],
+        r"folder set holds train. Use dataset=.*/set'$",
+    ),
+    "classes a folder too far up": (["2 set/a", "2 set/b"], r"folder set holds a, b. Use dataset=.*/set'$"),
+    "two training folders": (["2 train/a", "2 Training/a"], "Keep one training and at most one validation folder"),
     "two validation folders": (["2 train/a", "2 val/a", "2 valid/a"], "at most one validation folder"),
-    "no training folder": (["2 test/a", "2 test/b"], "holds test; keep one training"),
-    "classes and a test": (["2 cats", "2 dogs", "2 test"], "holds cats, dogs, test; keep one training"),
-    "a class or a part": (["2 car", "2 train"], "if train is a class, put all class folders into a folder train"),
-    "unknown names": (["2 x/a", "2 x/b", "2 y/a", "2 y/b"], "folders x, y each hold a, b; rename one to train"),
-    "an unknown name": (["2 train/a", "2 train/b", "2 more/a"], "more has class folders of train; rename more to val"),
-    "flat": (["3 train"], "without class folders, but with 3 images, such as 0.png"),
-    "no folders": (["0.png", "1.png"], "without class folders, but with 2 images, such as 0.png"),
-    "flat validation": (["2 train/a", "2 train/b", "2 val"], "val without class folders, .* or move val elsewhere"),
-    "flat test": (["2 train/a", "2 train/b", "2 test"], "test without class folders, .* or move test elsewhere"),
+    "no training folder": (["2 test/a", "2 test/b"], "holds test. Keep one training"),
+    "classes and a test": (["2 cats", "2 dogs", "2 test"], "holds cats, dogs, test. Keep one training"),
+    "a class or a part": (["2 car", "2 train"], "If train is a class, put all class folders into a folder train"),
+    "unknown names": (["2 x/a", "2 x/b", "2 y/a", "2 y/b"], "folders x, y each hold a, b. Rename one to train"),
+    "an unknown name": (["2 train/a", "2 train/b", "2 more/a"], "more has class folders of train. Rename more to val"),
+    "flat": (["3 train"], "train holds 3 images, such as 0.png, outside of class folders. Put"),
+    "no folders": (["0.png", "1.png"], "holds 2 images, such as 0.png, outside of class folders. Put"),
+    "flat validation": (["2 train/a", "2 train/b", "2 val"], "val holds 2 images, .* or move val elsewhere: then"),
+    "flat test": (["2 train/a", "2 train/b", "2 test"], "test holds 2 images, .* or move test elsewhere: then"),
     "ImageNet's validation": (
         ["2 train/a", "2 train/b", "val/ILSVRC2012_val_00000001.JPEG"],
-        "ImageNet's validation images have their classes in another file; the data set imagenet2012 reads both",
+        "The classes of ImageNet's validation images are in another file: .* imagenet2012",
     ),
     "other classes": (["2 train/a", "2 train/b", "2 val/c"], "val holds c, which train does not"),
     "no image in a class": (
         ["2 a", "2 b", "c/x.tif", "c/y.tif"],
-        r"no image is in: c \(2 \.tif\); images end in \.jpg",
+        r"without images: c \(2 \.tif\). Images end in \.jpg",
     ),
-    "none in validation": (["2 train/a", "2 train/b", "2 val/a", "val/b/x.tif"], r"no image is in: b \(1 \.tif\)"),
-    "one image": (["2 a", "1 b"], "class b has one image, which is held out"),
+    "none in validation": (["2 train/a", "2 train/b", "2 val/a", "val/b/x.tif"], r"without images: b \(1 \.tif\)"),
+    "one image": (["2 a", "1 b"], "Class b has one image, which is held out"),
 }
 
 
@@ -121,7 +124,7 @@ def test_an_unclear_layout_is_said(case, tmp_path):
 def test_an_empty_class_folder_is_said(tmp_path):
     fill(tmp_path, "2 a", "2 b")
     (tmp_path / "c").mkdir()
-    with pytest.raises(ValueError, match=r"no image is in: c \(empty\)"):
+    with pytest.raises(ValueError, match=r"without images: c \(empty\)"):
         read(tmp_path)
 
 
