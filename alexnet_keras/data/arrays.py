@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -43,34 +44,89 @@ def read_arrays(name):
         ValueError: for a file that is no such one; the message says why.
     """
     try:
-        with np.load(Path(name).expanduser(), allow_pickle=False) as file:
+        stored = _read(Path(name).expanduser())
+        for split in ("train", "test"):
+            _check_images(f"x_{split}", stored[f"x_{split}"])
+            _check_labels(f"y_{split}", stored[f"y_{split}"], len(stored[f"x_{split}"]))
+        names = _class_names(stored)
+    except Exception as error:  # a file can be wrong in more ways than NumPy documents
+        raise ValueError(
+            f"`dataset` must be an .npz file with {', '.join(ARRAYS)}. Received: "
+            f"dataset={str(name)!r}: {error or type(error).__name__}"
+        ) from error
+    x_train, x_test = stored["x_train"], stored["x_test"]
+    y_train, y_test = (stored[key].reshape(-1).astype("int32") for key in ("y_train", "y_test"))
+    digest = hashlib.blake2b(np.ascontiguousarray(x_train).data, digest_size=16).hexdigest()
+    order = mixed_order(len(x_train))
+    return Arrays(x_train[order], y_train[order], x_test, y_test, names, digest)
+
+
+def _read(path):
+    """dict of the arrays of an `.npz` file."""
+    if path.is_dir():
+        raise ValueError("it is a folder")
+    with path.open("rb") as file:
+        start = file.read(6)
+    if not start:
+        raise ValueError("it is empty")
+    if start == b"\x93NUMPY":
+        raise ValueError("it is a single array (np.save); write an .npz with np.savez")
+    if not start.startswith(b"PK"):
+        raise ValueError(f"it is not an .npz file, as np.savez writes it; it begins with {start!r}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
             missing = [key for key in ARRAYS if key not in file]
             if missing:
                 raise ValueError(f"it has no {', '.join(missing)}")
-            x_train, y_train, x_test, y_test = (file[key] for key in ARRAYS)
-            names = tuple(str(n) for n in file["class_names"]) if "class_names" in file else None
-        for key, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
-            if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[-1] not in (1, 3)):
-                raise ValueError(
-                    f"x_{key} must be uint8 of shape (images, height, width[, 3]), not {x.dtype} {x.shape}"
-                )
-            if not np.issubdtype(y.dtype, np.integer) or y.size != len(x) or y.min() < 0:
-                raise ValueError(f"y_{key} must hold a label from 0 for each of the {len(x)} images of x_{key}")
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"`dataset` must be an .npz file with {', '.join(ARRAYS)}. Received: dataset={name!r}: {error}"
-        ) from error
-    y_train, y_test = y_train.reshape(-1).astype("int32"), y_test.reshape(-1).astype("int32")
-    classes = int(max(y_train.max(), y_test.max())) + 1
-    if names is not None and len(names) < classes:
-        raise ValueError(
-            f"`dataset` must name every class in class_names. Received: {len(names)} names and labels up to "
-            f"{classes - 1} in {name!r}"
-        )
-    digest = hashlib.blake2b(np.ascontiguousarray(x_train).data, digest_size=16).hexdigest()
-    order = mixed_order(len(x_train))
-    names = names or tuple(str(label) for label in range(classes))
-    return Arrays(x_train[order], y_train[order], x_test, y_test, names, digest)
+            keys = [*ARRAYS, "class_names"] if "class_names" in file else ARRAYS
+            stored = {key: file[key] for key in keys}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise ValueError(f"it is truncated or damaged ({error})") from error
+    for key, array in stored.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{key} is not an array")
+    return stored
+
+
+def _check_images(key, x):
+    is_shape = x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))
+    if x.dtype != np.uint8 or not is_shape:
+        raise ValueError(f"{key} must be uint8 of shape (images, height, width[, 3]), not {x.dtype} {x.shape}")
+    if not x.size:
+        raise ValueError(f"{key} must hold images; it has shape {x.shape}")
+
+
+def _check_labels(key, y, count):
+    if np.issubdtype(y.dtype, np.integer) and y.shape in ((count,), (count, 1)):
+        if y.min() < 0:
+            raise ValueError(f"{key} must hold labels from 0, not {y.min()}")
+        return
+    fix = ""
+    if y.ndim == 2 and len(y) == count and y.dtype.kind in "iufb":
+        fix = f"; of one-hot rows take {key}.argmax(1)"
+    elif y.dtype.kind in "US":
+        fix = f"; np.unique({key}, return_inverse=True) numbers names"
+    elif y.dtype.kind == "f":
+        fix = f'; {key}.astype("int32") makes whole numbers of floats'
+    raise ValueError(
+        f"{key} must hold a whole number from 0 for each image, shape ({count},), not {y.dtype} {y.shape}{fix}"
+    )
+
+
+def _class_names(stored):
+    """A name for each label: those stored, or the numbers."""
+    highest = int(max(stored["y_train"].max(), stored["y_test"].max()))
+    if "class_names" not in stored:
+        images = len(stored["y_train"]) + len(stored["y_test"])
+        if highest >= images:
+            raise ValueError(f"labels must be 0 to classes - 1; {images} images have labels up to {highest}")
+        return tuple(str(label) for label in range(highest + 1))
+    names = stored["class_names"]
+    if names.ndim != 1:
+        raise ValueError(f"class_names must be a list of names, not of shape {names.shape}")
+    if len(names) <= highest:
+        raise ValueError(f"class_names must name every class; it has {len(names)} names for labels up to {highest}")
+    return tuple(str(name) for name in names)
 
 
 def mixed_order(count):

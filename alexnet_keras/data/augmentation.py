@@ -17,16 +17,40 @@ def resize_and_crop(image, size):
 
     Reference: section 2 of Krizhevsky et al. (2012).
     """
-    height, width = tf.unstack(tf.shape(image)[:2])
+    lengths = tf.shape(image)[:2]
+    shorter = tf.reduce_min(lengths)
 
-    def resized():
-        shorter = tf.minimum(height, width)
-        new = tf.cast(tf.round(tf.stack([height, width]) * size / shorter), tf.int32)
-        return tf.saturate_cast(tf.round(tf.image.resize(image, new, antialias=True)), tf.uint8)
+    def cut():
+        top, left = tf.unstack((lengths - size) // 2)
+        return image[top : top + size, left : left + size]
 
-    image = tf.cond(tf.minimum(height, width) == size, lambda: image, resized)
-    top, left = tf.unstack((tf.shape(image)[:2] - size) // 2)
-    return tf.ensure_shape(image[top : top + size, left : left + size], (size, size, 3))
+    image = tf.cond(shorter == size, cut, lambda: _scaled_centre(image, size))
+    return tf.ensure_shape(image, (size, size, 3))
+
+
+def _scaled_centre(image, size):
+    """The centre square of an image whose shorter side is scaled to `size` pixels.
+
+    Only pixels that count are scaled: whole, a very long image would take any amount of memory.
+    """
+    lengths = tf.shape(image)[:2]
+    shorter = tf.reduce_min(lengths)
+    new = tf.round(tf.cast(lengths, tf.float64) * size / tf.cast(shorter, tf.float64))
+    scale = new / tf.cast(lengths, tf.float64)
+    reach = 2 + tf.maximum(shorter // size, 1)  # of the filter, in stored pixels
+    start = tf.maximum((lengths - shorter) // 2 - reach, 0)
+    stop = lengths - start
+    part = image[start[0] : stop[0], start[1] : stop[1]]
+    first = tf.math.floordiv(new - size, 2)  # scaled pixel that the square begins with
+    scaled = tf.raw_ops.ScaleAndTranslate(
+        images=part[None],
+        size=(size, size),
+        scale=tf.cast(scale, tf.float32),
+        translation=tf.cast(tf.cast(start, tf.float64) * scale - first, tf.float32),
+        kernel_type="triangle",
+        antialias=True,
+    )
+    return tf.saturate_cast(tf.round(scaled[0]), tf.uint8)
 
 
 def crop_and_flip(images, draws, size):

@@ -153,16 +153,41 @@ class _Batches(keras.utils.PyDataset):
 def _prepare(images, size):
     """Scales the shorter side of uint8 images to `size` pixels and cuts out the centre square, of three colours."""
     images = images[..., None] if images.ndim == 3 else images
-    height, width = images.shape[1:3]
-    if min(height, width) != size:
-        new = [round(side * size / min(height, width)) for side in (height, width)]
+    lengths = np.array(images.shape[1:3])
+    if lengths.min() == size:
+        top, left = (lengths - size) // 2
+        images = images[:, top : top + size, left : left + size]
+    else:
+        images = _scaled_centres(images, size)
+    return np.broadcast_to(images, (len(images), size, size, 3))
 
-        @jax.jit
-        def resize(part):
-            part = jax.image.resize(part.astype("float32"), (len(part), *new, part.shape[-1]), "bilinear")
-            return jnp.round(part).clip(0, 255).astype("uint8")
 
-        images = np.concatenate([resize(images[i : i + 128]) for i in range(0, len(images), 128)])
-    height, width = images.shape[1:3]
-    top, left = (height - size) // 2, (width - size) // 2
-    return np.broadcast_to(images[:, top : top + size, left : left + size], (len(images), size, size, 3))
+def _scaled_centres(images, size):
+    """The centre squares of images whose shorter side is scaled to `size` pixels.
+
+    Only pixels that count are scaled: whole, a very long image would take any amount of memory.
+    """
+    lengths = np.array(images.shape[1:3])
+    shorter = lengths.min()
+    new = np.round(lengths * size / shorter)
+    scale = new / lengths
+    reach = 2 + max(shorter // size, 1)  # of the filter, in stored pixels
+    start = np.maximum((lengths - shorter) // 2 - reach, 0)
+    stop = lengths - start
+    first = (new - size) // 2  # scaled pixel that the square begins with
+    translation = start * scale - first
+
+    @jax.jit
+    def resize(part):
+        part = jax.image.scale_and_translate(
+            part.astype("float32"),
+            (len(part), size, size, part.shape[-1]),
+            (1, 2),
+            jnp.array(scale, "float32"),
+            jnp.array(translation, "float32"),
+            "linear",
+        )
+        return jnp.round(part).clip(0, 255).astype("uint8")
+
+    images = images[:, start[0] : stop[0], start[1] : stop[1]]
+    return np.concatenate([resize(images[i : i + 128]) for i in range(0, len(images), 128)])

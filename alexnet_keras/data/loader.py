@@ -68,7 +68,9 @@ def load(
     Args:
         name: the TFDS name of an image classification set (`"shapes"`, `"cifar10"`, `"imagenette/320px-v2"`,
             `"imagenet2012"`, ...); a folder with `train/CLASS/` and `val/CLASS/` folders, or with `CLASS/` folders
-            alone; or an `.npz` file with x_train, y_train, x_test, y_test.
+            alone; or an `.npz` file with x_train, y_train, x_test, y_test. A folder's parts may have other usual names,
+            such as `training_set` and `test_set`; a printed summary says which folders are used and which files are
+            left out. Photographs are read as a person sees them: their EXIF orientation is applied.
         image_size: pixels.
         crop_size: pixels.
         batch_size: images.
@@ -97,8 +99,8 @@ def load(
         over `(images, labels)` of the same kind, the last batch smaller. `info`: a `DatasetInfo`.
 
     Raises:
-        ValueError: for an unknown data set, sizes that do not fit, more images in a batch than there are, or a corrupt
-            file of a folder.
+        ValueError: for an unknown data set, sizes that do not fit, more images in a batch than there are, or a folder
+            that is not laid out as class folders, has a class without images, or holds a corrupt file.
         FileNotFoundError: for a set that must be downloaded by hand and is not there; it says which files go where.
 
     Example:

@@ -1,27 +1,19 @@
 """Where images come from: TFDS by name, a folder of class folders, or an `.npz` of arrays."""
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 from tqdm import tqdm
 
 from alexnet_keras.data.arrays import ARRAYS, mixed_order, read_arrays
-from alexnet_keras.files import write_text
+from alexnet_keras.data.decoding import decode_image
+from alexnet_keras.data.folders import fingerprint_of, read_folder
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-TRAIN_FOLDERS = ("train",)
-VALIDATION_FOLDERS = ("validation", "val", "valid", "test")
-MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
-MAX_BYTES = 2**28
 IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
 
@@ -77,8 +69,8 @@ def open_source(name, skip_corrupt=False, cache_dir=None, held_out=10, only_clas
         held_out, only_classes, images_per_class: as for `alexnet_keras.data.load`.
 
     Raises:
-        ValueError: for an unknown name, a set that is not image classification, corrupt files, or a part of the set
-            that it does not have.
+        ValueError: for an unknown name, a set that is not image classification, a folder that is not laid out as class
+            folders, corrupt files, or a part of the set that it does not have.
         FileNotFoundError: for data that must be downloaded by hand and is not there.
     """
     if not isinstance(held_out, int) or held_out < 2:
@@ -89,6 +81,7 @@ def open_source(name, skip_corrupt=False, cache_dir=None, held_out=10, only_clas
     elif path.suffix == ".npz":
         source = _from_npz(name)
     else:
+        _check_not_path(name, path)
         source = _from_tfds(name, held_out)
     if held_out != 10 and source.has_validation:
         raise ValueError(
@@ -170,11 +163,19 @@ def _count(images, classes):
     return counts
 
 
-def decode_image(encoded):
-    """Decodes a JPEG, PNG, BMP or the first picture of a GIF to uint8 `(height, width, 3)`."""
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    image.set_shape((None, None, 3))
-    return image
+_EXPECTED = (
+    "`dataset` must be the TFDS name of an image classification set (such as shapes, cifar10, imagenette/320px-v2, "
+    f"imagenet2012), a folder with train/CLASS/ and val/CLASS/ folders, or an .npz file with {', '.join(ARRAYS)}."
+)
+
+
+def _check_not_path(name, path):
+    """Refuses what is written as a path, before TFDS takes it for a name."""
+    if path.exists():
+        raise ValueError(f"{_EXPECTED} Received: dataset={str(name)!r}, a file of another kind")
+    text = str(name)
+    if isinstance(name, Path) or text.startswith((".", "~", os.sep)) or text.endswith(os.sep) or "\\" in text:
+        raise ValueError(f"{_EXPECTED} Received: dataset={text!r}, where nothing is (from {Path.cwd()})")
 
 
 def _from_tfds(name, held_out):
@@ -185,11 +186,10 @@ def _from_tfds(name, held_out):
     try:
         builder = tfds.builder(name)
     except (tfds.core.DatasetNotFoundError, ValueError, RuntimeError, AssertionError) as error:
-        raise ValueError(
-            "`dataset` must be the TFDS name of an image classification set (such as shapes, cifar10, "
-            "imagenette/320px-v2, imagenet2012), a folder with train/CLASS/ and val/CLASS/ folders, or an .npz file "
-            f"with {', '.join(ARRAYS)}. Received: dataset={name!r}: {str(error).strip().splitlines()[0]}"
-        ) from error
+        reason = str(error).strip().splitlines()[0]
+        if isinstance(error, tfds.core.DatasetNotFoundError) or reason.startswith("Parsing builder name"):
+            reason = "neither an existing file or folder nor the name of a TFDS set"
+        raise ValueError(f"{_EXPECTED} Received: dataset={name!r}: {reason}") from error
     keys = builder.info.supervised_keys
     features = builder.info.features
     image, label = (features[key] for key in keys[:2]) if keys else (None, None)
@@ -209,6 +209,12 @@ def _from_tfds(name, held_out):
     validation = next((split for split in ("validation", "test") if split in available), None)
     first = available["train"].num_examples - available["train"].num_examples // held_out
     splits = ("train", validation) if validation else (f"train[:{first}]", f"train[{first}:]")
+    counts = [available[split].num_examples for split in splits]
+    if not all(counts):
+        raise ValueError(
+            f"`dataset` must have training and validation images. Received: dataset={name!r} with "
+            f"{counts[0]} in {splits[0]} and {counts[1]} in {splits[1]}"
+        )
 
     def read(split):
         stored = builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
@@ -221,10 +227,10 @@ def _from_tfds(name, held_out):
         class_names=tuple(label.names),
         train=read(splits[0]),
         validation=read(splits[1]),
-        train_count=available[splits[0]].num_examples,
-        validation_count=available[splits[1]].num_examples,
+        train_count=counts[0],
+        validation_count=counts[1],
         decode=decode_image,
-        fingerprint=_fingerprint(name if validation else f"{name}{splits}", sorted(Path(builder.data_dir).iterdir())),
+        fingerprint=fingerprint_of(name if validation else f"{name}{splits}", sorted(Path(builder.data_dir).iterdir())),
         splits=splits,
         has_validation=validation is not None,
         read=tf.identity,
@@ -268,117 +274,23 @@ def _from_npz(name):
 
 
 def _from_folder(name, path, skip_corrupt, cache_dir, held_out):
-    train_dir = next((path / sub for sub in TRAIN_FOLDERS if (path / sub).is_dir()), None)
-    validation_dir = next((path / sub for sub in VALIDATION_FOLDERS if (path / sub).is_dir()), None)
-    if train_dir and validation_dir:
-        train, validation = _list_folder(train_dir), _list_folder(validation_dir)
-        splits = (train_dir.name, validation_dir.name)
-        classes = sorted(train)
-        strangers = sorted(set(validation) - set(train))
-        if strangers:
-            raise ValueError(
-                f"`dataset` must have the classes of {splits[1]} in {splits[0]} too. Received: dataset={name!r}, where "
-                f"{', '.join(strangers[:5])} is in {splits[1]} alone"
-            )
-    else:
-        both = _list_folder(train_dir or path)
-        classes = sorted(both)
-        train = {label: [f for i, f in enumerate(files) if i % held_out] for label, files in both.items()}
-        validation = {label: files[::held_out] for label, files in both.items()}
-        splits = (f"{held_out - 1} in {held_out} of each class", f"1 in {held_out} of each class")
-    if len(classes) < 2 or not any(validation.values()):
-        raise ValueError(
-            "`dataset` must be a folder with train/CLASS/ and val/CLASS/ folders of images, or with CLASS/ folders "
-            f"alone; images end in {', '.join(IMAGE_SUFFIXES)}. Received: dataset={name!r} with {len(classes)} classes"
-        )
-    files = [(str(f), label) for label, c in enumerate(classes) for f in train[c]]
-    others = [(str(f), label) for label, c in enumerate(classes) for f in validation.get(c, [])]
-    fingerprint = _fingerprint(str(path.resolve()), [Path(f) for f, _ in files + others])
-    folders = {folder.resolve() for folder in (path, train_dir, validation_dir) if folder}
-    corrupt = _corrupt_files([f for f, _ in files + others], folders, fingerprint, cache_dir)
-    if corrupt:
-        shown = [f"  {file}: {reason}" for file, reason in corrupt.items()]
-        shown = "\n".join(shown[:20] + [f"  and {len(shown) - 20} more"] * (len(shown) > 20))
-        shown = shown.encode(errors="backslashreplace").decode()  # not every file name is text
-        if not skip_corrupt:
-            raise ValueError(
-                f"`dataset` {name!r} holds {len(corrupt)} corrupt image(s); mend or remove them, or skip them with "
-                f"skip_corrupt (--skip-corrupt):\n{shown}"
-            )
-        print(f"Skipped, as they are corrupt:\n{shown}", flush=True)
-    files, others = ([(f, c) for f, c in part if f not in corrupt] for part in (files, others))
-    if not files or not others:
-        raise ValueError(f"`dataset` must have images that are not corrupt. Received: dataset={name!r}")
-    files, others = ([part[i] for i in mixed_order(len(part))] for part in (files, others))
+    folder = read_folder(name, path, skip_corrupt, cache_dir, held_out)
 
-    def dataset(part):
-        paths, labels = zip(*part, strict=True)
+    def dataset(files):
+        files = [files[i] for i in mixed_order(len(files))]
+        paths, labels = zip(*files, strict=True)
         return tf.data.Dataset.from_tensor_slices(([os.fsencode(p) for p in paths], np.array(labels, "int32")))
 
     return Source(
-        class_names=tuple(classes),
-        train=dataset(files),
-        validation=dataset(others),
-        train_count=len(files),
-        validation_count=len(others),
+        class_names=folder.class_names,
+        train=dataset(folder.train),
+        validation=dataset(folder.validation),
+        train_count=len(folder.train),
+        validation_count=len(folder.validation),
         decode=lambda file: decode_image(tf.io.read_file(file)),
-        fingerprint=hashlib.blake2b(f"{fingerprint}{sorted(corrupt)}".encode(), digest_size=16).hexdigest(),
-        splits=splits,
-        has_validation=bool(train_dir and validation_dir),
-        skipped=tuple(corrupt),
+        fingerprint=folder.fingerprint,
+        splits=folder.splits,
+        has_validation=folder.has_validation,
+        skipped=folder.skipped,
         read=tf.io.read_file,
     )
-
-
-def _list_folder(folder):
-    classes = {}
-    for sub in sorted(p for p in folder.iterdir() if p.is_dir()):
-        files = sorted(p for p in sub.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir())
-        if files:
-            classes[sub.name] = files
-    return classes
-
-
-def _corrupt_files(files, folders, fingerprint, cache_dir):
-    """dict from each file that is no image to the reason; remembered under the files' fingerprint."""
-    remembered = Path(cache_dir) / f"corrupt-{fingerprint}.json" if cache_dir else None
-    if remembered and remembered.exists():
-        with contextlib.suppress(ValueError):
-            return json.loads(remembered.read_text())
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(lambda file: _reason_against(Path(file), folders), files)
-        reasons = tqdm(zip(files, reasons, strict=True), total=len(files), desc="Checking images", unit="image")
-        corrupt = {file: reason for file, reason in reasons if reason}
-    if remembered:
-        write_text(remembered, json.dumps(corrupt))
-    return corrupt
-
-
-def _reason_against(file, folders):
-    """Why a file is not taken as an image, or `None`. Anyone may have put it there."""
-    try:
-        if not any(file.resolve().is_relative_to(folder) for folder in folders):
-            return "a link that leads out of the folder"
-        if not file.is_file():
-            return "not a file"
-        if file.stat().st_size > MAX_BYTES:
-            return f"too large: {file.stat().st_size:,} bytes"
-        with Image.open(file, formats=("JPEG", "PNG", "BMP", "GIF")) as image:  # its header
-            if image.width * image.height > MAX_PIXELS:
-                return f"too large: {image.width}x{image.height} pixels"
-            if getattr(image, "is_animated", False):
-                return "animated"
-        decode_image(tf.io.read_file(os.fsencode(file)))
-    except Exception as error:  # a file can be wrong in more ways than decoders document
-        reason = (getattr(error, "message", None) or str(error)).split(" [Op:")[0].replace(str(file), file.name)
-        return reason or type(error).__name__
-    return None
-
-
-def _fingerprint(name, files):
-    digest = hashlib.blake2b(name.encode(), digest_size=16)
-    for file in files:
-        for status in (file.lstat, file.stat):  # of a link, and of what it leads to
-            with contextlib.suppress(OSError):
-                digest.update(os.fsencode(f"{file}{status().st_size}{status().st_mtime_ns}"))
-    return digest.hexdigest()

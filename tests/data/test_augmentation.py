@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from alexnet_keras.data.augmentation import (
     cast_less_mean,
@@ -115,6 +116,26 @@ def test_shorter_side_and_centre(shape):
         share = min(1.0, other / length)  # of this direction that the centre square shows
         assert abs(seen.mean() - 127.5) < 3
         assert abs((seen.max() - seen.min()) / 255 - share) < 0.03
+
+
+@pytest.mark.parametrize(("shape", "size"), [((60, 81), 32), ((50, 33), 48), ((9, 7), 16), ((5, 90), 32)])
+def test_the_centre_square_is_cut_out_of_the_scaled_image(shape, size, random):
+    image = random.randint(0, 256, (*shape, 3)).astype("uint8")
+    height, width = (round(side * size / min(shape)) for side in shape)
+    top, left = (height - size) // 2, (width - size) // 2
+    scaled = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    expected = scaled[top : top + size, left : left + size]
+    np.testing.assert_allclose(resize_and_crop(image, size).numpy().astype(int), expected, atol=1)
+
+
+@pytest.mark.parametrize("length", [8000, 2_000_000])
+def test_a_thin_image_takes_no_more_memory_than_its_centre(length):
+    image = np.zeros((1, length, 3), "uint8")
+    image[0, length // 2] = 200  # pixel 0.5 to the right of the middle
+    row = resize_and_crop(image, 256)[0, :, 0].numpy()
+    # Scaled 256 times, the pixel's middle is 128 to the right of the square's middle, 127.5.
+    expected = 200 * np.maximum(1 - np.abs(np.arange(256) - 255.5) / 256, 0)
+    np.testing.assert_allclose(row, expected, atol=1)
 
 
 def test_at_the_images_own_scale_crops_are_plain_ones(random):

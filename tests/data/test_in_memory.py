@@ -129,6 +129,16 @@ def test_scales_and_cuts_as_pillow_does(tmp_path, random):
         np.testing.assert_allclose(image, expected.astype(int), atol=1)
 
 
+def test_thin_images_take_no_more_memory_than_their_centre(tmp_path):
+    images = np.zeros((2, 1, 100_000, 3), "uint8")
+    images[:, 0, 50_000] = 200  # pixel 0.5 to the right of the middle
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=[0, 1], x_test=images, y_test=[0, 1])
+    image = InMemoryDataset(tmp_path / "a.npz", 256, 256).validation_images(2)[0][0][0]
+    # Scaled 256 times, the pixel's middle is 128 to the right of the square's middle, 127.5.
+    expected = 200 * np.maximum(1 - np.abs(np.arange(256) - 255.5) / 256, 0)
+    np.testing.assert_allclose(np.asarray(image)[0, :, 0], expected, atol=1)
+
+
 def test_trains_and_goes_on(tiny_npz, tmp_path, capsys):
     run = ["--in-memory", "--dataset", tiny_npz, "--config", "cifar", "--batch-size", "16", "--drops"]
     run += [

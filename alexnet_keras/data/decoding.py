@@ -1,0 +1,151 @@
+"""Decoding of image files, and the check of files before a training."""
+
+import concurrent.futures
+import contextlib
+import io
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from alexnet_keras.files import write_text
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # Pillow's names; its JPEG includes MPO
+MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
+MAX_BYTES = 2**28
+# Part of every fingerprint of encoded images. Raise it when a file is decoded to other pixels,
+# or another file is accepted: what was computed before is then computed again.
+DECODING_VERSION = 2
+
+# An EXIF orientation from 2 to 8: tag 0x112, of type SHORT, one value; big or little endian. It
+# stands among the first entries of an EXIF block, and the block among the first of a file.
+_HEAD_BYTES = 4096
+_TURNED = (
+    r"\C*(?:\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08]"
+    r"|\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00)\C*"
+)
+_ORIENTATION = 0x112
+
+
+def decode_image(encoded):
+    """Decodes an image file to uint8 `(height, width, 3)`, as a person sees it.
+
+    The EXIF orientation is applied, of several pictures the first is taken, transparency is
+    dropped, and of 16 bits the upper 8 are kept.
+
+    Args:
+        encoded: string tensor, the content of a JPEG, PNG, BMP, GIF or WebP file.
+    """
+    encoded = tf.convert_to_tensor(encoded)
+    image = tf.cond(
+        _is_decoded_by_tensorflow(encoded),
+        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+        lambda: tf.numpy_function(_decode_with_pillow, [encoded], tf.uint8),
+    )
+    image.set_shape((None, None, 3))
+    return image
+
+
+def _is_decoded_by_tensorflow(encoded):
+    """Whether a file is an upright JPEG, PNG or plain WebP.
+
+    TensorFlow decodes these right, and faster, as it needs no Python. It takes the indices of a
+    BMP with a palette for colors, and refuses a WebP with transparency.
+    """
+    start = tf.strings.substr(encoded, 0, 16)
+    is_jpeg = tf.strings.substr(start, 0, 3) == b"\xff\xd8\xff"
+    is_other = tf.strings.regex_full_match(start, r"(?:\CPNG|RIFF\C{4}WEBPVP8 )\C*")
+    head = tf.strings.substr(encoded, 0, _HEAD_BYTES)
+    return (is_jpeg | is_other) & ~tf.strings.regex_full_match(head, _TURNED)
+
+
+def _decode_with_pillow(encoded):
+    if isinstance(encoded, np.ndarray):  # outside of a graph
+        encoded = encoded.item()
+    with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):  # 16 bits, which Pillow's conversion clips to 255
+            return np.repeat((np.asarray(upright) >> 8).astype("uint8")[..., None], 3, -1)
+        return np.array(upright.convert("RGB"))
+
+
+def corrupt_files(files, folders, fingerprint, cache_dir):
+    """Decodes every file once.
+
+    Args:
+        files: paths, strings.
+        folders: the folders that links may lead into.
+        fingerprint: of the files; the result is remembered under it.
+        cache_dir: folder of what is remembered, or `None`.
+
+    Returns:
+        dict from the path of each file that is not a usable image to the reason.
+    """
+    name = f"corrupt-{DECODING_VERSION}-{fingerprint}.json"
+    remembered = Path(cache_dir) / name if cache_dir else None
+    if remembered and remembered.exists():
+        with contextlib.suppress(ValueError):
+            return json.loads(remembered.read_text())
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        reasons = pool.map(lambda file: _reason_against(Path(file), folders), files)
+        pairs = zip(files, reasons, strict=True)
+        pairs = tqdm(pairs, total=len(files), desc="Checking images", unit="image")
+        corrupt = {file: reason for file, reason in pairs if reason}
+    if remembered:
+        write_text(remembered, json.dumps(corrupt))
+    return corrupt
+
+
+def _reason_against(file, folders):
+    """Why a file is not taken as an image, or `None`. Anyone may have put it there."""
+    try:
+        if not any(file.resolve().is_relative_to(folder) for folder in folders):
+            return "a link that leads out of the folder"
+        if not file.is_file():
+            return "not a file"
+        size = file.stat().st_size
+        if not size:
+            return "empty"
+        if size > MAX_BYTES:
+            return f"too large: {size:,} bytes"
+        with Image.open(file, formats=FORMATS) as image:  # its header
+            reason = _reason_against_header(image)
+        if reason:
+            return reason
+        encoded = file.read_bytes()
+        turned = _orientation(image) != 1
+        if not _is_decoded_by_tensorflow(encoded):
+            _decode_with_pillow(encoded)
+        elif turned:
+            return f"an EXIF orientation after the first {_HEAD_BYTES} bytes; save it upright"
+        else:
+            tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    except Image.UnidentifiedImageError:
+        return "not a JPEG, PNG, BMP, GIF or WebP image"
+    except Exception as error:  # a file can be wrong in more ways than decoders document
+        reason = getattr(error, "message", None) or str(error)
+        reason = re.sub(r"^\{\{.*?\}\} ", "", reason).split(" [Op:")[0]
+        return reason.replace(str(file), file.name) or type(error).__name__
+    return None
+
+
+def _reason_against_header(image):
+    if image.width * image.height > MAX_PIXELS:
+        return f"too large: {image.width}x{image.height} pixels"
+    # The second picture of a camera's MPO is a preview or another view of the same scene.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        return "animated"
+    return None
+
+
+def _orientation(image):
+    """The EXIF orientation, 1 to 8, of a JPEG or PNG."""
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    orientation = exif.get(_ORIENTATION, 1)
+    return orientation if orientation in range(2, 9) else 1

@@ -1,0 +1,443 @@
+"""Folders of class folders: which images train, which validate, and what is left out."""
+
+import collections
+import contextlib
+import dataclasses
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from alexnet_keras.data.decoding import DECODING_VERSION, corrupt_files
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
+# Of operating systems, archives and file servers; names that begin with a dot are ignored as well.
+SYSTEM_NAMES = {
+    "__macosx",
+    "thumbs.db",
+    "desktop.ini",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "@eadir",
+    "#recycle",
+}
+_SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+# Letters of a folder's name, in lower case: Train, training_set, test1, seg_train, images-val.
+_SPLIT_NAME = re.compile(rf"(?P<prefix>.*?)(?P<word>{'|'.join(_SPLIT_WORDS)})(?:set|data|dataset|split|images|imgs)?")
+# The class in the name of a file, without its ending: what stands before the last number.
+_CLASS_IN_NAME = r"(.*?)[\W_]*\d+\D*$"
+_EXPECTED = "a folder with train/CLASS/ and val/CLASS/ folders of images, or with CLASS/ folders only"
+_SHOWN = 10  # names in a message
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderImages:
+    """The images of a folder.
+
+    Args:
+        class_names: names of the class folders, sorted.
+        train, validation: lists of `(path, label)`.
+        splits: names of the two parts.
+        has_validation: whether the folder has validation images of its own.
+        skipped: corrupt files that are left out.
+        fingerprint: changes whenever the images might have changed.
+    """
+
+    class_names: tuple
+    train: list
+    validation: list
+    splits: tuple
+    has_validation: bool
+    skipped: tuple
+    fingerprint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """The split folders of a folder; without a training folder, `train` is the folder itself."""
+
+    train: Path
+    validation: Path | None
+    unused: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class _Classes:
+    """Files of each class in one folder, and the files left out, with the reason."""
+
+    files: dict
+    left_out: list
+
+
+def read_folder(name, path, skip_corrupt, cache_dir, held_out):
+    """Lists and checks the images of a folder, and prints a summary.
+
+    Args:
+        name: the data set's name, for messages.
+        path: the folder.
+        skip_corrupt, cache_dir, held_out: as for `alexnet_keras.data.sources.open_source`.
+
+    Returns:
+        a `FolderImages`.
+
+    Raises:
+        ValueError: for folders that are not laid out as class folders, a class folder without
+            images, and corrupt images.
+    """
+    layout = _find_layout(name, path)
+    train = _list_classes(name, layout.train)
+    classes = sorted(train.files)
+    if len(classes) < 2:
+        raise _error(
+            name, f"{_title(layout.train)} holds {len(classes)} class folder(s){_names(classes)}", "Use two or more"
+        )
+    left_out = list(train.left_out)
+    if layout.validation:
+        listed = _list_classes(name, layout.validation)
+        left_out += listed.left_out
+        parts = train.files, listed.files
+        splits = (layout.train.name, layout.validation.name)
+        _check_same_classes(name, layout, classes, listed.files)
+    else:
+        parts = _hold_out(train.files, held_out)
+        splits = (f"{held_out - 1} in {held_out} of each class", f"1 in {held_out} of each class")
+    folders = {folder.resolve() for folder in (path, layout.train, layout.validation) if folder}
+    everything = [str(file) for part in parts for label in classes for file in part.get(label, ())]
+    fingerprint = fingerprint_of(str(path.resolve()), [Path(file) for file in everything])
+    corrupt = corrupt_files(everything, folders, fingerprint, cache_dir)
+    if corrupt and not skip_corrupt:
+        raise ValueError(
+            f"`dataset` {name!r} holds {len(corrupt)} corrupt image(s); mend or remove them, or skip them with "
+            f"skip_corrupt (--skip-corrupt):\n{_list_reasons(corrupt)}"
+        )
+    used = [_without(corrupt, part) for part in parts]
+    _check_every_class_is_left(name, layout, parts, used, corrupt)
+    print(_summary(path, layout, classes, used, held_out, left_out, corrupt), flush=True)
+    labels = {label: number for number, label in enumerate(classes)}
+    train, validation = (
+        [(str(file), labels[label]) for label in classes for file in part.get(label, ())] for part in used
+    )
+    return FolderImages(
+        class_names=tuple(classes),
+        train=train,
+        validation=validation,
+        splits=splits,
+        has_validation=layout.validation is not None,
+        skipped=tuple(corrupt),
+        fingerprint=_digest(f"{fingerprint}{sorted(corrupt)}"),
+    )
+
+
+def fingerprint_of(name, files):
+    """Digest of a name, and of the paths, sizes and times of files."""
+    digest = hashlib.blake2b(f"{DECODING_VERSION}{name}".encode(), digest_size=16)
+    for file in files:
+        for status in (file.lstat, file.stat):  # of a link, and of what it leads to
+            with contextlib.suppress(OSError):
+                digest.update(os.fsencode(f"{file}{status().st_size}{status().st_mtime_ns}"))
+    return digest.hexdigest()
+
+
+def _digest(text):
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+# Which folders are meant.
+
+
+def _find_layout(name, path):
+    """Finds the split folders by their names."""
+    folders, files = _scan(path)
+    kinds = _split_kinds(folders)
+    if not kinds:
+        _check_class_folders(name, path, folders)
+        return _Layout(path, None, ())
+    of_kind = {kind: [f for f in folders if kinds.get(f) == kind] for kind in _SPLIT_WORDS.values()}
+    measured = of_kind["validation"] or of_kind["test"]
+    unused_tests = of_kind["test"] if of_kind["validation"] else []
+    others = [folder for folder in folders if folder not in kinds]
+    found = f"{_title(path)} holds {', '.join(folder.name for folder in folders)}"
+    if len(of_kind["train"]) != 1 or len(measured) > 1:
+        raise _error(
+            name,
+            found,
+            "Keep one training and at most one validation folder; if these are classes, put all class folders into "
+            "a folder train",
+        )
+    train = _unwrapped(of_kind["train"][0])
+    validation = _unwrapped(measured[0]) if measured else None
+    _check_others(name, found, train, validation, others)
+    return _Layout(train, validation, tuple(sorted([*others, *unused_tests, *files])))
+
+
+def _split_kinds(folders):
+    """dict from the folders that are named as a part of a data set to train, validation or test."""
+    found = {}
+    for folder in folders:
+        match = _SPLIT_NAME.fullmatch(re.sub(r"[^a-z]", "", folder.name.lower()))
+        if match:
+            found[folder] = (match["prefix"], _SPLIT_WORDS[match["word"]])
+    # A class may be called steam_train: with a prefix both parts must be there.
+    prefixes = {prefix for prefix, kind in found.values() if kind == "train"}
+    prefixes &= {prefix for prefix, kind in found.values() if kind != "train"}
+    return {folder: kind for folder, (prefix, kind) in found.items() if not prefix or prefix in prefixes}
+
+
+def _unwrapped(folder):
+    """The class folders' folder, where an archive has one more of the same name: seg_train/seg_train/."""
+    while _scan(folder) == ([folder / folder.name], []):
+        folder = folder / folder.name
+    return folder
+
+
+def _check_others(name, found, train, validation, others):
+    """Refuses folders beside the training folder that may be classes or validation images."""
+    classes = {folder.name for folder in _scan(train)[0]}
+    for folder in others:
+        if not classes and _holds_images(folder):
+            fix = (
+                f"If {train.name} is a class, put all class folders into a folder train; if not, move {folder.name} "
+                "elsewhere"
+            )
+            raise _error(name, f"{found}. {train.name} and {folder.name} hold images", fix)
+        if validation is None and classes & {sub.name for sub in _scan(folder)[0]}:
+            fix = f"Rename {folder.name} to val to measure errors on it, or move it elsewhere"
+            raise _error(name, f"{found}. {folder.name} has class folders of {train.name}", fix)
+
+
+def _check_class_folders(name, path, folders):
+    """Refuses subfolders that are not class folders, where no name says which part they are."""
+    shared = collections.defaultdict(list)
+    for folder in folders:
+        subfolders = _scan(folder)[0]
+        inside = ", ".join(sub.name for sub in subfolders[:_SHOWN])
+        holds_images = _holds_images(folder)
+        is_wrapper = len(folders) == 1 and len(subfolders) > 1 and not holds_images
+        if is_wrapper or "train" in _split_kinds(subfolders).values():
+            raise _error(name, f"Its folder {folder.name} holds {inside}", f"Use dataset={str(folder)!r}")
+        if not holds_images:
+            holding = tuple(sub.name for sub in subfolders if _holds_images(sub))
+            shared[holding].append(folder.name)
+    for classes, parts in shared.items():
+        if len(classes) > 1 and len(parts) > 1:
+            found = f"Its folders {', '.join(parts)} each hold {', '.join(classes[:_SHOWN])}"
+            fix = "Rename one to train and one to val; if they are classes, put them into a folder train"
+            raise _error(name, found, fix)
+
+
+def _holds_images(folder):
+    return any(map(_is_image, _scan(folder)[1]))
+
+
+def _check_same_classes(name, layout, classes, validation):
+    strangers = sorted(set(validation) - set(classes))
+    if strangers:
+        raise _error(
+            name,
+            f"{layout.validation.name} holds {', '.join(strangers[:_SHOWN])}, which {layout.train.name} does not",
+            "Validation images must be of the training classes",
+        )
+
+
+def _flat_error(name, folder, images):
+    """The error for a folder whose images lie in it, outside of class folders."""
+    found = f"{_title(folder)} holds {len(images):,} images, such as {images[0].name}, outside of class folders"
+    if images[0].name.startswith("ILSVRC2012_val_"):
+        return _error(
+            name,
+            found,
+            "The classes of ImageNet's validation images are in another file: sort the images into the class folders "
+            "of the training images, or use the data set imagenet2012, which reads both",
+        )
+    matches = [re.match(_CLASS_IN_NAME, image.stem) for image in images]
+    classes = sorted({match[1] if match else "" for match in matches})
+    if "" in classes or not 2 <= len(classes) <= len(images) / 2:
+        fix = "Put the images of each class into a folder of its own"
+        if set(_split_kinds([folder]).values()) - {"train"}:
+            fix += f", or move {folder.name} elsewhere: then training images are held out for validation"
+        return _error(name, found, fix)
+    suffixes = sorted({image.suffix for image in images})
+    lines = f"""These lines sort them by the class in their names{_names(classes, 5)}
+    import re
+    from pathlib import Path
+    folder = Path({str(folder)!r})
+    for file in [file for file in folder.iterdir() if file.suffix in {suffixes}]:
+        target = folder / re.match(r"{_CLASS_IN_NAME}", file.stem)[1]
+        target.mkdir(exist_ok=True)
+        file.rename(target / file.name)"""
+    return _error(name, found, lines)
+
+
+def _error(name, found, fix):
+    return ValueError(f"`dataset` must be {_EXPECTED}. Received: dataset={str(name)!r}. {found}. {fix}")
+
+
+def _title(folder):
+    return folder.resolve().name
+
+
+# What is in them.
+
+
+def _list_classes(name, folder):
+    """The image files of every class folder, sorted."""
+    folders, loose = _scan(folder)
+    images = [file for file in loose if _is_image(file)]
+    left_out = [(file, "in no class folder" if _is_image(file) else _ending(file)) for file in loose]
+    classes, empty = {}, []
+    for sub in folders:
+        files, others = _walk(sub)
+        left_out += others
+        if files:
+            classes[sub.name] = files
+        else:
+            empty.append(f"{sub.name} ({_count_endings(others)})")
+    if images and not classes:
+        raise _flat_error(name, folder, images)
+    if not folders:
+        raise _error(
+            name, f"{_title(folder)} holds no folders", "Put the images of each class into a folder of its own"
+        )
+    if empty:
+        fix = f"Images end in {', '.join(IMAGE_SUFFIXES)}; convert the files, or move the folder elsewhere"
+        raise _error(name, f"{_title(folder)} has class folders without images{_names(empty)}", fix)
+    return _Classes(classes, left_out)
+
+
+def _walk(folder):
+    """Image files in a class folder and the folders in it, sorted, and other files with the reason."""
+    files, left_out = [], []
+
+    def fail(error):
+        raise error
+
+    for root, folders, names in os.walk(folder, onerror=fail):
+        linked = [sub for sub in folders if (Path(root) / sub).is_symlink()]
+        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not _is_hidden(sub)]
+        folders[:] = [sub for sub in folders if not _is_hidden(sub)]
+        for name in names:
+            file = Path(root) / name
+            if _is_hidden(name):
+                continue
+            if _is_image(file):
+                files.append(file)
+            else:
+                left_out.append((file, _ending(file)))
+    return sorted(files), left_out
+
+
+def _hold_out(classes, held_out):
+    """Training and validation files, of each class every `held_out`th for validation."""
+    train, validation = {}, {}
+    for label, files in classes.items():
+        train[label] = [file for number, file in enumerate(files) if number % held_out]
+        validation[label] = files[::held_out]
+    return train, validation
+
+
+def _without(corrupt, files):
+    return {label: [file for file in of_class if str(file) not in corrupt] for label, of_class in files.items()}
+
+
+def _check_every_class_is_left(name, layout, parts, used, corrupt):
+    """Refuses a class without images to train on, or whose validation folder has none that are usable."""
+    checked = zip(parts, used, strict=True) if layout.validation else [(parts[0], used[0])]
+    for files, kept in checked:
+        for label in files:
+            if files[label] and not kept[label]:
+                raise ValueError(
+                    f"`dataset` {name!r} must have images of every class that are not corrupt. Received: class "
+                    f"{label}, where all {len(files[label])} are corrupt:\n{_list_reasons(corrupt)}"
+                )
+            if not kept[label]:
+                raise _error(name, f"Class {label} has one image, which is held out", "Add images, or a folder val")
+    if not any(used[1].values()):
+        raise ValueError(
+            f"`dataset` {name!r} must have validation images that are not corrupt. Received:\n{_list_reasons(corrupt)}"
+        )
+
+
+def _scan(folder):
+    """`(folders, files)` in a folder, sorted, but for hidden ones and those of operating systems."""
+    folders, files = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _is_hidden(entry.name):
+                continue
+            path = folder / entry.name
+            try:
+                is_folder = entry.is_dir()
+            except OSError:  # a link to itself
+                is_folder = False
+            (folders if is_folder else files).append(path)
+    return sorted(folders), sorted(files)
+
+
+def _is_hidden(name):
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def _is_image(file):
+    return file.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _ending(file):
+    return file.suffix.lower() or "no ending"
+
+
+# What is said of them.
+
+
+def _summary(path, layout, classes, used, held_out, left_out, corrupt):
+    train, validation = (sum(map(len, part.values())) for part in used)
+    lines = [f"Images in {path}:", f"  {len(classes):,} classes{_names(classes)}"]
+    if layout.validation:
+        lines.append(f"  {train:,} training images in {layout.train.relative_to(path)}")
+        lines.append(f"  {validation:,} validation images in {layout.validation.relative_to(path)}")
+        absent = sorted(set(classes) - set(used[1]))
+        if absent:
+            lines.append(f"  classes without validation images{_names(absent)}")
+    else:
+        lines.append(f"  {train:,} training images and {validation:,} validation images in {layout.train}:")
+        lines.append(f"    one in {held_out} of each class is held out, as there is no validation folder")
+    if layout.unused:
+        lines.append(f"  not used{_names([file.name for file in layout.unused])}")
+    reasons = collections.defaultdict(list)
+    for file, reason in left_out:
+        reasons[reason].append(str(file.relative_to(path)))
+    for reason, files in sorted(reasons.items()):
+        lines.append(f"  left out, {len(files):,} ({reason}){_names(files, 3)}")
+    if corrupt:
+        lines.append(f"  left out, {len(corrupt):,} (corrupt):\n{_list_reasons(corrupt)}")
+    return _printable("\n".join(lines))
+
+
+def _names(names, shown=_SHOWN):
+    if not names:
+        return ""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return f": {', '.join(names[:shown])}{more}"
+
+
+def _count_endings(left_out):
+    counts = collections.Counter(reason for _, reason in left_out)
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items())) or "empty"
+
+
+def _list_reasons(corrupt):
+    lines = [f"  {file}: {reason}" for file, reason in corrupt.items()]
+    more = [f"  and {len(lines) - 20} more"] if len(lines) > 20 else []
+    return _printable("\n".join(lines[:20] + more))
+
+
+def _printable(text):
+    return text.encode(errors="backslashreplace").decode()  # not every file name is text
