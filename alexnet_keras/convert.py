@@ -13,6 +13,7 @@ import argparse
 import itertools
 import os
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def from_torchvision(weights):
     """torchvision's `alexnet` as a model of the preset `"torchvision"`.
 
     Args:
-        weights: path of a `.pth` file, or a state dict: `"features.0.weight"` and so on to arrays or tensors.
+        weights: path of a `.pth` file, or a state dict: `"features.0.weight"` and so on to arrays or tensors. A
+            checkpoint, which holds it as `"state_dict"`, `"model_state_dict"` or `"model"`, will do.
 
     Returns:
         `keras.Model` from RGB images `(batch, 224, 224, 3)`, 0-255 less `MEANS["torchvision"]`, to probabilities of as
@@ -49,9 +51,9 @@ def from_torchvision(weights):
     """
     source = f"weights={str(weights)!r}" if isinstance(weights, (str, os.PathLike)) else "a state dict"
     state = _read_torch(weights) if isinstance(weights, (str, os.PathLike)) else weights
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    state = _state_of_checkpoint(state, source)
     try:
-        tensors = {name.replace("module.", ""): _numbers(value) for name, value in state.items()}
+        tensors = {_WRAPPERS.sub("", name): _numbers(value) for name, value in state.items()}
     except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"`weights` must be a state dict of tensors. Received: {source}: {error}") from error
     names = {f"{theirs}.{kind}": layer for layer, theirs in _TORCHVISION_LAYERS.items() for kind in ("weight", "bias")}
@@ -63,6 +65,24 @@ def from_torchvision(weights):
     kernel, bias = conv1.get_weights()
     conv1.set_weights([kernel * _pixel_factor()[:, None], bias])
     return model
+
+
+# Where checkpoints hold the weights, and what wrappers of a module put ahead of its names.
+_STATES = ("state_dict", "model_state_dict", "model")
+_WRAPPERS = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
+
+
+def _state_of_checkpoint(weights, source):
+    """The state dict, out of the checkpoint that holds it among other things."""
+    if not isinstance(weights, dict) or not any(isinstance(value, dict) for value in weights.values()):
+        return weights
+    states = [name for name in _STATES if isinstance(weights.get(name), dict)]
+    if len(states) != 1:
+        raise ValueError(
+            f"`weights` must be a state dict, or hold one as one of {', '.join(_STATES)}. "
+            f"Received: {source} with {', '.join(map(str, weights))}"
+        )
+    return weights[states[0]]
 
 
 def from_caffe(weights, config="bvlc_alexnet"):

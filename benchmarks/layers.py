@@ -104,16 +104,17 @@ def _layer(name, way):
     from alexnet_keras.layers import CeilingMaxPooling2D, FullyConnected, GroupedConv2D, LocalResponseNormalization
 
     ours, kind = way.startswith("ours"), name.rstrip("0123456789")
+    maps_last = {"data_format": "channels_last"}
     if kind == "conv":
         filters, size, groups = KERNELS[name]
         padding, stride = ("valid", 4) if name == "conv1" else ("same", 1)
         cls = GroupedConv2D if ours else keras.layers.Conv2D
-        layer = cls(filters, size, strides=stride, padding=padding, groups=groups)
+        layer = cls(filters, size, strides=stride, padding=padding, groups=groups, **maps_last)
     elif kind == "norm":
         theirs = {"tensorflow": _TensorFlowNormalization, "keras_jax": _formula}
         layer = theirs.get(way, LocalResponseNormalization)()
     elif kind == "pool":
-        layer = CeilingMaxPooling2D() if ours else keras.layers.MaxPooling2D(3, 2)
+        layer = CeilingMaxPooling2D() if ours else keras.layers.MaxPooling2D(3, 2, **maps_last)
     else:
         layer = FullyConnected(UNITS[name]) if ours else keras.layers.Dense(UNITS[name])
     takes_it = ours and kind != "pool"  # what is for the gradient alone

@@ -21,6 +21,7 @@ class KerasPeer:
         import tensorflow as tf
 
         keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(precision, precision))
+        keras.config.set_image_data_format("channels_last")
         layers, l2 = keras.layers, keras.regularizers.L2(DECAY / 2)
 
         def conv(filters, size, groups=1, **kwargs):

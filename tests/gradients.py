@@ -40,3 +40,36 @@ def differences(function, array, step=1e-4):
             values.append(function(moved).sum())
         result[index] = (values[0] - values[1]) / (2 * step)
     return result
+
+
+def second_gradients(function, *arrays):
+    """Gradients of the sum of the squares of `gradients(function, *arrays)` with respect to each array."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        every = tuple(range(len(arrays)))
+
+        def penalty(*arrays):
+            first = jax.grad(lambda *a: function(*a).sum(), argnums=every)(*arrays)
+            return sum((gradient**2).sum() for gradient in first)
+
+        second = jax.jit(jax.grad(penalty, argnums=every))  # compiled as a whole, which takes less time
+        return [np.asarray(gradient) for gradient in second(*arrays)]
+    if keras.backend.backend() == "torch":
+        import torch
+
+        tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
+        first = torch.autograd.grad(function(*tensors).sum(), tensors, create_graph=True)
+        penalty = sum((gradient**2).sum() for gradient in first)
+        return [gradient.numpy() for gradient in torch.autograd.grad(penalty, tensors)]
+    import tensorflow as tf
+
+    tensors = [tf.constant(a) for a in arrays]
+    with tf.GradientTape() as outer:
+        outer.watch(tensors)
+        with tf.GradientTape() as inner:
+            inner.watch(tensors)
+            total = tf.reduce_sum(function(*tensors))
+        first = inner.gradient(total, tensors)
+        penalty = tf.add_n([tf.reduce_sum(gradient**2) for gradient in first])
+    return [gradient.numpy() for gradient in outer.gradient(penalty, tensors)]

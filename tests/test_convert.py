@@ -317,6 +317,27 @@ def test_weights_that_are_not_what_they_say(tmp_path):
         convert.from_caffe(caffe, "paper")
 
 
+@pytest.mark.parametrize("place", ["state_dict", "model_state_dict", "model", None])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "model.", "module._orig_mod."])
+def test_checkpoints_of_trainings(place, prefix):
+    # All but one tensor is there: the message names that one alone where the others were found.
+    names = [f"{layer}.{kind}" for layer in TORCHVISION_SHAPES for kind in ("weight", "bias")]
+    state = {prefix + name: np.zeros(1, "float32") for name in names if name != "classifier.6.bias"}
+    checkpoint = {"epoch": 3, place: state, "optimizer_state_dict": {"state": {}}} if place else state
+    with pytest.raises(ValueError, match=r"Received: a state dict without classifier\.6\.bias$"):
+        convert.from_torchvision(checkpoint)
+
+
+def test_checkpoints_that_could_mean_two_things():
+    for checkpoint, words in (
+        ({"net": {}, "epoch": 3}, "a state dict with net, epoch"),
+        ({"model": {}, "state_dict": {}}, "a state dict with model, state_dict"),
+    ):
+        words = f"or hold one as one of state_dict, model_state_dict, model. Received: {words}$"
+        with pytest.raises(ValueError, match=words):
+            convert.from_torchvision(checkpoint)
+
+
 def test_bad_arguments(tmp_path):
     (tmp_path / "there.keras").write_text("kept")
     for arguments, words in (

@@ -25,6 +25,9 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
 
     Input: `(batch, height, width, maps)`; output: `(batch, new height, new width, maps)`.
 
+    Raises:
+        ValueError: for another padding or data format, or an input of unknown height or width.
+
     Example:
 
     >>> CeilingMaxPooling2D(2, 2)(keras.ops.ones((1, 55, 55, 4))).shape
@@ -40,7 +43,7 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
         super().__init__(pool_size, strides, **kwargs)
 
     def call(self, inputs):
-        axes = list(zip(inputs.shape[1:3], self.pool_size, self.strides, strict=True))
+        axes = self._axes(inputs.shape)
         missing = [ceiling_padding(n, k, s) for n, k, s in axes]
         by_place = computes_with("jax", accelerator=True)
         by_place &= all(stride <= size for _, size, stride in axes) and math.prod(self.pool_size) <= 128
@@ -55,12 +58,17 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
         return max_pooling(inputs, self.pool_size, self.strides) if by_place else super().call(inputs)
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, maps = input_shape
-        sizes = [
-            (n + ceiling_padding(n, k, s) - k) // s + 1
-            for n, k, s in zip((height, width), self.pool_size, self.strides, strict=True)
-        ]
-        return (batch, *sizes, maps)
+        sizes = [(n + ceiling_padding(n, k, s) - k) // s + 1 for n, k, s in self._axes(input_shape)]
+        return (input_shape[0], *sizes, input_shape[3])
+
+    def _axes(self, input_shape):
+        """`(size, window, stride)` for each of height and width."""
+        if None in input_shape[1:3]:
+            raise ValueError(
+                f"The input of layer '{self.name}' must have a known height and width. "
+                f"Received: input shape={tuple(input_shape)}"
+            )
+        return list(zip(input_shape[1:3], self.pool_size, self.strides, strict=True))
 
 
 def ceiling_padding(size, window, stride):

@@ -1,7 +1,9 @@
 """What the two response normalizations share."""
 
+import dataclasses
 import functools
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from keras import name_scope, ops
@@ -28,26 +30,50 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
             one that is asked for computes them again, as JAX on a GPU always does.
     """
     on_gpu = computes_with("jax", accelerator=True)
-    outputs, denominators, both, inner, backward, on_gpu_backward = _passes(
-        windows, k, alpha, beta, groups, _fuses(), on_gpu
-    )
+    passes = _passes(windows, k, alpha, beta, groups, _fuses(), on_gpu)
 
     @ops.custom_gradient
     def function(x):
-        output, kept = both(x) if training and not on_gpu else (outputs(x), None)
-        same = ops.stop_gradient(output)  # PyTorch would never free an output that its own gradient holds
+        output, *kept = passes.both(x) if training and not on_gpu else (passes.outputs(x),)
+        # Constants for the second gradient, which takes their share from `x`. Besides, PyTorch would never free an
+        # output that its own gradient holds.
+        known = () if on_gpu else tuple(ops.stop_gradient(tensor) for tensor in (output, *kept))
 
         def gradient(*args, upstream=None):
-            upstream = args[0] if upstream is None else upstream
             with name_scope(f"gradient_{name}"):
-                if on_gpu:
-                    return on_gpu_backward(x, upstream)
-                denominator = denominators(x) if kept is None else kept
-                return backward(x, upstream, denominator, inner(same, upstream, denominator))
+                return first_gradient(x, args[0] if upstream is None else upstream, *known)
 
         return output, gradient
 
+    @ops.custom_gradient
+    def first_gradient(x, of_output, *known):
+        """The gradient of `function`, which can be differentiated; `known` are its output and the denominators."""
+
+        def gradient(*args, upstream=None):
+            of_x, of_upstream = passes.second_gradient(x, of_output, args[0] if upstream is None else upstream)
+            return (of_x, of_upstream, *map(ops.zeros_like, known))
+
+        if on_gpu:
+            return passes.on_gpu_backward(x, of_output), gradient
+        output, *kept = known
+        denominator = kept[0] if kept else passes.denominators(x)
+        inner = passes.inner(output, of_output, denominator)
+        return passes.backward(x, of_output, denominator, inner), gradient
+
     return function(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Passes:
+    """The functions that outputs and gradients are computed by."""
+
+    outputs: Callable
+    denominators: Callable
+    both: Callable
+    inner: Callable
+    backward: Callable
+    on_gpu_backward: Callable
+    second_gradient: Callable
 
 
 @functools.lru_cache  # one function, which TensorFlow compiles once a shape, for all layers and models alike
@@ -95,12 +121,30 @@ def _passes(windows, k, alpha, beta, groups, fuse, on_gpu):
         product, own = _stored(x.dtype, own * ops.cast(x, "float32") / denominator, own)
         return joined(x, own, with_margin(product, transposed))
 
-    functions = outputs, denominators, both, inner, backward, on_gpu_backward
+    def second_gradient(x, upstream, of_gradient):
+        """The gradients of `sum(of_gradient * gradient)` with respect to `x` and `upstream`.
+
+        With `d` the denominators, `u` of `upstream`, `v` of `of_gradient` and `W` the sum over windows, that sum is
+        `sum(u * (v / d**beta - 2 * alpha * beta * x * W(x * v) / d**(beta + 1)))`.
+        """
+        in_float32 = [ops.cast(tensor, "float32") for tensor in (x, upstream, of_gradient)]
+        (x32, u, v), denominator = in_float32, denominators(x)
+        scale = power(denominator)
+        steeper = scale / denominator
+        sums = window_sum(with_margin(x32 * v, windows), windows, groups)
+        of_upstream = scale * v - 2 * alpha * beta * x32 * steeper * sums
+        of_sums = window_sum(with_margin(u * x32 * steeper, transposed), transposed, groups)
+        of_denominators = u * steeper * (v - 2 * alpha * (beta + 1) * x32 * sums / denominator)
+        of_squares = window_sum(with_margin(of_denominators, transposed), transposed, groups)
+        of_x = -2 * alpha * beta * (u * steeper * sums + v * of_sums + x32 * of_squares)
+        return ops.cast(of_x, x.dtype), ops.cast(of_upstream, upstream.dtype)
+
+    functions = outputs, denominators, both, inner, backward, on_gpu_backward, second_gradient
     if fuse:
         import tensorflow as tf
 
-        return tuple(tf.function(function, jit_compile=True) for function in functions)
-    return functions
+        functions = [tf.function(function, jit_compile=True) for function in functions]
+    return _Passes(*functions)
 
 
 def _stored(dtype, *maps):

@@ -27,7 +27,7 @@ class SpatialResponseNormalization(keras.layers.Layer):
     Input and output: `(batch, height, width, maps)`.
 
     Raises:
-        ValueError: for constants that are out of range.
+        ValueError: for constants that are out of range, or an input of unknown height or width.
 
     Example:
 
@@ -47,6 +47,14 @@ class SpatialResponseNormalization(keras.layers.Layer):
         self.k = k
         self.alpha = alpha
         self.beta = beta
+
+    def build(self, input_shape):
+        if None in input_shape[1:3]:
+            raise ValueError(
+                f"The input of layer '{self.name}' must have a known height and width. "
+                f"Received: input shape={tuple(input_shape)}"
+            )
+        self.built = True
 
     def call(self, inputs, training=False):
         x, reach = ops.cast(inputs, self.compute_dtype), (self.size // 2, (self.size - 1) // 2)

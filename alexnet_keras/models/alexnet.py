@@ -140,7 +140,7 @@ def _convolution(x, config, conv, seed):
         missing = [config.missing(n + 2 * padding, kernel, stride) for n in x.shape[1:3]]
         if padding or any(missing):
             zeros = tuple((padding, padding + n) for n in missing)
-            x = keras.layers.ZeroPadding2D(zeros, name=f"pad{conv[-1]}")(x)
+            x = keras.layers.ZeroPadding2D(zeros, data_format="channels_last", name=f"pad{conv[-1]}")(x)
     sees_all = conv == "conv1" or conv in config.exchange
     return GroupedConv2D(
         config.filters[index],

@@ -24,7 +24,7 @@ def fully_connected(x, config, classes, classifier_activation, initializers):
     Returns:
         `(batch, classes)`.
     """
-    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Flatten(data_format="channels_last", name="flatten")(x)
     for fc in config.hidden_layers:
         number = fc[-1]
         units = config.units[int(number) - 6]

@@ -21,14 +21,13 @@ def load_model(path, argument="weights"):
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"`{argument}` must be a .keras file of a model. Received: {argument}={path!r}: {reason}"
+            f"`{argument}` must be a .keras file of a model. Received: {argument}={path!r}: {_reason(error)}"
         ) from error
 
 
 def load_weights(model, path):
-    """Loads the weights of `path`, a `.keras` or `.weights.h5` file, into `model`.
+    """Loads the weights of `path`, a `.keras` or `.weights.h5` file, into `model`; an optimizer's state is left out.
 
     Raises:
         ValueError: when there is no such file, or it holds the weights of another model.
@@ -37,24 +36,49 @@ def load_weights(model, path):
     try:
         if path.endswith(".keras"):
             theirs = keras.saving.load_model(path, compile=False)
-            _check_same_layers(model, theirs)
+            _check_same_weights(_shapes(model), _shapes(theirs))
             model.set_weights(theirs.get_weights())
         else:
-            with h5py.File(path) as file:
-                stored = []
-                file.visititems(lambda name, item: stored.append(name) if isinstance(item, h5py.Dataset) else None)
-            if len(stored) != len(model.weights):
-                raise ValueError(f"it holds {len(stored)} weights, this model has {len(model.weights)}")
+            _check_same_weights(_shapes(model), _stored_shapes(model, path))
             model.load_weights(path)
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
-            f"({model.count_params():,} parameters). Received: weights={path!r}: {error}"
+            f"({model.count_params():,} parameters). Received: weights={path!r}: {_reason(error)}"
         ) from error
 
 
-def _check_same_layers(model, theirs):
-    ours, theirs = ({w.path: tuple(w.shape) for w in m.weights} for m in (model, theirs))
+def _shapes(model):
+    """Shapes of a model's weights by their paths, such as `"fc8/kernel"`."""
+    return {weight.path: tuple(weight.shape) for weight in model.weights}
+
+
+def _stored_shapes(model, path):
+    """Shapes of the weights in a `.weights.h5` file, by the paths that they have in `model` where it has them.
+
+    The file of a compiled model holds its optimizer's variables, too, beside the layers.
+    """
+    paths = {(layer.name, i): w.path for layer in model.layers for i, w in enumerate(layer.weights)}
+    stored, named = {}, False
+    with h5py.File(path) as file:
+        for key, group in file.get("layers", {}).items():
+            variables = group.get("vars", group)
+            named |= "name" in variables.attrs
+            name = variables.attrs.get("name", key)
+            for index, array in variables.items():
+                if isinstance(array, h5py.Dataset):
+                    stored[paths.get((name, int(index)), f"{name}/{index}")] = tuple(array.shape)
+    if named or len(stored) != len(paths):
+        return stored
+    return _shapes(model)  # without names, as old versions of Keras wrote it: Keras itself compares the shapes
+
+
+def _check_same_weights(ours, theirs):
     for path in (*ours, *theirs):
         if ours.get(path) != theirs.get(path):
             raise ValueError(f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here")
+
+
+def _reason(error):
+    """The first line of an error's text: Keras adds whole arrays in further lines."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -169,7 +169,8 @@ def _write_split(network, dataset, folder, split, about, first, batch_size):
 
 def _made_small(crops, size):
     if size != crops.shape[1]:
-        crops = keras.ops.image.resize(crops.astype("float32"), (size, size), antialias=True)
+        crops = crops.astype("float32")
+        crops = keras.ops.image.resize(crops, (size, size), antialias=True, data_format="channels_last")
         crops = np.round(keras.ops.convert_to_numpy(crops)).clip(0, 255).astype("uint8")
     return crops.reshape(len(crops), -1)
 

@@ -63,3 +63,12 @@ def test_keeps_its_config():
     with pytest.raises(ValueError, match="`padding` must be 'valid'. Received: padding='same'"):
         CeilingMaxPooling2D(padding="same")
     assert (again.pool_size, again.strides, again.name) == ((2, 2), (2, 2), "pool1")
+
+
+def test_an_input_of_unknown_size_is_refused():
+    message = "input of layer 'pool1' must have a known height and width. Received: input shape="
+    for shape in ((None, None, None, 3), (None, 7, None, 3)):
+        with pytest.raises(ValueError, match=message):
+            CeilingMaxPooling2D(name="pool1")(keras.Input(shape[1:]))
+        with pytest.raises(ValueError, match=message):
+            CeilingMaxPooling2D(name="pool1").compute_output_shape(shape)

@@ -63,3 +63,5 @@ def test_keeps_its_config_and_refuses_bad_arguments():
     assert SpatialResponseNormalization.from_config(layer.get_config()).get_config() == layer.get_config()
     with pytest.raises(ValueError, match="Received: size=-1"):
         SpatialResponseNormalization(-1)
+    with pytest.raises(ValueError, match="'spatial' must have a known height and width. Received: input shape="):
+        layer(keras.Input((None, 7, 3)))

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -236,6 +237,37 @@ def test_weights(tmp_path, random):
         AlexNet("cifar", weights=str(tmp_path / "text.keras"))
     with pytest.raises(ValueError, match="`weights` must be the path"):
         AlexNet("cifar", weights=str(tmp_path / "missing.keras"))
+
+
+SLIM = {"filters": (4,) * 6, "units": (8, 8)}
+
+
+def without_names(path):
+    """Takes the layers' names out of a file of weights, as before Keras wrote them."""
+    with h5py.File(path, "a") as file:
+        for group in file["layers"].values():
+            del group["vars"].attrs["name"]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_weights_of_a_trained_model(old, tmp_path):
+    images, path = np.ones((2, 32, 32, 3), "float32"), str(tmp_path / "trained.weights.h5")
+    model = AlexNet("cifar", classes=3, **SLIM)
+    model.compile(keras.optimizers.SGD(0.01, 0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(
+        images, np.arange(2), verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(path, save_weights_only=True)]
+    )
+    if old:
+        without_names(path)
+    again = AlexNet("cifar", classes=3, **SLIM, weights=path)
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="`weights` must be the path") as raised:
+        AlexNet("cifar", classes=4, **SLIM, weights=path)
+    assert old or str(raised.value).endswith("fc8/kernel is (8, 3) in the file, (8, 4) here")
+    assert "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match="`weights` must be the path"):
+        AlexNet("cifar", classes=3, **SLIM, conv_layers=("conv1",), weights=path)
 
 
 def test_logits(random):
