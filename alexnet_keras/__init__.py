@@ -19,6 +19,7 @@ from alexnet_keras.layers import (
     SpatialResponseNormalization,
 )
 from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
+from alexnet_keras.ops import explain, implementation
 from alexnet_keras.training.optimizer import AlexNetSGD
 from alexnet_keras.version import __version__
 
@@ -38,4 +39,6 @@ __all__ = [
     "TopKError",
     "VGGConfig",
     "__version__",
+    "explain",
+    "implementation",
 ]

@@ -230,8 +230,3 @@ def needs_full_batches():
 def has_accelerator():
     """Whether the backend has another device than CPUs here."""
     return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
-
-
-def computes_with(backend, *, accelerator):
-    """Whether this is Keras' backend ("jax", ...) and it has another device than CPUs, or has none, as is asked for."""
-    return keras.backend.backend() == backend and has_accelerator() == accelerator

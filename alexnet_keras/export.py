@@ -7,6 +7,8 @@ from pathlib import Path
 
 import keras
 
+from alexnet_keras.ops import implementation
+
 # For each format: the ending of its file or folder, and the modules that make it and load it.
 FORMATS = {
     "saved_model": ("", ()),
@@ -52,7 +54,9 @@ def export(model, path, kind):
             f"Received: path={str(path)!r}"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+    temporary = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-")
+    # Other runtimes know the operations of the definitions, not what XLA compiles.
+    with implementation("reference"), temporary as folder:
         whole = Path(folder) / path.name
         if kind == "saved_model":
             model.export(whole, verbose=False)

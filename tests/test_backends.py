@@ -26,7 +26,7 @@ WITH_JAX = {
 @pytest.mark.parametrize(
     ("tests", "devices"),
     [
-        (["tests/layers", "tests/models"], 1),
+        (["tests/ops", "tests/layers", "tests/models"], 1),
         (["tests/data/test_in_memory.py"], 1),  # without TensorFlow
         (["tests/data/test_in_step.py"], 2),
     ],

@@ -1,22 +1,19 @@
 """Max pooling whose output size is rounded up."""
 
-import math
-
 import keras
-from keras import ops
 
-from alexnet_keras.distribution import computes_with
-from alexnet_keras.layers.max_pooling import max_pooling
+from alexnet_keras.ops.dispatch import choose_max_pool
+from alexnet_keras.ops.reference import ceiling_padding
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
-    """A `keras.layers.MaxPooling2D` whose last windows may reach over the right and bottom edges.
+    """A `keras.layers.MaxPooling2D` with `ceil_mode`, as PyTorch and Caffe call it: sizes round up.
 
-    The output has `ceil((n - pool_size) / strides) + 1` rows for `n` rows of input, as in the 2012 source; Keras'
-    `"valid"` rounds down, and its `"same"` puts the missing positions on both sides. Positions outside the map do not
-    take part in the maximum. On a GPU, JAX computes `max_pooling`, whose gradient gathers: pool1 and the ReLU before
-    it, in bfloat16 on an H200, take 3.5 times less.
+    The last windows may reach over the right and bottom edges. The output has `ceil((n - pool_size) / strides) + 1`
+    rows for `n` rows of input, as in the 2012 source; Keras' `"valid"` rounds down, and its `"same"` puts the missing
+    positions on both sides. Positions outside the map do not take part in the maximum. The definition is
+    `alexnet_keras.ops.reference.max_pool`.
 
     Args:
         pool_size: int, side of the window, in positions.
@@ -43,19 +40,12 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
         super().__init__(pool_size, strides, **kwargs)
 
     def call(self, inputs):
-        axes = self._axes(inputs.shape)
-        missing = [ceiling_padding(n, k, s) for n, k, s in axes]
-        by_place = computes_with("jax", accelerator=True)
-        by_place &= all(stride <= size for _, size, stride in axes) and math.prod(self.pool_size) <= 128
-        if not any(missing):
-            return self._pooled(inputs, by_place)
-        if not by_place and all(_same_padding(n, k, s) == (0, m) for (n, k, s), m in zip(axes, missing, strict=True)):
-            return ops.max_pool(inputs, self.pool_size, self.strides, padding="same", data_format="channels_last")
-        padding = [(0, 0), (0, missing[0]), (0, missing[1]), (0, 0)]
-        return self._pooled(ops.pad(inputs, padding, constant_values=-float("inf")), by_place)
+        return self.choose_implementation(inputs.shape).function(inputs)
 
-    def _pooled(self, inputs, by_place):
-        return max_pooling(inputs, self.pool_size, self.strides) if by_place else super().call(inputs)
+    def choose_implementation(self, input_shape, training=False):
+        """The `alexnet_keras.ops.dispatch.Choice` for an input of this shape; the same in a training."""
+        self._axes(input_shape)
+        return choose_max_pool(tuple(input_shape), self.pool_size, self.strides, ceil_mode=True)
 
     def compute_output_shape(self, input_shape):
         sizes = [(n + ceiling_padding(n, k, s) - k) // s + 1 for n, k, s in self._axes(input_shape)]
@@ -69,17 +59,3 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
                 f"Received: input shape={tuple(input_shape)}"
             )
         return list(zip(input_shape[1:3], self.pool_size, self.strides, strict=True))
-
-
-def ceiling_padding(size, window, stride):
-    """Rows to add below (or columns to the right) so that `window` with `stride` covers all `size` rows.
-
-    Reference: 2012 source; 224 pixels, 11x11 kernels and stride 4 need 3.
-    """
-    return (window - size) % stride if size >= window else window - size
-
-
-def _same_padding(size, window, stride):
-    """Positions that the padding "same" adds ahead of and behind `size` of them."""
-    missing = max((-(-size // stride) - 1) * stride + window - size, 0)
-    return missing // 2, missing - missing // 2

@@ -3,8 +3,7 @@
 import keras
 from keras import ops
 
-from alexnet_keras.distribution import is_split_by_tower
-from alexnet_keras.layers.response_normalization import normalize
+from alexnet_keras.ops.dispatch import choose_local_response_normalization
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -14,7 +13,8 @@ class LocalResponseNormalization(keras.layers.Layer):
     `b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta`, where `j` runs over the `size` maps from `i - size // 2` to
     `i + (size - 1) // 2`, those that do not exist left out. `a` is the input, `b` the output, `i` the map.
 
-    The computation is in float32 under mixed precision; the output has the compute dtype.
+    The definition is `alexnet_keras.ops.reference.local_response_normalization`. The computation is in float32 under
+    mixed precision; the output has the compute dtype.
 
     Args:
         size: number of neighbouring maps in the sum, `n` of the paper.
@@ -63,13 +63,14 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs, training=False):
+        x = ops.cast(inputs, self.compute_dtype)
+        return self.choose_implementation(x.shape, training).function(x)
+
+    def choose_implementation(self, input_shape, training):
+        """The `alexnet_keras.ops.dispatch.Choice` for an input of this shape."""
         alpha = self.alpha / self.size if self.divide_alpha else self.alpha
-        x, groups = ops.cast(inputs, self.compute_dtype), self.groups
-        if is_split_by_tower():  # the towers, on two devices, must be an axis of their own
-            x, groups = ops.reshape(x, (-1, *x.shape[1:-1], groups, x.shape[-1] // groups)), 1
-        window = (len(x.shape) - 1, self.size // 2, (self.size - 1) // 2)
-        x = normalize(x, (window,), self.k, alpha, self.beta, self.name, groups, training)
-        return ops.reshape(x, ops.shape(inputs)) if is_split_by_tower() else x
+        constants = (self.size, self.k, alpha, self.beta, self.groups)
+        return choose_local_response_normalization(len(input_shape), *constants, training, self.name)
 
     def compute_output_shape(self, input_shape):
         return input_shape

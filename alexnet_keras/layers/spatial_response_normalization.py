@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from alexnet_keras.layers.response_normalization import normalize
+from alexnet_keras.ops.dispatch import choose_spatial_response_normalization
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -15,7 +15,8 @@ class SpatialResponseNormalization(keras.layers.Layer):
     output. The defaults are the constants of the 2012 source, where it follows the second response normalization; the
     paper does not mention it.
 
-    The computation is in float32 under mixed precision; the output has the compute dtype.
+    The definition is `alexnet_keras.ops.reference.spatial_response_normalization`. The computation is in float32 under
+    mixed precision; the output has the compute dtype.
 
     Args:
         size: side of the square window, in positions.
@@ -57,9 +58,13 @@ class SpatialResponseNormalization(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs, training=False):
-        x, reach = ops.cast(inputs, self.compute_dtype), (self.size // 2, (self.size - 1) // 2)
-        windows, alpha = ((1, *reach), (2, *reach)), self.alpha / self.size**2
-        return normalize(x, windows, self.k, alpha, self.beta, self.name, training=training)
+        x = ops.cast(inputs, self.compute_dtype)
+        return self.choose_implementation(x.shape, training).function(x)
+
+    def choose_implementation(self, input_shape, training):
+        """The `alexnet_keras.ops.dispatch.Choice`, the same for inputs of all shapes."""
+        constants = (self.size, self.k, self.alpha / self.size**2, self.beta)
+        return choose_spatial_response_normalization(*constants, training, self.name)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -4,8 +4,8 @@ import dataclasses
 
 import keras
 
-from alexnet_keras.layers.ceiling_max_pooling2d import ceiling_padding
 from alexnet_keras.models.fields import check_fields
+from alexnet_keras.ops.reference import ceiling_padding
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")
 HIDDEN_LAYERS = ("fc6", "fc7")

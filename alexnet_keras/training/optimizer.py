@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from alexnet_keras.ops.dispatch import choose_momentum_update
+
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class AlexNetSGD(keras.optimizers.SGD):
@@ -103,11 +105,10 @@ class AlexNetSGD(keras.optimizers.SGD):
             learning_rate = self.bias_learning_rate
         learning_rate = learning_rate * factor
         decay = self.coupled_weight_decay if self.decay_biases or not self._is_bias[index] else 0.0
-        if keras.backend.backend() == "tensorflow" and self.momentum and not self.nesterov:
-            from alexnet_keras.training.momentum_step import momentum_step
-
+        update = choose_momentum_update(self.momentum, self.nesterov)
+        if update.name == "in_place":
             variable = variable.value if isinstance(variable, keras.Variable) else variable
-            momentum_step(variable, self.momentums[index].value, gradient, learning_rate, self.momentum, decay)
+            update.function(variable, self.momentums[index].value, gradient, learning_rate, self.momentum, decay)
             return
         if decay:
             gradient = ops.add(gradient, ops.multiply(variable, decay))

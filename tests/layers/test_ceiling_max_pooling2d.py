@@ -1,23 +1,10 @@
-import math
-
 import keras
 import numpy as np
 import pytest
 
 from alexnet_keras import CeilingMaxPooling2D
+from tests.definitions import max_pool as definition
 from tests.gradients import differences, gradients
-
-
-def definition(x, pool_size, stride):
-    """The largest number of each window, of those of its positions that exist."""
-    rows, columns = (math.ceil((n - pool_size) / stride) + 1 for n in x.shape[1:3])
-    out = np.zeros((len(x), rows, columns, x.shape[-1]), x.dtype)
-    for r in range(rows):
-        for c in range(columns):
-            window = x[:, r * stride : r * stride + pool_size, c * stride : c * stride + pool_size]
-            out[:, r, c] = window.max((1, 2))
-    return out
-
 
 # Windows fit, or reach over one edge or both; over both of an even square with 3 and 2, as in the network of figure 1,
 # they are what Keras calls "same".

@@ -3,23 +3,8 @@ import numpy as np
 import pytest
 
 from alexnet_keras import GroupedConv2D
-from alexnet_keras.layers.grouped_conv2d import convolution_of_blocks
+from tests.definitions import conv2d as definition
 from tests.gradients import differences, gradients
-
-
-def definition(x, kernel, bias, stride, groups):
-    """A convolution without padding, as loops over positions and kernels."""
-    batch, height, width, _ = x.shape
-    side, _, depth, filters = kernel.shape
-    rows, columns = (height - side) // stride + 1, (width - side) // stride + 1
-    y = np.zeros((batch, rows, columns, filters))
-    for f in range(filters):
-        first = f // (filters // groups) * depth
-        for r in range(rows):
-            for c in range(columns):
-                patch = x[:, r * stride : r * stride + side, c * stride : c * stride + side, first : first + depth]
-                y[:, r, c, f] = (patch * kernel[..., f]).sum((1, 2, 3)) + bias[f]
-    return y
 
 
 @pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (3, 2)])
@@ -104,23 +89,6 @@ def test_weights_move_to_and_from_keras(random):
     assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights] == [(5, 5, 4, 12), (12,)]
     ours.set_weights(theirs.get_weights())
     np.testing.assert_allclose(*(keras.ops.convert_to_numpy(y) for y in (ours(x), expected)), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(("size", "kernel", "stride"), [((9, 12), (3, 5), 2), ((11, 8), (7, 3), 3)])
-def test_convolution_of_blocks(size, kernel, stride, random):
-    x = random.randint(-8, 9, (2, *size, 3)).astype("float32")
-    w = random.randint(-8, 9, (*kernel, 3, 4)).astype("float32")
-    rows, columns = ((n - k) // stride + 1 for n, k in zip(size, kernel, strict=True))
-    expected = np.zeros((2, rows, columns, 4))
-    for row in range(rows):
-        for column in range(columns):
-            top, left = row * stride, column * stride
-            patch = x[:, top : top + kernel[0], left : left + kernel[1]]
-            expected[:, row, column] = np.einsum("nhwi,hwio->no", patch, w)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(convolution_of_blocks(x, w, stride)), expected)
-    x, w = (keras.ops.cast(array, "bfloat16") for array in (x, w))  # exact; the result is rounded, once or twice
-    rounded = keras.ops.cast(convolution_of_blocks(x, w, stride), "float32")
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(rounded), expected, rtol=2**-7)
 
 
 def test_keeps_its_config():

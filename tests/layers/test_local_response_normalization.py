@@ -5,21 +5,8 @@ import numpy as np
 import pytest
 
 from alexnet_keras import LocalResponseNormalization
+from tests.definitions import local_response_normalization as definition
 from tests.gradients import differences, gradients
-
-
-def definition(a, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, groups=1):
-    maps = a.shape[-1]
-    b = np.zeros_like(a, "float64")
-    scale = alpha / size if divide_alpha else alpha
-    for i in range(maps):
-        tower = i // (maps // groups)
-        total = 0.0
-        for j in range(i - size // 2, i + (size - 1) // 2 + 1):
-            if 0 <= j < maps and j // (maps // groups) == tower:
-                total = total + a[..., j].astype("float64") ** 2
-        b[..., i] = a[..., i] / (k + scale * total) ** beta
-    return b
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 20])

@@ -3,21 +3,8 @@ import numpy as np
 import pytest
 
 from alexnet_keras import SpatialResponseNormalization
+from tests.definitions import spatial_response_normalization as definition
 from tests.gradients import differences, gradients
-
-
-def definition(a, size=5, k=1.0, alpha=1e-3, beta=0.75):
-    b = np.zeros_like(a, "float64")
-    _, height, width, _ = a.shape
-    for y in range(height):
-        for x in range(width):
-            total = 0.0
-            for v in range(y - size // 2, y + (size - 1) // 2 + 1):
-                for u in range(x - size // 2, x + (size - 1) // 2 + 1):
-                    if 0 <= v < height and 0 <= u < width:
-                        total = total + a[:, v, u].astype("float64") ** 2
-            b[:, y, x] = a[:, y, x] / (k + alpha / size**2 * total) ** beta
-    return b
 
 
 @pytest.mark.parametrize("size", [1, 4, 5])

@@ -1,13 +1,12 @@
-"""The update of a weight in as few passes over memory as there can be, by TensorFlow's own operations."""
+"""The momentum update in two passes over memory, by TensorFlow's own operations."""
 
 import tensorflow as tf
 
 
-def momentum_step(variable, velocity, gradient, learning_rate, momentum, decay):
-    """`velocity <- momentum * velocity - learning_rate * (gradient + decay * variable)`, `variable += velocity`.
+def in_place_momentum(variable, velocity, gradient, learning_rate, momentum, decay):
+    """Changes a variable and its velocity in place, as `reference.momentum_update` defines.
 
-    Two operations that change both tensors in place; written out in products and sums the same takes a new tensor of
-    the variable's size for each of them.
+    Written out in products and sums, each of them would take a new tensor of the variable's size.
 
     Args:
         variable, velocity: `tf.Variable`s.

@@ -4,27 +4,28 @@ import math
 
 from keras import ops
 
+from alexnet_keras.ops.reference import pad_to_ceiling
 
-def max_pooling(x, sizes, strides):
-    """The greatest value in each window, as `keras.ops.max_pool` without padding gives it, gradient included.
 
-    XLA's own gradient scatters, element by element. Here the forward pass notes where in its window the maximum is, the
-    first one where there are several, and the gradient gathers: at each position, from the windows that hold it.
+def gather_max_pool(x, pool_size, strides, ceil_mode=False):
+    """The maximum of each window, and its gradient, as `reference.max_pool` gives them.
+
+    XLA's own gradient scatters, element by element. Here the forward pass notes where in its window
+    the maximum is, the first one where there are several. The gradient gathers: at each position,
+    from the windows that hold it.
 
     Args:
-        x: tensor `(batch, height, width, maps)`.
-        sizes, strides: height and width of a window, and the distances between windows, in positions, which are no
-            longer; a window has 128 positions at most.
-
-    Returns:
-        Tensor `(batch, new height, new width, maps)` of the dtype of `x`.
+        x, pool_size, strides, ceil_mode: as for `reference.max_pool`. Strides are at most the sides of
+            the window, and a window has at most 128 positions.
     """
-    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:3], sizes, strides, strict=True)]
+    if ceil_mode:
+        x = pad_to_ceiling(x, pool_size, strides)
+    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:3], pool_size, strides, strict=True)]
 
     @ops.custom_gradient
     def function(x):
         y, where = None, 0
-        for place, window in enumerate(_windows(x, sizes, strides, counts)):
+        for place, window in enumerate(_windows(x, pool_size, strides, counts)):
             if y is None:
                 y = window
             else:
@@ -34,7 +35,7 @@ def max_pooling(x, sizes, strides):
         where = ops.cast(where, "int8")  # what is kept for the gradient
 
         def gradient(*args, upstream=None):
-            return _gathered(args[0] if upstream is None else upstream, where, x, sizes, strides)
+            return _gathered(args[0] if upstream is None else upstream, where, x, pool_size, strides)
 
         return y, gradient
 

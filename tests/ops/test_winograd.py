@@ -2,10 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import GroupedConv2D
+from alexnet_keras import GroupedConv2D, implementation
 from alexnet_keras.environment import has_bfloat16_arithmetic
-from alexnet_keras.layers import grouped_conv2d
-from alexnet_keras.layers.winograd import matrices, winograd_convolution
+from alexnet_keras.ops import dispatch
+from alexnet_keras.ops.winograd import transform_matrices, winograd_conv
 from tests.gradients import gradients
 
 RATES = {"float32": 1e-5, "bfloat16": 0.02}  # largest difference, as a part of the largest value
@@ -32,9 +32,15 @@ def check(mine, expected, rate):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=rate * np.abs(theirs).max())
 
 
+def chosen_tile(layer, shape):
+    """Side of the tiles that a training computes the layer with; `None` for another implementation."""
+    choice = layer.choose_implementation(shape, training=True)
+    return choice.function.keywords["tile"] if choice.name == "winograd" else None
+
+
 @pytest.mark.parametrize(("tile", "side"), [(2, 3), (4, 3), (2, 5), (4, 5)])
 def test_matrices(tile, side, random):
-    outputs, inputs, kernel = matrices(tile, side)
+    outputs, inputs, kernel = transform_matrices(tile, side)
     window, weights = random.normal(size=tile + side - 1), random.normal(size=side)
     expected = [sum(window[start + k] * weights[k] for k in range(side)) for start in range(tile)]
     np.testing.assert_allclose(outputs.T @ ((inputs @ window) * (kernel @ weights)), expected, rtol=1e-12, atol=1e-12)
@@ -42,7 +48,7 @@ def test_matrices(tile, side, random):
 
 def test_too_many_points():
     with pytest.raises(ValueError, match="at most 9. Received: tile=4, side=7"):
-        matrices(4, 7)
+        transform_matrices(4, 7)
 
 
 def test_matrices_of_the_paper():
@@ -52,7 +58,7 @@ def test_matrices_of_the_paper():
     inputs = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
     kernel = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
     expected = np.einsum("oi,iw,ik->iowk", outputs, inputs, kernel)
-    np.testing.assert_allclose(np.einsum("io,iw,ik->iowk", *matrices(2, 3)), expected, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(np.einsum("io,iw,ik->iowk", *transform_matrices(2, 3)), expected, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("tile", [2, 4])
@@ -82,10 +88,10 @@ def compare(tile, images, size, side, maps, filters, groups, random):
     kernel = random.normal(size=(side, side, maps // groups, filters)).astype("float32")
     upstream = random.normal(size=(images, *size, filters)).astype("float32")
     bias = random.normal(size=filters).astype("float32")
-    output = winograd_convolution(*map(keras.ops.convert_to_tensor, (x, kernel, bias)), tile, groups, "conv")
+    output = winograd_conv(*map(keras.ops.convert_to_tensor, (x, kernel, bias)), tile, groups, "conv")
 
     def weighted(*arrays):
-        return keras.ops.multiply(winograd_convolution(*arrays, tile, groups, "conv"), upstream)
+        return keras.ops.multiply(winograd_conv(*arrays, tile, groups, "conv"), upstream)
 
     ours = [keras.ops.convert_to_numpy(output), *gradients(weighted, x, kernel, bias)]
     cut = zip(*(np.split(array, groups, axis=-1) for array in (x, kernel, bias, upstream)), strict=True)
@@ -101,7 +107,7 @@ def compare(tile, images, size, side, maps, filters, groups, random):
 def test_layers_of_the_real_network(name, size, side, maps, filters, dtype, random):
     layer = GroupedConv2D(filters, side, padding="same", dtype=dtype)
     layer.build((None, size, size, maps))
-    tile = layer.winograd_tile((16, size, size, maps))
+    tile = chosen_tile(layer, (16, size, size, maps))
     by_method = {("tensorflow", "float32"), ("jax", "float32")}
     by_method |= {("tensorflow", "bfloat16")} if has_bfloat16_arithmetic() else set()
     if (keras.backend.backend(), dtype) not in by_method or (name, dtype) == ("conv2", "bfloat16"):
@@ -118,7 +124,7 @@ def test_layers_of_the_real_network(name, size, side, maps, filters, dtype, rand
     upstream = arrays.pop()
 
     def convolved(*arrays):
-        y = winograd_convolution(*(keras.ops.cast(array, dtype) for array in arrays), tile, 1, name)
+        y = winograd_conv(*(keras.ops.cast(array, dtype) for array in arrays), tile, 1, name)
         return keras.ops.cast(y, "float32")
 
     ours = gradients(lambda *arrays: keras.ops.multiply(convolved(*arrays), upstream), *arrays)
@@ -128,25 +134,21 @@ def test_layers_of_the_real_network(name, size, side, maps, filters, dtype, rand
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="of TensorFlow and JAX")
 @pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "relu"}])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_a_training_takes_it(groups, options, monkeypatch, random):
-    used = []
-    monkeypatch.setattr(
-        grouped_conv2d, "winograd_convolution", lambda *args: used.append(args[3:]) or winograd_convolution(*args)
-    )
+def test_a_training_takes_it(groups, options, random):
     layer = GroupedConv2D(120 * groups, 3, padding="same", groups=groups, name="conv", **options)
     x = random.normal(size=(16, 13, 13, 120 * groups)).astype("float32")
     layer.build(x.shape)
     if layer.use_bias:
         layer.bias.assign(random.normal(size=120 * groups).astype("float32"))
+    assert chosen_tile(layer, x.shape) == 4
+    assert layer.choose_implementation(x.shape, training=False).name == "reference"
     evaluated = keras.ops.convert_to_numpy(layer(x))
-    assert not used
     check([keras.ops.convert_to_numpy(layer(x, training=True))], [evaluated], 1e-5)
-    assert used == [(4, groups, "conv")]
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="of TensorFlow and JAX")
 @pytest.mark.parametrize(("dtype", "tile", "maps"), [("float32", 4, 240), ("mixed_bfloat16", 2, 480)])
-def test_a_training_gives_the_same_weights(dtype, tile, maps, monkeypatch, random):
+def test_a_training_gives_the_same_weights(dtype, tile, maps, random):
     # `fit`, in which TensorFlow does not know the batch size, on two groups with a bias.
     if (keras.backend.backend(), dtype) == ("jax", "mixed_bfloat16"):
         pytest.skip("of TensorFlow")
@@ -167,17 +169,15 @@ def test_a_training_gives_the_same_weights(dtype, tile, maps, monkeypatch, rando
         model.compile(keras.optimizers.SGD(1.0), loss, jit_compile=keras.backend.backend() == "jax")
         model.fit(x, upstream, batch_size=16, verbose=0)
         assert layer.kernel.dtype == "float32"
+        tiles.append(chosen_tile(layer, (None, *x.shape[1:])))
         return [new - old for new, old in zip(model.get_weights(), before, strict=True)]
 
-    used = []
-    monkeypatch.setattr(
-        grouped_conv2d, "winograd_convolution", lambda *args: used.append(args[3]) or winograd_convolution(*args)
-    )
+    tiles = []
     first, kernel, bias = changes()
-    assert used and set(used) == {tile}
-    monkeypatch.setattr(GroupedConv2D, "winograd_tile", lambda *_: None)
     # The sum in the bias' gradient is the definition's: TensorFlow's own loses a fifth of it in bfloat16.
-    expected = [*changes()[:2], -upstream.sum((0, 1, 2))]
+    with implementation("reference"):
+        expected = [*changes()[:2], -upstream.sum((0, 1, 2))]
+    assert tiles == [tile, None]
     check([first, kernel, bias], expected, {"float32": 1e-5, "mixed_bfloat16": 0.02}[dtype])
 
 
@@ -185,12 +185,12 @@ def test_where_a_training_takes_it(monkeypatch):
     def tile(shape=(None, 13, 13, 256), filters=384, kernel_size=3, padding="same", dtype=None, **options):
         layer = GroupedConv2D(filters, kernel_size, padding=padding, dtype=dtype, **options)
         layer.build(shape)
-        return layer.winograd_tile(shape)
+        return chosen_tile(layer, shape)
 
     tiles = {"tensorflow": (4, 2), "jax": (4, None), "torch": (None, None)}[keras.backend.backend()]
-    monkeypatch.setattr(grouped_conv2d, "has_bfloat16_arithmetic", lambda: False)
+    monkeypatch.setattr(dispatch, "has_bfloat16_arithmetic", lambda: False)
     assert (tile(), tile(dtype="mixed_bfloat16")) == (tiles[0], None)
-    monkeypatch.setattr(grouped_conv2d, "has_bfloat16_arithmetic", lambda: True)
+    monkeypatch.setattr(dispatch, "has_bfloat16_arithmetic", lambda: True)
     assert (tile(), tile(dtype="mixed_bfloat16")) == tiles
     assert tile(dtype="mixed_float16") is None
     for options in ({"strides": 2}, {"dilation_rate": 2}, {"padding": "valid"}, {"kernel_size": 7}, {"filters": 32}):

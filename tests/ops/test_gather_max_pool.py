@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras.layers.max_pooling import max_pooling
+from alexnet_keras.ops.gather_max_pool import gather_max_pool
 from tests.gradients import gradients
 
 
@@ -35,22 +35,22 @@ def test_is_the_definition(size, sizes, strides, random):
     x = random.randint(-2, 3, (2, *size, 3)).astype("float32")  # with many maxima that are equal
     y = definition(x, sizes, strides)
     upstream = random.normal(size=y.shape).astype("float32")
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(max_pooling(x, sizes, strides)), y)
-    (ours,) = gradients(lambda x: keras.ops.multiply(max_pooling(x, sizes, strides), upstream), x)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(gather_max_pool(x, sizes, strides)), y)
+    (ours,) = gradients(lambda x: keras.ops.multiply(gather_max_pool(x, sizes, strides), upstream), x)
     np.testing.assert_allclose(ours, definition(x, sizes, strides, upstream), rtol=1e-5, atol=1e-6)
 
 
 def test_bfloat16_and_what_is_no_number(random):
     x = random.randint(-9, 9, (1, 7, 7, 2)).astype("float32")  # exact in bfloat16
     upstream = random.randint(-9, 9, (1, 3, 3, 2)).astype("float32")
-    y = max_pooling(keras.ops.cast(x, "bfloat16"), (3, 3), (2, 2))
+    y = gather_max_pool(keras.ops.cast(x, "bfloat16"), (3, 3), (2, 2))
     assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
 
     def weighted(x):
-        y = max_pooling(keras.ops.cast(x, "bfloat16"), (3, 3), (2, 2))
+        y = gather_max_pool(keras.ops.cast(x, "bfloat16"), (3, 3), (2, 2))
         return keras.ops.multiply(keras.ops.cast(y, "float32"), upstream)
 
     np.testing.assert_array_equal(gradients(weighted, x)[0], definition(x, (3, 3), (2, 2), upstream))
     x[0, 3, 3, 0] = np.nan
-    out = keras.ops.convert_to_numpy(max_pooling(x, (3, 3), (2, 2)))
+    out = keras.ops.convert_to_numpy(gather_max_pool(x, (3, 3), (2, 2)))
     assert np.isnan(out[0, 1, 1, 0]) and not np.isnan(out[..., 1]).any()

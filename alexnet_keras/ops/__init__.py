@@ -1,0 +1,5 @@
+"""The operations of AlexNet: definitions in `reference`, faster implementations, and the choice among them."""
+
+from alexnet_keras.ops.dispatch import explain, implementation
+
+__all__ = ["explain", "implementation"]

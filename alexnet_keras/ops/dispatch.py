@@ -1,0 +1,413 @@
+"""The choice among the implementations of each operation: the only place that says which is fastest where.
+
+Every rule names the benchmark that measured it. `implementation("reference")` forces a choice, and
+`explain` prints the choices for a model.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Callable
+
+import keras
+
+from alexnet_keras.distribution import has_accelerator, is_split_by_tower
+from alexnet_keras.environment import has_bfloat16_arithmetic
+from alexnet_keras.ops import reference
+from alexnet_keras.ops.analytic_normalization import Normalization, analytic_normalization
+from alexnet_keras.ops.by_tower import conv2d_by_tower, normalization_by_tower
+from alexnet_keras.ops.gather_max_pool import gather_max_pool
+from alexnet_keras.ops.recomputing_normalization import recomputing_normalization
+from alexnet_keras.ops.space_to_depth_conv import space_to_depth_conv
+from alexnet_keras.ops.swapped_dense import swapped_dense
+from alexnet_keras.ops.winograd import winograd_conv
+
+IMPLEMENTATIONS = {
+    "conv2d": ("reference", "native", "by_tower", "space_to_depth", "winograd"),
+    "normalization": ("reference", "analytic", "analytic_xla", "recomputing", "by_tower"),
+    "max_pool": ("reference", "same_padding", "gather"),
+    "dense": ("reference", "swapped"),
+    "momentum_update": ("reference", "in_place"),
+}
+VARIABLE = "ALEXNET_KERAS_IMPLEMENTATION"
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The implementation of an operation for given arguments.
+
+    Args:
+        name: one of `IMPLEMENTATIONS` of the operation.
+        reason: why it is taken.
+        function: from the operation's tensors to its result.
+    """
+
+    name: str
+    reason: str
+    function: Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvOptions:
+    """What a convolution does; see `reference.conv2d`. Strides and dilation rates are pairs."""
+
+    strides: tuple = (1, 1)
+    padding: str = "valid"
+    groups: int = 1
+    dilation_rate: tuple = (1, 1)
+    data_format: str = "channels_last"
+
+
+_forced = None
+
+
+@contextlib.contextmanager
+def implementation(name):
+    """In here the implementation called `name` computes all operations that have it and allow it.
+
+    A function that was compiled before, such as that of `model.fit`, keeps what it was compiled with.
+    The environment variable ALEXNET_KERAS_IMPLEMENTATION does the same for a whole process.
+
+    Args:
+        name: `"reference"`, which every operation has, or another name of `IMPLEMENTATIONS`; `None`
+            for the fastest.
+
+    Raises:
+        ValueError: for an unknown name.
+
+    Example:
+
+    >>> with implementation("reference"):
+    ...     outputs = AlexNet("small", classes=2)(keras.ops.ones((1, 64, 64, 3)))
+    """
+    global _forced  # not a context variable: the replicas of tf.distribute run in threads of their own
+    _check_name(name, "name")
+    before, _forced = _forced, name
+    try:
+        yield
+    finally:
+        _forced = before
+
+
+def _forced_name():
+    if _forced is not None:
+        return _forced
+    name = os.environ.get(VARIABLE) or None
+    _check_name(name, VARIABLE)
+    return name
+
+
+def _check_name(name, argument):
+    accepted = list(dict.fromkeys(n for names in IMPLEMENTATIONS.values() for n in names))
+    if name is not None and name not in accepted:
+        raise ValueError(f"`{argument}` must be one of {', '.join(accepted)}. Received: {argument}={name!r}")
+
+
+def _choose(possible, fastest, reason):
+    """The forced implementation where it is possible, otherwise the fastest.
+
+    Args:
+        possible: dict from an implementation's name to its function.
+        fastest: one of these names.
+        reason: why it is the fastest.
+    """
+    forced = _forced_name()
+    if forced in possible:
+        return Choice(forced, "forced", possible[forced])
+    return Choice(fastest, reason, possible[fastest])
+
+
+def is_jax_on_gpu():
+    """Whether Keras computes with JAX on a GPU or TPU."""
+    return keras.backend.backend() == "jax" and has_accelerator()
+
+
+def is_jax_on_cpu():
+    """Whether Keras computes with JAX on a CPU."""
+    return keras.backend.backend() == "jax" and not has_accelerator()
+
+
+def is_tensorflow_on_cpu():
+    """Whether Keras computes with TensorFlow on a CPU."""
+    return keras.backend.backend() == "tensorflow" and not has_accelerator()
+
+
+def choose_conv2d(input_shape, kernel_shape, dtype, options, training, name):
+    """The implementation of a convolution.
+
+    Args:
+        input_shape: tuple `(batch or None, height, width, maps)`.
+        kernel_shape: tuple `(height, width, maps / groups, filters)`.
+        dtype: dtype of the computation.
+        options: `ConvOptions`.
+        training: whether a training computes it. An evaluation keeps to the definition.
+        name: the layer's name, for profilers.
+
+    Returns:
+        A `Choice` whose function takes inputs, kernel and bias (or `None`).
+
+    Raises:
+        ValueError: for channels_first or dilation with one tower on each device.
+    """
+    settings = dataclasses.asdict(options)
+    possible = {
+        "reference": functools.partial(reference.conv2d, **settings),
+        "native": functools.partial(_native_conv2d, options=options),
+    }
+    is_plain = options.data_format == "channels_last" and set(options.dilation_rate) == {1}
+    by_tower = functools.partial(_with_bias, _conv2d_by_tower, options)
+    if is_plain:
+        possible["by_tower"] = by_tower
+    if is_plain and _has_long_stride(kernel_shape, options):
+        possible["space_to_depth"] = functools.partial(_with_bias, _space_to_depth_conv, options)
+    tile = winograd_tile(input_shape, kernel_shape, dtype, options)
+    if tile and training:
+        possible["winograd"] = functools.partial(_winograd_conv, tile=tile, groups=options.groups, name=name)
+    if options.groups > 1 and is_split_by_tower() and not is_plain:
+        raise ValueError(
+            f"Layer '{name}' on two devices must have channels_last and no dilation. Received: "
+            f"data_format={options.data_format!r}, dilation_rate={options.dilation_rate}"
+        )
+    return _choose(possible, *_fastest_conv2d(possible, tile, options))
+
+
+def _fastest_conv2d(possible, tile, options):
+    # benchmarks.layers, conv2 to conv5 in a training
+    if "winograd" in possible:
+        return "winograd", f"fewer multiplications with tiles of {tile} on a CPU"
+    if options.groups > 1 and is_split_by_tower():
+        return "by_tower", "XLA splits it over two devices"
+    # benchmarks.layers on an H200, conv1
+    if "space_to_depth" in possible and possible and is_jax_on_gpu():
+        return "space_to_depth", "a stride over few maps is slow in JAX on a GPU"
+    if options.groups == 1:
+        return "reference", "one group"
+    # benchmarks.layers, conv2, conv4 and conv5. PyTorch's groups are fast on a CPU; Keras on PyTorch or
+    # TensorFlow has not been measured on a GPU.
+    if keras.backend.backend() == "jax" or is_tensorflow_on_cpu():
+        return "reference", f"a convolution a group is faster than the groups of {keras.backend.backend()}"
+    return "native", f"the groups of {keras.backend.backend()} are fast"
+
+
+def winograd_tile(input_shape, kernel_shape, dtype, options):
+    """Side of the tiles that Winograd's method is fastest and exact enough with, in positions; `None` for never.
+
+    Arguments are those of `choose_conv2d`. Measured by `benchmarks.layers`, conv2 to conv5.
+    """
+    images, *sizes = input_shape[:3]
+    (height, width, maps), filters = kernel_shape[:3], kernel_shape[3] // options.groups
+    # The longer the sums with a kernel of 5x5, the more digits they lose.
+    is_small = (height, width) == (3, 3)
+    is_exact = is_small or ((height, width) == (5, 5) and maps <= 64 and filters <= 192)
+    is_plain = options.padding == "same" and options.data_format == "channels_last"
+    is_plain = is_plain and {*options.strides, *options.dilation_rate} == {1}
+    # The transforms multiply by matrices that are as long as an axis.
+    if not is_exact or not is_plain or not all(size and size <= 64 for size in sizes):
+        return None
+    # XLA would not keep a batch apart that lies on several of JAX's devices.
+    if keras.distribution.distribution() is not None:
+        return None
+    # With few positions or weights, the transforms take as long as the products that they save.
+    if (images or 16) * math.prod(sizes) < 2_500:
+        return None
+    weights = height * width * maps * filters
+    if dtype == "float32" and weights >= 100_000 and (is_tensorflow_on_cpu() or is_jax_on_cpu()):
+        return 4
+    # In bfloat16 all but the smallest windows lose too many digits, so that there are fewer products to
+    # save; on JAX too few. Sums in bfloat16 would lose too many digits of the transformed values.
+    if dtype == "bfloat16" and weights >= 500_000 and is_small and is_tensorflow_on_cpu():
+        return 2 if has_bfloat16_arithmetic() else None
+    return None
+
+
+def _has_long_stride(kernel_shape, options):
+    few_maps = options.groups == 1 and kernel_shape[2] <= 4
+    stride = options.strides[0]
+    return few_maps and options.padding == "valid" and 1 < stride == options.strides[1] <= min(kernel_shape[:2])
+
+
+def _native_conv2d(x, kernel, bias, options):
+    y = keras.ops.conv(x, kernel, options.strides, options.padding, options.data_format, options.dilation_rate)
+    if bias is None:
+        return y
+    shape = (1, -1, 1, 1) if options.data_format == "channels_first" else (1, 1, 1, -1)
+    return keras.ops.add(y, keras.ops.reshape(bias, shape))
+
+
+def _with_bias(convolution, options, x, kernel, bias):
+    y = convolution(x, keras.ops.convert_to_tensor(kernel), options)
+    return y if bias is None else keras.ops.add(y, keras.ops.reshape(bias, (1, 1, 1, -1)))
+
+
+def _conv2d_by_tower(x, kernel, options):
+    return conv2d_by_tower(x, kernel, options.strides, options.padding, options.groups)
+
+
+def _space_to_depth_conv(x, kernel, options):
+    return space_to_depth_conv(x, kernel, options.strides[0])
+
+
+def _winograd_conv(x, kernel, bias, tile, groups, name):
+    bias = keras.ops.zeros(kernel.shape[-1]) if bias is None else bias
+    return winograd_conv(x, kernel, bias, tile, groups, name)
+
+
+def choose_local_response_normalization(axes, size, k, alpha, beta, groups, training, name):
+    """The implementation of response normalization across maps.
+
+    Args:
+        axes: number of axes of the input, the last being that of the maps.
+        size, k, alpha, beta, groups: as for `reference.local_response_normalization`.
+        training: whether a training computes it.
+        name: the layer's name, for profilers.
+
+    Returns:
+        A `Choice` whose function takes the input.
+    """
+    definition = functools.partial(
+        reference.local_response_normalization, size=size, k=k, alpha=alpha, beta=beta, groups=groups
+    )
+    reach = (size // 2, (size - 1) // 2)
+    possible = _normalizations(definition, Normalization(((axes - 1, *reach),), k, alpha, beta, groups), training, name)
+    fastest, reason = _fastest_normalization()
+    if is_split_by_tower() and groups > 1:
+        inner = _normalizations(definition, Normalization(((axes, *reach),), k, alpha, beta), training, name)
+        possible["by_tower"] = functools.partial(normalization_by_tower, groups=groups, normalize=inner[fastest])
+        fastest, reason = "by_tower", "XLA splits it over two devices"
+    return _choose(possible, fastest, reason)
+
+
+def choose_spatial_response_normalization(size, k, alpha, beta, training, name):
+    """The implementation of response normalization across positions; see `choose_local_response_normalization`."""
+    definition = functools.partial(reference.spatial_response_normalization, size=size, k=k, alpha=alpha, beta=beta)
+    reach = (size // 2, (size - 1) // 2)
+    normalization = Normalization(((1, *reach), (2, *reach)), k, alpha, beta)
+    return _choose(_normalizations(definition, normalization, training, name), *_fastest_normalization())
+
+
+def _normalizations(definition, normalization, training, name):
+    analytic = functools.partial(
+        analytic_normalization, normalization=normalization, name=name, keep_denominators=bool(training)
+    )
+    possible = {"reference": definition, "analytic": analytic}
+    if keras.backend.backend() == "tensorflow":
+        possible["analytic_xla"] = functools.partial(analytic, use_xla=True)
+    if keras.backend.backend() == "jax":
+        possible["recomputing"] = functools.partial(recomputing_normalization, normalization=normalization, name=name)
+    return possible
+
+
+def _fastest_normalization():
+    # benchmarks.layers on an H200, norm1
+    if is_jax_on_gpu():
+        return "recomputing", "on a GPU memory is the bottleneck"
+    # benchmarks.layers, norm1 and norm2
+    if is_tensorflow_on_cpu():
+        return "analytic_xla", "XLA compiles each pass, which then goes through memory once"
+    return "analytic", "the gradient takes one power and no second sum of squares"
+
+
+def choose_max_pool(input_shape, pool_size, strides, ceil_mode=False):
+    """The implementation of max pooling.
+
+    Args:
+        input_shape: tuple `(batch or None, height, width, maps)`.
+        pool_size, strides, ceil_mode: as for `reference.max_pool`.
+
+    Returns:
+        A `Choice` whose function takes the input.
+    """
+    settings = {"pool_size": pool_size, "strides": strides}
+    possible = {"reference": functools.partial(reference.max_pool, **settings, ceil_mode=ceil_mode)}
+    fastest, reason = "reference", "windows fit, or the padding is not that of Keras"
+    if ceil_mode and _is_same_padding(input_shape, pool_size, strides):
+        possible["same_padding"] = functools.partial(
+            keras.ops.max_pool, **settings, padding="same", data_format="channels_last"
+        )
+        # benchmarks.layers, pool1
+        fastest, reason = "same_padding", "Keras pads in the same way, without a copy"
+    if all(s <= k for k, s in zip(pool_size, strides, strict=True)) and math.prod(pool_size) <= 128:
+        possible["gather"] = functools.partial(gather_max_pool, **settings, ceil_mode=ceil_mode)
+        # benchmarks.layers on an H200, pool1
+        if is_jax_on_gpu():
+            fastest, reason = "gather", "XLA's own gradient scatters"
+    return _choose(possible, fastest, reason)
+
+
+def _is_same_padding(input_shape, pool_size, strides):
+    """Whether the padding "same" adds what `ceil_mode` adds: something, at the bottom and right only."""
+    axes = list(zip(input_shape[1:3], pool_size, strides, strict=True))
+    added = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in axes]
+    wanted = [reference.ceiling_padding(*axis) for axis in axes]
+    return any(wanted) and all(m // 2 == 0 and m == w for m, w in zip(added, wanted, strict=True))
+
+
+def choose_dense(axes, dtype, training, name):
+    """The implementation of the dense product.
+
+    Args:
+        axes: number of axes of the input.
+        dtype: dtype of the computation.
+        training: whether a training computes it.
+        name: the layer's name, for profilers.
+
+    Returns:
+        A `Choice` whose function takes inputs, kernel and bias (or `None`).
+    """
+    possible = {"reference": reference.dense}
+    fastest, reason = "reference", "no faster one"
+    if training and axes == 2 and dtype == "float32":
+        possible["swapped"] = functools.partial(swapped_dense, name=name)
+        # benchmarks.layers, fc6
+        if is_tensorflow_on_cpu():
+            fastest, reason = "swapped", "TensorFlow on a CPU transposes the weights for the gradient"
+    return _choose(possible, fastest, reason)
+
+
+def choose_momentum_update(momentum, nesterov=False):
+    """The implementation of the momentum update of an optimizer.
+
+    Returns:
+        A `Choice`. The function of `"reference"` returns the new weight and velocity; that of
+        `"in_place"` changes `tf.Variable`s.
+    """
+    possible = {"reference": reference.momentum_update}
+    fastest, reason = "reference", "no faster one"
+    if keras.backend.backend() == "tensorflow" and momentum and not nesterov:
+        from alexnet_keras.ops.in_place_momentum import in_place_momentum
+
+        possible["in_place"] = in_place_momentum
+        # benchmarks.layers, the update
+        fastest, reason = "in_place", "TensorFlow's own operations make no copies"
+    return _choose(possible, fastest, reason)
+
+
+def explain(model):
+    """Prints which implementation computes each layer of a model on this machine, and why.
+
+    Args:
+        model: an AlexNet, a VGG, or any model with layers of this package.
+
+    Returns:
+        The printed text: a line a layer, or two where training and evaluation differ.
+
+    Example:
+
+    >>> text = explain(AlexNet("small", classes=2))  # doctest: +SKIP
+    conv1    reference: one group
+    """
+    lines = []
+    for layer in model.layers:
+        if not hasattr(layer, "choose_implementation"):
+            continue
+        training, evaluation = (layer.choose_implementation(layer.input.shape, training=t) for t in (True, False))
+        if training.name == evaluation.name:
+            lines.append(f"{layer.name:14s}{training.name}: {training.reason}")
+        else:
+            lines.append(f"{layer.name:14s}in training {training.name}: {training.reason}")
+            lines.append(f"{'':14s}in evaluation {evaluation.name}: {evaluation.reason}")
+    text = "\n".join(lines)
+    print(text, flush=True)
+    return text

@@ -1,0 +1,133 @@
+"""The operations of AlexNet as their definitions, in `keras.ops` only.
+
+This file says what the network computes. Faster implementations stand beside it, one a file;
+`dispatch.py` chooses among them, and a test compares each with the definition here. Images and
+feature maps are `(batch, height, width, maps)`. Gradients are the backend's own.
+"""
+
+from keras import ops
+
+
+def conv2d(x, kernel, bias=None, strides=1, padding="valid", groups=1, dilation_rate=1, data_format="channels_last"):
+    """Convolution in groups: kernel part `g` sees input part `g` only.
+
+    Args:
+        x: `(batch, height, width, maps)`; with channels_first `(batch, maps, height, width)`.
+        kernel: `(height, width, maps / groups, filters)`.
+        bias: `(filters,)`, or `None`.
+        strides, dilation_rate: int or pair of ints, in positions.
+        padding: `"valid"` or `"same"`.
+        groups: number of equal, consecutive parts of the maps and of the filters.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Reference: section 3.5 of Krizhevsky et al. (2012), where the groups are two GPUs.
+    """
+    axis, bias_shape = (-1, (1, 1, 1, -1)) if data_format == "channels_last" else (1, (1, -1, 1, 1))
+    inputs, kernels = ops.split(x, groups, axis=axis), ops.split(kernel, groups, axis=-1)
+    outputs = [
+        ops.conv(part, weights, strides, padding, data_format, dilation_rate)
+        for part, weights in zip(inputs, kernels, strict=True)
+    ]
+    if bias is not None:
+        biases = [ops.reshape(part, bias_shape) for part in ops.split(bias, groups)]
+        outputs = [ops.add(y, part) for y, part in zip(outputs, biases, strict=True)]
+    return ops.concatenate(outputs, axis=axis) if groups > 1 else outputs[0]
+
+
+def local_response_normalization(x, size, k, alpha, beta, groups=1):
+    """`b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta` over the `size` maps `j` around map `i`.
+
+    `j` runs from `i - size // 2` to `i + (size - 1) // 2` and stays in the group of `i`.
+
+    Args:
+        x: `(..., maps)`, the activities `a`. The computation is in float32.
+        size: number of maps, `n` of the paper.
+        k, alpha, beta: constants.
+        groups: number of equal, consecutive parts of the maps.
+
+    Reference: section 3.3 of Krizhevsky et al. (2012).
+    """
+    a = ops.cast(x, "float32")
+    maps = x.shape[-1] // groups
+    squares = ops.reshape(ops.square(a), (-1, groups, maps))
+    squares = ops.pad(squares, [(0, 0), (0, 0), (size // 2, (size - 1) // 2)])
+    total = sum(squares[:, :, j : j + maps] for j in range(size))
+    total = ops.reshape(total, ops.shape(x))
+    return ops.cast(a / ops.power(k + alpha * total, beta), x.dtype)
+
+
+def spatial_response_normalization(x, size, k, alpha, beta):
+    """`b = a / (k + alpha * sum a**2) ** beta` over the `size` x `size` positions around each.
+
+    Args:
+        x: `(batch, height, width, maps)`, the activities `a`. The computation is in float32.
+        size: side of the square, which reaches from `size // 2` positions ahead of the activity to
+            `(size - 1) // 2` behind it.
+        k, alpha, beta: constants.
+
+    Reference: 2012 source.
+    """
+    a = ops.cast(x, "float32")
+    height, width = x.shape[1:3]
+    reach = (size // 2, (size - 1) // 2)
+    squares = ops.pad(ops.square(a), [(0, 0), reach, reach, (0, 0)])
+    total = 0.0
+    for i in range(size):
+        for j in range(size):
+            total = total + squares[:, i : i + height, j : j + width, :]
+    return ops.cast(a / ops.power(k + alpha * total, beta), x.dtype)
+
+
+def max_pool(x, pool_size, strides, ceil_mode=False):
+    """The maximum of each window.
+
+    Args:
+        x: `(batch, height, width, maps)`.
+        pool_size, strides: pairs of ints, in positions.
+        ceil_mode: whether the last windows may reach over the right and bottom edges, so that sizes
+            round up. Positions outside the map do not take part in the maximum.
+
+    Reference: section 3.4 of Krizhevsky et al. (2012); 2012 source.
+    """
+    if ceil_mode:
+        x = pad_to_ceiling(x, pool_size, strides)
+    return ops.max_pool(x, pool_size, strides, padding="valid", data_format="channels_last")
+
+
+def dense(x, kernel, bias=None):
+    """`x W + b` with `x` of shape `(..., inputs)`, `W` `(inputs, units)` and `b` `(units,)`."""
+    y = ops.matmul(x, kernel)
+    return y if bias is None else ops.add(y, bias)
+
+
+def momentum_update(weight, velocity, gradient, learning_rate, momentum, decay):
+    """`v <- momentum * v - rate * (gradient + decay * w)`, then `w <- w + v`.
+
+    Args:
+        weight, velocity, gradient: tensors of one shape.
+        learning_rate, momentum, decay: scalars.
+
+    Returns:
+        The new weight and the new velocity.
+
+    Reference: section 5 of Krizhevsky et al. (2012).
+    """
+    velocity = momentum * velocity - learning_rate * (gradient + decay * weight)
+    return weight + velocity, velocity
+
+
+def pad_to_ceiling(x, pool_size, strides):
+    """`x` with as many rows and columns of minus infinity as make all windows of a pool fit."""
+    axes = zip(x.shape[1:3], pool_size, strides, strict=True)
+    bottom, right = (ceiling_padding(*axis) for axis in axes)
+    if not bottom and not right:
+        return x
+    return ops.pad(x, [(0, 0), (0, bottom), (0, right), (0, 0)], constant_values=-float("inf"))
+
+
+def ceiling_padding(size, window, stride):
+    """Rows to add at the bottom so that windows at distances of `stride` cover all `size` rows.
+
+    Reference: 2012 source; 224 pixels, 11x11 kernels and stride 4 need 3.
+    """
+    return (window - size) % stride if size >= window else window - size

@@ -1,0 +1,59 @@
+"""The operations as NumPy loops, written from their formulas."""
+
+import math
+
+import numpy as np
+
+
+def conv2d(x, kernel, bias, stride, groups):
+    """A convolution without padding, as loops over positions and kernels."""
+    batch, height, width, _ = x.shape
+    side, _, depth, filters = kernel.shape
+    rows, columns = (height - side) // stride + 1, (width - side) // stride + 1
+    y = np.zeros((batch, rows, columns, filters))
+    for f in range(filters):
+        first = f // (filters // groups) * depth
+        for r in range(rows):
+            for c in range(columns):
+                patch = x[:, r * stride : r * stride + side, c * stride : c * stride + side, first : first + depth]
+                y[:, r, c, f] = (patch * kernel[..., f]).sum((1, 2, 3)) + bias[f]
+    return y
+
+
+def local_response_normalization(a, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, groups=1):
+    maps = a.shape[-1]
+    b = np.zeros_like(a, "float64")
+    scale = alpha / size if divide_alpha else alpha
+    for i in range(maps):
+        tower = i // (maps // groups)
+        total = 0.0
+        for j in range(i - size // 2, i + (size - 1) // 2 + 1):
+            if 0 <= j < maps and j // (maps // groups) == tower:
+                total = total + a[..., j].astype("float64") ** 2
+        b[..., i] = a[..., i] / (k + scale * total) ** beta
+    return b
+
+
+def spatial_response_normalization(a, size=5, k=1.0, alpha=1e-3, beta=0.75):
+    b = np.zeros_like(a, "float64")
+    _, height, width, _ = a.shape
+    for y in range(height):
+        for x in range(width):
+            total = 0.0
+            for v in range(y - size // 2, y + (size - 1) // 2 + 1):
+                for u in range(x - size // 2, x + (size - 1) // 2 + 1):
+                    if 0 <= v < height and 0 <= u < width:
+                        total = total + a[:, v, u].astype("float64") ** 2
+            b[:, y, x] = a[:, y, x] / (k + alpha / size**2 * total) ** beta
+    return b
+
+
+def max_pool(x, pool_size, stride):
+    """The largest number of each window, of those of its positions that exist."""
+    rows, columns = (math.ceil((n - pool_size) / stride) + 1 for n in x.shape[1:3])
+    out = np.zeros((len(x), rows, columns, x.shape[-1]), x.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            window = x[:, r * stride : r * stride + pool_size, c * stride : c * stride + pool_size]
+            out[:, r, c] = window.max((1, 2))
+    return out

@@ -1,0 +1,75 @@
+"""The definitions against NumPy loops and hand-computed numbers."""
+
+import keras
+import numpy as np
+import pytest
+
+from alexnet_keras.ops import reference
+from tests import definitions
+from tests.gradients import differences, gradients
+
+numpy = keras.ops.convert_to_numpy
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 20])
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_local_response_normalization(size, groups, random):
+    a = random.normal(0, 60, (2, 3, 4, 12)).astype("float32")
+    out = numpy(reference.local_response_normalization(a, size, 2.0, 1e-4, 0.75, groups))
+    expected = definitions.local_response_normalization(a, size, groups=groups)
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_local_response_normalization_by_hand():
+    # Maps 10, 20, 30 and size 3; the first sum is 100 + 400, the second 1400, the third 1300.
+    out = reference.local_response_normalization(np.array([[10.0, 20.0, 30.0]], "float32"), 3, 1.0, 0.01, 0.5)
+    np.testing.assert_allclose(numpy(out)[0], [10 / 6**0.5, 20 / 15**0.5, 30 / 14**0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_spatial_response_normalization(size, random):
+    a = random.normal(0, 60, (2, 7, 6, 3)).astype("float32")
+    out = numpy(reference.spatial_response_normalization(a, size, 1.0, 1e-3 / size**2, 0.75))
+    np.testing.assert_allclose(out, definitions.spatial_response_normalization(a, size), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (3, 2)])
+def test_conv2d(groups, stride, random):
+    x = random.normal(size=(2, 7, 6, 6)).astype("float32")
+    kernel, bias = random.normal(size=(3, 3, 6 // groups, 6)), random.normal(size=6)
+    kernel, bias = kernel.astype("float32"), bias.astype("float32")
+    expected = definitions.conv2d(x, kernel, bias, stride, groups)
+    out = numpy(reference.conv2d(x, kernel, bias, stride, groups=groups))
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
+    without_bias = numpy(reference.conv2d(x, kernel, None, stride, groups=groups))
+    np.testing.assert_allclose(without_bias + bias, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (5, 6), (7, 7), (8, 8)])
+@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
+def test_max_pool(size, pool_size, stride, random):
+    x = random.normal(-5, 1, (2, *size, 3)).astype("float32")  # negative: a border of zeros would show
+    out = numpy(reference.max_pool(x, (pool_size,) * 2, (stride,) * 2, ceil_mode=True))
+    np.testing.assert_array_equal(out, definitions.max_pool(x, pool_size, stride))
+    down = numpy(reference.max_pool(x, (pool_size,) * 2, (stride,) * 2))
+    np.testing.assert_array_equal(down, out[:, : down.shape[1], : down.shape[2]])
+    assert down.shape[1:3] == tuple((n - pool_size) // stride + 1 for n in size)
+
+
+def test_dense(random):
+    x, kernel, bias = random.normal(size=(3, 4)), random.normal(size=(4, 5)), random.normal(size=5)
+    np.testing.assert_allclose(numpy(reference.dense(x, kernel, bias)), x @ kernel + bias, rtol=1e-5)
+    np.testing.assert_allclose(numpy(reference.dense(x, kernel)), x @ kernel, rtol=1e-5)
+
+
+def test_momentum_update_by_hand():
+    # v = 0.9 * 2 - 0.1 * (3 + 0.5 * 4) = 1.3, w = 4 + 1.3
+    weight, velocity = reference.momentum_update(4.0, 2.0, 3.0, 0.1, 0.9, 0.5)
+    assert (weight, velocity) == pytest.approx((5.3, 1.3))
+
+
+def test_gradient_of_the_formula(random):
+    a = random.normal(0, 2, (2, 1, 2, 8)).astype("float32")
+    (ours,) = gradients(lambda x: reference.local_response_normalization(x, 5, 2.0, 0.1, 0.75, 2), a)
+    numeric = differences(lambda x: definitions.local_response_normalization(x, alpha=0.1, groups=2), a)
+    np.testing.assert_allclose(ours, numeric, rtol=1e-5, atol=1e-5)
