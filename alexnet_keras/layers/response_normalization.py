@@ -5,6 +5,7 @@ import functools
 import sys
 from collections.abc import Callable
 
+import keras
 import numpy as np
 from keras import name_scope, ops
 
@@ -18,6 +19,7 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
     operation would go through memory by itself, on TensorFlow's CPU, all of them are compiled into one pass forward and
     two backward. Otherwise with JAX on a GPU, where memory is the bottleneck: it keeps `x` alone and takes the sum of
     squares again; the two maps that go from the first pass of the gradient to the second are bfloat16 where `x` is.
+    The gradient's own gradient follows from `x` by the definition, as do all further ones.
 
     Args:
         x: tensor of any float dtype; the computation is in float32, the result has the dtype of `x`.
@@ -35,9 +37,10 @@ def normalize(x, windows, k, alpha, beta, name, groups=1, training=False):
     @ops.custom_gradient
     def function(x):
         output, *kept = passes.both(x) if training and not on_gpu else (passes.outputs(x),)
-        # Constants for the second gradient, which takes their share from `x`. Besides, PyTorch would never free an
-        # output that its own gradient holds.
-        known = () if on_gpu else tuple(ops.stop_gradient(tensor) for tensor in (output, *kept))
+        known = () if on_gpu else (output, *kept)
+        if keras.backend.backend() != "jax":  # which differentiates the operations of gradients as well
+            # PyTorch would never free an output that its own gradient holds.
+            known = tuple(ops.stop_gradient(tensor) for tensor in known)
 
         def gradient(*args, upstream=None):
             with name_scope(f"gradient_{name}"):

@@ -16,7 +16,7 @@ from alexnet_keras import (
 from alexnet_keras.layers import grouped_conv2d
 from alexnet_keras.layers.max_pooling import max_pooling
 from alexnet_keras.layers.winograd import winograd_convolution
-from tests.gradients import differences, second_gradients
+from tests.gradients import differences, second_gradients, squared_gradients
 from tests.layers.test_local_response_normalization import definition as across_maps
 from tests.layers.test_spatial_response_normalization import definition as across_positions
 
@@ -69,6 +69,22 @@ def test_normalization_across_positions(size, beta, training, device, random):
     layer = SpatialResponseNormalization(size, 1.0, 0.9, beta)
     x = random.normal(0, 1.5, (1, 3, 2, 2)).astype("float32")
     check_normalization(layer, lambda x: across_positions(x, size, 1.0, 0.9, beta), x, random, training)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_third_gradient(training, device):
+    # That of the formula, which the backend differentiates operation by operation.
+    def formula(x):
+        squares = ops.pad(ops.square(x), [(0, 0), (0, 0), (0, 0), (2, 2)])
+        return x / (2.0 + 0.1 * sum(squares[..., i : i + 6] for i in range(5))) ** 0.75
+
+    x, weights = (np.array(row, "float32").reshape(1, 1, 1, 6) for row in ([1, -2, 3, 0.5, 2, -1], [1, 2, 3, 4, 5, 6]))
+    layer = LocalResponseNormalization(5, 2.0, 0.1, 0.75)
+    ours, expected = (
+        second_gradients(squared_gradients(lambda x, f=f: ops.multiply(f(x), weights)), x)
+        for f in (lambda x: layer(x, training=training), formula)
+    )
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
 
 
 def compare(ours, theirs, *arrays):
