@@ -22,8 +22,10 @@ def export(options, command=None):
         What is in `results.json`.
     """
     import numpy as np
+    from keras import ops
     from tqdm import tqdm
 
+    from alexnet_keras.evaluation.probabilities import as_probabilities, ends_in_logits
     from alexnet_keras.export import FORMATS, check_formats, load_exported, size_of
     from alexnet_keras.export import export as write
     from alexnet_keras.models import fingerprint, load_model
@@ -32,6 +34,7 @@ def export(options, command=None):
         raise ValueError(f"`images` must be positive. Received: images={options.images}")
     check_formats(options.formats)
     model = load_model(options.weights)
+    ends_in_logits(model, options.weights)  # an error for a model that ends in something else
     dataset = open_dataset(model, options)
     info = dataset.info
     settings = {
@@ -55,7 +58,7 @@ def export(options, command=None):
             start = time.perf_counter()
             said.append(probabilities(image[None])[0])
             seconds.append(time.perf_counter() - start)
-        said = np.array(said, "float32")
+        said = ops.convert_to_numpy(as_probabilities(model, np.array(said, "float32")))
         expected = said if expected is None else expected
         measured[kind] = {
             "megabytes": size_of(path) / 1e6,

@@ -181,7 +181,11 @@ def _labels(paths):
 
 
 def _image(which, dataset):
-    """An image as its centre crop, 0-255: one of the validation images, by its number, or a file."""
+    """An image as its centre crop, 0-255: one of the validation images, by its number, or a file.
+
+    Raises:
+        ValueError: for a file that is missing or no image, or a number that no validation image has.
+    """
     import numpy as np
     import tensorflow as tf
 
@@ -191,7 +195,13 @@ def _image(which, dataset):
 
     info = dataset.info
     if not which.isdecimal():
-        image = resize_and_crop(decode_image(tf.io.read_file(which)), info.image_size)
+        try:
+            image = resize_and_crop(decode_image(tf.io.read_file(which)), info.image_size)
+        except tf.errors.OpError as error:  # no such file, a folder, not an image
+            raise ValueError(
+                "`image` must be an image file, or the number of a validation image. "
+                f"Received: image={which!r}: {error.message.strip().splitlines()[0]}"
+            ) from error
     elif int(which) < info.validation_count:
         image = next(dataset.validation_images(1).skip(int(which)).as_numpy_iterator())[0][0]
     else:

@@ -21,6 +21,7 @@ def predictions(options, command=None):
     import numpy as np
 
     from alexnet_keras.evaluation.errors import top_k_miss
+    from alexnet_keras.evaluation.probabilities import ends_in_logits
     from alexnet_keras.models import fingerprint, load_model
     from alexnet_keras.plots import in_words, plot_predictions, save_figure
 
@@ -32,6 +33,7 @@ def predictions(options, command=None):
             f"`show` must be random, mistakes, or numbers of validation images. Received: show={' '.join(options.show)}"
         )
     model = load_model(options.weights)
+    ends_in_logits(model, options.weights)  # an error for a model that ends in something else
     dataset = open_dataset(model, options)
     info = dataset.info
     chosen = [int(number) for number in options.show if number.isdecimal()]
@@ -83,18 +85,22 @@ def predictions(options, command=None):
 
 
 def classify(model, dataset, batch_size=128):
-    """What a model says of the validation images, on their centre crop.
+    """A model's probabilities for the validation images, on their centre crop.
 
     Returns:
         `(probabilities, labels)`: float32 `(images, classes)` and int32 `(images,)`.
     """
     import numpy as np
+    from keras import ops
     from tqdm import tqdm
+
+    from alexnet_keras.evaluation.probabilities import as_probabilities
 
     parts = []
     with tqdm(total=dataset.info.validation_count, desc="Classifying", unit="image") as bar:
         for images, labels in dataset.validation(batch_size).as_numpy_iterator():
-            parts.append((np.asarray(model.predict_on_batch(images)), labels))
+            probabilities = as_probabilities(model, model.predict_on_batch(images))
+            parts.append((ops.convert_to_numpy(probabilities), labels))
             bar.update(len(labels))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 

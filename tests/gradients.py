@@ -42,34 +42,36 @@ def differences(function, array, step=1e-4):
     return result
 
 
-def second_gradients(function, *arrays):
-    """Gradients of the sum of the squares of `gradients(function, *arrays)` with respect to each array."""
+def squared_gradients(function):
+    """A function of the same arrays: the sum of the squares of `gradients`, which can be differentiated."""
     if keras.backend.backend() == "jax":
         import jax
 
-        every = tuple(range(len(arrays)))
-
-        def penalty(*arrays):
+        @jax.jit  # compiled as a whole, which takes less time
+        def squares(*arrays):
+            every = tuple(range(len(arrays)))
             first = jax.grad(lambda *a: function(*a).sum(), argnums=every)(*arrays)
             return sum((gradient**2).sum() for gradient in first)
 
-        second = jax.jit(jax.grad(penalty, argnums=every))  # compiled as a whole, which takes less time
-        return [np.asarray(gradient) for gradient in second(*arrays)]
-    if keras.backend.backend() == "torch":
+    elif keras.backend.backend() == "torch":
         import torch
 
-        tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
-        first = torch.autograd.grad(function(*tensors).sum(), tensors, create_graph=True)
-        penalty = sum((gradient**2).sum() for gradient in first)
-        return [gradient.numpy() for gradient in torch.autograd.grad(penalty, tensors)]
-    import tensorflow as tf
+        def squares(*tensors):
+            first = torch.autograd.grad(function(*tensors).sum(), tensors, create_graph=True)
+            return sum((gradient**2).sum() for gradient in first)
 
-    tensors = [tf.constant(a) for a in arrays]
-    with tf.GradientTape() as outer:
-        outer.watch(tensors)
-        with tf.GradientTape() as inner:
-            inner.watch(tensors)
-            total = tf.reduce_sum(function(*tensors))
-        first = inner.gradient(total, tensors)
-        penalty = tf.add_n([tf.reduce_sum(gradient**2) for gradient in first])
-    return [gradient.numpy() for gradient in outer.gradient(penalty, tensors)]
+    else:
+        import tensorflow as tf
+
+        def squares(*tensors):
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                total = tf.reduce_sum(function(*tensors))
+            return tf.add_n([tf.reduce_sum(gradient**2) for gradient in tape.gradient(total, tensors)])
+
+    return squares
+
+
+def second_gradients(function, *arrays):
+    """Gradients of the sum of the squares of `gradients(function, *arrays)` with respect to each array."""
+    return gradients(squared_gradients(function), *arrays)

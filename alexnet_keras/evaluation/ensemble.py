@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from alexnet_keras.data.info import centre
+from alexnet_keras.evaluation.probabilities import ends_in_logits
 from alexnet_keras.evaluation.views import views_model
 
 
@@ -11,7 +12,7 @@ def check_ensemble(models, names=None):
     """Raises a `ValueError` unless the models' predictions can be averaged.
 
     Args:
-        models: classifiers with probabilities as output.
+        models: classifiers that end in a softmax or in logits.
         names: what the message calls them; by default their names.
     """
     names = [model.name for model in models] if names is None else names
@@ -21,14 +22,16 @@ def check_ensemble(models, names=None):
     if len(set(classes)) > 1:
         counts = ", ".join(f"{count} in {name}" for name, count in zip(names, classes, strict=True))
         raise ValueError(f"`models` must have the same classes. Received: {counts}")
+    for model, name in zip(models, names, strict=True):
+        ends_in_logits(model, name)
 
 
 def ensemble_model(models, info, views=10):
-    """A model from whole images to each network's predictions, averaged over views.
+    """A model from whole images to each network's probabilities, averaged over views.
 
     Args:
-        models: classifiers of square crops less the mean, with probabilities as output and the same classes. The crops
-            may differ in size.
+        models: classifiers of square crops less the mean, that end in a softmax or in logits, of the same classes. The
+            crops may differ in size.
         info: the `DatasetInfo` of the images.
         views: 1 for the centre crop, 10 for the ten crops of the paper.
 
@@ -36,7 +39,7 @@ def ensemble_model(models, info, views=10):
         `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, models, classes)`.
 
     Raises:
-        ValueError: for models of different classes, or of crops larger than the images.
+        ValueError: for models of different classes or another end, or of crops larger than the images.
 
     Reference: sections 4.1 and 6 of Krizhevsky et al. (2012).
     """

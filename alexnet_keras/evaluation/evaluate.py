@@ -13,7 +13,7 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
     """Top-1 and top-5 error and loss on the validation images, predictions averaged over views.
 
     Args:
-        model: a classifier with probabilities as output.
+        model: a classifier that ends in a softmax or in logits.
         dataset: an `alexnet_keras.data.Dataset`.
         views: 1 for the centre crop, 10 for the ten crops of the paper, `"dense"` for all positions of the whole image
             and its mirror image, as VGG's.
@@ -24,7 +24,7 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
         dict with `top1_error` and `top5_error`, in percent, and `loss`, in nats.
 
     Raises:
-        ValueError: when the model's classes or input size are not the data set's.
+        ValueError: when the model's classes or input size are not the data set's, or it ends in something else.
 
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """

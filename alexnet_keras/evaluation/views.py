@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from alexnet_keras.evaluation.probabilities import as_probabilities
+
 VIEWS = (1, 10, "dense")
 _CROPS = (1, 10)
 
@@ -40,10 +42,10 @@ def crop_views(images, size, views=10):
 
 
 def views_model(model, image_size, mean_crop, views=10):
-    """A model from whole images to predictions averaged over views.
+    """A model from whole images to probabilities averaged over views.
 
     Args:
-        model: a classifier of crops less the mean, `(batch, size, size, 3)`.
+        model: a classifier of crops less the mean, `(batch, size, size, 3)`, that ends in a softmax or in logits.
         image_size: side of the whole images, in pixels.
         mean_crop: `(size, size, 3)`, what is subtracted from every crop.
         views: 1 or 10.
@@ -51,12 +53,15 @@ def views_model(model, image_size, mean_crop, views=10):
     Returns:
         `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, classes)`.
 
+    Raises:
+        ValueError: for a model that ends in anything else.
+
     Reference: section 4.1 of Krizhevsky et al. (2012).
     """
     size, classes = model.input_shape[1], model.output_shape[-1]
     images = keras.Input((image_size, image_size, 3), name="whole_image")
     crops = crop_views(images, size, views) - np.asarray(mean_crop, "float32")
-    probabilities = model(ops.reshape(crops, (-1, size, size, 3)), training=False)
+    probabilities = as_probabilities(model, model(ops.reshape(crops, (-1, size, size, 3)), training=False))
     return keras.Model(images, ops.mean(ops.reshape(probabilities, (-1, views, classes)), axis=1))
 
 
@@ -76,7 +81,7 @@ def dense_model(model, image_size, mean_image):
         `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, classes)`.
 
     Raises:
-        ValueError: for a model that is no such chain.
+        ValueError: for a model that is no such chain, or ends in neither a softmax nor logits.
 
     Reference: section 3.2 of Simonyan and Zisserman (2014).
     """
@@ -97,7 +102,7 @@ def dense_model(model, image_size, mean_image):
         for layer in layers[flat[0] + 1 :]:
             x = _DenseAsConvolution(layer, size, last=layer is layers[-1], dtype=layer.dtype_policy)(x)
             size = (1, 1, layer.units)
-        probabilities.append(x)
+        probabilities.append(as_probabilities(model, x))
     return keras.Model(whole, (probabilities[0] + probabilities[1]) / 2)
 
 

@@ -12,7 +12,7 @@ def plot_predictions(images, probabilities, labels, class_names, top=5, columns=
 
     Args:
         images: `(count, height, width, 3)`, 0-255.
-        probabilities: `(count, classes)`.
+        probabilities: `(count, classes)`, from 0 to 1, not logits.
         labels: `(count,)`, the correct ones, which stand over the images.
         class_names: a name for each label.
         top: bars for each image, at most.
@@ -23,7 +23,7 @@ def plot_predictions(images, probabilities, labels, class_names, top=5, columns=
         A matplotlib figure.
 
     Raises:
-        ValueError: when there are not as many of one as of the other.
+        ValueError: when there are not as many of one as of the other, or for values that are no probabilities.
 
     Reference: figure 4, left, of Krizhevsky et al. (2012).
     """
@@ -33,6 +33,11 @@ def plot_predictions(images, probabilities, labels, class_names, top=5, columns=
             "`images`, `probabilities` and `labels` must be equally many, and a probability each of `class_names`. "
             f"Received: {len(images)} images, probabilities {probabilities.shape}, {len(labels)} labels, "
             f"{len(class_names)} class names"
+        )
+    if not np.all((probabilities >= 0) & (probabilities <= 1 + 1e-3)):
+        raise ValueError(
+            "`probabilities` must be from 0 to 1, such as the softmax of logits. "
+            f"Received: values from {probabilities.min():.3g} to {probabilities.max():.3g}"
         )
     names = [name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…" for name in class_names]
     top, columns = min(top, len(names)), min(columns, len(images))

@@ -6,7 +6,7 @@ from alexnet_keras import VGG, AlexNet
 from alexnet_keras import export as exporting
 from alexnet_keras.data import Dataset
 from experiments.export import main
-from tests.experiments.conftest import tiny_model
+from tests.experiments.conftest import save_as_trained, tiny_model
 
 TOLERANCES = {"saved_model": 1e-6, "onnx": 1e-5, "float16": 5e-3, "int8": 5e-2}
 
@@ -73,6 +73,19 @@ def test_weights_of_few_bits_are_small(tmp_path):
         sizes[kind] = exporting.size_of(tmp_path / f"{kind}.tflite") / (4 * model.count_params())
     assert sizes["float16"] == pytest.approx(0.5, rel=0.1)
     assert sizes["int8"] == pytest.approx(0.25, rel=0.2)
+
+
+def test_logits_are_compared_as_probabilities(tmp_path, tiny_npz, monkeypatch):
+    # Logits that all differ by 5 are the same probabilities.
+    def load_exported(path, kind):
+        return lambda image: model.predict_on_batch(image) + 5
+
+    model = tiny_model(classifier_activation=None)
+    weights = save_as_trained(model, tmp_path / "run")
+    monkeypatch.setattr(exporting, "load_exported", load_exported)
+    data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
+    measured = main(["--weights", weights, *data, "--formats", "saved_model", "--images", "3"])["formats"]
+    assert measured["saved_model"]["largest_difference"] < 1e-6
 
 
 def test_errors_come_before_any_work(weights, tmp_path, tiny_npz, monkeypatch):

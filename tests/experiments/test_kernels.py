@@ -1,8 +1,10 @@
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet_keras.analysis import KernelSnapshots
 from experiments.kernels import main
@@ -111,6 +113,26 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
             main(arguments)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["best.keras"]
     assert [path.name for path in other.iterdir()] == ["results.json"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "empty", "truncated"])
+def test_an_image_that_is_none(kind, tmp_path, tiny_npz):
+    path = tmp_path / "image.png"
+    whole = io.BytesIO()
+    Image.fromarray(np.zeros((40, 40, 3), "uint8")).save(whole, "PNG")
+    contents = {"text": b"not an image", "empty": b"", "truncated": whole.getvalue()[:60]}
+    if kind == "folder":
+        path.mkdir()
+    elif kind != "missing":
+        path.write_bytes(contents[kind])
+    weights = save(tmp_path / "run")
+    data = ["--dataset", tiny_npz, "--image-size", "32", "--feature-maps", "conv1"]
+    with pytest.raises(SystemExit) as raised:
+        main(["--weights", weights, *data, "--image", str(path)])
+    words = "`image` must be an image file, or the number of a validation image. Received: image="
+    assert words + repr(str(path)) in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["best.keras"]
 
 
 def test_results_of_another_model_stay(tmp_path):

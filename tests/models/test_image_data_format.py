@@ -6,6 +6,7 @@ import pytest
 
 from alexnet_keras import AlexNet
 from alexnet_keras.evaluation.views import dense_model, views_model
+from alexnet_keras.export import export, load_exported
 from alexnet_keras.models import NETWORKS, build_network, load_model, network_config
 from alexnet_keras.plots import plot_feature_maps
 from alexnet_keras.retrieval.activations import _made_small
@@ -89,6 +90,15 @@ def test_files_training_and_views(set_format, tmp_path, random):
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(other(images)), keras.ops.convert_to_numpy(model(images)), rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow")
+def test_export(channels_first, tmp_path, random):
+    model = AlexNet("source", filters=(4,) * 6, units=(8, 8), classes=3, input_shape=(96, 96, 3))
+    export(model, tmp_path / "saved", "saved_model")
+    image = random.uniform(-60, 60, (1, 96, 96, 3)).astype("float32")
+    outputs = load_exported(tmp_path / "saved", "saved_model")(image)
+    np.testing.assert_allclose(outputs, keras.ops.convert_to_numpy(model(image)), rtol=1e-5, atol=1e-6)
 
 
 def test_small_pixels_of_retrieval(channels_first):

@@ -34,3 +34,5 @@ def test_bad_arguments():
         ValueError, match=r"must be equally many.* Received: 1 images, probabilities \(2, 3\), 1 labels"
     ):
         plot_predictions(np.zeros((1, 4, 4, 3)), np.zeros((2, 3)), [0], ["a", "b", "c"])
+    with pytest.raises(ValueError, match="`probabilities` must be from 0 to 1.* Received: values from -2 to 3"):
+        plot_predictions(np.zeros((1, 4, 4, 3)), np.array([[3.0, -2.0]]), [0], ["a", "b"])
