@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_keras.files import check_writable
+
 # What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the colour of Caffe's mean image.
 MEANS = {
     "torchvision": (123.675, 116.28, 103.53),
@@ -276,7 +278,7 @@ def _read_npy(path):
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}, not a dict")
         return content
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged pickle can be wrong in more ways than its documentation says
         raise ValueError(
             "`weights` must be a .npy file with a dict from a layer's name to its weights and biases. Received: "
             f"weights={str(path)!r}: {error}"
@@ -356,6 +358,7 @@ def convert(path, output, config=None):
     back = str(path).endswith(".keras")
     if not str(output).endswith(".pth" if back else ".keras"):
         raise ValueError(f"`output` must end in {'.pth' if back else '.keras'}. Received: output={str(output)!r}")
+    check_writable(Path(output).parent, "output")
     if not back and config not in MEANS:
         raise ValueError(f"`config` must be one of {', '.join(MEANS)}. Received: config={config!r}")
     if back:

@@ -1,7 +1,72 @@
-"""Files that are never half-written."""
+"""Atomic file writes, and reads whose errors name the file."""
 
 import contextlib
+import json
 import os
+import zipfile
+
+import numpy as np
+
+
+def check_writable(folder, argument="workdir"):
+    """Raises a `ValueError` for a folder that can't be made, or that can't be written.
+
+    Args:
+        folder: a `pathlib.Path`.
+        argument: name of the argument in the message.
+    """
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"`{argument}` must be a folder that can be written. Received: {argument}={str(folder)!r}")
+
+
+def read_json(path, *names):
+    """Reads a JSON object from a file.
+
+    Args:
+        path: a `pathlib.Path`.
+        *names: names that the object must have.
+
+    Returns:
+        A dict.
+
+    Raises:
+        ValueError: for a file that is not a JSON object with these names; the message names the file.
+        OSError: for a file that can't be read.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} must be a JSON file. It is damaged, or another file: {error}") from error
+    missing = [name for name in names if not isinstance(content, dict) or name not in content]
+    if not isinstance(content, dict) or missing:
+        raise ValueError(f"{path} must be a JSON object{' with ' + ', '.join(names) if names else ''}. It is not")
+    return content
+
+
+def read_npz(path, *names):
+    """Reads arrays from an `.npz` file.
+
+    Args:
+        path: path of the file.
+        *names: names of the arrays.
+
+    Returns:
+        A list of the arrays, in the order of `names`.
+
+    Raises:
+        ValueError: for a file that is not an `.npz` file with these arrays; the message names the file.
+    """
+    try:
+        with open(path, "rb") as opened:
+            if not zipfile.is_zipfile(opened):  # NumPy would advise to unpickle it
+                raise ValueError("not a zip archive")
+        with np.load(path) as file:
+            return [file[name] for name in names]
+    except Exception as error:  # a file can be wrong in more ways than NumPy documents
+        raise ValueError(
+            f"{path} must be an .npz file with {', '.join(names)}. It is damaged, or another file: {error}"
+        ) from error
 
 
 @contextlib.contextmanager

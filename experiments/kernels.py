@@ -14,6 +14,7 @@ the towers' mean colourfulness differs by 9.3, 6.6 and 5.9 points, where towers 
 (p = 0.38). In eight epochs of one start the gap grows from 6.3 points to 17.8.
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -191,7 +192,15 @@ def _image(which, dataset):
 
     info = dataset.info
     if not which.isdecimal():
-        image = resize_and_crop(decode_image(tf.io.read_file(which)), info.image_size)
+        try:
+            decoded = decode_image(tf.io.read_file(which))
+        except tf.errors.OpError as error:
+            reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message)
+            raise ValueError(
+                "`image` must be an image file, or the number of a validation image. "
+                f"Received: image={which!r}: {reason}"
+            ) from error
+        image = resize_and_crop(decoded, info.image_size)
     elif int(which) < info.validation_count:
         image = next(dataset.validation_images(1).skip(int(which)).as_numpy_iterator())[0][0]
     else:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from alexnet_keras.analysis.kernels import layer_of
 from alexnet_keras.data.info import centre
-from alexnet_keras.files import replacing, write_text
+from alexnet_keras.files import read_json, read_npz, replacing, write_text
 from alexnet_keras.models import fingerprint
 
 SPLITS = ("train", "validation")
@@ -34,7 +34,7 @@ class Activations:
         path = self.folder / "activations.json"
         if not path.exists():
             raise ValueError(f"`folder` must be one that write_activations wrote. Received: folder={str(folder)!r}")
-        self.about = json.loads(path.read_text())
+        self.about = read_json(path)
         missing = [path.name for split in SPLITS for path in self._paths(split) if not path.exists()]
         if missing:
             raise ValueError(
@@ -62,8 +62,11 @@ class Activations:
             An array a file, together all images in their order.
         """
         for path in self._paths(split):
-            with np.load(path) as file:
-                yield file[what]
+            try:
+                (array,) = read_npz(path, what)
+            except ValueError as error:
+                raise ValueError(f"{error}. Remove it, and write_activations computes it again") from error
+            yield array
 
     def rows(self, split, numbers, what="activations"):
         """What `chunks` gives, of some images only, in the order of their numbers."""
@@ -138,7 +141,7 @@ def check_activations(model, dataset, folder, layer="fc7", pixel_size=None, batc
         **{"train_count": info.train_count, "validation_count": info.validation_count},
     }
     path = folder / "activations.json"
-    there = json.loads(path.read_text()) if path.exists() else {}
+    there = read_json(path) if path.exists() else {}
     other = [f"{key}: {there.get(key)!r} there, {about[key]!r} here" for key in about if there.get(key) != about[key]]
     if other and folder.exists() and any(folder.iterdir()):
         raise ValueError(

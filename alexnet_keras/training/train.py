@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import itertools
 import json
-import os
 import statistics
 import time
 import zlib
@@ -22,7 +21,7 @@ from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, sa
 from alexnet_keras.environment import machine, versions
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
-from alexnet_keras.files import write_text
+from alexnet_keras.files import check_writable, read_json, write_text
 from alexnet_keras.models import build_network
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import (
@@ -85,11 +84,11 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
     Reference: section 5 of Krizhevsky et al. (2012).
     """
     workdir = Path(workdir)
-    _check_writable(workdir)
+    check_writable(workdir)
     _check_workdir(workdir, config)
     errors = {}
     if (workdir / "results.json").exists():
-        results = json.loads((workdir / "results.json").read_text())
+        results = read_json(workdir / "results.json", "config", "errors")
         errors = results["errors"] if results["config"]["epochs"] == config.epochs else {}
         if all(_VIEWS[views] in errors for views in config.views):
             print(f"This training has ended; its results are in {workdir / 'results.json'}")
@@ -289,22 +288,16 @@ def _measured(history, errors):
     }
 
 
-def _check_writable(workdir):
-    nearest = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"`workdir` must be a folder that can be written. Received: workdir={str(workdir)!r}")
-
-
 def _check_workdir(workdir, config, data=None):
     path = workdir / "config.json"
     if not path.exists():
         return
     # A field that has been added since had its default.
-    there = {**json.loads(json.dumps(dataclasses.asdict(TrainingConfig()))), **json.loads(path.read_text())}
+    there = {**json.loads(json.dumps(dataclasses.asdict(TrainingConfig()))), **read_json(path)}
     here = json.loads(json.dumps(dataclasses.asdict(config) | ({"data": data} if data else {})))
     other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
     if set(other) <= {"epochs", "drops"}:
-        before = TrainingConfig(**{name: value for name, value in there.items() if name != "data"})
+        before = TrainingConfig(**{field.name: there[field.name] for field in dataclasses.fields(TrainingConfig)})
         done = len(read_history(workdir))
         if done <= config.epochs and before.changes(done) == config.changes(done):
             return
@@ -406,11 +399,14 @@ def read_history(workdir):
     path = Path(workdir) / "history.csv"
     if not path.exists():
         return []
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
-        rows.pop()
-    return [{name: float(value) for name, value in row.items() if value != NOT_MEASURED} for row in rows]
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
+            rows.pop()
+        return [{name: float(value) for name, value in row.items() if value != NOT_MEASURED} for row in rows]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path} must have a row of numbers for each epoch. It is damaged: {error}") from error
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same
