@@ -13,6 +13,7 @@ import argparse
 import itertools
 import os
 import pickle
+import signal
 import sys
 from pathlib import Path
 
@@ -394,6 +395,8 @@ def main(arguments=None):
         convert(options.weights, options.output, options.config)
     except (ValueError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

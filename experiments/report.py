@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from alexnet_keras.files import read_json, write_text
-from experiments.command import draw, measured, worded
+from experiments.command import INTERRUPTED, draw, measured, worded
 from experiments.comparison import VERDICT_RULE, verdict
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
@@ -178,6 +178,8 @@ def main(arguments=None):
         _write(Path(options.workdir), Path(options.output))
     except (ValueError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def _write(workdir, output):

@@ -79,7 +79,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         FloatingPointError: when the loss is no number any more; its `results` are as far as they go.
         OSError: when the workdir cannot be written.
         ConnectionError: when another host of the training is lost.
-        SystemExit: 143, after SIGTERM, with everything saved.
+        SystemExit: 143 after SIGTERM, 130 after Ctrl-C, with everything saved.
+        KeyboardInterrupt: after a second Ctrl-C, or one outside the epochs.
 
     Reference: section 5 of Krizhevsky et al. (2012).
     """
@@ -182,7 +183,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             "versions": versions(),
         }
         try:
-            with checkpoints.leaving_on_sigterm():
+            with checkpoints.leaving_on_signals():
                 _fit(model, config, dataset, augmentation, state, callbacks, verbose)
             same_on_all_hosts(())  # the first has written the history
         except FloatingPointError as error:
