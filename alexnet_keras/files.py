@@ -1,11 +1,16 @@
-"""Atomic file writes, and reads whose errors name the file."""
+"""Atomic file writes, reads whose errors name the file, and folders that one process holds."""
 
 import contextlib
+import errno
 import json
 import os
+import socket
 import zipfile
 
 import numpy as np
+
+LOCK = "lock"  # the file in a folder that is held
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
 def check_writable(folder, argument="workdir"):
@@ -104,3 +109,71 @@ def write_text(path, text):
     """
     with replacing(path) as partial:
         partial.write_text(text, newline="")
+
+
+@contextlib.contextmanager
+def holding(folder, argument="workdir"):
+    """Holds a folder, so that no other process can hold it too.
+
+    The operating system gives the folder free when the process ends, also when it is killed. Where the file system has
+    no locks, a line says so.
+
+    Args:
+        folder: a `pathlib.Path`; it is made if it does not exist, and removed again if it is left empty.
+        argument: name of the argument in the message.
+
+    Raises:
+        ValueError: when another process holds it; the message says which.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    descriptor = _lock(folder, argument)
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / LOCK).unlink()
+            for path in made:
+                path.rmdir()
+        os.close(descriptor)
+
+
+def _lock(folder, argument):
+    """The descriptor of the folder's lock file, which is locked."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # another process has just removed the folder
+            continue
+        try:
+            _lock_or_refuse(descriptor, folder, argument)
+            if _is_at(descriptor, folder / LOCK):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # the process that held it has just removed it
+
+
+def _lock_or_refuse(descriptor, folder, argument):
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (OSError, ImportError) as error:
+        if getattr(error, "errno", None) in _HELD:
+            holder = os.read(descriptor, 1000).decode(errors="replace") or "another process"
+            raise ValueError(
+                f"`{argument}` must be a folder that no other process uses. Received: {argument}={str(folder)!r}, "
+                f"which {holder} uses. Wait until it ends, or stop it"
+            ) from error
+        print(f"{folder} can't be locked ({error}). Let no other process use it at the same time", flush=True)
+
+
+def _is_at(descriptor, path):
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

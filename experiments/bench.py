@@ -16,7 +16,7 @@ import statistics
 import time
 from pathlib import Path
 
-from alexnet_keras.files import check_writable, read_json, write_text
+from alexnet_keras.files import check_writable, holding, read_json, write_text
 from alexnet_keras.training.config import TrainingConfig, training_config
 from experiments.comparison import summary
 from experiments.metrics import DIVERGED
@@ -171,7 +171,14 @@ class Bench:
 
         Returns:
             What is in `results.json`.
+
+        Raises:
+            ValueError: when another process runs the same experiment in the same workdir.
         """
+        with holding(self.path.parent):
+            return self._run_all()
+
+    def _run_all(self):
         experiment, metric = self.experiment, self.experiment.metric
         for variant in self.only:
             self.rates[variant] = self._search(variant)

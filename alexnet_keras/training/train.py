@@ -21,7 +21,7 @@ from alexnet_keras.distribution import hosts, losing_no_host, one_host_first, sa
 from alexnet_keras.environment import machine, versions
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
-from alexnet_keras.files import check_writable, read_json, write_text
+from alexnet_keras.files import check_writable, holding, read_json, write_text
 from alexnet_keras.models import build_network
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import (
@@ -74,7 +74,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
 
     Raises:
         ValueError: for a data set, device or batch that does not fit, classes that are not the data's, or a workdir of
-            another configuration, or with damaged files.
+            another configuration, with damaged files, or in which another process trains.
         FileNotFoundError: for data that must be downloaded by hand.
         FloatingPointError: when the loss is no number any more; its `results` are as far as they go.
         OSError: when the workdir cannot be written.
@@ -86,6 +86,12 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
     """
     workdir = Path(workdir)
     check_writable(workdir)
+    # Of several hosts, which share the folder, the first alone writes in it.
+    with holding(workdir) if hosts()[0] == 0 else contextlib.nullcontext():
+        return _train_and_evaluate(config, workdir, classes, command, callbacks, report, verbose)
+
+
+def _train_and_evaluate(config, workdir, classes, command, callbacks, report, verbose):
     _check_workdir(workdir, config)
     errors = {}
     if (workdir / "results.json").exists():

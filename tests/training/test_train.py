@@ -126,6 +126,20 @@ def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
 
 
+def test_a_workdir_in_which_another_training_runs_is_refused(config, tmp_path):
+    config, refused = dataclasses.replace(config, epochs=1), []
+
+    def train_too(batch, logs):
+        with pytest.raises(ValueError, match=f"no other process uses. .*run', which process {os.getpid()} on "):
+            train_and_evaluate(config, tmp_path / "run", verbose=0)
+        refused.append(batch)
+
+    call = keras.callbacks.LambdaCallback(on_train_batch_end=train_too)
+    results = train_and_evaluate(config, tmp_path / "run", callbacks=[call], verbose=0)
+    assert len(refused) == 80 // 16
+    assert train_and_evaluate(config, tmp_path / "run", verbose=0) == results
+
+
 def test_a_workdir_from_before_a_field_was_added_is_the_same_training(config, tmp_path):
     config = dataclasses.replace(config, epochs=1)
     first = train_and_evaluate(config, tmp_path / "run", verbose=0)
