@@ -42,6 +42,8 @@ from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
 _FREE_FIELDS = ("devices", "views", "checkpoint_minutes")
+# What may differ as far as it concerns epochs that are still to come.
+_FIELDS_OF_CHANGES = {"epochs", "drops", "late_changes"}
 _VIEWS = {1: "centre_crop", 10: "ten_crops", "dense": "dense"}
 
 
@@ -119,7 +121,7 @@ def _train_and_evaluate(config, workdir, classes, command, callbacks, report, ve
             f"`classes` must be the number of classes of the data, {info.classes} in {info.name!r}. "
             f"Received: classes={classes}"
         )
-    data = {"classes": info.classes, "train_count": info.train_count}
+    data = {"classes": info.classes, "train_count": info.train_count, "class_names": list(info.class_names)}
     _check_workdir(workdir, config, data)
     steps = info.train_count // config.batch_size
     on_jax = keras.backend.backend() == "jax"
@@ -302,18 +304,55 @@ def _check_workdir(workdir, config, data=None):
     # A field that has been added since had its default.
     there = {**json.loads(json.dumps(dataclasses.asdict(TrainingConfig()))), **read_json(path)}
     here = json.loads(json.dumps(dataclasses.asdict(config) | ({"data": data} if data else {})))
+    names = [fields["data"].pop("class_names", None) if fields.get("data") else None for fields in (there, here)]
     other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
-    if set(other) <= {"epochs", "drops"}:
+    differences = [f"{name}: {there.get(name)!r} there, {here[name]!r} here" for name in other]
+    if None not in names and names[0] != names[1]:  # a workdir from before they were stored has none
+        differences.append(_differing_names(*names))
+    elif set(other) <= _FIELDS_OF_CHANGES:
         before = TrainingConfig(**{field.name: there[field.name] for field in dataclasses.fields(TrainingConfig)})
         done = len(read_history(workdir))
         if done <= config.epochs and before.changes(done) == config.changes(done):
             return
-    if other:
-        differences = "; ".join(f"{name}: {there.get(name)!r} there, {here[name]!r} here" for name in other)
+        differences.append(_passed_changes(before, config, done))
+    if differences:
         raise ValueError(
             f"`workdir` must be a new folder or that of the same configuration. Received: workdir={str(workdir)!r}, "
-            f"where another training lies: {differences}"
+            f"where another training lies: {'; '.join(differences)}"
         )
+
+
+def _differing_names(there, here):
+    """Which labels have other class names, the first of them by name."""
+    pairs = enumerate(itertools.zip_longest(there, here))
+    other = [
+        f"label {label} is {stored!r} there, {found!r} here" for label, (stored, found) in pairs if stored != found
+    ]
+    return f"class_names: {', '.join(other[:3])}" + f" and {len(other) - 3} more" * (len(other) > 3)
+
+
+def _passed_changes(before, config, done):
+    """Why a training of `done` epochs is not the start of `config`, and the options with which it would be."""
+    if done > config.epochs:
+        return f"{done} epochs are done there, give `epochs` (--epochs) of {done} or more"
+    reasons, options = [], []
+    words = {"drops": "the learning rate dropped", "late_changes": "late changes came"}
+    for index, field in enumerate(words):
+        stored, requested = before.changes(done)[index], config.changes(done)[index]
+        if stored == requested:
+            continue
+        passed = [epoch for epoch in stored if epoch < done]
+        wanted = [epoch for epoch in config.changes(config.epochs)[index] if epoch < config.epochs]
+        reasons.append(f"{words[field]} {_at_epochs(passed)} there, and would {_at_epochs(wanted)} here")
+        shares = [epoch / config.epochs for epoch in passed]
+        shares += [max(share, done / config.epochs) for share in getattr(config, field)[len(passed) :]]
+        options.append(f"`{field}` (--{field.replace('_', '-')}) {' '.join(f'{share:.6g}' for share in shares)}")
+    return f"{' and '.join(reasons)}; to resume, give {' and '.join(options)}"
+
+
+def _at_epochs(epochs):
+    """Epochs that count from 0, in words that count from 1."""
+    return f"before epoch {', '.join(str(epoch + 1) for epoch in epochs)}" if epochs else "never"
 
 
 @contextlib.contextmanager
@@ -378,7 +417,7 @@ def _callbacks(model, config, workdir, history, steps, state):
 
 def _check_hosts(workdir, position, config, info):
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in _FREE_FIELDS}
-    text = json.dumps([fields, info.train_count, info.validation_count, info.classes])
+    text = json.dumps([fields, info.train_count, info.validation_count, info.class_names])
     for value, what in (
         (zlib.crc32(text.encode()) >> 1, "The arguments and the data must be the same on all hosts; they are not"),
         (

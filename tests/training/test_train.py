@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -148,6 +149,52 @@ def test_a_workdir_from_before_a_field_was_added_is_the_same_training(config, tm
     del before["decoupled_weight_decay"]
     path.write_text(json.dumps(before))
     assert train_and_evaluate(config, tmp_path / "run", verbose=0) == first
+
+
+def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1, views=(1,))
+    train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+    path = tmp_path / "run" / "config.json"
+    stored = json.loads(path.read_text())
+    assert stored["data"] == {"classes": 4, "train_count": 80, "class_names": ["dark", "red", "green", "yellow"]}
+    (tmp_path / "run" / "results.json").unlink()
+    with np.load(config.dataset) as file:
+        arrays = dict(file)
+    np.savez(config.dataset, **arrays | {"class_names": ["dark", "yellow", "green", "red"]})
+    words = "lies: class_names: label 1 is 'red' there, 'yellow' here, label 3 is 'yellow' there, 'red' here$"
+    with pytest.raises(ValueError, match=words):
+        train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+    assert json.loads(path.read_text()) == stored
+    # A workdir from before the names were stored gets them.
+    old = {"classes": 4, "train_count": 80}
+    path.write_text(json.dumps(stored | {"data": old}))
+    train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+    names = ["dark", "yellow", "green", "red"]
+    assert json.loads(path.read_text())["data"] == old | {"class_names": names}
+
+
+def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, tmp_path):
+    # Two epochs of the preset: its drops at 0.6 and 0.85 of them come before the second, and after the last.
+    few = dataclasses.replace(config, epochs=2, late_changes=(0.5, 1.0))
+    assert few.drops == (0.6, 0.85)
+    fields = json.loads(json.dumps(dataclasses.asdict(few)))
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    (tmp_path / "history.csv").write_text("epoch,loss\n0,1.0\n1,1.0\n")
+    more = dataclasses.replace(few, epochs=10)
+    words = (
+        "lies: epochs: 2 there, 10 here; the learning rate dropped before epoch 2 there, and would before epoch 7, 9 "
+        "here and late changes came before epoch 2 there, and would before epoch 6 here; to resume, give "
+        "`drops` (--drops) 0.1 0.85 and `late_changes` (--late-changes) 0.1 1"
+    )
+    with pytest.raises(ValueError, match=re.escape(words) + "$"):
+        train_and_evaluate(more, tmp_path)
+    # With these options it would be accepted: what is refused next is the data.
+    resumed = dataclasses.replace(more, drops=(0.1, 0.85), late_changes=(0.1, 1.0), dataset=str(tmp_path / "no.npz"))
+    (tmp_path / "config.json").write_text(json.dumps(fields | {"dataset": resumed.dataset}))
+    with pytest.raises(ValueError, match="`dataset` must be an .npz file"):
+        train_and_evaluate(resumed, tmp_path)
+    with pytest.raises(ValueError, match=r"2 epochs are done there, give `epochs` \(--epochs\) of 2 or more"):
+        train_and_evaluate(dataclasses.replace(resumed, epochs=1), tmp_path)
 
 
 def test_goes_on_with_more_epochs(config, tmp_path):
