@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from alexnet_keras import AlexNetSGD
 from alexnet_keras.analysis import read_snapshots
+from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import Plateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
@@ -338,6 +340,26 @@ def test_imagenet_says_which_files_go_where(tmp_path):
     assert result.returncode == 1
     folder = tmp_path / "tfds" / "downloads" / "manual"
     assert f"put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into {folder}, " in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damaged", IMAGENET_FILES)
+def test_a_damaged_file_of_imagenet_is_named(damaged, tmp_path, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.core.utils.file_utils.constants.DATA_DIR", str(tmp_path / "tfds"))
+    folder = tmp_path / "tfds" / "downloads" / "manual"
+    folder.mkdir(parents=True)
+    for name in IMAGENET_FILES:
+        with tarfile.open(folder / name, "w") as archive:
+            archive.addfile(tarfile.TarInfo("ILSVRC2012_val_00000001.JPEG"))
+    whole = (folder / damaged).read_bytes()
+    for content in (b"", b"<html>404</html>", b"\1" * 2000, whole[:300]):
+        (folder / damaged).write_bytes(content)
+        with pytest.raises(SystemExit) as end:
+            main(["--dataset", "imagenet2012", "--workdir", str(tmp_path / "run")])
+        message = str(end.value)
+        assert "`dataset` must be made of whole files. Received: dataset='imagenet2012'" in message
+        assert message.endswith(f". Download {folder / damaged} again")
+        assert "\n" not in message
     assert not (tmp_path / "run").exists()
 
 
