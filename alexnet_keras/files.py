@@ -13,16 +13,17 @@ LOCK = "lock"  # the file in a folder that is held
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
-def check_writable(folder, argument="workdir"):
+def check_writable(folder, argument="workdir", kind="a folder"):
     """Raises a `ValueError` for a folder that can't be made, or that can't be written.
 
     Args:
         folder: a `pathlib.Path`.
         argument: name of the argument in the message.
+        kind: what the argument is, in words.
     """
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"`{argument}` must be a folder that can be written. Received: {argument}={str(folder)!r}")
+        raise ValueError(f"`{argument}` must be {kind} that can be written. Received: {argument}={str(folder)!r}")
 
 
 def read_json(path, *names):

@@ -64,7 +64,10 @@ def _read_state(path):
             raise zipfile.BadZipFile(f"{damaged} in it is damaged")
         if _STATE not in archive.namelist():
             raise ValueError(f"`workdir` must be that of a training. Received: {path}, a model without its training")
-        return _START | json.loads(archive.read(_STATE))
+        try:
+            return _START | dict(json.loads(archive.read(_STATE)))
+        except (ValueError, TypeError) as error:
+            raise zipfile.BadZipFile(f"{_STATE} in it is damaged: {error}") from error
 
 
 class Checkpoints(keras.callbacks.Callback):

@@ -199,6 +199,14 @@ def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
         train_and_evaluate(config, tmp_path / "parts", verbose=0)
 
 
+@pytest.mark.parametrize("state", ["", "3", "[1]"])
+def test_a_checkpoint_whose_state_is_damaged(state, tmp_path):
+    with zipfile.ZipFile(tmp_path / "last.keras", "w") as archive:
+        archive.writestr("training.json", state)
+    with pytest.raises(ValueError, match="`workdir` must hold a checkpoint .*training.json in it is damaged"):
+        find_checkpoint(tmp_path)
+
+
 def test_a_full_disk_leaves_the_last_checkpoint(config, whole, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
