@@ -14,10 +14,13 @@ import itertools
 import os
 import pickle
 import re
+import signal
 import sys
 from pathlib import Path
 
 import numpy as np
+
+from alexnet_keras.files import check_writable, replacing
 
 # What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the colour of Caffe's mean image.
 MEANS = {
@@ -296,7 +299,7 @@ def _read_npy(path):
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}, not a dict")
         return content
-    except (ValueError, OSError, EOFError, TypeError, AttributeError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged pickle can be wrong in more ways than its documentation says
         raise ValueError(
             "`weights` must be a .npy file with a dict from a layer's name to its weights and biases. Received: "
             f"weights={str(path)!r}: {error}"
@@ -376,6 +379,7 @@ def convert(path, output, config=None):
     back = str(path).endswith(".keras")
     if not str(output).endswith(".pth" if back else ".keras"):
         raise ValueError(f"`output` must end in {'.pth' if back else '.keras'}. Received: output={str(output)!r}")
+    check_writable(Path(output).parent, "output", "in a folder")
     if not back and config not in MEANS:
         raise ValueError(f"`config` must be one of {', '.join(MEANS)}. Received: config={config!r}")
     if back:
@@ -386,12 +390,14 @@ def convert(path, output, config=None):
         except ImportError as error:
             raise ValueError(f"`output` for PyTorch needs it: pip install torch. Received: {output!r}") from error
         state = to_torchvision(load_model(path, "weights"))
-        torch.save({name: torch.from_numpy(array) for name, array in state.items()}, output)
+        with replacing(Path(output)) as partial:
+            torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
         count, mean = sum(array.size for array in state.values()), MEANS["torchvision"]
         print("A network that was trained less another mean needs that one in PyTorch, too, divided by 255.")
     else:
         model = from_torchvision(path) if config == "torchvision" else from_caffe(path, config)
-        model.save(output)
+        with replacing(Path(output)) as partial:
+            model.save(partial)
         count, mean = model.count_params(), MEANS[config]
     print(f"{path}: {count:,} parameters, for RGB images less {', '.join(map(str, mean))}\nWritten: {output}")
 
@@ -411,6 +417,8 @@ def main(arguments=None):
         convert(options.weights, options.output, options.config)
     except (ValueError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import statistics
 import time
 from pathlib import Path
 
-from alexnet_keras.files import write_text
+from alexnet_keras.files import check_writable, holding, read_json, write_text
 from alexnet_keras.training.config import TrainingConfig, training_config
 from experiments.comparison import summary
 from experiments.metrics import DIVERGED
@@ -139,17 +139,19 @@ class Bench:
         verbose: as for `train_and_evaluate`.
 
     Raises:
-        ValueError: when the workdir holds the experiment with other settings; nothing is touched then.
+        ValueError: when the workdir holds the experiment with other settings, a damaged `results.json`, or can't be
+            written; nothing is touched then.
     """
 
     def __init__(self, experiment, workdir="results", scratch="runs/experiments", only=None, command=None, verbose=2):
+        check_writable(Path(workdir))
         self.only = tuple(experiment.variants if only is None else only)
         self.experiment, self.command, self.verbose = experiment, command, verbose
         self.scratch = Path(scratch)
         self.path = Path(workdir) / experiment.name / "results.json"
         self.stored, self.before = [], {}  # pairs of identity and run; what the file of this experiment holds
         for path in sorted(Path(workdir).glob("*/results.json")):
-            content = json.loads(path.read_text())
+            content = read_json(path, *(("settings", "runs") if path == self.path else ()))
             runs = [(identity(run["config"], run["network"]), run) for run in content.get("runs", ())]
             self.stored += runs
             if path == self.path:
@@ -169,7 +171,14 @@ class Bench:
 
         Returns:
             What is in `results.json`.
+
+        Raises:
+            ValueError: when another process runs the same experiment in the same workdir.
         """
+        with holding(self.path.parent):
+            return self._run_all()
+
+    def _run_all(self):
         experiment, metric = self.experiment, self.experiment.metric
         for variant in self.only:
             self.rates[variant] = self._search(variant)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 _SMOKE = {"epochs": 2}
+INTERRUPTED = 130  # the exit code after Ctrl-C, 128 + SIGINT
 
 
 def main(experiment, description, arguments=None):
@@ -81,13 +82,21 @@ def main(experiment, description, arguments=None):
 
 
 def run(parser, function, arguments=None):
-    """Parses the command line and calls `function(options, command)`, whose errors end the process in one line."""
+    """Parses the command line and calls `function(options, command)`; its errors and Ctrl-C end in one line."""
     options = parser.parse_args(arguments)
     words = sys.argv[1:] if arguments is None else arguments
     try:
         return function(options, shlex.join(["python", "-m", parser.prog.split()[-1], *words]))
     except (ValueError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        say_interrupted(parser.prog)
+        sys.exit(INTERRUPTED)
+
+
+def say_interrupted(prog):
+    """Prints that a command was stopped by Ctrl-C."""
+    print(f"\n{prog}: stopped by Ctrl-C. Rerun the same command to resume", file=sys.stderr, flush=True)
 
 
 def _run(experiment, options, command):

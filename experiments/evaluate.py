@@ -26,7 +26,16 @@ import dataclasses
 import json
 
 from experiments.command import run
-from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store, training_of
+from experiments.trained import (
+    add_data_options,
+    check_classifier,
+    claim_workdir,
+    open_dataset,
+    parser,
+    say,
+    store,
+    training_of,
+)
 
 # Table 2: five networks less one, percentage points.
 _PAPER = {5: {1: 38.1 - 40.7, 5: 16.4 - 18.2}}
@@ -52,6 +61,8 @@ def evaluate(options, command=None):
         raise ValueError(f"`batch_size` must be positive. Received: batch_size={options.batch_size}")
     shares = _shares(options)
     models = [load_model(path, "models") for path in options.weights]
+    for path, model in zip(options.weights, models, strict=True):
+        check_classifier(model, path, "models")
     check_ensemble(models, options.weights)
     prints = [fingerprint(model) for model in models]
     if len(set(prints)) < len(prints):

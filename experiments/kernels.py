@@ -190,18 +190,18 @@ def _image(which, dataset):
     import tensorflow as tf
 
     from alexnet_keras.data.augmentation import resize_and_crop
+    from alexnet_keras.data.decoding import decode_image, reason_against
     from alexnet_keras.data.info import centre
-    from alexnet_keras.data.sources import decode_image
 
     info = dataset.info
     if not which.isdecimal():
-        try:
-            image = resize_and_crop(decode_image(tf.io.read_file(which)), info.image_size)
-        except tf.errors.OpError as error:  # no such file, a folder, not an image
+        reason = reason_against(Path(which))
+        if reason:
             raise ValueError(
                 "`image` must be an image file, or the number of a validation image. "
-                f"Received: image={which!r}: {error.message.strip().splitlines()[0]}"
-            ) from error
+                f"Received: image={which!r}: {reason}"
+            )
+        image = resize_and_crop(decode_image(tf.io.read_file(which)), info.image_size)
     elif int(which) < info.validation_count:
         image = next(dataset.validation_images(1).skip(int(which)).as_numpy_iterator())[0][0]
     else:

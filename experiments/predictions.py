@@ -9,7 +9,7 @@ Time: seconds for CIFAR-10 and a small network.
 """
 
 from experiments.command import run
-from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store
+from experiments.trained import add_data_options, check_classifier, claim_workdir, open_dataset, parser, say, store
 
 
 def predictions(options, command=None):
@@ -33,6 +33,7 @@ def predictions(options, command=None):
             f"`show` must be random, mistakes, or numbers of validation images. Received: show={' '.join(options.show)}"
         )
     model = load_model(options.weights)
+    check_classifier(model, options.weights)
     ends_in_logits(model, options.weights)  # an error for a model that ends in something else
     dataset = open_dataset(model, options)
     info = dataset.info

@@ -7,11 +7,11 @@ It trains nothing; `python -m experiments.NAME` does.
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
-from experiments.command import draw, measured, worded
+from alexnet_keras.files import read_json, write_text
+from experiments.command import INTERRUPTED, draw, measured, worded
 from experiments.comparison import VERDICT_RULE, verdict
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
@@ -127,7 +127,7 @@ def _words_on_data(workdir):
 
 def _rows(claim, workdir):
     paths = [workdir / claim.experiment / "results.json", *sorted(workdir.glob(f"*/{claim.experiment}/results.json"))]
-    measurements = [(json.loads(path.read_text()), path) for path in paths if claim.experiment and path.exists()]
+    measurements = [(read_json(path, "comparisons"), path) for path in paths if claim.experiment and path.exists()]
     triples = [
         (comparison, results, path)
         for results, path in measurements
@@ -174,13 +174,23 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if not Path(options.workdir).is_dir():
         sys.exit(f"{parser.prog}: `--workdir` must be a folder with results. Received: {options.workdir!r}")
-    for path in sorted(Path(options.workdir).rglob("results.json")):
-        results = json.loads(path.read_text())
+    try:
+        _write(Path(options.workdir), Path(options.output))
+    except (ValueError, OSError) as error:
+        sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _write(workdir, output):
+    text = report(workdir)
+    for path in sorted(workdir.rglob("results.json")):
+        results = read_json(path)
         if "comparisons" in results:
             draw(results, path.parent)
             print(f"Pictures of {results['experiment']}: {path.parent}")
-    Path(options.output).write_text(report(options.workdir))
-    print(f"Written: {options.output}")
+    write_text(output, text)
+    print(f"Written: {output}")
 
 
 if __name__ == "__main__":

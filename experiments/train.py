@@ -2,7 +2,8 @@
 
     python -m experiments.train --dataset imagenette/320px-v2 --config source --epochs 30 --workdir runs/imagenette
 
-The same command goes on where it was stopped. ImageNet, as the paper's authors ran it (two GPUs, 90 epochs, batch 128):
+Rerun the same command to resume after Ctrl-C, SIGTERM or a crash. ImageNet, as the paper's authors ran it (two GPUs,
+90 epochs, batch 128):
 
     python -m experiments.train --dataset imagenet2012 --config source --devices 2 --workdir runs/imagenet
 
@@ -18,6 +19,8 @@ import dataclasses
 import os
 import shlex
 import sys
+
+from experiments.command import INTERRUPTED, say_interrupted
 
 # What the entries of a tuple are, where they are no shares.
 _KINDS = {
@@ -93,6 +96,11 @@ def main(arguments=None):
             print(f"{parser.prog}: {error}", file=sys.stderr, flush=True)
             os._exit(1)  # at exit JAX waits for the other hosts, which may be lost, or wait for this one
         sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        say_interrupted(parser.prog)
+        if several:
+            os._exit(INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _machines():

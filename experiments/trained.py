@@ -35,8 +35,10 @@ def add_data_options(made):
 
 def training_of(path):
     """The configuration in the `config.json` that a training has left beside its models; an empty dict if none has."""
+    from alexnet_keras.files import read_json
+
     beside = Path(path).parent / "config.json"
-    return json.loads(beside.read_text()) if beside.exists() else {}
+    return read_json(beside) if beside.exists() else {}
 
 
 def open_dataset(model, options):
@@ -55,20 +57,31 @@ def open_dataset(model, options):
             "`dataset` and `image_size` must be given for a model that does not lie in the folder of its training. "
             f"Received: dataset={options.dataset!r}, image_size={options.image_size}"
         )
-    height, width, channels = model.input_shape[1:]
-    if height != width or channels != 3:
-        raise ValueError(f"`weights` must be a model of square RGB images. Received: input {model.input_shape[1:]}")
+    check_classifier(model, _first(options.weights))
     # The images of the training, where it is the same data.
     parts = {part: training[part] for part in _PARTS if part in training} if _same(name, training) else {}
     if getattr(options, "mean", None):
         parts["mean"] = options.mean
-    dataset = Dataset(name, image_size, height, **parts)
+    dataset = Dataset(name, image_size, model.input_shape[1], **parts)
     if model.output_shape[-1] != dataset.info.classes:
         raise ValueError(
             f"`dataset` must have the classes of the model, {model.output_shape[-1]}. Received: dataset={name!r} with "
             f"{dataset.info.classes}"
         )
     return dataset
+
+
+def check_classifier(model, path, argument="weights"):
+    """Raises a `ValueError` for a model that does not take square RGB images and predict one vector of classes."""
+    one_each = len(getattr(model, "inputs", None) or ()) == 1 and len(model.outputs) == 1
+    inputs = model.input_shape if one_each else ()
+    outputs = model.output_shape if one_each else ()
+    square = len(inputs) == 4 and inputs[1] == inputs[2] and inputs[3] == 3
+    if not square or inputs[1] is None or len(outputs) != 2 or outputs[1] is None:
+        shapes = f"input {inputs} and output {outputs}" if one_each else "not one input and one output"
+        raise ValueError(
+            f"`{argument}` must be a classifier of square RGB images. Received: {argument}={str(path)!r} with {shapes}"
+        )
 
 
 _PARTS = ("held_out", "only_classes", "images_per_class", "skip_corrupt", "mean")
@@ -84,13 +97,17 @@ def claim_workdir(options, name, settings):
     """The folder of the results, made if need be, with `config.json` in it.
 
     Raises:
-        ValueError: when the folder holds anything but what the same command has made there of the same model.
+        ValueError: when the folder can't be written, or holds anything but what the same command has made there of the
+            same model.
     """
+    from alexnet_keras.files import check_writable, read_json, write_text
+
     workdir = Path(options.workdir) if options.workdir else Path(_first(options.weights)).parent / name
+    check_writable(workdir)
     settings = json.loads(json.dumps({"experiment": name, **settings}))
     path = workdir / "config.json"
-    there = json.loads(path.read_text()) if path.exists() else None
-    if there != settings and workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
+    there = read_json(path) if path.exists() else None
+    if there != settings and workdir.exists() and any(workdir.iterdir()):
         other = [
             f"{key}: {there.get(key)!r} there, {value!r} here"
             for key, value in settings.items()
@@ -101,8 +118,6 @@ def claim_workdir(options, name, settings):
             f"workdir={str(workdir)!r}, which holds {'; '.join(other) or 'something else'}"
         )
     if there is None:
-        from alexnet_keras.files import write_text
-
         write_text(path, json.dumps(settings, indent=1) + "\n")
     return workdir
 

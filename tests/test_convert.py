@@ -345,7 +345,20 @@ def test_bad_arguments(tmp_path):
         (["x.pth", str(tmp_path / "a.h5"), "--config", "torchvision"], r"`output` must end in \.keras"),
         (["x.pth", str(tmp_path / "a.keras")], "`config` must be one of torchvision, bvlc_alexnet, caffenet"),
         (["x.keras", str(tmp_path / "a.keras")], r"`output` must end in \.pth"),
+        (
+            ["x.npy", str(tmp_path / "there.keras" / "a.keras"), "--config", "caffenet"],
+            "`output` must be in a folder that can be written. Received: output='.*there.keras'$",
+        ),
     ):
         with pytest.raises(SystemExit, match=words):
             convert.main(arguments)
     assert (tmp_path / "there.keras").read_text() == "kept"
+
+
+def test_the_output_may_lie_in_a_new_folder(tmp_path, monkeypatch):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    monkeypatch.setattr(convert, "from_caffe", lambda path, config: model)
+    convert.main(["x.npy", str(tmp_path / "new" / "a.keras"), "--config", "caffenet"])
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.keras"]
+    read = keras.saving.load_model(tmp_path / "new" / "a.keras")
+    np.testing.assert_array_equal(read.get_weights()[0], model.get_weights()[0])

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from alexnet_keras.analysis.kernels import layer_kernels
-from alexnet_keras.files import replacing
+from alexnet_keras.files import read_npz, replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +70,12 @@ def read_snapshots(folder):
         list of `Snapshot`.
 
     Raises:
-        ValueError: when the folder holds none, or the kernels of different networks.
+        ValueError: when the folder holds none, a damaged one, or the kernels of different networks.
     """
     snapshots = []
     for path in sorted(Path(folder).glob("epoch-*.npz")):
-        with np.load(path) as file:
-            snapshots.append(Snapshot(int(file["epoch"]), str(file["layer"]), file["kernels"]))
+        epoch, layer, kernels = read_npz(path, "epoch", "layer", "kernels")
+        snapshots.append(Snapshot(int(epoch), str(layer), kernels))
     if not snapshots:
         raise ValueError(
             f"`snapshots` must be a folder that KernelSnapshots wrote. Received: snapshots={str(folder)!r}"

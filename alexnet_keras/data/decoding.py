@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from alexnet_keras.data.statistics import check_cache
 from alexnet_keras.files import write_text
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # Pillow's names; its JPEG includes MPO
@@ -91,8 +92,10 @@ def corrupt_files(files, folders, fingerprint, cache_dir):
     if remembered and remembered.exists():
         with contextlib.suppress(ValueError):
             return json.loads(remembered.read_text())
+    if remembered:
+        check_cache(cache_dir)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(lambda file: _reason_against(Path(file), folders), files)
+        reasons = pool.map(lambda file: reason_against(Path(file), folders), files)
         pairs = zip(files, reasons, strict=True)
         pairs = tqdm(pairs, total=len(files), desc="Checking images", unit="image")
         corrupt = {file: reason for file, reason in pairs if reason}
@@ -101,11 +104,18 @@ def corrupt_files(files, folders, fingerprint, cache_dir):
     return corrupt
 
 
-def _reason_against(file, folders):
-    """Why a file is not taken as an image, or `None`. Anyone may have put it there."""
+def reason_against(file, folders=None):
+    """Why a file is not taken as an image, or `None`. Anyone may have put it there.
+
+    Args:
+        file: a `pathlib.Path`.
+        folders: the folders that a link may lead into; `None` for any.
+    """
     try:
-        if not any(file.resolve().is_relative_to(folder) for folder in folders):
+        if folders is not None and not any(file.resolve().is_relative_to(folder) for folder in folders):
             return "a link that leads out of the folder"
+        if folders is None and not file.exists():
+            return "there is no such file"
         if not file.is_file():
             return "not a file"
         size = file.stat().st_size

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def _from_tfds(name, held_out):
         )
     if not builder.is_prepared():
         _check_manual_files(builder, name)
-        builder.download_and_prepare()
+        _prepare(builder, name)
     decoders = {keys[0]: tfds.decode.SkipDecoding()}
     available = builder.info.splits
     if "train" not in available:
@@ -241,9 +242,7 @@ def _from_tfds(name, held_out):
 def _check_manual_files(builder, name):
     if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         return
-    root = Path(builder.data_dir).parents[builder.info.full_name.count("/")]
-    folder = root / "downloads" / "manual"
-    files = IMAGENET_FILES if builder.name == "imagenet2012" else ()
+    folder, files = _manual_files(builder)
     missing = [file for file in files if not (folder / file).exists()]
     if missing or (not files and not folder.is_dir()):
         instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS.strip()
@@ -252,6 +251,39 @@ def _check_manual_files(builder, name):
             f"`dataset` {name!r} must be downloaded by hand: put {what} into {folder}, then run the same command "
             f"again. Missing: {', '.join(missing) or folder}\n{instructions}"
         )
+
+
+def _manual_files(builder):
+    """The folder of what is downloaded by hand, and the files in it, where they are known."""
+    root = Path(builder.data_dir).parents[builder.info.full_name.count("/")]
+    return root / "downloads" / "manual", IMAGENET_FILES if builder.name == "imagenet2012" else ()
+
+
+def _prepare(builder, name):
+    """Downloads a set and writes it as TFDS stores it; damaged files are one error that names them."""
+    try:
+        builder.download_and_prepare()
+    except OSError:  # of the disk or the network
+        raise
+    except Exception as error:  # TFDS passes on what the readers of all kinds of files raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        advice = ""
+        if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+            folder, files = _manual_files(builder)
+            damaged = [str(folder / file) for file in files if not _is_whole_tar(folder / file)]
+            advice = f". Download {' and '.join(damaged) or f'the files in {folder}'} again"
+        raise ValueError(
+            f"`dataset` must be made of whole files. Received: dataset={name!r}, whose files can't be read: "
+            f"{reason.removesuffix(':')}{advice}"
+        ) from error
+
+
+def _is_whole_tar(path):
+    try:
+        with tarfile.open(path) as archive:
+            return sum(1 for _ in archive) > 0
+    except (tarfile.TarError, OSError, EOFError):
+        return False
 
 
 def _from_npz(name):

@@ -9,10 +9,22 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from alexnet_keras.files import check_writable
+
+_MOVE = "Set the environment variable ALEXNET_KERAS_CACHE to a folder with space that can be written"
+
 
 def default_cache_dir():
     """Folder for what is computed once a data set: `ALEXNET_KERAS_CACHE`, or `~/.cache/alexnet_keras`."""
     return Path(os.environ.get("ALEXNET_KERAS_CACHE", "~/.cache/alexnet_keras")).expanduser()
+
+
+def check_cache(cache_dir):
+    """Raises an `OSError`, which says how to move the cache, for a folder of the cache that can't be written."""
+    try:
+        check_writable(Path(cache_dir), "cache_dir")
+    except ValueError as error:
+        raise OSError(f"{error}. {_MOVE}") from error
 
 
 def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
@@ -29,11 +41,16 @@ def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
         `(mean image, covariance)`: float32 `(height, width, 3)` in pixel values 0-255, and float64 `(3, 3)` in their
         square.
 
+    Raises:
+        OSError: when the folder of the cache can't be written.
+
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """
     path = Path(cache_dir) / f"statistics-{key}.npz" if cache_dir else None
     result = _read(path, key)
     if result is None:
+        if path:
+            check_cache(cache_dir)
         result = _compute(images, count)
         if path:
             _write(path, key, *result)
@@ -81,8 +98,12 @@ def _on_all_cores(function, batches):
 def _write(path, key, mean_image, covariance):
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.npz")
-    np.savez(partial, key=key, mean_image=mean_image, covariance=covariance)
-    os.replace(partial, path)
+    try:
+        np.savez(partial, key=key, mean_image=mean_image, covariance=covariance)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} can't be written: {error}. {_MOVE}") from error
 
 
 def _read(path, key):

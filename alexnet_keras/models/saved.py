@@ -1,6 +1,8 @@
 """Models in files."""
 
+import os
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -20,10 +22,26 @@ def load_model(path, argument="weights"):
 
     try:
         return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a file can be wrong in more ways than Keras documents
         raise ValueError(
-            f"`{argument}` must be a .keras file of a model. Received: {argument}={path!r}: {_reason(error)}"
+            f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
+            f"{_reason_against(Path(path), error)}"
         ) from error
+
+
+def _reason_against(path, error):
+    """Why a file is not loaded. Keras calls each file that is not a whole archive one that is not found."""
+    if not path.exists():
+        return "there is no such file"
+    if path.is_dir():
+        return "it is a folder"
+    if not os.access(path, os.R_OK):
+        return "it can't be read: permission denied"
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        return "its name does not end in .keras"
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        return "it is damaged, or a file of another kind"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def load_weights(model, path):

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from alexnet_keras.analysis.kernels import layer_of
 from alexnet_keras.data.info import centre
-from alexnet_keras.files import replacing, write_text
+from alexnet_keras.files import LOCK, holding, read_json, read_npz, replacing, write_text
 from alexnet_keras.models import fingerprint
 
 SPLITS = ("train", "validation")
@@ -34,7 +34,7 @@ class Activations:
         path = self.folder / "activations.json"
         if not path.exists():
             raise ValueError(f"`folder` must be one that write_activations wrote. Received: folder={str(folder)!r}")
-        self.about = json.loads(path.read_text())
+        self.about = read_json(path)
         missing = [path.name for split in SPLITS for path in self._paths(split) if not path.exists()]
         if missing:
             raise ValueError(
@@ -62,8 +62,11 @@ class Activations:
             An array a file, together all images in their order.
         """
         for path in self._paths(split):
-            with np.load(path) as file:
-                yield file[what]
+            try:
+                (array,) = read_npz(path, what)
+            except ValueError as error:
+                raise ValueError(f"{error}. Remove it, and write_activations computes it again") from error
+            yield array
 
     def rows(self, split, numbers, what="activations"):
         """What `chunks` gives, of some images only, in the order of their numbers."""
@@ -98,19 +101,20 @@ def write_activations(model, dataset, folder, layer="fc7", pixel_size=None, batc
 
     Raises:
         ValueError: when the model has no such layer, or takes images of another size, or the folder holds anything
-            else, such as the activations of another model.
+            else, such as the activations of another model, or another process writes to it.
 
     Reference: section 6.1 of Krizhevsky et al. (2012); images of 32x32 pixels: Krizhevsky and Hinton (2011), "Using
     very deep autoencoders for content-based image retrieval".
     """
     about = check_activations(model, dataset, folder, layer, pixel_size, batch_size, chunk)
     folder = Path(folder)
-    write_text(folder / "activations.json", json.dumps(about, indent=1) + "\n")
     network = keras.Model(model.input, model.get_layer(layer).output)
-    for split in SPLITS:
-        missing = [number for number, path in enumerate(_paths(folder, split, about)) if not path.exists()]
-        if missing:
-            _write_split(network, dataset, folder, split, about, missing[0], batch_size)
+    with holding(folder, "folder"):
+        write_text(folder / "activations.json", json.dumps(about, indent=1) + "\n")
+        for split in SPLITS:
+            missing = [number for number, path in enumerate(_paths(folder, split, about)) if not path.exists()]
+            if missing:
+                _write_split(network, dataset, folder, split, about, missing[0], batch_size)
     return Activations(folder)
 
 
@@ -138,9 +142,9 @@ def check_activations(model, dataset, folder, layer="fc7", pixel_size=None, batc
         **{"train_count": info.train_count, "validation_count": info.validation_count},
     }
     path = folder / "activations.json"
-    there = json.loads(path.read_text()) if path.exists() else {}
+    there = read_json(path) if path.exists() else {}
     other = [f"{key}: {there.get(key)!r} there, {about[key]!r} here" for key in about if there.get(key) != about[key]]
-    if other and folder.exists() and any(folder.iterdir()):
+    if other and folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
         raise ValueError(
             "`folder` must be a new one, or hold the activations of this model on these images. Received: "
             f"folder={str(folder)!r}, which holds {'; '.join(other) if there else 'something else'}"

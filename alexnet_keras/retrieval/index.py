@@ -6,7 +6,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from alexnet_keras.files import replacing
+from alexnet_keras.files import read_npz, replacing
 
 
 def nearest(queries, chunks, count):
@@ -106,10 +106,10 @@ class CodeIndex:
             model: the fingerprint of the model whose activations will be searched for; `None` for whichever.
 
         Raises:
-            ValueError: when the index was built by another model.
+            ValueError: when the file is not an index, or the index was built by another model.
         """
-        with np.load(path) as file:
-            codes, about = file["codes"], json.loads(str(file["about"]))
+        codes, about = read_npz(path, "codes", "about")
+        about = json.loads(str(about))
         if model not in (None, about.get("model")):
             raise ValueError(f"`path` must be an index of model {model}. Received: one of model {about.get('model')}")
         return cls(codes, about)

@@ -64,15 +64,18 @@ def _read_state(path):
             raise zipfile.BadZipFile(f"{damaged} in it is damaged")
         if _STATE not in archive.namelist():
             raise ValueError(f"`workdir` must be that of a training. Received: {path}, a model without its training")
-        return _START | json.loads(archive.read(_STATE))
+        try:
+            return _START | dict(json.loads(archive.read(_STATE)))
+        except (ValueError, TypeError) as error:
+            raise zipfile.BadZipFile(f"{_STATE} in it is damaged: {error}") from error
 
 
 class Checkpoints(keras.callbacks.Callback):
     """Saves `last.keras` after each epoch and every few minutes of training; `best.keras` after the best epoch.
 
     A file has its name only once it is whole. Besides model and optimizer it holds the position in the data and what
-    the errors of the epoch under way are summed up to. After SIGTERM it saves and leaves; of several hosts the first
-    alone saves, and all leave after the same step when one of them is told to.
+    the errors of the epoch under way are summed up to. After SIGTERM or Ctrl-C it saves and leaves; of several hosts
+    the first alone saves, and all leave after the same step when one of them is told to.
 
     Args:
         workdir: folder of the files.
@@ -85,7 +88,8 @@ class Checkpoints(keras.callbacks.Callback):
         monitor: a name in the logs; those of an epoch without validation lack it.
 
     Raises:
-        SystemExit: 143, after SIGTERM.
+        SystemExit: 143 after SIGTERM, 130 after Ctrl-C.
+        KeyboardInterrupt: after a second Ctrl-C, at once.
         OSError: when a file cannot be written; what was saved before is whole.
     """
 
@@ -94,23 +98,43 @@ class Checkpoints(keras.callbacks.Callback):
         self.workdir, self.steps, self.seconds, self.speed = Path(workdir), steps, 60 * minutes, speed
         self.best, self.monitor, self.state, self.chance = best, monitor, state, chance
         self.epoch, self.step = self.saved = state["epoch"], state["step"]
-        self.terminated = False
+        self.terminated, self.signal = False, signal.SIGTERM
         self.host, self.hosts = hosts()
         self.calls = 0
 
     @contextlib.contextmanager
-    def leaving_on_sigterm(self):
-        """In here SIGTERM waits for the end of a step. Signals belong to the main thread; elsewhere it does nothing."""
-        if threading.current_thread() is not threading.main_thread() or self.hosts > 1:  # those ask JAX, see below
+    def leaving_on_signals(self):
+        """In here SIGTERM and Ctrl-C wait for the end of a step; a second Ctrl-C does not.
+
+        Signals belong to the main thread; elsewhere it does nothing.
+        """
+        if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.signal(signal.SIGTERM, lambda number, frame: setattr(self, "terminated", True))
+        # Of several hosts JAX takes SIGTERM, and tells the others.
+        numbers = [signal.SIGINT] if self.hosts > 1 else [signal.SIGINT, signal.SIGTERM]
+        self.handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+        for number, before in self.handlers.items():
+            if before != signal.SIG_IGN:  # as a shell does for what runs in the background
+                signal.signal(number, self._on_signal)
         try:
             yield
             if self.terminated:  # since the last step
                 self._leave()
         finally:
-            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+            for number, before in self.handlers.items():
+                signal.signal(number, before)
+
+    def _on_signal(self, number, frame):
+        self.signal = number
+        if number == signal.SIGINT:
+            signal.signal(number, self.handlers[number])
+            # A print here could meet one that the signal has interrupted.
+            os.write(2, b"\nCtrl-C: saving at the end of this step. Press it again to end at once\n")
+        if self.hosts > 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            self.terminated = True
 
     def on_train_begin(self, logs=None):
         self.time = time.monotonic()
@@ -184,8 +208,11 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _leave(self):
         epoch, step = self.saved
-        print(f"\nStopped by SIGTERM; the same command goes on after step {step} of epoch {epoch + 1}", flush=True)
-        raise SystemExit(128 + signal.SIGTERM)
+        name = "Ctrl-C" if self.signal == signal.SIGINT else "SIGTERM"
+        print(
+            f"\nStopped by {name} after step {step} of epoch {epoch + 1}. Rerun the same command to resume", flush=True
+        )
+        raise SystemExit(128 + self.signal)
 
     def _save(self, state, best=False):
         if self.host > 0:

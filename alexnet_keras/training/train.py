@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import itertools
 import json
-import os
 import statistics
 import time
 import zlib
@@ -30,7 +29,7 @@ from alexnet_keras.distribution import (
 from alexnet_keras.environment import has_bfloat16_arithmetic, machine, versions
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
-from alexnet_keras.files import write_text
+from alexnet_keras.files import check_writable, holding, read_json, write_text
 from alexnet_keras.models import build_network
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.training.callbacks import (
@@ -51,6 +50,8 @@ from alexnet_keras.training.optimizer import AlexNetSGD
 
 # What may differ between the calls that one training is made of.
 _FREE_FIELDS = ("devices", "views", "checkpoint_minutes")
+# What may differ as far as it concerns epochs that are still to come.
+_FIELDS_OF_CHANGES = {"epochs", "drops", "late_changes"}
 _VIEWS = {1: "centre_crop", 10: "ten_crops", "dense": "dense"}
 
 
@@ -83,21 +84,28 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
 
     Raises:
         ValueError: for a data set, device or batch that does not fit, classes that are not the data's, or a workdir of
-            another configuration, or with damaged files.
+            another configuration, with damaged files, or in which another process trains.
         FileNotFoundError: for data that must be downloaded by hand.
         FloatingPointError: when the loss is no number any more; its `results` are as far as they go.
         OSError: when the workdir cannot be written.
         ConnectionError: when another host of the training is lost.
-        SystemExit: 143, after SIGTERM, with everything saved.
+        SystemExit: 143 after SIGTERM, 130 after Ctrl-C, with everything saved.
+        KeyboardInterrupt: after a second Ctrl-C, or one outside the epochs.
 
     Reference: section 5 of Krizhevsky et al. (2012).
     """
     workdir = Path(workdir)
-    _check_writable(workdir)
+    check_writable(workdir)
+    # Of several hosts, which share the folder, the first alone writes in it.
+    with holding(workdir) if hosts()[0] == 0 else contextlib.nullcontext():
+        return _train_and_evaluate(config, workdir, classes, command, callbacks, report, verbose)
+
+
+def _train_and_evaluate(config, workdir, classes, command, callbacks, report, verbose):
     _check_workdir(workdir, config)
     errors = {}
     if (workdir / "results.json").exists():
-        results = json.loads((workdir / "results.json").read_text())
+        results = read_json(workdir / "results.json", "config", "errors")
         errors = results["errors"] if results["config"]["epochs"] == config.epochs else {}
         if all(_VIEWS[views] in errors for views in config.views):
             print(f"This training has ended; its results are in {workdir / 'results.json'}")
@@ -121,7 +129,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             f"`classes` must be the number of classes of the data, {info.classes} in {info.name!r}. "
             f"Received: classes={classes}"
         )
-    data = {"classes": info.classes, "train_count": info.train_count}
+    data = {"classes": info.classes, "train_count": info.train_count, "class_names": list(info.class_names)}
     _check_workdir(workdir, config, data)
     steps = info.train_count // config.batch_size
     on_jax = keras.backend.backend() == "jax"
@@ -191,7 +199,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             "versions": versions(),
         }
         try:
-            with checkpoints.leaving_on_sigterm():
+            with checkpoints.leaving_on_signals():
                 _fit(model, config, dataset, augmentation, state, callbacks, verbose)
             same_on_all_hosts(())  # the first has written the history
         except FloatingPointError as error:
@@ -297,31 +305,62 @@ def _measured(history, errors):
     }
 
 
-def _check_writable(workdir):
-    nearest = next(path for path in (workdir, *workdir.absolute().parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"`workdir` must be a folder that can be written. Received: workdir={str(workdir)!r}")
-
-
 def _check_workdir(workdir, config, data=None):
     path = workdir / "config.json"
     if not path.exists():
         return
     # A field that has been added since had its default.
-    there = {**json.loads(json.dumps(dataclasses.asdict(TrainingConfig()))), **json.loads(path.read_text())}
+    there = {**json.loads(json.dumps(dataclasses.asdict(TrainingConfig()))), **read_json(path)}
     here = json.loads(json.dumps(dataclasses.asdict(config) | ({"data": data} if data else {})))
+    names = [fields["data"].pop("class_names", None) if fields.get("data") else None for fields in (there, here)]
     other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
-    if set(other) <= {"epochs", "drops"}:
-        before = TrainingConfig(**{name: value for name, value in there.items() if name != "data"})
+    differences = [f"{name}: {there.get(name)!r} there, {here[name]!r} here" for name in other]
+    if None not in names and names[0] != names[1]:  # a workdir from before they were stored has none
+        differences.append(_differing_names(*names))
+    elif set(other) <= _FIELDS_OF_CHANGES:
+        before = TrainingConfig(**{field.name: there[field.name] for field in dataclasses.fields(TrainingConfig)})
         done = len(read_history(workdir))
         if done <= config.epochs and before.changes(done) == config.changes(done):
             return
-    if other:
-        differences = "; ".join(f"{name}: {there.get(name)!r} there, {here[name]!r} here" for name in other)
+        differences.append(_passed_changes(before, config, done))
+    if differences:
         raise ValueError(
             f"`workdir` must be a new folder or that of the same configuration. Received: workdir={str(workdir)!r}, "
-            f"where another training lies: {differences}"
+            f"where another training lies: {'; '.join(differences)}"
         )
+
+
+def _differing_names(there, here):
+    """Which labels have other class names, the first of them by name."""
+    pairs = enumerate(itertools.zip_longest(there, here))
+    other = [
+        f"label {label} is {stored!r} there, {found!r} here" for label, (stored, found) in pairs if stored != found
+    ]
+    return f"class_names: {', '.join(other[:3])}" + f" and {len(other) - 3} more" * (len(other) > 3)
+
+
+def _passed_changes(before, config, done):
+    """Why a training of `done` epochs is not the start of `config`, and the options with which it would be."""
+    if done > config.epochs:
+        return f"{done} epochs are done there, give `epochs` (--epochs) of {done} or more"
+    reasons, options = [], []
+    words = {"drops": "the learning rate dropped", "late_changes": "late changes came"}
+    for index, field in enumerate(words):
+        stored, requested = before.changes(done)[index], config.changes(done)[index]
+        if stored == requested:
+            continue
+        passed = [epoch for epoch in stored if epoch < done]
+        wanted = [epoch for epoch in config.changes(config.epochs)[index] if epoch < config.epochs]
+        reasons.append(f"{words[field]} {_at_epochs(passed)} there, and would {_at_epochs(wanted)} here")
+        shares = [epoch / config.epochs for epoch in passed]
+        shares += [max(share, done / config.epochs) for share in getattr(config, field)[len(passed) :]]
+        options.append(f"`{field}` (--{field.replace('_', '-')}) {' '.join(f'{share:.6g}' for share in shares)}")
+    return f"{' and '.join(reasons)}; to resume, give {' and '.join(options)}"
+
+
+def _at_epochs(epochs):
+    """Epochs that count from 0, in words that count from 1."""
+    return f"before epoch {', '.join(str(epoch + 1) for epoch in epochs)}" if epochs else "never"
 
 
 @contextlib.contextmanager
@@ -392,7 +431,7 @@ def _callbacks(model, config, workdir, history, steps, state):
 
 def _check_hosts(workdir, position, config, info):
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in _FREE_FIELDS}
-    text = json.dumps([fields, info.train_count, info.validation_count, info.classes])
+    text = json.dumps([fields, info.train_count, info.validation_count, info.class_names])
     for value, what in (
         (zlib.crc32(text.encode()) >> 1, "The arguments and the data must be the same on all hosts; they are not"),
         (
@@ -420,11 +459,14 @@ def read_history(workdir):
     path = Path(workdir) / "history.csv"
     if not path.exists():
         return []
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
-        rows.pop()
-    return [{name: float(value) for name, value in row.items() if value != NOT_MEASURED} for row in rows]
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
+            rows.pop()
+        return [{name: float(value) for name, value in row.items() if value != NOT_MEASURED} for row in rows]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path} must have a row of numbers for each epoch. It is damaged: {error}") from error
 
 
 @functools.lru_cache(maxsize=1)  # an experiment trains many times on the same

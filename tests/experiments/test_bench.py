@@ -4,6 +4,7 @@ import types
 
 import pytest
 
+from alexnet_keras.files import holding
 from experiments import cifar_normalization
 from experiments.bench import PRETRAINED, Bench, Comparison, Experiment, identity
 from experiments.command import main, table
@@ -129,6 +130,12 @@ def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
     parts = bench(tmp_path).run()
     assert len(trained) == 2 * count
     assert parts["variants"] == whole["variants"]
+
+
+def test_two_processes_do_not_run_one_experiment(trained, tmp_path):
+    with holding(tmp_path / "results" / "speed"), pytest.raises(ValueError, match="no other process uses"):
+        bench(tmp_path).run()
+    assert trained == []
 
 
 def test_more_seeds_keep_the_runs(trained, tmp_path):

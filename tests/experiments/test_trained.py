@@ -1,10 +1,12 @@
 import argparse
+import functools
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from experiments import command, fine_tune, predictions, train
 from experiments.trained import open_dataset
 from tests.experiments.conftest import tiny_model
 
@@ -43,3 +45,20 @@ def test_other_data_are_taken_whole(trained, tiny_npz):
     with pytest.raises(ValueError, match="`dataset` must have the classes of the model, 2"):
         open_dataset(trained, options)
     assert open_dataset(tiny_model(), options).info.validation_count == 20
+
+
+def test_ctrl_c_ends_a_command_in_one_line(capsys, monkeypatch, tmp_path):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", interrupt)
+    monkeypatch.setattr("alexnet_keras.models.load_model", interrupt)
+    for main, arguments in (
+        (train.main, []),
+        (predictions.main, ["--weights", "x.keras"]),
+        (functools.partial(command.main, fine_tune.EXPERIMENT, ""), ["--epochs", "1"]),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, "--workdir", str(tmp_path / "out")])
+        assert end.value.code == 130
+        assert "stopped by Ctrl-C. Rerun the same command to resume" in capsys.readouterr().err

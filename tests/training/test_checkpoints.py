@@ -68,6 +68,15 @@ def terminate(model):
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def press_ctrl_c(model):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def press_ctrl_c_twice(model):
+    press_ctrl_c(model)
+    press_ctrl_c(model)
+
+
 def assert_same_end(config, whole, parts):
     """Two trainings of `config` ended with the same weights, optimizer and history; they are resumed if they must."""
     ends = [train_and_evaluate(config, workdir, verbose=0) for workdir in (whole, parts)]
@@ -88,7 +97,7 @@ def test_sigterm_saves_and_leaves(config, whole, tmp_path, capsys, place):
     assert exit.value.code == 143
     step = STEPS if place[1] == "validation" else place[1]
     assert (
-        f"Stopped by SIGTERM; the same command goes on after step {step} of epoch {place[0] + 1}"
+        f"Stopped by SIGTERM after step {step} of epoch {place[0] + 1}. Rerun the same command to resume"
         in capsys.readouterr().out
     )
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
@@ -100,6 +109,39 @@ def test_sigterm_saves_and_leaves(config, whole, tmp_path, capsys, place):
         ):
             train_and_evaluate(dataclasses.replace(config, epochs=1), tmp_path / "parts", verbose=0)
     assert_same_end(config, whole, tmp_path / "parts")
+
+
+@pytest.mark.parametrize("place", [(0, 1), (1, "validation")])
+def test_ctrl_c_saves_and_leaves(config, whole, tmp_path, capfd, place):
+    with pytest.raises(SystemExit) as exit:
+        train_and_evaluate(config, tmp_path / "parts", callbacks=[At(*place, press_ctrl_c)], verbose=0)
+    assert exit.value.code == 130
+    step = STEPS if place[1] == "validation" else place[1]
+    out, err = capfd.readouterr()
+    assert f"Stopped by Ctrl-C after step {step} of epoch {place[0] + 1}. Rerun the same command to resume" in out
+    assert "Press it again to end at once" in err
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    assert_same_end(config, whole, tmp_path / "parts")
+
+
+def test_a_second_ctrl_c_ends_at_once(config, whole, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train_and_evaluate(config, tmp_path / "parts", callbacks=[At(1, 2, press_ctrl_c_twice)], verbose=0)
+    _, state = find_checkpoint(tmp_path / "parts")
+    assert (state["epoch"], state["step"]) == (1, 1)  # nothing was saved after the step that was interrupted
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    assert_same_end(config, whole, tmp_path / "parts")
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored(config, tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what runs in the background
+    try:
+        one = dataclasses.replace(config, epochs=1)
+        results = train_and_evaluate(one, tmp_path / "run", callbacks=[At(0, 1, press_ctrl_c)], verbose=0)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(results["history"]) == 1
 
 
 def train_and_die(config, workdir, step, seconds):
@@ -155,6 +197,14 @@ def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
     (tmp_path / "parts" / "results.json").unlink()
     with pytest.raises(ValueError, match=r"`workdir` must hold a checkpoint .*last.keras .* and .*best.keras .* anew"):
         train_and_evaluate(config, tmp_path / "parts", verbose=0)
+
+
+@pytest.mark.parametrize("state", ["", "3", "[1]"])
+def test_a_checkpoint_whose_state_is_damaged(state, tmp_path):
+    with zipfile.ZipFile(tmp_path / "last.keras", "w") as archive:
+        archive.writestr("training.json", state)
+    with pytest.raises(ValueError, match="`workdir` must hold a checkpoint .*training.json in it is damaged"):
+        find_checkpoint(tmp_path)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(config, whole, tmp_path):

@@ -2,8 +2,10 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
+import tarfile
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 
 from alexnet_keras import AlexNetSGD
 from alexnet_keras.analysis import read_snapshots
+from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import Plateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
@@ -126,6 +129,20 @@ def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
 
 
+def test_a_workdir_in_which_another_training_runs_is_refused(config, tmp_path):
+    config, refused = dataclasses.replace(config, epochs=1), []
+
+    def train_too(batch, logs):
+        with pytest.raises(ValueError, match=f"no other process uses. .*run', which process {os.getpid()} on "):
+            train_and_evaluate(config, tmp_path / "run", verbose=0)
+        refused.append(batch)
+
+    call = keras.callbacks.LambdaCallback(on_train_batch_end=train_too)
+    results = train_and_evaluate(config, tmp_path / "run", callbacks=[call], verbose=0)
+    assert len(refused) == 80 // 16
+    assert train_and_evaluate(config, tmp_path / "run", verbose=0) == results
+
+
 def test_a_workdir_from_before_a_field_was_added_is_the_same_training(config, tmp_path):
     config = dataclasses.replace(config, epochs=1)
     first = train_and_evaluate(config, tmp_path / "run", verbose=0)
@@ -134,6 +151,52 @@ def test_a_workdir_from_before_a_field_was_added_is_the_same_training(config, tm
     del before["decoupled_weight_decay"]
     path.write_text(json.dumps(before))
     assert train_and_evaluate(config, tmp_path / "run", verbose=0) == first
+
+
+def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
+    config = dataclasses.replace(config, epochs=1, views=(1,))
+    train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+    path = tmp_path / "run" / "config.json"
+    stored = json.loads(path.read_text())
+    assert stored["data"] == {"classes": 4, "train_count": 80, "class_names": ["dark", "red", "green", "yellow"]}
+    (tmp_path / "run" / "results.json").unlink()
+    with np.load(config.dataset) as file:
+        arrays = dict(file)
+    np.savez(config.dataset, **arrays | {"class_names": ["dark", "yellow", "green", "red"]})
+    words = "lies: class_names: label 1 is 'red' there, 'yellow' here, label 3 is 'yellow' there, 'red' here$"
+    with pytest.raises(ValueError, match=words):
+        train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+    assert json.loads(path.read_text()) == stored
+    # A workdir from before the names were stored gets them.
+    old = {"classes": 4, "train_count": 80}
+    path.write_text(json.dumps(stored | {"data": old}))
+    train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+    names = ["dark", "yellow", "green", "red"]
+    assert json.loads(path.read_text())["data"] == old | {"class_names": names}
+
+
+def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, tmp_path):
+    # Two epochs of the preset: its drops at 0.6 and 0.85 of them come before the second, and after the last.
+    few = dataclasses.replace(config, epochs=2, late_changes=(0.5, 1.0))
+    assert few.drops == (0.6, 0.85)
+    fields = json.loads(json.dumps(dataclasses.asdict(few)))
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    (tmp_path / "history.csv").write_text("epoch,loss\n0,1.0\n1,1.0\n")
+    more = dataclasses.replace(few, epochs=10)
+    words = (
+        "lies: epochs: 2 there, 10 here; the learning rate dropped before epoch 2 there, and would before epoch 7, 9 "
+        "here and late changes came before epoch 2 there, and would before epoch 6 here; to resume, give "
+        "`drops` (--drops) 0.1 0.85 and `late_changes` (--late-changes) 0.1 1"
+    )
+    with pytest.raises(ValueError, match=re.escape(words) + "$"):
+        train_and_evaluate(more, tmp_path)
+    # With these options it would be accepted: what is refused next is the data.
+    resumed = dataclasses.replace(more, drops=(0.1, 0.85), late_changes=(0.1, 1.0), dataset=str(tmp_path / "no.npz"))
+    (tmp_path / "config.json").write_text(json.dumps(fields | {"dataset": resumed.dataset}))
+    with pytest.raises(ValueError, match="`dataset` must be an .npz file"):
+        train_and_evaluate(resumed, tmp_path)
+    with pytest.raises(ValueError, match=r"2 epochs are done there, give `epochs` \(--epochs\) of 2 or more"):
+        train_and_evaluate(dataclasses.replace(resumed, epochs=1), tmp_path)
 
 
 def test_goes_on_with_more_epochs(config, tmp_path):
@@ -277,6 +340,26 @@ def test_imagenet_says_which_files_go_where(tmp_path):
     assert result.returncode == 1
     folder = tmp_path / "tfds" / "downloads" / "manual"
     assert f"put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into {folder}, " in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damaged", IMAGENET_FILES)
+def test_a_damaged_file_of_imagenet_is_named(damaged, tmp_path, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.core.utils.file_utils.constants.DATA_DIR", str(tmp_path / "tfds"))
+    folder = tmp_path / "tfds" / "downloads" / "manual"
+    folder.mkdir(parents=True)
+    for name in IMAGENET_FILES:
+        with tarfile.open(folder / name, "w") as archive:
+            archive.addfile(tarfile.TarInfo("ILSVRC2012_val_00000001.JPEG"))
+    whole = (folder / damaged).read_bytes()
+    for content in (b"", b"<html>404</html>", b"\1" * 2000, whole[:300]):
+        (folder / damaged).write_bytes(content)
+        with pytest.raises(SystemExit) as end:
+            main(["--dataset", "imagenet2012", "--workdir", str(tmp_path / "run")])
+        message = str(end.value)
+        assert "`dataset` must be made of whole files. Received: dataset='imagenet2012'" in message
+        assert message.endswith(f". Download {folder / damaged} again")
+        assert "\n" not in message
     assert not (tmp_path / "run").exists()
 
 
