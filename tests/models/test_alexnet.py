@@ -2,6 +2,7 @@ import functools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import keras
@@ -184,6 +185,16 @@ def test_first_tower_does_not_see_the_second():
         half = b.shape[-1] // 2
         np.testing.assert_array_equal(b[..., :half], a[..., :half])
         assert np.abs(b[..., half:] - a[..., half:]).max() > 1e-3
+
+
+def test_a_model_that_an_earlier_version_saved_loads():
+    # Both normalizations, pools, towers and the optimizer, saved before the operations had a package of their own.
+    files = Path(__file__).parent / "files"
+    model = keras.saving.load_model(files / "of_an_earlier_version.keras")
+    images = np.random.RandomState(0).normal(0, 60, (6, 20, 20, 3)).astype("float32")
+    expected = np.load(files / "of_an_earlier_version.npy")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(images, training=False)), expected, atol=1e-5)
+    assert np.isfinite(model.train_on_batch(images, np.arange(6) % 3)[0])
 
 
 def test_saved_models_load_in_a_new_process(tmp_path, random):
