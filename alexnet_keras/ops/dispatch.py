@@ -180,10 +180,10 @@ def _fastest_conv2d(possible, tile, options):
     if options.groups > 1 and is_split_by_tower():
         return "by_tower", "XLA splits it over two devices"
     # benchmarks.layers on an H200, conv1
-    if "space_to_depth" in possible and possible and is_jax_on_gpu():
+    if "space_to_depth" in possible and is_jax_on_gpu():
         return "space_to_depth", "a stride over few maps is slow in JAX on a GPU"
     if options.groups == 1:
-        return "reference", "one group"
+        return "reference", "the convolution of the backend"
     # benchmarks.layers, conv2, conv4 and conv5. PyTorch's groups are fast on a CPU; Keras on PyTorch or
     # TensorFlow has not been measured on a GPU.
     if keras.backend.backend() == "jax" or is_tensorflow_on_cpu():
@@ -321,7 +321,7 @@ def choose_max_pool(input_shape, pool_size, strides, ceil_mode=False):
     """
     settings = {"pool_size": pool_size, "strides": strides}
     possible = {"reference": functools.partial(reference.max_pool, **settings, ceil_mode=ceil_mode)}
-    fastest, reason = "reference", "windows fit, or the padding is not that of Keras"
+    fastest, reason = "reference", "the pool of the backend"
     if ceil_mode and _is_same_padding(input_shape, pool_size, strides):
         possible["same_padding"] = functools.partial(
             keras.ops.max_pool, **settings, padding="same", data_format="channels_last"
@@ -357,7 +357,7 @@ def choose_dense(axes, dtype, training, name):
         A `Choice` whose function takes inputs, kernel and bias (or `None`).
     """
     possible = {"reference": reference.dense}
-    fastest, reason = "reference", "no faster one"
+    fastest, reason = "reference", "the product of the backend"
     if training and axes == 2 and dtype == "float32":
         possible["swapped"] = functools.partial(swapped_dense, name=name)
         # benchmarks.layers, fc6
@@ -374,7 +374,7 @@ def choose_momentum_update(momentum, nesterov=False):
         `"in_place"` changes `tf.Variable`s.
     """
     possible = {"reference": reference.momentum_update}
-    fastest, reason = "reference", "no faster one"
+    fastest, reason = "reference", "the backend compiles it"
     if keras.backend.backend() == "tensorflow" and momentum and not nesterov:
         from alexnet_keras.ops.in_place_momentum import in_place_momentum
 
@@ -396,7 +396,7 @@ def explain(model):
     Example:
 
     >>> text = explain(AlexNet("small", classes=2))  # doctest: +SKIP
-    conv1    reference: one group
+    conv1         reference: the convolution of the backend
     """
     lines = []
     for layer in model.layers:
