@@ -366,7 +366,7 @@ def choose_dense(axes, dtype, training, name):
     return _choose(possible, fastest, reason)
 
 
-def choose_momentum_update(momentum, nesterov=False):
+def choose_momentum_update():
     """The implementation of the momentum update of an optimizer.
 
     Returns:
@@ -375,7 +375,7 @@ def choose_momentum_update(momentum, nesterov=False):
     """
     possible = {"reference": reference.momentum_update}
     fastest, reason = "reference", "the backend compiles it"
-    if keras.backend.backend() == "tensorflow" and momentum and not nesterov:
+    if keras.backend.backend() == "tensorflow":
         from alexnet_keras.ops.in_place_momentum import in_place_momentum
 
         possible["in_place"] = in_place_momentum

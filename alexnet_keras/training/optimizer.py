@@ -105,14 +105,19 @@ class AlexNetSGD(keras.optimizers.SGD):
             learning_rate = self.bias_learning_rate
         learning_rate = learning_rate * factor
         decay = self.coupled_weight_decay if self.decay_biases or not self._is_bias[index] else 0.0
-        update = choose_momentum_update(self.momentum, self.nesterov)
+        if not self.momentum or self.nesterov:
+            decayed = ops.add(gradient, ops.multiply(variable, decay)) if decay else gradient
+            super().update_step(decayed, variable, learning_rate)
+            return
+        velocity, update = self.momentums[index], choose_momentum_update()
         if update.name == "in_place":
             variable = variable.value if isinstance(variable, keras.Variable) else variable
-            update.function(variable, self.momentums[index].value, gradient, learning_rate, self.momentum, decay)
+            update.function(variable, velocity.value, gradient, learning_rate, self.momentum, decay)
             return
-        if decay:
-            gradient = ops.add(gradient, ops.multiply(variable, decay))
-        super().update_step(gradient, variable, learning_rate)
+        gradient, rate = ops.cast(gradient, variable.dtype), ops.cast(learning_rate, variable.dtype)
+        weight, new_velocity = update.function(variable, velocity, gradient, rate, self.momentum, decay)
+        self.assign(velocity, new_velocity)
+        self.assign(variable, weight)
 
     def get_config(self):
         return {

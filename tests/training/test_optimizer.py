@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNetSGD
+from alexnet_keras import AlexNetSGD, implementation
 
 
 def run(optimizer, start, gradients):
@@ -157,3 +157,13 @@ def test_decoupled_decay_is_at_the_rate_of_the_layer(problem):
     for path, value in start.items():
         factor = {frozen: 0.0, others[0]: 4.0}.get(path.split("/")[-2], 1.0)
         np.testing.assert_allclose(steps[0][path], (1 - 0.1 * 0.5 * factor) * value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["reference", None])
+def test_every_implementation_of_the_update(name, problem):
+    start, gradients = problem
+    with implementation(name):
+        steps, _ = run(AlexNetSGD(0.1, coupled_weight_decay=0.2), start, gradients)
+    for step, expected in zip(steps, definition(start, gradients, 0.1, 0.2), strict=True):
+        for path, value in expected.items():
+            np.testing.assert_allclose(step[path], value, rtol=1e-5, atol=1e-6)
