@@ -26,12 +26,13 @@ from alexnet_keras.distribution import (
     same_on_all_hosts,
     this_host_alone,
 )
-from alexnet_keras.environment import has_bfloat16_arithmetic, machine, versions
+from alexnet_keras.environment import has_bfloat16_arithmetic
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.files import check_writable, holding, read_json, write_text
 from alexnet_keras.models import build_network
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
+from alexnet_keras.record import as_stored, differences, provenance, settings_error
 from alexnet_keras.training.callbacks import (
     NOT_MEASURED,
     DropoutSeeds,
@@ -188,15 +189,13 @@ def _train_and_evaluate(config, workdir, classes, command, callbacks, report, ve
         callbacks = [*every, *callbacks, checkpoints]
 
         record = {
-            "command": command,
+            **provenance(command, devices=devices, hosts=host_count),
             "config": dataclasses.asdict(config),
             "data": {
                 key: getattr(info, key) for key in ("name", "classes", "train_count", "validation_count", "splits")
             }
             | {"skipped": len(info.skipped)},
             "parameters": model.count_params(),
-            "machine": {"devices": devices, **machine(), "hosts": host_count},
-            "versions": versions(),
         }
         try:
             with checkpoints.leaving_on_signals():
@@ -309,49 +308,48 @@ def _check_workdir(workdir, config, data=None):
     path = workdir / "config.json"
     if not path.exists():
         return
-    # A field that has been added since had its default.
-    there = {**json.loads(json.dumps(dataclasses.asdict(TrainingConfig()))), **read_json(path)}
-    here = json.loads(json.dumps(dataclasses.asdict(config) | ({"data": data} if data else {})))
-    names = [fields["data"].pop("class_names", None) if fields.get("data") else None for fields in (there, here)]
-    other = [name for name in here if name not in _FREE_FIELDS and here[name] != there.get(name)]
-    differences = [f"{name}: {there.get(name)!r} there, {here[name]!r} here" for name in other]
-    if None not in names and names[0] != names[1]:  # a workdir from before they were stored has none
-        differences.append(_differing_names(*names))
-    elif set(other) <= _FIELDS_OF_CHANGES:
-        before = TrainingConfig(**{field.name: there[field.name] for field in dataclasses.fields(TrainingConfig)})
+    # A field that was added later had its default.
+    stored = as_stored(dataclasses.asdict(TrainingConfig())) | read_json(path)
+    requested = as_stored(dataclasses.asdict(config) | ({"data": data} if data else {}))
+    old_names, new_names = (
+        settings["data"].pop("class_names", None) if settings.get("data") else None for settings in (stored, requested)
+    )
+    found = differences(requested, stored, [name for name in requested if name not in _FREE_FIELDS])
+    changed = {name for name in requested if name not in _FREE_FIELDS and requested[name] != stored.get(name)}
+    if None not in (old_names, new_names) and old_names != new_names:  # old workdirs store no class names
+        found += _renamed_classes(new_names, old_names)
+    elif changed <= _FIELDS_OF_CHANGES:
+        before = TrainingConfig(**{field.name: stored[field.name] for field in dataclasses.fields(TrainingConfig)})
         done = len(read_history(workdir))
         if done <= config.epochs and before.changes(done) == config.changes(done):
             return
-        differences.append(_passed_changes(before, config, done))
-    if differences:
-        raise ValueError(
-            f"`workdir` must be a new folder or that of the same configuration. Received: workdir={str(workdir)!r}, "
-            f"where another training lies: {'; '.join(differences)}"
-        )
+        found.append(_passed_changes(before, config, done))
+    if found:
+        raise settings_error(workdir, found, expected="a new folder, or one of the same configuration")
 
 
-def _differing_names(there, here):
-    """Which labels have other class names, the first of them by name."""
-    pairs = enumerate(itertools.zip_longest(there, here))
-    other = [
-        f"label {label} is {stored!r} there, {found!r} here" for label, (stored, found) in pairs if stored != found
-    ]
-    return f"class_names: {', '.join(other[:3])}" + f" and {len(other) - 3} more" * (len(other) > 3)
+def _renamed_classes(requested, stored):
+    """Describes the labels whose class names differ, the first three of them by name."""
+    names = (
+        {f"class name of label {label}": name for label, name in enumerate(names)} for names in (requested, stored)
+    )
+    found = differences(*names)
+    return found[:3] + [f"{len(found) - 3} more class names"] * (len(found) > 3)
 
 
 def _passed_changes(before, config, done):
     """Why a training of `done` epochs is not the start of `config`, and the options with which it would be."""
     if done > config.epochs:
-        return f"{done} epochs are done there, give `epochs` (--epochs) of {done} or more"
+        return f"{done} epochs are stored, give `epochs` (--epochs) of {done} or more"
     reasons, options = [], []
-    words = {"drops": "the learning rate dropped", "late_changes": "late changes came"}
+    words = {"drops": "drops of the learning rate", "late_changes": "late changes"}
     for index, field in enumerate(words):
         stored, requested = before.changes(done)[index], config.changes(done)[index]
         if stored == requested:
             continue
         passed = [epoch for epoch in stored if epoch < done]
         wanted = [epoch for epoch in config.changes(config.epochs)[index] if epoch < config.epochs]
-        reasons.append(f"{words[field]} {_at_epochs(passed)} there, and would {_at_epochs(wanted)} here")
+        reasons.append(f"{words[field]}: stored {_at_epochs(passed)}, requested {_at_epochs(wanted)}")
         shares = [epoch / config.epochs for epoch in passed]
         shares += [max(share, done / config.epochs) for share in getattr(config, field)[len(passed) :]]
         options.append(f"`{field}` (--{field.replace('_', '-')}) {' '.join(f'{share:.6g}' for share in shares)}")

@@ -124,7 +124,9 @@ def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
     config = dataclasses.replace(config, epochs=1)
     train_and_evaluate(config, tmp_path / "run", verbose=0)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
-    with pytest.raises(ValueError, match=r"`workdir` must be .* learning_rate: 0.01 there, 0.5 here"):
+    with pytest.raises(
+        ValueError, match=r"`workdir` must be .* other settings: learning_rate: stored 0.01, requested 0.5$"
+    ):
         train_and_evaluate(dataclasses.replace(config, learning_rate=0.5), tmp_path / "run", verbose=0)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
 
@@ -163,7 +165,10 @@ def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
     with np.load(config.dataset) as file:
         arrays = dict(file)
     np.savez(config.dataset, **arrays | {"class_names": ["dark", "yellow", "green", "red"]})
-    words = "lies: class_names: label 1 is 'red' there, 'yellow' here, label 3 is 'yellow' there, 'red' here$"
+    words = (
+        "other settings: class name of label 1: stored 'red', requested 'yellow'; "
+        "class name of label 3: stored 'yellow', requested 'red'$"
+    )
     with pytest.raises(ValueError, match=words):
         train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
     assert json.loads(path.read_text()) == stored
@@ -184,8 +189,8 @@ def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, 
     (tmp_path / "history.csv").write_text("epoch,loss\n0,1.0\n1,1.0\n")
     more = dataclasses.replace(few, epochs=10)
     words = (
-        "lies: epochs: 2 there, 10 here; the learning rate dropped before epoch 2 there, and would before epoch 7, 9 "
-        "here and late changes came before epoch 2 there, and would before epoch 6 here; to resume, give "
+        "other settings: epochs: stored 2, requested 10; drops of the learning rate: stored before epoch 2, requested "
+        "before epoch 7, 9 and late changes: stored before epoch 2, requested before epoch 6; to resume, give "
         "`drops` (--drops) 0.1 0.85 and `late_changes` (--late-changes) 0.1 1"
     )
     with pytest.raises(ValueError, match=re.escape(words) + "$"):
@@ -195,7 +200,7 @@ def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, 
     (tmp_path / "config.json").write_text(json.dumps(fields | {"dataset": resumed.dataset}))
     with pytest.raises(ValueError, match="`dataset` must be an .npz file"):
         train_and_evaluate(resumed, tmp_path)
-    with pytest.raises(ValueError, match=r"2 epochs are done there, give `epochs` \(--epochs\) of 2 or more"):
+    with pytest.raises(ValueError, match=r"2 epochs are stored, give `epochs` \(--epochs\) of 2 or more"):
         train_and_evaluate(dataclasses.replace(resumed, epochs=1), tmp_path)
 
 
@@ -212,7 +217,7 @@ def test_goes_on_with_more_epochs(config, tmp_path):
     assert parts["config"]["epochs"] == 4
     # Not when the epochs that are done would have been others: the drop would have come after the first of them.
     for other in (dataclasses.replace(more, drops=(0.25,)), dataclasses.replace(more, epochs=3)):
-        with pytest.raises(ValueError, match="another training lies: (epochs|drops)"):
+        with pytest.raises(ValueError, match="other settings: (epochs|drops)"):
             train_and_evaluate(other, tmp_path / "parts", verbose=0)
 
 
@@ -379,7 +384,7 @@ def test_other_data_under_the_same_name(config, tmp_path):
         arrays = dict(file)
     np.savez(config.dataset, **arrays | {"x_train": arrays["x_train"][:64], "y_train": arrays["y_train"][:64]})
     (tmp_path / "run" / "results.json").unlink()
-    with pytest.raises(ValueError, match=r"another training lies: data: .*'train_count': 80.* there"):
+    with pytest.raises(ValueError, match=r"other settings: data: stored .*'train_count': 80.*, requested"):
         train_and_evaluate(config, tmp_path / "run", verbose=0)
 
 
