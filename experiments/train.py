@@ -83,7 +83,7 @@ def main(arguments=None):
     try:
         config = training_config(**options)
         if several:
-            from alexnet_keras.distribution import join_hosts
+            from alexnet_keras.distributed import join_hosts
 
             join_hosts(None if addresses in (None, ["auto"]) else addresses, host)
         from alexnet_keras.training.train import train_and_evaluate

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from alexnet_keras.distribution import hosts, this_host_alone
+from alexnet_keras.distributed.hosts import no_distribution, process_count, process_index
 
 _STATE = "training.json"  # in the .keras archive, beside Keras' own files
 _START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False, "chance": ()}
@@ -99,7 +99,8 @@ class Checkpoints(keras.callbacks.Callback):
         self.best, self.monitor, self.state, self.chance = best, monitor, state, chance
         self.epoch, self.step = self.saved = state["epoch"], state["step"]
         self.terminated, self.signal = False, signal.SIGTERM
-        self.host, self.hosts = hosts()
+        self.is_main = process_index() == 0
+        self.hosts = process_count()
         self.calls = 0
 
     @contextlib.contextmanager
@@ -138,7 +139,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.time = time.monotonic()
-        if self.host > 0:
+        if not self.is_main:
             return
         for name in (_PARTIAL, _PARTIAL_BEST):  # of a process that was killed
             (self.workdir / name).unlink(missing_ok=True)
@@ -186,7 +187,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _training_logs(self):
         logs = {}
-        with this_host_alone():
+        with no_distribution():
             for metric in self.model.metrics:
                 values = [keras.ops.convert_to_numpy(variable) for variable in metric.variables]
                 result = metric.stateless_result(values)
@@ -215,14 +216,14 @@ class Checkpoints(keras.callbacks.Callback):
         raise SystemExit(128 + self.signal)
 
     def _save(self, state, best=False):
-        if self.host > 0:
+        if not self.is_main:
             self.saved, self.time = (self.epoch, self.step), time.monotonic()
             return
         partial, copy, last = (self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras"))
         stopped = bool(self.model.stop_training)
         state = {"epoch": self.epoch, "step": self.step, "stopped": stopped, "chance": self.chance.state, **state}
         try:
-            with this_host_alone():  # Keras makes variables while it saves
+            with no_distribution():  # Keras makes variables while it saves
                 self.model.save(partial)
             with zipfile.ZipFile(partial, "a") as archive:
                 archive.writestr(_STATE, json.dumps(state))

@@ -17,18 +17,18 @@ from tqdm import tqdm
 from alexnet_keras.analysis import KernelSnapshots
 from alexnet_keras.analysis.kernels import first_convolution
 from alexnet_keras.data.in_step import augment_in_step
-from alexnet_keras.distribution import (
-    has_accelerator,
-    hosts,
-    losing_no_host,
-    needs_full_batches,
-    one_host_first,
-    same_on_all_hosts,
-    this_host_alone,
+from alexnet_keras.distributed.devices import has_accelerator, needs_full_batches, parse_devices, scope_for
+from alexnet_keras.distributed.hosts import (
+    barrier,
+    is_same_on_all_hosts,
+    main_process_first,
+    no_distribution,
+    process_count,
+    process_index,
+    raise_on_host_failure,
 )
 from alexnet_keras.environment import has_bfloat16_arithmetic
-from alexnet_keras.evaluation.errors import TopKError
-from alexnet_keras.evaluation.evaluate import evaluate
+from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.files import check_writable, holding, read_json, write_text
 from alexnet_keras.models import build_network
 from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
@@ -45,7 +45,6 @@ from alexnet_keras.training.callbacks import (
 )
 from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
-from alexnet_keras.training.devices import has_gpu, scope_for
 from alexnet_keras.training.initial_weights import read_initial_weights, set_initial_weights
 from alexnet_keras.training.optimizer import AlexNetSGD
 
@@ -66,7 +65,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
     would have had. One that has ended returns its results. A call with more epochs, or rate drops that are still to
     come, goes on too.
 
-    Several hosts (`alexnet_keras.distribution.join_hosts`), each of which calls this with the same arguments, divide
+    Several hosts (`alexnet_keras.distributed.join_hosts`), each of which calls this with the same arguments, divide
     each batch; `workdir` is a folder that they share, in which the first of them alone writes.
 
     Args:
@@ -98,7 +97,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
     workdir = Path(workdir)
     check_writable(workdir)
     # Of several hosts, which share the folder, the first alone writes in it.
-    with holding(workdir) if hosts()[0] == 0 else contextlib.nullcontext():
+    with holding(workdir) if process_index() == 0 else contextlib.nullcontext():
         return _train_and_evaluate(config, workdir, classes, command, callbacks, report, verbose)
 
 
@@ -114,15 +113,15 @@ def _train_and_evaluate(config, workdir, classes, command, callbacks, report, ve
     begun = any((workdir / name).exists() for name in ("last.keras", "best.keras"))
     initial = {} if begun else read_initial_weights(config)  # which may be gone
     scope, devices = scope_for(config.devices)
-    host, host_count = hosts()
-    replicas = host_count * (config.devices if isinstance(config.devices, int) else len(config.devices))
+    host, host_count = process_index(), process_count()
+    replicas = host_count * parse_devices(config.devices).count
     if config.batch_size % replicas:
         raise ValueError(
             f"`batch_size` must be a multiple of the {replicas} devices of all hosts together. Received: "
             f"batch_size={config.batch_size}"
         )
     verbose = verbose if host == 0 else 0
-    with losing_no_host(), one_host_first():  # it downloads and prepares what they share
+    with raise_on_host_failure(), main_process_first():  # it downloads and prepares what they share
         dataset = _open(config, host, host_count)
     info = dataset.info
     if classes not in (None, info.classes):
@@ -147,7 +146,7 @@ def _train_and_evaluate(config, workdir, classes, command, callbacks, report, ve
     )
 
     keras.utils.set_random_seed(config.seed)
-    with _dtype_policy(config.precision), scope, losing_no_host():
+    with _dtype_policy(config.precision), scope, raise_on_host_failure():
         path, state = find_checkpoint(workdir)
         epoch, step = state["epoch"], state["step"]
         # Before anything is made of it: to make variables is a common act of all hosts.
@@ -167,7 +166,7 @@ def _train_and_evaluate(config, workdir, classes, command, callbacks, report, ve
             )
         if host == 0:
             _cut_history(workdir, epoch)
-        same_on_all_hosts(())
+        barrier()
         history = read_history(workdir)
         skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
         left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
@@ -200,7 +199,7 @@ def _train_and_evaluate(config, workdir, classes, command, callbacks, report, ve
         try:
             with checkpoints.leaving_on_signals():
                 _fit(model, config, dataset, augmentation, state, callbacks, verbose)
-            same_on_all_hosts(())  # the first has written the history
+            barrier()  # the first has written the history
         except FloatingPointError as error:
             error.results = record | _measured(read_history(workdir), {})
             raise
@@ -211,7 +210,7 @@ def _train_and_evaluate(config, workdir, classes, command, callbacks, report, ve
         if report and host == 0:
             network = ", ".join([config.config, *(f"{name}={value}" for name, value in config.overrides.items())])
             save_figure(plot_curves(history, title=f"{network} on {info.name}"), workdir / "curves.png")
-            with this_host_alone():
+            with no_distribution():
                 save_figure(plot_kernels(model, layer=first_convolution(model)), workdir / "kernels.png")
         speed = {
             "training": statistics.median(row["images_per_second"] for row in history),
@@ -388,18 +387,12 @@ def compile_for_training(model, config):
         bias_learning_rate=config.bias_learning_rate,
         layer_learning_rates={**({"conv1": 1.0} if config.late_changes else {}), **config.layer_learning_rates},
     )
-    model.compile(
-        optimizer,
-        loss="sparse_categorical_crossentropy",
-        weighted_metrics=[TopKError(1), TopKError(5)],
-        # TensorFlow's XLA makes this network slower on a CPU.
-        jit_compile="auto" if keras.backend.backend() == "jax" or has_gpu() else False,
-    )
+    compile_classifier(model, optimizer)
 
 
 def _callbacks(model, config, workdir, history, steps, state):
     """The callbacks of every training, and the one that saves, which comes after all others."""
-    first = hosts()[0] == 0
+    first = process_index() == 0
     speed = Speed(config.batch_size, config.epochs, state["step"], state["seconds"], verbose=first)
     chance = LeavesChance(model.output_shape[-1], state["step"], state["chance"], verbose=first)
     callbacks = [StopAtNaN(steps), DropoutSeeds(config.seed), speed, chance]
@@ -438,7 +431,7 @@ def _check_hosts(workdir, position, config, info):
             "all of them see the same training",
         ),
     ):
-        if not same_on_all_hosts(value):
+        if not is_same_on_all_hosts(value):
             raise ValueError(what)
 
 

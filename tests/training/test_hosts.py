@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras.distribution import data_parallel, join_hosts
+from alexnet_keras.distributed.devices import data_parallel
+from alexnet_keras.distributed.hosts import join_hosts
 from experiments.train import main
 from tests.conftest import write_tiny_npz
 
@@ -104,7 +105,7 @@ def test_says_what_hosts_need():
         main(["--workdir", "run", "--hosts", "a:1", "b:1"])
     code = """if True:
         import os, jax, pytest
-        from alexnet_keras.distribution import join_hosts
+        from alexnet_keras.distributed import join_hosts
         joined = []
         jax.distributed.initialize = lambda *hosts, **options: joined.append(hosts)
         for hosts in (["a", "b"], ["a:1"], []):
