@@ -190,7 +190,7 @@ def data_parallel(devices=1) -> keras.distribution.DataParallel:
     if kind not in (None, "cpu", jax.default_backend()):
         raise _unknown_gpus("none", request)
     chosen = []
-    for process in range(jax.process_count()):
+    for process in range(process_count()):
         local = jax.local_devices(process_index=process, backend=kind)
         _check_local_devices(local, request)
         chosen += [f"{local[index].platform}:{local[index].id}" for index in request.indices]

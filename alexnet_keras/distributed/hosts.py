@@ -52,7 +52,7 @@ def join_hosts(addresses=None, host=None):
 
 def process_index() -> int:
     """Returns the number of this host, from 0."""
-    if keras.backend.backend() != "jax":
+    if not _has_joined():
         return 0
     import jax
 
@@ -61,11 +61,23 @@ def process_index() -> int:
 
 def process_count() -> int:
     """Returns the number of hosts."""
-    if keras.backend.backend() != "jax":
+    if not _has_joined():
         return 1
     import jax
 
     return jax.process_count()
+
+
+def _has_joined():
+    """Whether `join_hosts` was called.
+
+    Asking JAX for a number starts its devices, and `scope_for` could then not split the CPU.
+    """
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.distributed.is_initialized()
 
 
 def is_same_on_all_hosts(numbers) -> bool:
