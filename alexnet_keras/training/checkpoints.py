@@ -31,7 +31,7 @@ def find_checkpoint(workdir):
         `(path, state)`: the path of `last.keras` or, where that is damaged, of `best.keras`, which is said; `None`
         where there is neither. `state`: dict with `epoch` and `step`, how many are done; `seconds`, what the epoch
         under way has taken; `stopped`, whether a callback has ended the training; `chance`, the state of
-        `LeavesChance`; inside an epoch also `sums`, the variables of the metrics, or, after its last step, `logs`,
+        `ChanceLevel`; inside an epoch also `sums`, the variables of the metrics, or, after its last step, `logs`,
         their results.
 
     Raises:
@@ -81,8 +81,8 @@ class Checkpoints(keras.callbacks.Callback):
         workdir: folder of the files.
         steps: steps in an epoch.
         minutes: the age of `last.keras` at most, in minutes of training; 0 saves after every step.
-        speed: the `Speed` callback, which knows the seconds of the epoch under way.
-        chance: the `LeavesChance` callback, whose state is saved.
+        throughput: the `Throughput` callback, which knows the seconds of the epoch under way.
+        chance: the `ChanceLevel` callback, whose state is saved.
         state: that `find_checkpoint` returned.
         best: the lowest value of `monitor` so far; a lower one makes `best.keras`.
         monitor: a name in the logs; those of an epoch without validation lack it.
@@ -93,9 +93,9 @@ class Checkpoints(keras.callbacks.Callback):
         OSError: when a file cannot be written; what was saved before is whole.
     """
 
-    def __init__(self, workdir, steps, minutes, speed, chance, state, best=float("inf"), monitor="val_top1_error"):
+    def __init__(self, workdir, steps, minutes, throughput, chance, state, best=float("inf"), monitor="val_top1_error"):
         super().__init__()
-        self.workdir, self.steps, self.seconds, self.speed = Path(workdir), steps, 60 * minutes, speed
+        self.workdir, self.steps, self.seconds, self.throughput = Path(workdir), steps, 60 * minutes, throughput
         self.best, self.monitor, self.state, self.chance = best, monitor, state, chance
         self.epoch, self.step = self.saved = state["epoch"], state["step"]
         self.terminated, self.signal = False, signal.SIGTERM
@@ -197,7 +197,7 @@ class Checkpoints(keras.callbacks.Callback):
     def _save_if_older(self, seconds):
         if self.terminated or time.monotonic() - self.time >= seconds:
             if self.saved != (self.epoch, self.step) and self._is_finite():
-                state = {"seconds": self.speed.trained or self.speed.elapsed()}
+                state = {"seconds": self.throughput.trained or self.throughput.elapsed()}
                 if self.step < self.steps:
                     sums = self.model.metrics_variables
                     state["sums"] = [keras.ops.convert_to_numpy(variable).tolist() for variable in sums]

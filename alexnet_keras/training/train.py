@@ -35,13 +35,13 @@ from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 from alexnet_keras.record import as_stored, differences, provenance, settings_error
 from alexnet_keras.training.callbacks import (
     NOT_MEASURED,
-    DropoutSeeds,
-    History,
-    LateChanges,
-    LeavesChance,
-    Plateau,
-    Speed,
-    StopAtNaN,
+    ChanceLevel,
+    DeterministicDropout,
+    DropOnPlateau,
+    EpochLog,
+    FreezeConv1,
+    RaiseOnNaN,
+    Throughput,
 )
 from alexnet_keras.training.checkpoints import Checkpoints, find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
@@ -393,11 +393,11 @@ def compile_for_training(model, config):
 def _callbacks(model, config, workdir, history, steps, state):
     """The callbacks of every training, and the one that saves, which comes after all others."""
     first = process_index() == 0
-    speed = Speed(config.batch_size, config.epochs, state["step"], state["seconds"], verbose=first)
-    chance = LeavesChance(model.output_shape[-1], state["step"], state["chance"], verbose=first)
-    callbacks = [StopAtNaN(steps), DropoutSeeds(config.seed), speed, chance]
+    speed = Throughput(config.batch_size, config.epochs, state["step"], state["seconds"], verbose=first)
+    chance = ChanceLevel(model.output_shape[-1], state["step"], state["chance"], verbose=first)
+    callbacks = [RaiseOnNaN(steps), DeterministicDropout(config.seed), speed, chance]
     if config.schedule == "plateau":
-        plateau = Plateau(patience=config.patience)
+        plateau = DropOnPlateau(patience=config.patience)
         plateau.set_model(model)
         plateau.replay(history)
         callbacks.append(plateau)
@@ -410,9 +410,9 @@ def _callbacks(model, config, workdir, history, steps, state):
         )
     if config.late_changes:
         factor = config.layer_learning_rates.get("conv1", 1.0)
-        callbacks.append(LateChanges(*config.changes(config.epochs)[1], factor))
+        callbacks.append(FreezeConv1(*config.changes(config.epochs)[1], factor))
     if first:
-        callbacks.append(History(workdir / "history.csv"))
+        callbacks.append(EpochLog(workdir / "history.csv"))
         callbacks.append(KernelSnapshots(workdir / "snapshots", first_convolution(model)))
     if first and not config.in_memory:  # it is TensorFlow that writes these
         callbacks.append(keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False))

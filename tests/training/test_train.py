@@ -15,7 +15,7 @@ from alexnet_keras import AlexNetSGD
 from alexnet_keras.analysis import read_snapshots
 from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.models import alexnet_config
-from alexnet_keras.training.callbacks import Plateau
+from alexnet_keras.training.callbacks import DropOnPlateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 from alexnet_keras.training.train import train_and_evaluate
 from experiments.train import main
@@ -236,7 +236,7 @@ def test_late_changes(config, tmp_path):
 def test_plateau_lowers_three_times_then_stops():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(AlexNetSGD(1.0), "mse")
-    plateau = Plateau(patience=2)
+    plateau = DropOnPlateau(patience=2)
     plateau.set_model(model)
     plateau.on_train_begin()
     rates, stopped = [], None
@@ -259,7 +259,7 @@ def test_plateau_goes_on_with_its_counters():
         model.compile(AlexNetSGD(1.0), "mse")
         rates = []
         for part in (slice(0, cut), slice(cut, None)):
-            plateau = Plateau(patience=2)
+            plateau = DropOnPlateau(patience=2)
             plateau.set_model(model)
             plateau.replay([{"epoch": e, "val_top1_error": x} for e, x in enumerate(errors[: part.start])])
             plateau.on_train_begin()
