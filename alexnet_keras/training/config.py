@@ -182,6 +182,11 @@ class TrainingConfig:
         """The epochs that end with a validation, counted from 1, a list."""
         return sorted({*range(self.validation_freq, self.epochs + 1, self.validation_freq), self.epochs})
 
+    def learning_rate_at(self, epoch):
+        """Returns the learning rate of an epoch, counted from 0, of a schedule with drops at fixed epochs."""
+        drops, _ = self.changes(self.epochs)
+        return self.learning_rate * 0.1 ** sum(epoch >= drop for drop in drops)
+
     def changes(self, epochs):
         """What happens at given epochs among the first `epochs`: those of the rate's drops, and of the late changes.
 
