@@ -243,7 +243,8 @@ class Bench:
     def _train(self, config, rival):
         import keras
 
-        from alexnet_keras.training.train import read_history, train_and_evaluate
+        from alexnet_keras.training.run_folder import read_history
+        from alexnet_keras.training.train import train_and_evaluate
 
         metric = self.experiment.metric
 
@@ -265,7 +266,7 @@ class Bench:
         keras.utils.clear_session()
         ended = None
         try:
-            results = train_and_evaluate(config, folder, callbacks=[End()], report=False, verbose=self.verbose)
+            results = train_and_evaluate(config, folder, callbacks=[End()], verbose=self.verbose)
         except FloatingPointError as error:
             print(error, flush=True)
             results, ended = error.results, DIVERGED
@@ -286,9 +287,7 @@ class Bench:
         folder = Path(config.initial_weights).parent
         if not (folder / "results.json").exists():
             print(f"Pre-training, seed {config.seed}: {folder}", flush=True)
-            train_and_evaluate(
-                self.experiment.pretraining_config(config.seed), folder, report=False, verbose=self.verbose
-            )
+            train_and_evaluate(self.experiment.pretraining_config(config.seed), folder, verbose=self.verbose)
 
     def _say(self, variant, config):
         done = len(self.runs)

@@ -136,7 +136,7 @@ class EpochsToConverge(Metric):
 
 @dataclasses.dataclass(frozen=True)
 class StepsAtChance(Metric):
-    """Steps until the loss leaves that of guessing, as `alexnet_keras.training.callbacks.LeavesChance` says; the ratio.
+    """Steps until the loss leaves that of guessing, as `alexnet_keras.training.callbacks.ChanceLevel` says; the ratio.
 
     A run ends after the epoch in which it leaves.
     """

@@ -19,6 +19,7 @@ import dataclasses
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from experiments.command import INTERRUPTED, say_interrupted
 
@@ -83,14 +84,16 @@ def main(arguments=None):
     try:
         config = training_config(**options)
         if several:
-            from alexnet_keras.distribution import join_hosts
+            from alexnet_keras.distributed import join_hosts
 
             join_hosts(None if addresses in (None, ["auto"]) else addresses, host)
         from alexnet_keras.training.train import train_and_evaluate
 
         command = shlex.join(["python", "-m", "experiments.train", *(sys.argv[1:] if arguments is None else arguments)])
         verbose = 1 if sys.stdout.isatty() else 2
-        return train_and_evaluate(config, workdir, classes=classes, command=command, verbose=verbose)
+        results = train_and_evaluate(config, workdir, classes=classes, command=command, verbose=verbose)
+        draw(results, workdir)
+        return results
     except (ValueError, OSError, FloatingPointError) as error:
         if several:
             print(f"{parser.prog}: {error}", file=sys.stderr, flush=True)
@@ -101,6 +104,31 @@ def main(arguments=None):
         if several:
             os._exit(INTERRUPTED)
         sys.exit(INTERRUPTED)
+
+
+def draw(results, workdir):
+    """Draws the learning curves and the kernels of the first layer: `curves.png` and `kernels.png` in a workdir.
+
+    Args:
+        results: what `train_and_evaluate` has returned.
+        workdir: its folder; without `last.keras` in it there are no kernels to draw.
+    """
+    import keras
+
+    from alexnet_keras.analysis.kernels import first_convolution
+    from alexnet_keras.distributed.hosts import process_index
+    from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
+
+    if process_index() > 0:  # the first host alone writes
+        return
+    config = results["config"]
+    network = ", ".join([config["config"], *(f"{name}={value}" for name, value in config["overrides"].items())])
+    curves = plot_curves(results["history"], title=f"{network} on {results['data']['name']}")
+    save_figure(curves, Path(workdir) / "curves.png")
+    weights = Path(workdir) / "last.keras"
+    if weights.exists():
+        model = keras.saving.load_model(weights)
+        save_figure(plot_kernels(model, layer=first_convolution(model)), Path(workdir) / "kernels.png")
 
 
 def _machines():

@@ -124,9 +124,9 @@ def claim_workdir(options, name, settings):
 
 def store(workdir, command, results):
     """Writes `results.json`, with the command, machine and versions that made it; returns what is in it."""
+    from alexnet_keras.distributed import scope_for
     from alexnet_keras.environment import machine, versions
     from alexnet_keras.files import write_text
-    from alexnet_keras.training.devices import scope_for
 
     results = {
         "command": command,
@@ -142,7 +142,7 @@ def store(workdir, command, results):
 
 def say(models, options, dataset=None):
     """Says which networks, data and device are used."""
-    from alexnet_keras.training.devices import scope_for
+    from alexnet_keras.distributed import scope_for
 
     if dataset is not None:
         info = dataset.info

@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from alexnet_keras.analysis.kernels import layer_of
 from alexnet_keras.data.info import centre
-from alexnet_keras.files import LOCK, holding, read_json, read_npz, replacing, write_text
+from alexnet_keras.files import holding, read_json, read_npz, replacing, write_text
 from alexnet_keras.models import fingerprint
+from alexnet_keras.record import check_folder
 
 SPLITS = ("train", "validation")
 _CHUNK = 4096  # images in a file: 64 MiB of 4096 activations each
@@ -141,14 +142,8 @@ def check_activations(model, dataset, folder, layer="fc7", pixel_size=None, batc
         **{"crop_size": info.crop_size, "pixel_size": pixel_size, "chunk": chunk},
         **{"train_count": info.train_count, "validation_count": info.validation_count},
     }
-    path = folder / "activations.json"
-    there = read_json(path) if path.exists() else {}
-    other = [f"{key}: {there.get(key)!r} there, {about[key]!r} here" for key in about if there.get(key) != about[key]]
-    if other and folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
-        raise ValueError(
-            "`folder` must be a new one, or hold the activations of this model on these images. Received: "
-            f"folder={str(folder)!r}, which holds {'; '.join(other) if there else 'something else'}"
-        )
+    expected = "a new folder, or one with the activations of this model on these images"
+    check_folder(folder / "activations.json", about, argument="folder", expected=expected)
     return about
 
 

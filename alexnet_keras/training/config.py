@@ -1,9 +1,9 @@
 """What can be said about a training, and the presets."""
 
 import dataclasses
-import re
 
 from alexnet_keras.data.info import check_scales
+from alexnet_keras.distributed.devices import parse_devices
 from alexnet_keras.evaluation.views import VIEWS
 from alexnet_keras.models import NETWORKS, VGG_PRESETS, network_config
 
@@ -106,7 +106,7 @@ class TrainingConfig:
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(accepted)}. Received: {name}={getattr(self, name)!r}"
                 )
-        object.__setattr__(self, "devices", _devices(self.devices))
+        object.__setattr__(self, "devices", parse_devices(self.devices).option)
         for name in ("epochs", "batch_size", "patience", "image_size", "crop_size", "validation_freq"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={getattr(self, name)!r}")
@@ -160,7 +160,7 @@ class TrainingConfig:
                 "`validation_freq` must be 1 with schedule='plateau', which needs the error of each epoch. Received: "
                 f"validation_freq={self.validation_freq}"
             )
-        if self.batch_size % (self.devices if isinstance(self.devices, int) else len(self.devices)):
+        if self.batch_size % parse_devices(self.devices).count:
             raise ValueError(
                 f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"
             )
@@ -182,6 +182,11 @@ class TrainingConfig:
         """The epochs that end with a validation, counted from 1, a list."""
         return sorted({*range(self.validation_freq, self.epochs + 1, self.validation_freq), self.epochs})
 
+    def learning_rate_at(self, epoch):
+        """Returns the learning rate of an epoch, counted from 0, of a schedule with drops at fixed epochs."""
+        drops, _ = self.changes(self.epochs)
+        return self.learning_rate * 0.1 ** sum(epoch >= drop for drop in drops)
+
     def changes(self, epochs):
         """What happens at given epochs among the first `epochs`: those of the rate's drops, and of the late changes.
 
@@ -191,21 +196,6 @@ class TrainingConfig:
         drops = [round(share * self.epochs) for share in self.drops] if self.schedule == "drops" else []
         late = [round(share * self.epochs) for share in self.late_changes]
         return [drop for drop in drops if drop < epochs], [min(change, epochs) for change in late]
-
-
-def _devices(devices):
-    if isinstance(devices, int) and devices > 0:
-        return devices
-    if isinstance(devices, (tuple, list)) and devices:
-        if len(devices) == 1 and str(devices[0]).isdecimal() and int(devices[0]):
-            return int(devices[0])  # as a command line gives it
-        named = all(isinstance(name, str) and re.fullmatch(r"(GPU|CPU):\d+", name) for name in devices)
-        if named and len({name[:3] for name in devices}) == 1 and len(set(devices)) == len(devices):
-            return tuple(devices)
-    raise ValueError(
-        "`devices` must be a positive whole number, or different names of one kind, as GPU:0 GPU:2. "
-        f"Received: devices={devices!r}"
-    )
 
 
 _SOURCE = dict(

@@ -62,6 +62,6 @@ def set_initial_weights(model, weights):
 def _check_shapes(name, theirs, ours):
     if theirs != ours:
         raise ValueError(
-            f"`initial_weights` must hold layers of this network's shapes. Received: {name} of {theirs} there, {ours} "
-            "here"
+            "`initial_weights` must hold layers of this network's shapes. "
+            f"Received: {name}: stored {theirs}, requested {ours}"
         )

@@ -44,7 +44,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         (["--queries", "0"], "`queries` must be positive"),
         (["--layer", "fc9"], "`model` must have a layer fc9. Received: a model with "),
         (["--pixel-size", "40"], "`pixel_size` must be from 1 to 28"),
-        (["--activations", str(tmp_path / "other")], "which holds model: '0123456789abcdef' there, "),
+        (["--activations", str(tmp_path / "other")], "other settings: model: stored '0123456789abcdef', "),
         (["--workdir", str(tmp_path)], "`workdir` must be a new folder"),
     ):
         with pytest.raises(SystemExit, match=re.escape(words)):

@@ -66,13 +66,17 @@ def test_another_model_leaves_the_folder_alone(model, dataset, tmp_path):
     write(model, dataset, folder)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     other = AlexNet("cifar", classes=4, **TINY)
-    with pytest.raises(ValueError, match="which holds model: '[0-9a-f]{16}' there, '[0-9a-f]{16}' here"):
+    with pytest.raises(ValueError, match="other settings: model: stored '[0-9a-f]{16}', requested '[0-9a-f]{16}'"):
         write(other, dataset, folder)
-    with pytest.raises(ValueError, match="which holds layer: 'fc7' there, 'fc6' here; units: 12 there, 8 here"):
+    with pytest.raises(
+        ValueError, match="other settings: layer: stored 'fc7', requested 'fc6'; units: stored 12, requested 8"
+    ):
         write(model, dataset, folder, layer="fc6")
     mine.mkdir()
     (mine / "letter.txt").write_text("keep me")
-    with pytest.raises(ValueError, match="`folder` must be a new one, .* which holds something else"):
+    with pytest.raises(
+        ValueError, match="`folder` must be a new folder, .* which holds other files and no activations.json"
+    ):
         write(model, dataset, mine)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in mine.iterdir()] == ["letter.txt"]

@@ -76,8 +76,8 @@ def test_errors_come_before_any_work(pretrained, tiny_npz, tmp_path):
         ({"initial_weights": str(tmp_path / "none.keras")}, "`initial_weights` must be a .keras file of a model"),
         ({"initial_weights": str(tmp_path / "text.keras")}, "`initial_weights` must be a .keras file of a model"),
         ({"initial_weights": path, "initial_layers": ("conv9",)}, "Received: 'conv9', which is not in .*pretrained"),
-        ({"initial_weights": path, "initial_layers": ("fc6",)}, "Received: fc6 of .*24.*there, .*16.* here"),
-        ({"initial_weights": path, "initial_layers": ("fc8",)}, "Received: fc8 of .*7.*there, .*4.* here"),
+        ({"initial_weights": path, "initial_layers": ("fc6",)}, "Received: fc6: stored .*24.*, requested .*16"),
+        ({"initial_weights": path, "initial_layers": ("fc8",)}, "Received: fc8: stored .*7.*, requested .*4"),
         ({"layer_learning_rates": {"conv6": 0.1}}, "`layer_learning_rates` must be of conv1, .*, fc8. Received: conv6"),
     ):
         with pytest.raises(ValueError, match=words):
