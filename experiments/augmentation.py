@@ -11,9 +11,9 @@ images by 0.09 [-2.81, 3.00]: after 16 epochs this narrow network, with its drop
 nothing to hold back.
 """
 
-from experiments.ablations import BASE, TOP1
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.cli import main
+from experiments.framework.runner import Comparison, Experiment
 
 EXPERIMENT = Experiment(
     name="augmentation",

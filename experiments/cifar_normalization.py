@@ -12,9 +12,9 @@ Time: 6 runs of 11 to 14 minutes, 76 in all, on two cores of an AMD EPYC. Figure
 normalization, 21.6% without, a difference of -0.77 percentage points [-1.42, -0.12], where the paper has -2.
 """
 
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import FinalError
+from experiments.framework.cli import main
+from experiments.framework.metrics import FinalError
+from experiments.framework.runner import Comparison, Experiment
 
 _NORMALIZATION = {
     "normalization": True,

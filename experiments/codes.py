@@ -19,9 +19,9 @@ import statistics
 import sys
 import time
 
-from experiments.command import run
+from experiments.framework.cli import run
+from experiments.framework.trained_network import parser
 from experiments.neighbours import SPACES, Search, add_search_options
-from experiments.trained import parser
 
 
 def codes(options, command=None):

@@ -12,9 +12,9 @@ on CIFAR-10 (JPEG 80): without conv2 the top-1 error is 2.62 points higher [-0.3
 without fc7 2.19 [-1.15, 5.53].
 """
 
-from experiments.ablations import BASE, TOP1
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.cli import main
+from experiments.framework.runner import Comparison, Experiment
 
 
 def _without(name, field):

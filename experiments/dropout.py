@@ -11,10 +11,10 @@ opposite. Without dropout this narrow network has an error that is 1.96 points l
 epochs, 0.99 times [0.78, 1.25]: it does not overfit, and half of its 256 hidden units are missed.
 """
 
-from experiments.ablations import BASE, TOP1
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import EpochsToConverge
+from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.cli import main
+from experiments.framework.metrics import EpochsToConverge
+from experiments.framework.runner import Comparison, Experiment
 
 # At a rate that stays, also where --config brings another schedule.
 _TRAINING = {"epochs": 30, "schedule": "drops", "drops": ()}

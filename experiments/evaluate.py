@@ -25,8 +25,8 @@ Figures, of CIFAR-10 (JPEG 80): one network has errors of 31.60% and 2.37% on te
 import dataclasses
 import json
 
-from experiments.command import run
-from experiments.trained import (
+from experiments.framework.cli import run
+from experiments.framework.trained_network import (
     add_data_options,
     check_classifier,
     claim_workdir,
@@ -175,7 +175,7 @@ def _groups(count, shares):
 
 
 def _results(options, info, errors, wrong, all_together, shares):
-    from experiments.comparison import paired_difference, summary
+    from experiments.framework.statistics import paired_difference, summary
 
     count = len(options.weights)
     metric = f"top-{{}} error on {_view_words(options.views)} (%)"

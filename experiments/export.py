@@ -11,8 +11,8 @@ ONNX and TFLite need `pip install -r requirements-export.txt`. Figures: README.m
 import statistics
 import time
 
-from experiments.command import run
-from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store
+from experiments.framework.cli import run
+from experiments.framework.trained_network import add_data_options, claim_workdir, open_dataset, parser, say, store
 
 
 def export(options, command=None):

@@ -24,9 +24,9 @@ Time: 18 runs and 3 of pre-training, about a minute and a half each on two cores
 all 2.29 [0.37, 4.22].
 """
 
-from experiments.ablations import BASE, TOP1
-from experiments.bench import PRETRAINED, Comparison, Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.cli import main
+from experiments.framework.runner import PRETRAINED, Comparison, Experiment
 
 CLASSES = {"first": (0, 1, 2, 3, 4), "last": (5, 6, 7, 8, 9)}
 # Images of a class, and epochs for one to four thousand steps in batches of 32.

@@ -16,10 +16,10 @@ take 0.67 times the steps of biases of 0 [0.61, 0.74], and 0.75 times those of 0
 
 import math
 
-from experiments.ablations import BASE
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import StepsAtChance
+from experiments.framework.ablations import BASE
+from experiments.framework.cli import main
+from experiments.framework.metrics import StepsAtChance
+from experiments.framework.runner import Comparison, Experiment
 
 
 def _deviation(deviation):

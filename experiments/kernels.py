@@ -17,8 +17,8 @@ the towers' mean colourfulness differs by 9.3, 6.6 and 5.9 points, where towers 
 from collections import Counter
 from pathlib import Path
 
-from experiments.command import run
-from experiments.trained import (
+from experiments.framework.cli import run
+from experiments.framework.trained_network import (
     add_data_options,
     claim_workdir,
     open_dataset,
@@ -138,7 +138,7 @@ def _go_back(model, folder, epoch):
 def _test(measures, options):
     """The permutation tests of every measure, and what the paper claims as a comparison; none of one tower."""
     from alexnet_keras.analysis import permutation_test
-    from experiments.comparison import paired_difference
+    from experiments.framework.statistics import paired_difference
 
     if any(len(values["colourfulness"]) < 2 for values in measures.values()):
         return {}, []

@@ -15,8 +15,8 @@ have the query's class, of those in pixels 25.7%; 30.1 points more [27.8, 32.3].
 
 from pathlib import Path
 
-from experiments.command import run
-from experiments.trained import add_data_options, claim_workdir, open_dataset, parser, say, store
+from experiments.framework.cli import run
+from experiments.framework.trained_network import add_data_options, claim_workdir, open_dataset, parser, say, store
 
 SPACES = ("activations", "pixels")
 
@@ -189,7 +189,7 @@ class Search:
             claim: that claim.
             **others: other results.
         """
-        from experiments.comparison import paired_difference
+        from experiments.framework.statistics import paired_difference
 
         comparison = {
             "variant": "activations",

@@ -13,9 +13,9 @@ three had given -0.98 [-1.99, 0.03], which asked for one more.
 
 import dataclasses
 
-from experiments.ablations import BASE, TOP1, top1_and_top5
-from experiments.bench import Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1, top1_and_top5
+from experiments.framework.cli import main
+from experiments.framework.runner import Experiment
 
 
 def paddings(network):

@@ -8,8 +8,16 @@ of. All validation images are classified, on their centre crop.
 Time: seconds for CIFAR-10 and a small network.
 """
 
-from experiments.command import run
-from experiments.trained import add_data_options, check_classifier, claim_workdir, open_dataset, parser, say, store
+from experiments.framework.cli import run
+from experiments.framework.trained_network import (
+    add_data_options,
+    check_classifier,
+    claim_workdir,
+    open_dataset,
+    parser,
+    say,
+    store,
+)
 
 
 def predictions(options, command=None):

@@ -10,7 +10,7 @@ Time, after those: 13 minutes in 5 runs, on two cores of an AMD EPYC on which a 
 Figures, of CIFAR-10 (JPEG 80): sigmoid takes 17.3 epochs, 3.18 times those of ReLU [2.57, 3.95].
 """
 
-from experiments.command import main
+from experiments.framework.cli import main
 from experiments.relu_vs_tanh import STARTS, nonlinearities
 
 _START = "Glorot, pixels / 64"

@@ -23,9 +23,9 @@ Figures, of CIFAR-10 (JPEG 80): with the paper's start 6.2 epochs with ReLU, 20.
 3.65], where the paper says six times; with today's 5.4 and 5.1 epochs, 0.93 times [0.88, 0.99].
 """
 
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import EpochsToError
+from experiments.framework.cli import main
+from experiments.framework.metrics import EpochsToError
+from experiments.framework.runner import Comparison, Experiment
 
 GAUSSIAN, GLOROT = {"initializer": "gaussian"}, {"initializer": "glorot_uniform"}
 RAW, SCALED = {"input_scale": 1.0}, {"input_scale": 1 / 64}

@@ -17,7 +17,7 @@ late: of three seeds two take 37.1 and 36.6 epochs and one has not got there aft
 
 import numpy as np
 
-from experiments.command import main
+from experiments.framework.cli import main
 from experiments.relu_vs_tanh import GAUSSIAN, GLOROT, RAW, SCALED, nonlinearities
 
 EXPERIMENT = nonlinearities(

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from alexnet_keras.files import read_json, write_text
-from experiments.command import INTERRUPTED, draw, measured, worded
-from experiments.comparison import VERDICT_RULE, verdict
+from experiments.framework.cli import INTERRUPTED, draw, measured, worded
+from experiments.framework.statistics import VERDICT_RULE, verdict
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
 _NO_FALL_2011 = "needs ImageNet as of Fall 2011, 15 million images"
@@ -71,7 +71,7 @@ CLAIMS = (
     Claim("Dropout, iterations to converge", "about twice", experiment="dropout", of="iterations"),
     Claim("Weight decay", "lowers the training error", experiment="weight_decay"),
     Claim("Bias of 1", "speeds up the early stage", experiment="initialization"),
-    Claim("Ten crops against the centre crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="test_views"),
+    Claim("Ten crops against the centre crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="ten_crops"),
     Claim("Kernels", "GPU 1 colour-agnostic, GPU 2 colour-specific, in every run", experiment="kernels"),
     Claim("Neighbours in the last hidden layer against pixels", "alike, often far in pixels", experiment="neighbours"),
     Claim("Binary codes of activations against codes of pixels", "far better", experiment="codes"),

@@ -11,9 +11,9 @@ Time: 15 runs of about two minutes on two cores, 3 of them shared by most others
 [-3.71, 2.11], across towers 0.88 [-1.63, 3.39], before the ReLU 0.40 [-3.45, 4.25]: nothing of it is told from nothing.
 """
 
-from experiments.ablations import BASE, TOP1, top1_and_top5
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1, top1_and_top5
+from experiments.framework.cli import main
+from experiments.framework.runner import Comparison, Experiment
 
 
 def _before_activation(network):

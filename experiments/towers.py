@@ -12,9 +12,9 @@ Time: 12 runs of about two minutes on two cores, 3 of them shared by most others
 top-5); one wide tower against two -2.39 [-5.84, 1.05]; two without exchange against two that meet 2.52 [0.06, 4.98].
 """
 
-from experiments.ablations import BASE, TOP1, top1_and_top5
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1, top1_and_top5
+from experiments.framework.cli import main
+from experiments.framework.runner import Comparison, Experiment
 
 
 def _half(network):

@@ -20,7 +20,7 @@ import os
 import shlex
 import sys
 
-from experiments.command import INTERRUPTED, say_interrupted
+from experiments.framework.cli import INTERRUPTED, say_interrupted
 
 # What the entries of a tuple are, where they are no shares.
 _KINDS = {

@@ -15,9 +15,9 @@ depth does not help here. The training errors are in the same order: twelve epoc
 """
 
 from alexnet_keras.models import VGG_PRESETS
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import FinalError
+from experiments.framework.cli import main
+from experiments.framework.metrics import FinalError
+from experiments.framework.runner import Comparison, Experiment
 
 BASE = {
     "config": "vgg_A",

@@ -12,9 +12,9 @@ Time: 6 runs of some 2 minutes on two cores, 3 of them shared. Figures, of three
 benchmarks.networks` measures both at full size.
 """
 
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import EpochSeconds
+from experiments.framework.cli import main
+from experiments.framework.metrics import EpochSeconds
+from experiments.framework.runner import Comparison, Experiment
 from experiments.vgg_depth import BASE, TOP1
 
 EXPERIMENT = Experiment(

@@ -10,10 +10,10 @@ CIFAR-10 (JPEG 80): the decay lowers the training error by 1.50 points [0.92, 2.
 [0.50, 2.06]; decoupled decay cannot be told from it.
 """
 
-from experiments.ablations import BASE, TOP1
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import TrainingError
+from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.cli import main
+from experiments.framework.metrics import TrainingError
+from experiments.framework.runner import Comparison, Experiment
 
 EXPERIMENT = Experiment(
     name="weight_decay",

@@ -10,10 +10,11 @@ from alexnet_keras import AlexNet
 from alexnet_keras.data import Dataset
 from alexnet_keras.models import alexnet_config, build_network
 from alexnet_keras.training.train import compile_for_training
-from experiments import ablations, overlapping_pooling
-from experiments.bench import identity
-from experiments.command import main
-from experiments.metrics import FinalError
+from experiments import overlapping_pooling
+from experiments.framework import ablations
+from experiments.framework.cli import main
+from experiments.framework.metrics import FinalError
+from experiments.framework.runner import ExperimentRunner, identity
 
 # What each variant changes of its experiment's base, and nothing else.
 CHANGES = {
@@ -59,7 +60,7 @@ CHANGES = {
         "0.01 and bias 1": {"middle_kernel_stddev"},
         "0.01 and bias 0": {"middle_kernel_stddev", "bias"},
     },
-    "test_views": {"network": set()},
+    "ten_crops": {"network": set()},
     "fine_tune": {
         f"{how}, {amount}": start | images
         for amount, images in (
@@ -200,7 +201,7 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
 def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--smoke", "--dataset", tiny_npz, "--batch-size", "16", "--workdir", "out"]
-    views = main(experiment("test_views"), "", arguments)
+    views = main(experiment("ten_crops"), "", arguments)
     runs = views["runs"]
     assert len(runs) == 2
     for comparison, top in zip(views["comparisons"], ("top1_error", "top5_error"), strict=True):
@@ -221,9 +222,9 @@ def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
 
 def test_fine_tuning_keeps_its_classes_whatever_it_starts_from(monkeypatch):
     found = []
-    monkeypatch.setattr("experiments.bench.Bench.run", lambda self: found.append(self.experiment) or {})
-    monkeypatch.setattr("experiments.command.draw", lambda *arguments: None)
-    monkeypatch.setattr("experiments.command.table", lambda results: "")
+    monkeypatch.setattr(ExperimentRunner, "run", lambda self: found.append(self.experiment) or {})
+    monkeypatch.setattr("experiments.framework.cli.draw", lambda *arguments: None)
+    monkeypatch.setattr("experiments.framework.cli.table", lambda results: "")
     main(experiment("fine_tune"), "", ["--config", "source", "--workdir", "out"])
     for variant in found[0].variants:
         config = found[0].config(variant)

@@ -1,6 +1,13 @@
 import pytest
 
-from experiments.metrics import EpochSeconds, EpochsToConverge, EpochsToError, FinalError, StepsAtChance, TrainingError
+from experiments.framework.metrics import (
+    EpochSeconds,
+    EpochsToConverge,
+    EpochsToError,
+    FinalError,
+    StepsAtChance,
+    TrainingError,
+)
 
 
 def run(*errors):

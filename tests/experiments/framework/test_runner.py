@@ -6,9 +6,9 @@ import pytest
 
 from alexnet_keras.files import holding
 from experiments import cifar_normalization
-from experiments.bench import PRETRAINED, Bench, Comparison, Experiment, identity
-from experiments.command import main, table
-from experiments.metrics import EpochsToError, FinalError
+from experiments.framework.cli import main, table
+from experiments.framework.metrics import EpochsToError, FinalError
+from experiments.framework.runner import PRETRAINED, Comparison, Experiment, ExperimentRunner, identity
 
 UNUSED = ("parameters", "machine", "versions")
 
@@ -75,7 +75,7 @@ def experiment(name="speed", seeds=(0, 1), **base):
 
 
 def bench(tmp_path, **options):
-    return Bench(experiment(**options), tmp_path / "results", tmp_path / "scratch")
+    return ExperimentRunner(experiment(**options), tmp_path / "results", tmp_path / "scratch")
 
 
 def test_searches_compares_and_stores(trained, tmp_path, capsys):
@@ -114,9 +114,9 @@ def test_a_second_call_repeats_nothing(trained, tmp_path):
 
 
 def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
-    whole = Bench(experiment(), tmp_path / "whole", tmp_path / "scratch").run()
+    whole = ExperimentRunner(experiment(), tmp_path / "whole", tmp_path / "scratch").run()
     count = len(trained)
-    original = Bench._train
+    original = ExperimentRunner._train
 
     def dies(self, config, rival):
         if len(trained) == count + 5:
@@ -124,7 +124,7 @@ def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
         return original(self, config, rival)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Bench, "_train", dies)
+        patch.setattr(ExperimentRunner, "_train", dies)
         bench(tmp_path).run()
     assert len(json.loads((tmp_path / "results" / "speed" / "results.json").read_text())["runs"]) == 5
     parts = bench(tmp_path).run()
@@ -147,10 +147,10 @@ def test_more_seeds_keep_the_runs(trained, tmp_path):
 
 
 def test_some_variants_first(trained, tmp_path):
-    part = Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["tanh"]).run()
+    part = ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", only=["tanh"]).run()
     assert list(part["variants"]) == ["tanh"]
     assert part["comparisons"] == []
-    Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
+    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
     before = len(trained)
     whole = bench(tmp_path).run()
     assert len(trained) == before + 1  # sigmoid
@@ -177,13 +177,13 @@ def test_other_settings_leave_the_results_alone(trained, tmp_path):
 
 
 def test_a_variant_without_results_may_change(trained, tmp_path):
-    Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu", "tanh"]).run()
+    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu", "tanh"]).run()
     longer = experiment()
     longer.variants["sigmoid"]["epochs"] = 30
-    assert "sigmoid" in Bench(longer, tmp_path / "results", tmp_path / "scratch").run()["variants"]
+    assert "sigmoid" in ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch").run()["variants"]
     longer.variants["tanh"]["epochs"] = 30
     with pytest.raises(ValueError, match=r"epochs of tanh: 20 there, 30 here"):
-        Bench(longer, tmp_path / "results", tmp_path / "scratch")
+        ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch")
 
 
 def test_the_command_line_counts_for_all_variants(trained, tmp_path, monkeypatch):
@@ -211,7 +211,7 @@ def test_a_run_that_ended_early_is_no_measurement_of_the_final_error(trained, tm
     bench(tmp_path).run()
     before = len(trained)
     final = dataclasses.replace(experiment("final"), metric=FinalError(views=1), learning_rates={})
-    results = Bench(final, tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
+    results = ExperimentRunner(final, tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
     assert len(trained) == before + 2
     assert {run["ended"] for run in results["runs"]} == {"all epochs"}
 
@@ -221,16 +221,16 @@ def test_runs_are_shared_where_they_were_validated_often_enough(trained, tmp_pat
     bench(tmp_path, name="at_the_end", validation_freq=20).run()
     assert len(trained) == count
     results = tmp_path / "other", tmp_path / "scratch"
-    Bench(experiment("at_the_end", validation_freq=20), *results).run()
+    ExperimentRunner(experiment("at_the_end", validation_freq=20), *results).run()
     assert len(trained) == 2 * count
-    Bench(experiment("every"), *results).run()
+    ExperimentRunner(experiment("every"), *results).run()
     assert len(trained) == 3 * count
 
 
 def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
     def run():
         rates = {"relu": (0.02, 0.04, 2.0), "tanh": (2.0,)}
-        return Bench(
+        return ExperimentRunner(
             dataclasses.replace(experiment(), learning_rates=rates), tmp_path / "results", tmp_path / "scratch"
         ).run()
 
@@ -299,7 +299,7 @@ def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path,
         seeds=(0, 1),
         pretraining={"only_classes": (0, 1), "epochs": 2},
     )
-    results = Bench(its, "out", verbose=0).run()
+    results = ExperimentRunner(its, "out", verbose=0).run()
     folders = sorted((tmp_path / "runs" / "pretrained").iterdir())
     before = [json.loads((folder / "results.json").read_text())["config"] for folder in folders]
     assert sorted(config["seed"] for config in before) == [0, 1]
@@ -313,4 +313,4 @@ def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path,
     assert files == expected
     assert len(results["runs"]) == 4
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", None)  # nothing is trained again
-    assert Bench(its, "out", verbose=0).run()["comparisons"] == results["comparisons"]
+    assert ExperimentRunner(its, "out", verbose=0).run()["comparisons"] == results["comparisons"]

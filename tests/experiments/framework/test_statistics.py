@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.comparison import paired_difference, paired_ratio, seeds_to_tell, summary, verdict
+from experiments.framework.statistics import paired_difference, paired_ratio, seeds_to_tell, summary, verdict
 
 
 def test_summary():

@@ -1,6 +1,6 @@
 """Predictions averaged over ten crops against those on the centre crop, of the same trained networks.
 
-    python -m experiments.test_views
+    python -m experiments.ten_crops
 
 The claim (section 4.1): the errors fall from 39.0 and 18.3 to 37.5 and 17.0 (top-1 and top-5).
 
@@ -8,15 +8,15 @@ Time: 3 runs, shared by most other ablations. Figures, of three seeds on CIFAR-1
 -0.52 [-0.77, -0.26] points.
 """
 
-from experiments.ablations import BASE, TOP1, TOP5
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import FinalError
+from experiments.framework.ablations import BASE, TOP1, TOP5
+from experiments.framework.cli import main
+from experiments.framework.metrics import FinalError
+from experiments.framework.runner import Comparison, Experiment
 
 _CLAIM = "Ten crops lower the errors"
 
 EXPERIMENT = Experiment(
-    name="test_views",
+    name="ten_crops",
     section="section 4.1",
     base=BASE,
     variants={"network": {}},

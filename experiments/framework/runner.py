@@ -18,8 +18,8 @@ from pathlib import Path
 
 from alexnet_keras.files import check_writable, holding, read_json, write_text
 from alexnet_keras.training.config import TrainingConfig, training_config
-from experiments.comparison import summary
-from experiments.metrics import DIVERGED
+from experiments.framework.metrics import DIVERGED
+from experiments.framework.statistics import summary
 
 # In a variant's options, as `initial_weights`: those of the experiment's pre-training.
 PRETRAINED = "pre-trained"
@@ -66,7 +66,7 @@ class Experiment:
             base. What follows a comma in the name is the group that it is drawn in. An override may be a function of
             the `AlexNetConfig` (`VGGConfig`) of the base.
         comparisons: `Comparison`s.
-        metric: an object of `experiments.metrics`: what learning rates are chosen by, and comparisons are in.
+        metric: an object of `experiments.framework.metrics`: what learning rates are chosen by, and comparisons are in.
         seeds: seeds of the runs; the first is that of the search for learning rates.
         learning_rates: dict from a variant's name to a grid of rising rates. Where the best lies at an end, the grid
             goes on there by its own ratio. Without a grid: the rate of the configuration.
@@ -127,7 +127,7 @@ def identity(config, network=None):
     return json.loads(json.dumps({**fields, "network": dataclasses.asdict(network)}))
 
 
-class Bench:
+class ExperimentRunner:
     """Runs the runs of one experiment that are not stored yet, and stores each when it ends.
 
     Args:

@@ -15,7 +15,7 @@ def main(experiment, description, arguments=None):
     """Runs an experiment as the command line says, draws its figures and prints its table.
 
     Args:
-        experiment: an `experiments.bench.Experiment`.
+        experiment: an `experiments.framework.runner.Experiment`.
         description: docstring of the experiment's module.
         arguments: command line; by default that of the process.
 
@@ -101,7 +101,7 @@ def say_interrupted(prog):
 
 def _run(experiment, options, command):
     from alexnet_keras.training.config import training_config
-    from experiments.bench import Bench
+    from experiments.framework.runner import ExperimentRunner
 
     smoke = options.pop("smoke", False)
     workdir = options.pop("workdir", "runs/smoke" if smoke else "results")
@@ -137,7 +137,7 @@ def _run(experiment, options, command):
         metric=metric,
         pretraining=experiment.pretraining and others(experiment.pretraining),
     )
-    bench = Bench(experiment, workdir, only=only, command=command, verbose=1 if sys.stdout.isatty() else 2)
+    bench = ExperimentRunner(experiment, workdir, only=only, command=command, verbose=1 if sys.stdout.isatty() else 2)
     results = bench.run()
     draw(results, bench.path.parent)
     print(f"\n{table(results)}\n\nResults and pictures: {bench.path.parent}", flush=True)
@@ -219,7 +219,7 @@ def worded(results):
 
 def measured(comparison):
     """A comparison's estimate with its interval and unit, in words, and what would tell it from no effect."""
-    from experiments.comparison import seeds_to_tell
+    from experiments.framework.statistics import seeds_to_tell
 
     if comparison["estimate"] is None:
         return _estimate(comparison)

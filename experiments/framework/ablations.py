@@ -14,8 +14,8 @@ The real network on ten classes of it, one seed, four epochs, eleven minutes a r
       --learning-rates 0.003 --bias-learning-rate 0.006 --seeds 0 --workdir results/imagenette
 """
 
-from experiments.bench import Comparison
-from experiments.metrics import FinalError
+from experiments.framework.metrics import FinalError
+from experiments.framework.runner import Comparison
 
 BASE = {
     "config": "cifar",

@@ -7,7 +7,7 @@ comparisons.
 import dataclasses
 import statistics
 
-from experiments.comparison import paired_difference, paired_ratio
+from experiments.framework.statistics import paired_difference, paired_ratio
 
 _CHANCE = "no better than chance"
 _REACHED = "target reached"
