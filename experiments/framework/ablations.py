@@ -1,21 +1,21 @@
-"""What the ablations share: what they start from, and how they are measured.
+"""Base of the ablations: a narrow network on CIFAR-10, compared by its final errors.
 
-They start from the preset `cifar` with fewer kernels, trained on CIFAR-10 for 16 epochs: eight layers and two towers,
-of which three seeds of all variants together fit into a night on two cores. The weight of response normalization is the
-paper's on pixel values 0-255, which this preset divides by 64.
+The base is the preset `cifar` with fewer kernels. It has eight layers and two towers. Three seeds of
+all ablations fit into a night on two cores. The preset divides pixel values by 64, so that the alpha
+of response normalization is the paper's times 64 squared.
 
-At the scale of the paper, every one of them (90 epochs on two GPUs for each run):
+Every ablation at the scale of the paper (90 epochs a run on two GPUs):
 
     python -m experiments.NAME --config source --dataset imagenet2012 --devices 2 --workdir results/imagenet2012
 
-The real network on ten classes of it, one seed, four epochs, eleven minutes a run on two cores:
+The full-size network on the ten classes of Imagenette, with one seed and four epochs:
 
     python -m experiments.NAME --config source --dataset imagenette/320px-v2 --epochs 4 --batch-size 32 \\
       --learning-rates 0.003 --bias-learning-rate 0.006 --seeds 0 --workdir results/imagenette
 """
 
+from experiments.framework.experiment import Comparison
 from experiments.framework.metrics import FinalError
-from experiments.framework.runner import Comparison
 
 BASE = {
     "config": "cifar",
@@ -25,7 +25,7 @@ BASE = {
         "filters": (16, 32, 48, 48, 32, 32),
         "units": (256, 256),
         "normalization_alpha": 1e-4 * 64**2,
-        "conv1_kernel_stddev": None,  # as the stored runs started
+        "conv1_kernel_stddev": None,  # as in the stored runs, which are older than this field
     },
 }
 TOP1 = FinalError()
@@ -33,6 +33,15 @@ TOP5 = FinalError(top=5)
 
 
 def top1_and_top5(variant, baseline, paper, claim):
-    """The comparisons of two variants by both errors, ten crops; `paper`: its two figures, percentage points."""
-    figures = zip(paper, (TOP1, TOP5), strict=True)
-    return tuple(Comparison(variant, baseline, figure, claim, metric) for figure, metric in figures)
+    """Returns the comparisons of two variants by both errors, on ten crops.
+
+    Args:
+        variant, baseline: names of the variants.
+        paper: the paper's two figures, in percentage points.
+        claim: claim of the paper.
+    """
+    top1, top5 = paper
+    return (
+        Comparison(variant, baseline, top1, claim, TOP1),
+        Comparison(variant, baseline, top5, claim, TOP5),
+    )

@@ -1,7 +1,7 @@
-"""What an experiment measures of a run, and how two variants compare in it.
+"""Metrics: what an experiment measures of a run, and how two variants compare in it.
 
-A metric has a `name`, the `views` of the evaluation that it needs, and a `unit`, `no_effect` and `compare` for its
-comparisons.
+A metric has a `name`, and the number of `views` that its evaluation needs. For comparisons it has a
+`unit`, the value of `no_effect`, and a function `compare`.
 """
 
 import dataclasses
@@ -9,50 +9,61 @@ import statistics
 
 from experiments.framework.statistics import paired_difference, paired_ratio
 
-_CHANCE = "no better than chance"
-_REACHED = "target reached"
+# Why runs ended, as stored with them.
+ALL_EPOCHS = "all epochs"
+TARGET_REACHED = "target reached"
+AT_CHANCE = "no better than chance"
 DIVERGED = "loss is no number"
+EARLY_STOPPED = "slower than another learning rate"
+# From the number of views to the name of its errors in a stored run.
+ERROR_NAMES = {1: "centre_crop", 10: "ten_crops"}
 
 
 class Metric:
-    """What a metric is where it does not say otherwise: runs have all their epochs."""
+    """Base class of metrics. By default a run trains for all its epochs."""
 
-    target = None  # of the training error, percent
-    ends_early = False  # whether runs may end before their last epoch
+    target = None  # training error in percent, drawn as a line
+    ends_early = False  # whether a run may end before its last epoch
 
     def rank(self, run):
-        """What learning rates are sorted by; less is better."""
+        """Returns a value that orders learning rates; lower is better."""
         value = self.value(run)
         return float("inf") if value is None else value
 
-    def end(self, epoch, row, classes):
-        """Why a run ends after `epoch` epochs, the last of which has this row in the history, or `None`."""
+    def reason_to_end(self, epoch, row, classes):
+        """Returns why a run ends, or `None` if it continues.
+
+        Args:
+            epoch: number of epochs so far.
+            row: the last epoch's row of the history.
+            classes: number of classes of the data.
+        """
         return None
 
     def failed(self, run):
-        """Whether a run says nothing on where a better learning rate lies."""
-        return run["ended"] in (_CHANCE, DIVERGED)
+        """Whether a run does not show in which direction a better learning rate lies."""
+        return run["ended"] in (AT_CHANCE, DIVERGED)
 
-    def is_lost(self, errors, rival):
-        """Whether a run ends as its learning rate is worse than that of the run `rival`.
+    def is_beaten(self, errors, incumbent):
+        """Whether a run stops early because another learning rate is better.
 
         Args:
-            errors: its training top-1 error in each epoch so far, percent.
-            rival: the best run so far.
+            errors: its training top-1 error after each epoch so far, percent.
+            incumbent: the best run so far.
         """
         return False
 
     def smoke(self):
-        """The metric of a trial."""
+        """Returns the metric for a trial on a tiny network."""
         return self
 
 
 @dataclasses.dataclass(frozen=True)
 class FinalError(Metric):
-    """Error of the trained network on the validation images, in percent; compared by the difference.
+    """Error of the trained network on the validation images, in percent, compared by the difference.
 
     Args:
-        views: 1 for the centre crop, 10 for ten crops.
+        views: 1 for the center crop, 10 for ten crops.
         top: 1 or 5.
     """
 
@@ -68,14 +79,13 @@ class FinalError(Metric):
         return f"top-{self.top} error on {'ten crops' if self.views == 10 else 'the centre crop'} (%)"
 
     def value(self, run):
-        """The error of a run, or `None` for one that diverged and has none."""
-        errors = run["errors"].get("ten_crops" if self.views == 10 else "centre_crop", {})
-        return errors.get(f"top{self.top}_error")
+        """Returns the error of a run, or `None` for one that diverged."""
+        return run["errors"].get(ERROR_NAMES[self.views], {}).get(f"top{self.top}_error")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingError(Metric):
-    """Top-1 error on the training images in the last epoch, its mean over the epoch, in percent; compared as above."""
+    """Top-1 error on the training images, averaged over the last epoch, in percent, compared by the difference."""
 
     name = "training top-1 error (%)"
     views = 1
@@ -84,15 +94,15 @@ class TrainingError(Metric):
     compare = staticmethod(paired_difference)
 
     def value(self, run):
-        """The error of a run, or `None` for one that diverged."""
+        """Returns the error of a run, or `None` for one that diverged."""
         return None if run["ended"] == DIVERGED else run["history"][-1]["top1_error"]
 
 
 @dataclasses.dataclass(frozen=True)
 class EpochSeconds(Metric):
-    """Seconds of an epoch, training and validation, the median over a run's; compared by the ratio.
+    """Median seconds of an epoch with its validation, compared by the ratio.
 
-    It says something where nothing else ran on the machine.
+    It is only meaningful if no other program runs on the machine.
     """
 
     name = "seconds of an epoch"
@@ -102,13 +112,15 @@ class EpochSeconds(Metric):
     compare = staticmethod(paired_ratio)
 
     def value(self, run):
-        """Seconds of a run, or `None` for one without a whole epoch."""
-        return statistics.median(row["seconds"] for row in run["history"]) if run["history"] else None
+        """Returns the seconds of a run, or `None` for one without a complete epoch."""
+        if not run["history"]:
+            return None
+        return statistics.median(row["seconds"] for row in run["history"])
 
 
 @dataclasses.dataclass(frozen=True)
 class EpochsToConverge(Metric):
-    """Epochs until the validation error is as low as it gets, but for a margin; compared by the ratio.
+    """Epochs until the validation error is within a margin of its minimum, compared by the ratio.
 
     Args:
         margin: percentage points above the lowest validation top-1 error of the run.
@@ -126,19 +138,20 @@ class EpochsToConverge(Metric):
         return f"epochs until the validation error is within {self.margin:g} points of its lowest"
 
     def value(self, run):
-        """Epochs of a run, or `None` for one that diverged, or that was still getting better when it ended."""
+        """Returns the epochs of a run, or `None` if it diverged or still improved in its last epoch."""
         if run["ended"] == DIVERGED:
             return None
         errors = [row["val_top1_error"] for row in run["history"]]
-        epochs = 1 + next(epoch for epoch, error in enumerate(errors) if error <= min(errors) + self.margin)
+        limit = min(errors) + self.margin
+        epochs = 1 + next(epoch for epoch, error in enumerate(errors) if error <= limit)
         return float(epochs) if epochs < len(errors) else None
 
 
 @dataclasses.dataclass(frozen=True)
 class StepsAtChance(Metric):
-    """Steps until the loss leaves that of guessing, as `alexnet_keras.training.callbacks.LeavesChance` says; the ratio.
+    """Steps until the loss falls below the loss of guessing, compared by the ratio.
 
-    A run ends after the epoch in which it leaves.
+    The training's history says at which step. A run ends after the epoch of that step.
     """
 
     name = "steps until the loss leaves that of guessing"
@@ -149,22 +162,20 @@ class StepsAtChance(Metric):
     compare = staticmethod(paired_ratio)
 
     def value(self, run):
-        """Steps, or `None` for a run that did not leave."""
+        """Returns the steps, or `None` for a run that stayed at chance."""
         return run["history"][-1]["left_chance_at_step"] or None if run["history"] else None
 
-    def end(self, epoch, row, classes):
-        return _REACHED if row["left_chance_at_step"] else None
+    def reason_to_end(self, epoch, row, classes):
+        return TARGET_REACHED if row["left_chance_at_step"] else None
 
 
 @dataclasses.dataclass(frozen=True)
 class EpochsToError(Metric):
-    """Epochs until the training top-1 error, its mean over an epoch, is down to a target; compared by the ratio.
+    """Epochs until the training top-1 error reaches a target, compared by the ratio.
 
-    Between the ends of two epochs it is taken as linear, and at the start as chance. A run ends at the target, or when
-    its error is within five points of chance after five epochs. In the search for a learning rate, one that lies five
-    points behind the best so far at the same epoch, the third or later, ends as well, one that is too late already, and
-    one that is clear of chance, falls ever more slowly, and would come too late even if it went on as fast as in the
-    epoch before the last.
+    The error is the mean over an epoch. Between the ends of two epochs it is interpolated linearly;
+    at the start it is the error of guessing. A run ends at the target. It also ends if its error is
+    within `_MARGIN` of chance after `_PATIENCE` epochs. `is_beaten` ends further ones.
 
     Args:
         target: training top-1 error, percent.
@@ -178,48 +189,69 @@ class EpochsToError(Metric):
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
 
+    _MARGIN = 5  # percentage points that count as a difference
+    _PATIENCE = 5  # epochs in which a run must leave chance
+    _WARM_UP = 3  # epochs before runs are compared
+
     @property
     def name(self):
         return f"epochs to a training error of {self.target:g}%"
 
     def value(self, run):
-        """Epochs, or `None` for a run that did not get there."""
-        before = 100.0 * (1 - 1 / run["data"]["classes"])
+        """Returns the epochs, or `None` for a run that did not reach the target."""
+        before = _error_of_chance(run["data"]["classes"])
         for epoch, row in enumerate(run["history"]):
             error = row["top1_error"]
             if error <= self.target:
-                return epoch + (max(before - self.target, 0.0) / (before - error) if before > error else 0.0)
+                if before <= error:
+                    return float(epoch)
+                return epoch + max(before - self.target, 0.0) / (before - error)
             before = error
         return None
 
     def rank(self, run):
-        """Epochs; of those that did not get there, what had the lower error after three epochs."""
+        """Orders runs by their epochs, and those short of the target by their error after the warm-up."""
         value = self.value(run)
         if value is not None:
             return 0, value
-        return (2, 0.0) if run["ended"] == DIVERGED else (1, run["history"][:3][-1]["top1_error"])
+        if run["ended"] == DIVERGED:
+            return 2, 0.0
+        return 1, run["history"][: self._WARM_UP][-1]["top1_error"]
 
-    def end(self, epoch, row, classes):
+    def reason_to_end(self, epoch, row, classes):
         error = row["top1_error"]
         if error <= self.target:
-            return _REACHED
-        if epoch >= 5 and not error <= 100 * (1 - 1 / classes) - 5:
-            return _CHANCE
+            return TARGET_REACHED
+        if epoch >= self._PATIENCE and not error <= _error_of_chance(classes) - self._MARGIN:
+            return AT_CHANCE
         return None
 
-    def is_lost(self, errors, rival):
-        theirs, epoch, arrival = [row["top1_error"] for row in rival["history"]], len(errors), self.value(rival)
-        if epoch < 3:
+    def is_beaten(self, errors, incumbent):
+        """Whether a run is clearly behind the incumbent, or can't reach the target before it."""
+        epoch = len(errors)
+        if epoch < self._WARM_UP:
             return False
-        if epoch <= len(theirs) and not errors[-1] < theirs[epoch - 1] + 5:
+        incumbent_errors = [row["top1_error"] for row in incumbent["history"]]
+        if epoch <= len(incumbent_errors) and not errors[-1] < incumbent_errors[epoch - 1] + self._MARGIN:
             return True
-        before, last = errors[-3] - errors[-2], errors[-2] - errors[-1]
-        at_chance = errors[-1] > 100 * (1 - 1 / rival["data"]["classes"]) - 5
-        if arrival is None or epoch >= arrival:
-            return arrival is not None
-        if at_chance or last > before:
+        arrival = self.value(incumbent)
+        if arrival is None:
             return False
-        return epoch + (errors[-1] - self.target) / max(before, 1e-9) >= arrival
+        chance = _error_of_chance(incumbent["data"]["classes"])
+        return epoch >= arrival or self._arrives_later(errors, arrival, chance)
+
+    def _arrives_later(self, errors, arrival, chance):
+        """Whether a run that slows down reaches the target after `arrival`, even at its pace of an epoch ago."""
+        previous_fall = errors[-3] - errors[-2]
+        last_fall = errors[-2] - errors[-1]
+        if errors[-1] > chance - self._MARGIN or last_fall > previous_fall:
+            return False
+        return len(errors) + (errors[-1] - self.target) / max(previous_fall, 1e-9) >= arrival
 
     def smoke(self):
         return dataclasses.replace(self, target=70.0)
+
+
+def _error_of_chance(classes):
+    """Top-1 error of guessing, percent."""
+    return 100.0 * (1 - 1 / classes)

@@ -1,4 +1,4 @@
-"""Statistics of repeated runs: means, paired comparisons, verdicts. The arithmetic is SciPy's."""
+"""Statistics of repeated runs: means, paired comparisons and verdicts."""
 
 import math
 
@@ -6,18 +6,20 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+_POWER = 0.8  # probability of finding a real effect, for the number of seeds
 
 
 def summary(values):
-    """Mean with its 95% interval (Student's t), standard deviation (of a sample) and number of values.
+    """Returns the mean with its 95% interval (Student's t), the standard deviation and the number of values.
 
-    A single value has neither interval nor standard deviation: both are `None`.
+    The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
     values = [float(value) for value in values]
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    deviation = None
     interval = None
-    if deviation is not None:
-        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * stats.sem(values))
+    if len(values) > 1:
+        deviation = float(np.std(values, ddof=1))
+        half = float(_t_quantile(len(values)) * stats.sem(values))
         interval = [float(np.mean(values)) - half, float(np.mean(values)) + half]
     return {
         "mean": float(np.mean(values)) if values else None,
@@ -28,35 +30,46 @@ def summary(values):
 
 
 def paired_difference(values, baseline):
-    """Mean of `values - baseline`, pair by pair, with a 95% interval (Student's t).
+    """Returns the mean of `values - baseline` over the pairs, with a 95% interval (Student's t).
 
     Args:
-        values, baseline: a number a seed, in the same order of seeds.
+        values, baseline: numbers, one for each seed, in the same order of seeds.
 
     Returns:
-        dict with `estimate`, `interval` (two numbers; none for a single pair) and `n`.
+        dict with `estimate`, `interval` (two numbers, or `None` for a single pair) and `n`.
 
     Raises:
-        ValueError: when there are not as many of one as of the other, or none.
+        ValueError: if the lengths differ, or are 0.
     """
-    values, baseline = np.asarray(values, float), np.asarray(baseline, float)
+    values = np.asarray(values, float)
+    baseline = np.asarray(baseline, float)
     if values.shape != baseline.shape or not values.size:
         raise ValueError(
-            f"`values` and `baseline` must be equally many, one a seed. Received: {values.size} and {baseline.size}"
+            "`values` and `baseline` must have one number for each seed. "
+            f"Received: {values.size} and {baseline.size} numbers"
         )
     difference = values - baseline
-    interval = None
-    if len(difference) > 1:
-        if np.ptp(difference) == 0:
-            interval = [float(difference[0])] * 2  # the t statistic of no spread is not defined
-        else:
-            low, high = stats.ttest_rel(values, baseline).confidence_interval(CONFIDENCE)
-            interval = [float(low), float(high)]
-    return {"estimate": float(difference.mean()), "interval": interval, "n": len(difference)}
+    return {
+        "estimate": float(difference.mean()),
+        "interval": _interval(difference),
+        "n": len(difference),
+    }
+
+
+def _interval(difference):
+    if len(difference) == 1:
+        return None
+    if np.ptp(difference) == 0:
+        return [float(difference[0])] * 2  # the t statistic is not defined without spread
+    low, high = stats.ttest_1samp(difference, 0.0).confidence_interval(CONFIDENCE)
+    return [float(low), float(high)]
 
 
 def paired_ratio(values, baseline):
-    """Geometric mean of `values / baseline`, pair by pair, with a 95% interval; `paired_difference` of logarithms."""
+    """Returns the geometric mean of `values / baseline` over the pairs, with a 95% interval.
+
+    It is `paired_difference` of the logarithms.
+    """
     difference = paired_difference(np.log(values), np.log(baseline))
     interval = difference["interval"]
     return {
@@ -66,51 +79,59 @@ def paired_ratio(values, baseline):
     }
 
 
-def seeds_to_tell(comparison, no_effect=0.0, most=1000):
-    """How many seeds would tell a comparison from no effect, were it what was measured and spread as it did.
+def seeds_for_significance(comparison, no_effect=0.0, most=1000):
+    """Returns how many seeds would make a comparison significant, given its estimate and spread.
 
     Args:
         comparison: dict with `estimate`, `interval` and `n`.
         no_effect: 0 for a difference, 1 for a ratio.
-        most: where to stop.
+        most: largest number of seeds to try.
 
     Returns:
-        The least number with which the paired t-test finds it four times out of five, or `None` where `most` are not
-        enough.
+        The least number of seeds for which the paired t-test has a power of 80%; `None` if it is
+        above `most`.
     """
     numbers = (*comparison["interval"], comparison["estimate"])
     low, high, effect = np.log(numbers) if no_effect else numbers
     n = comparison["n"]
-    deviation = (high - low) / 2 / stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * math.sqrt(n)
+    deviation = (high - low) / 2 / _t_quantile(n) * math.sqrt(n)
     seeds = np.arange(2, most + 1)
-    critical = stats.t.ppf(0.5 + CONFIDENCE / 2, seeds - 1)
-    missed = stats.nct.cdf(critical, seeds - 1, abs(effect) / deviation * np.sqrt(seeds))
-    return next((int(count) for count, share in zip(seeds, missed, strict=True) if share <= 0.2), None)
+    missed = stats.nct.cdf(_t_quantile(seeds), seeds - 1, abs(effect) / deviation * np.sqrt(seeds))
+    enough = seeds[missed <= 1 - _POWER]
+    return int(enough[0]) if len(enough) else None
+
+
+def _t_quantile(n):
+    """The quantile of Student's t that bounds a two-sided interval from `n` values."""
+    return stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)
 
 
 VERDICT_RULE = """\
-- **reproduced**: the 95% interval lies on the paper's side of no effect, and the paper's figure lies in it, where it
-  gives one; where the paper finds that something does not help, its side reaches to a gain of half a point;
-- **same direction**: the interval lies on the paper's side of no effect, but the paper's figure lies outside it;
-- **not reproduced**: the interval holds no effect, or lies on the other side; where it holds no effect, the number of
-  seeds is named that would tell a difference of the measured size from none, four times out of five;
-- **not testable here**: the reason is given;
-- **not run yet**: fewer than two seeds have been run, or have come to what is measured."""
+- **reproduced**: the 95% interval lies on the paper's side of no effect, and contains the paper's figure if it gives
+  one. If the paper claims no gain, its side includes gains of up to half a point.
+- **same direction**: the interval lies on the paper's side of no effect, but does not contain the paper's figure.
+- **not reproduced**: the interval contains no effect, or lies on the other side. If it contains no effect, the table
+  gives the number of seeds that would make the measured difference significant, with a power of 80%.
+- **not testable here**: the reason is given.
+- **not run yet**: fewer than two seeds have a value of the metric."""
 
 
 def verdict(comparison, no_effect=0.0):
-    """What a comparison says about the paper's claim, by `VERDICT_RULE`.
+    """Returns what a comparison says about the paper's claim, by `VERDICT_RULE`.
 
     Args:
-        comparison: dict with `interval` and `paper`, the paper's figure; where that is `None`, with `side`, 1 or -1, on
-            which side of no effect the paper puts it. With a `margin`, that side begins so far before no effect.
+        comparison: dict with `interval` and `paper`, the figure of the paper. If `paper` is `None`,
+            `side` says on which side of no effect the paper expects the interval: 1 or -1. With a
+            `margin`, this side begins so far before no effect.
         no_effect: 0 for a difference, 1 for a ratio.
     """
     if comparison["interval"] is None:
         return "not run yet"
-    (low, high), paper = comparison["interval"], comparison["paper"]
-    above = comparison["side"] > 0 if paper is None else paper > no_effect
+    low, high = comparison["interval"]
+    paper = comparison["paper"]
+    expects_higher = comparison["side"] > 0 if paper is None else paper > no_effect
     margin = comparison.get("margin", 0.0)
-    if not (low > no_effect - margin if above else high < no_effect + margin):
+    on_side = low > no_effect - margin if expects_higher else high < no_effect + margin
+    if not on_side:
         return "not reproduced"
     return "reproduced" if paper is None or low <= paper <= high else "same direction"

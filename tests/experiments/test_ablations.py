@@ -13,8 +13,9 @@ from alexnet_keras.training.train import compile_for_training
 from experiments import overlapping_pooling
 from experiments.framework import ablations
 from experiments.framework.cli import main
+from experiments.framework.experiment import run_key
 from experiments.framework.metrics import FinalError
-from experiments.framework.runner import ExperimentRunner, identity
+from experiments.framework.runner import ExperimentRunner
 
 # What each variant changes of its experiment's base, and nothing else.
 CHANGES = {
@@ -92,7 +93,7 @@ def test_a_variant_differs_in_the_named_fields_alone(name, scale):
         preset = "vgg_A" if name.startswith("vgg") else "source"
         its = dataclasses.replace(its, base={"config": preset, "dataset": "imagenet2012"})
     assert list(its.variants) == list(CHANGES[name])
-    first, *_ = configs = [identity(its.config(variant)) for variant in its.variants]
+    first, *_ = configs = [run_key(its.config(variant)) for variant in its.variants]
     for (variant, fields), config in zip(CHANGES[name].items(), configs, strict=True):
         flat, base = ({**each, **each["network"], "network": None} for each in (config, first))
         assert {field for field in flat if flat[field] != base[field]} == fields, variant
@@ -100,7 +101,7 @@ def test_a_variant_differs_in_the_named_fields_alone(name, scale):
 
 def test_baselines_are_one_and_the_same_run():
     names = [name for name in CHANGES if name not in OWN_BASELINE]
-    configs = [json.dumps(identity(experiment(n).config(b))) for n, b in zip(names, BASELINES, strict=True)]
+    configs = [json.dumps(run_key(experiment(n).config(b))) for n, b in zip(names, BASELINES, strict=True)]
     assert len(set(configs)) == 1
 
 
@@ -223,8 +224,8 @@ def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
 def test_fine_tuning_keeps_its_classes_whatever_it_starts_from(monkeypatch):
     found = []
     monkeypatch.setattr(ExperimentRunner, "run", lambda self: found.append(self.experiment) or {})
-    monkeypatch.setattr("experiments.framework.cli.draw", lambda *arguments: None)
-    monkeypatch.setattr("experiments.framework.cli.table", lambda results: "")
+    monkeypatch.setattr("experiments.framework.figures.draw", lambda *arguments: None)
+    monkeypatch.setattr("experiments.framework.tables.table", lambda results: "")
     main(experiment("fine_tune"), "", ["--config", "source", "--workdir", "out"])
     for variant in found[0].variants:
         config = found[0].config(variant)

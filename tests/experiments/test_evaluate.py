@@ -83,7 +83,7 @@ def test_a_network_without_numbers_is_no_good_one(models, tmp_path, tiny_npz):
     broken.get_layer("fc8").set_weights([kernel * np.nan, bias])
     path = save_as_trained(broken, tmp_path / "broken")
     data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
-    with pytest.raises(SystemExit, match=r"must predict probabilities. Received: \S*broken\S*, of some images"):
+    with pytest.raises(SystemExit, match=r"must predict probabilities. Received: \S*broken\S*, with NaN or infinity"):
         main(["--models", models[0], path, *data])
     large = main(["--models", *models[:2], *data[:-1], str(tmp_path / "large"), "--model-weights", "1e308", "1e308"])
     assert large["errors"]["2 networks, weighted"] == large["errors"]["2 networks"]

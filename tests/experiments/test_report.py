@@ -45,7 +45,7 @@ def test_report_says_what_the_results_say(tmp_path):
         assert expected in line
         assert f"-2.00 [{interval[0]:.2f}, {interval[1]:.2f}] percentage points" in line
         assert "(cifar10, n = 3;" in line
-        assert ("seeds would tell from no effect" in line) == (interval[1] > 0)
+        assert ("seeds needed)" in line) == (interval[1] > 0)
         assert "with normalization: 20.00 ± 0.50" in line
         assert "`python -m experiments.cifar_normalization`" in line
     assert (folder / "comparisons.png").exists()
@@ -59,7 +59,7 @@ def test_what_is_not_of_seeds_says_what_of(tmp_path):
     (tmp_path / "neighbours" / "results.json").write_text(json.dumps(content))
     line = row(report(tmp_path), "Neighbours in")
     assert "(cifar10, n = 20 queries of one network;" in line
-    assert "queries of one network would tell from no effect" in line
+    assert "queries of one network needed)" in line
     assert "| `python -m experiments.neighbours --weights x.keras` |" in line
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from alexnet_keras.files import holding
 from experiments import cifar_normalization
-from experiments.framework.cli import main, table
+from experiments.framework.cli import main
+from experiments.framework.experiment import PRETRAINED, Comparison, Experiment, run_key
 from experiments.framework.metrics import EpochsToError, FinalError
-from experiments.framework.runner import PRETRAINED, Comparison, Experiment, ExperimentRunner, identity
+from experiments.framework.runner import ExperimentRunner
+from experiments.framework.tables import table
 
 UNUSED = ("parameters", "machine", "versions")
 
@@ -74,12 +76,12 @@ def experiment(name="speed", seeds=(0, 1), **base):
     )
 
 
-def bench(tmp_path, **options):
+def runner(tmp_path, **options):
     return ExperimentRunner(experiment(**options), tmp_path / "results", tmp_path / "scratch")
 
 
 def test_searches_compares_and_stores(trained, tmp_path, capsys):
-    results = bench(tmp_path).run()
+    results = runner(tmp_path).run()
     first, *others = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Run ")]
     assert first == "Run 1 of 9: relu, learning rate 0.01, seed 0"  # 2 + 3 + 1 rates, and another seed of each variant
     assert len(others) == 9 and all("min left: " in line for line in others)  # relu's grid went on by two
@@ -107,9 +109,9 @@ def test_searches_compares_and_stores(trained, tmp_path, capsys):
 
 
 def test_a_second_call_repeats_nothing(trained, tmp_path):
-    first = bench(tmp_path).run()
+    first = runner(tmp_path).run()
     before = list(trained)
-    assert bench(tmp_path).run() == first
+    assert runner(tmp_path).run() == first
     assert trained == before
 
 
@@ -118,71 +120,71 @@ def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
     count = len(trained)
     original = ExperimentRunner._train
 
-    def dies(self, config, rival):
+    def dies(self, request, config):
         if len(trained) == count + 5:
             raise KeyboardInterrupt
-        return original(self, config, rival)
+        return original(self, request, config)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(ExperimentRunner, "_train", dies)
-        bench(tmp_path).run()
+        runner(tmp_path).run()
     assert len(json.loads((tmp_path / "results" / "speed" / "results.json").read_text())["runs"]) == 5
-    parts = bench(tmp_path).run()
+    parts = runner(tmp_path).run()
     assert len(trained) == 2 * count
     assert parts["variants"] == whole["variants"]
 
 
 def test_two_processes_do_not_run_one_experiment(trained, tmp_path):
     with holding(tmp_path / "results" / "speed"), pytest.raises(ValueError, match="no other process uses"):
-        bench(tmp_path).run()
+        runner(tmp_path).run()
     assert trained == []
 
 
 def test_more_seeds_keep_the_runs(trained, tmp_path):
-    bench(tmp_path).run()
+    runner(tmp_path).run()
     before = len(trained)
-    results = bench(tmp_path, seeds=(0, 1, 2)).run()
+    results = runner(tmp_path, seeds=(0, 1, 2)).run()
     assert len(trained) == before + 2
     assert results["variants"]["relu"]["n"] == 3
 
 
 def test_some_variants_first(trained, tmp_path):
-    part = ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", only=["tanh"]).run()
+    part = ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["tanh"]).run()
     assert list(part["variants"]) == ["tanh"]
     assert part["comparisons"] == []
-    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
+    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu"]).run()
     before = len(trained)
-    whole = bench(tmp_path).run()
+    whole = runner(tmp_path).run()
     assert len(trained) == before + 1  # sigmoid
     assert whole["variants"]["tanh"] == part["variants"]["tanh"]
     assert whole["comparisons"][0]["n"] == 2
 
 
 def test_experiments_share_runs(trained, tmp_path):
-    bench(tmp_path).run()
+    runner(tmp_path).run()
     before = list(trained)
-    results = bench(tmp_path, name="other").run()
+    results = runner(tmp_path, name="other").run()
     assert trained == before
     assert (tmp_path / "results" / "other" / "results.json").exists()
     assert len(results["runs"]) == len(before)
 
 
 def test_other_settings_leave_the_results_alone(trained, tmp_path):
-    bench(tmp_path).run()
+    runner(tmp_path).run()
     path = tmp_path / "results" / "speed" / "results.json"
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"batch_size of relu: 128 there, 32 here"):
-        bench(tmp_path, batch_size=32)
+    with pytest.raises(ValueError, match=r"batch_size of relu: stored 128, requested 32"):
+        runner(tmp_path, batch_size=32)
     assert path.read_bytes() == before
 
 
 def test_a_variant_without_results_may_change(trained, tmp_path):
-    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu", "tanh"]).run()
+    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu", "tanh"]).run()
     longer = experiment()
     longer.variants["sigmoid"]["epochs"] = 30
     assert "sigmoid" in ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch").run()["variants"]
     longer.variants["tanh"]["epochs"] = 30
-    with pytest.raises(ValueError, match=r"epochs of tanh: 20 there, 30 here"):
+    with pytest.raises(ValueError, match=r"epochs of tanh: stored 20, requested 30"):
         ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch")
 
 
@@ -208,17 +210,17 @@ def test_another_preset_takes_the_place_of_the_base(trained, tmp_path, monkeypat
 
 
 def test_a_run_that_ended_early_is_no_measurement_of_the_final_error(trained, tmp_path):
-    bench(tmp_path).run()
+    runner(tmp_path).run()
     before = len(trained)
     final = dataclasses.replace(experiment("final"), metric=FinalError(views=1), learning_rates={})
-    results = ExperimentRunner(final, tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
+    results = ExperimentRunner(final, tmp_path / "results", tmp_path / "scratch", variants=["relu"]).run()
     assert len(trained) == before + 2
     assert {run["ended"] for run in results["runs"]} == {"all epochs"}
 
 
 def test_runs_are_shared_where_they_were_validated_often_enough(trained, tmp_path):
-    count = len(bench(tmp_path, name="every").run()["runs"])
-    bench(tmp_path, name="at_the_end", validation_freq=20).run()
+    count = len(runner(tmp_path, name="every").run()["runs"])
+    runner(tmp_path, name="at_the_end", validation_freq=20).run()
     assert len(trained) == count
     results = tmp_path / "other", tmp_path / "scratch"
     ExperimentRunner(experiment("at_the_end", validation_freq=20), *results).run()
@@ -246,12 +248,12 @@ def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
 def test_a_run_is_its_configuration_and_seed():
     config = experiment().config
     relu = config("relu", seed=0)
-    assert identity(relu) == identity(config("relu", seed=0, devices=2))
+    assert run_key(relu) == run_key(config("relu", seed=0, devices=2))
     for other in (config("relu", seed=1), config("tanh", seed=0), config("relu", seed=0, learning_rate=0.5)):
-        assert identity(other) != identity(relu)
+        assert run_key(other) != run_key(relu)
     # A run that was stored with another network under the same preset's name is another run.
-    network = {**identity(relu)["network"], "filters": [8] * 6}
-    assert identity(relu, network) != identity(relu)
+    network = {**run_key(relu)["network"], "filters": [8] * 6}
+    assert run_key(relu, network) != run_key(relu)
 
 
 def test_bad_arguments(capsys):
