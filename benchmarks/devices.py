@@ -44,15 +44,15 @@ def _work(options):
     import numpy as np
 
     from alexnet_keras import AlexNet
+    from alexnet_keras.distributed import scope_for
     from alexnet_keras.training.config import training_config
-    from alexnet_keras.training.devices import scope_for
     from alexnet_keras.training.train import compile_for_training
 
     backend, devices = WAYS[options.work]
     assert keras.backend.backend() == backend
     scope, words = scope_for(2 if devices != "1" else 1)
     if devices == "towers":
-        from alexnet_keras.distribution import two_towers
+        from alexnet_keras.distributed import two_towers
 
         scope, words = two_towers().scope(), f"a tower on each of {words}"
     training = training_config(options.config, batch_size=options.batch_size)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from alexnet_keras.distribution import has_accelerator
+from alexnet_keras.distributed.devices import has_accelerator
 from benchmarks import turns
 
 SIDE = 4096  # of the square matrices whose product is the limit of arithmetic

@@ -218,15 +218,11 @@ def as_arguments(options, **others):
 
 def record(module, options, results):
     """What is stored of a benchmark: `results` with the command, date, machine and versions."""
-    from alexnet_keras.environment import machine, versions
+    from alexnet_keras.record import provenance
 
-    return {
-        "command": shlex.join(["python", "-m", f"benchmarks.{module}", *as_arguments(options)]),
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "versions": versions([name for name in _PACKAGES if util.find_spec(name)]),
-        **results,
-    }
+    command = shlex.join(["python", "-m", f"benchmarks.{module}", *as_arguments(options)])
+    modules = [name for name in _PACKAGES if util.find_spec(name)]
+    return {**provenance(command, modules=modules), "date": datetime.date.today().isoformat(), **results}
 
 
 def machine_words(stored):

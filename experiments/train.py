@@ -20,6 +20,7 @@ import dataclasses
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from experiments.framework.cli import INTERRUPTED, print_interrupted
 
@@ -75,14 +76,42 @@ def _train(options, command, has_several_hosts, addresses, host):
             options[name] = dict(options[name])
     config = training_config(**options)
     if has_several_hosts:
-        from alexnet_keras.distribution import join_hosts
+        from alexnet_keras.distributed import join_hosts
 
         join_hosts(addresses, host)
     # Imported after the hosts have joined, as it may already use the devices.
     from alexnet_keras.training.train import train_and_evaluate
 
     verbose = 1 if sys.stdout.isatty() else 2
-    return train_and_evaluate(config, workdir, classes=classes, command=command, verbose=verbose)
+    results = train_and_evaluate(config, workdir, classes=classes, command=command, verbose=verbose)
+    draw(results, workdir)
+    return results
+
+
+def draw(results, workdir):
+    """Draws `curves.png` with the learning curves, and `kernels.png` with the kernels of the first layer.
+
+    Args:
+        results: results of `train_and_evaluate`.
+        workdir: its folder. Without `last.keras` in it, only the curves are drawn.
+    """
+    import keras
+
+    from alexnet_keras.analysis.kernels import first_convolution
+    from alexnet_keras.distributed.hosts import process_index
+    from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
+
+    if process_index() > 0:  # only the first host writes
+        return
+    config = results["config"]
+    overrides = [f"{name}={value}" for name, value in config["overrides"].items()]
+    network = ", ".join([config["config"], *overrides])
+    curves = plot_curves(results["history"], title=f"{network} on {results['data']['name']}")
+    save_figure(curves, Path(workdir) / "curves.png")
+    weights = Path(workdir) / "last.keras"
+    if weights.exists():
+        model = keras.saving.load_model(weights)
+        save_figure(plot_kernels(model, layer=first_convolution(model)), Path(workdir) / "kernels.png")
 
 
 def _check_hosts(parser, backend, has_several_hosts, addresses, host):

@@ -118,6 +118,8 @@ def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path):
     assert not [output for output in outputs if output.output_type == "error"]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= PICTURES[name]
     assert list(folder.rglob("results.json"))
+    figures = {"curves.png", "kernels.png"} if name == "01_train.ipynb" else set()
+    assert figures <= {path.name for path in folder.rglob("*.png")}
 
 
 def test_large_pictures_are_kept_small(random):

@@ -16,7 +16,7 @@ from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, less_mea
 from alexnet_keras.data.info import DatasetInfo, centre, check_scales, check_sizes, check_training, mean_of
 from alexnet_keras.data.sources import open_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
-from alexnet_keras.distribution import replica_count
+from alexnet_keras.distributed.devices import replica_count
 
 if keras.backend.backend() != "tensorflow":
     tf.config.set_visible_devices([], "GPU")  # it only reads images then

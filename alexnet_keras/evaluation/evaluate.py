@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from alexnet_keras.distribution import needs_full_batches
+from alexnet_keras.distributed.devices import needs_full_batches
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.views import dense_model, views_model
 
@@ -38,23 +38,37 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
         raise ValueError(
             f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
         )
-    jax = keras.backend.backend() == "jax"
-    with contextlib.nullcontext() if jax else _strategy().scope():
+    with _strategy_scope():
         if views == "dense":
             whole, views = dense_model(model, info.image_size, info.mean_image), 2
         else:
             whole = views_model(model, info.image_size, info.mean_crop, views)
-        whole.compile(
-            loss="sparse_categorical_crossentropy",
-            weighted_metrics=[TopKError(1), TopKError(5)],
-            jit_compile="auto" if jax else False,
-        )
+        compile_classifier(whole)
     images = dataset.validation_images(batch_size // views, padded=needs_full_batches())
     result = whole.evaluate(images, verbose=verbose, return_dict=True)
     return {name: float(result[name]) for name in ("top1_error", "top5_error", "loss")}
 
 
-def _strategy():
+def compile_classifier(model, optimizer="rmsprop"):
+    """Compiles a model with the loss and the errors that training and evaluation measure.
+
+    XLA compiles it where Keras chooses so: not for TensorFlow on a CPU, where XLA makes this network slower.
+
+    Args:
+        model: a classifier that ends in a softmax.
+        optimizer: a Keras optimizer; any one for a model that is only evaluated.
+    """
+    model.compile(
+        optimizer,
+        loss="sparse_categorical_crossentropy",
+        weighted_metrics=[TopKError(1), TopKError(5)],
+    )
+
+
+def _strategy_scope():
+    """The scope of TensorFlow's replicas, in which a model is made that uses their variables."""
+    if keras.backend.backend() != "tensorflow":
+        return contextlib.nullcontext()
     import tensorflow as tf
 
-    return tf.distribute.get_strategy()
+    return tf.distribute.get_strategy().scope()

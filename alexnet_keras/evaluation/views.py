@@ -6,7 +6,8 @@ from keras import ops
 
 from alexnet_keras.evaluation.probabilities import as_probabilities
 
-VIEWS = (1, 10, "dense")
+VIEW_NAMES = {1: "centre_crop", 10: "ten_crops", "dense": "dense"}  # in results, by the value of `views`
+VIEWS = tuple(VIEW_NAMES)
 _CROPS = (1, 10)
 
 

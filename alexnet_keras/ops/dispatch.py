@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import keras
 
-from alexnet_keras.distribution import has_accelerator, is_split_by_tower
+from alexnet_keras.distributed.devices import has_accelerator
+from alexnet_keras.distributed.towers import is_split_by_tower
 from alexnet_keras.environment import has_bfloat16_arithmetic
 from alexnet_keras.ops import reference
 from alexnet_keras.ops.analytic_normalization import Normalization, analytic_normalization

@@ -55,11 +55,7 @@ def train_encoder(vectors, bits, *, hidden=512, epochs=20, batch_size=128, learn
     )
     decoder = [layers.Dense(hidden, activation="relu"), layers.Dense(vectors.shape[1])]
     autoencoder = keras.Sequential([coder, *decoder], name="autoencoder")
-    autoencoder.compile(
-        keras.optimizers.Adam(learning_rate),
-        loss="mse",
-        jit_compile=keras.backend.backend() == "jax",  # TensorFlow's XLA is slow on a CPU
-    )
+    autoencoder.compile(keras.optimizers.Adam(learning_rate), loss="mse")
     autoencoder.fit(vectors, vectors, epochs=epochs, batch_size=batch_size, verbose=verbose)
     scaled = layers.Rescaling(1 / scale, (-mean / scale).tolist(), name="scaled")
     return keras.Sequential([keras.Input((vectors.shape[1],)), scaled, coder], name="encoder")

@@ -1,4 +1,4 @@
-"""Keras callbacks for what Keras itself has none."""
+"""Keras callbacks that Keras itself does not have."""
 
 import math
 import statistics
@@ -9,11 +9,11 @@ import keras
 NOT_MEASURED = "not measured"  # in history.csv
 
 
-class History(keras.callbacks.CSVLogger):
-    """Writes a row an epoch, all with the same columns, whether the epoch ended with a validation or not.
+class EpochLog(keras.callbacks.CSVLogger):
+    """Appends a row for each epoch to a CSV file, with the same columns for epochs without validation.
 
     Args:
-        path: file, which is added to.
+        path: path of the file.
     """
 
     def __init__(self, path):
@@ -24,11 +24,11 @@ class History(keras.callbacks.CSVLogger):
         super().on_epoch_end(epoch, validation | logs)
 
 
-class Plateau(keras.callbacks.ReduceLROnPlateau):
-    """A tenth of the learning rate on a plateau, a number of times, and the end of training on the plateau after.
+class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
+    """Divides the learning rate by ten on a plateau, and ends training on the plateau after the last drop.
 
     Args:
-        drops: how often the rate is lowered before training ends.
+        drops: number of drops.
         **kwargs: arguments of `keras.callbacks.ReduceLROnPlateau`.
 
     Reference: section 5 of Krizhevsky et al. (2012).
@@ -39,7 +39,7 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         self.drops = drops
 
     def on_train_begin(self, logs=None):
-        """Keeps its state, unlike its base class: `replay` has set it for a training that goes on."""
+        """Keeps its state, unlike its base class: `replay` has set it for a training that is resumed."""
 
     def replay(self, history):
         """Goes through the epochs of a training that is resumed, as if they happened now."""
@@ -61,12 +61,12 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
             self.model.stop_training = True
 
 
-class LateChanges(keras.callbacks.Callback):
-    """Lowers conv1's learning rate to a tenth from one epoch on, and to nothing from another.
+class FreezeConv1(keras.callbacks.Callback):
+    """Divides the learning rate of conv1 by ten from one epoch on, and freezes conv1 from another one on.
 
     Args:
-        slow_epoch, frozen_epoch: these epochs, counted from 0.
-        factor: that of conv1's learning rate before.
+        slow_epoch, frozen_epoch: the two epochs, counted from 0.
+        factor: factor of conv1's learning rate before `slow_epoch`.
 
     Reference: 2012 source, net 145.
     """
@@ -80,14 +80,14 @@ class LateChanges(keras.callbacks.Callback):
         self.model.optimizer.set_layer_learning_rate("conv1", factor * self.factor)
 
 
-class Speed(keras.callbacks.Callback):
-    """Adds to the logs of an epoch the seconds it took and the training images per second, and says what is left.
+class Throughput(keras.callbacks.Callback):
+    """Adds the seconds and the training images per second to the logs of an epoch, and prints the time left.
 
     Args:
         batch_size: images in a step.
         epochs: number of epochs in all.
-        step, seconds: how much of the first epoch is done already, and how long that took.
-        verbose: whether it says something.
+        step, seconds: steps of the first epoch that are done already, and the seconds that they took.
+        verbose: whether to print.
     """
 
     def __init__(self, batch_size, epochs, step=0, seconds=0.0, verbose=True):
@@ -106,7 +106,7 @@ class Speed(keras.callbacks.Callback):
         self.steps += 1
 
     def elapsed(self):
-        """Seconds that the epoch has taken so far, in this process and before."""
+        """Returns the seconds that the epoch has taken so far, in this process and before."""
         return self.earlier + time.perf_counter() - self.start
 
     def on_test_begin(self, logs=None):
@@ -130,8 +130,8 @@ class Speed(keras.callbacks.Callback):
         )
 
 
-class DropoutSeeds(keras.callbacks.Callback):
-    """Sets the random numbers of dropout by the seed and the step, which Keras does not save with a model."""
+class DeterministicDropout(keras.callbacks.Callback):
+    """Sets the state of dropout from the seed and the step, as Keras does not save it with a model."""
 
     def __init__(self, seed):
         super().__init__()
@@ -144,14 +144,16 @@ class DropoutSeeds(keras.callbacks.Callback):
                 layer.seed_generator.state.assign([1000 * self.seed + index, step])  # grows by one a step
 
 
-class StopAtNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is no number any more, before any of it is saved.
+class RaiseOnNaN(keras.callbacks.Callback):
+    """Ends a training whose loss is NaN or infinite, before anything of it is saved.
+
+    Unlike `keras.callbacks.TerminateOnNaN` it also checks the validation, and its message names the step.
 
     Args:
         steps: steps in an epoch.
 
     Raises:
-        FloatingPointError: with the step, the learning rate and what to try.
+        FloatingPointError: with the step, the learning rate and what to try instead.
     """
 
     def __init__(self, steps):
@@ -175,17 +177,17 @@ class StopAtNaN(keras.callbacks.Callback):
             )
 
 
-class LeavesChance(keras.callbacks.Callback):
-    """Adds to the logs of an epoch the step at which the loss left that of guessing, 0 if it has not, and says it.
+class ChanceLevel(keras.callbacks.Callback):
+    """Adds the step at which the loss fell below chance level to the logs of an epoch, 0 before; prints it once.
 
-    Guessing among equally frequent classes costs the logarithm of their number. The loss has left it when its mean over
-    ten steps, counted from the start of an epoch, is 0.1 nats below.
+    Chance level is the loss of guessing: the logarithm of the number of classes. The loss is below it when its mean
+    over ten steps, counted from the start of an epoch, is 0.1 nats lower.
 
     Args:
         classes: number of classes.
-        step: how much of the first epoch is done already.
-        state: what `state` was there; empty at the start.
-        verbose: whether it says something.
+        step: steps of the first epoch that are done already.
+        state: property `state` after that step; empty for a new training.
+        verbose: whether to print.
     """
 
     _WINDOW, _MARGIN = 10, 0.1
@@ -199,7 +201,7 @@ class LeavesChance(keras.callbacks.Callback):
 
     @property
     def state(self):
-        """What a training that goes on needs."""
+        """State that a resumed training needs."""
         return [self.steps, self.left, self.total, self.before]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -209,7 +211,7 @@ class LeavesChance(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
         self.step += 1
-        # The mean over the epoch; in the first step of one that goes on, that of this step alone.
+        # The mean over the epoch; in the first step of a resumed one, the loss of this step only.
         self.total = self.total + float(logs["loss"]) if self.resumed else float(logs["loss"]) * self.step
         self.resumed = False
         if self.step % self._WINDOW == 0:

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from alexnet_keras.distribution import hosts, this_host_alone
+from alexnet_keras.distributed.hosts import no_distribution, process_count, process_index
 
 _STATE = "training.json"  # in the .keras archive, beside Keras' own files
 _START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False, "chance": ()}
@@ -31,7 +31,7 @@ def find_checkpoint(workdir):
         `(path, state)`: the path of `last.keras` or, where that is damaged, of `best.keras`, which is said; `None`
         where there is neither. `state`: dict with `epoch` and `step`, how many are done; `seconds`, what the epoch
         under way has taken; `stopped`, whether a callback has ended the training; `chance`, the state of
-        `LeavesChance`; inside an epoch also `sums`, the variables of the metrics, or, after its last step, `logs`,
+        `ChanceLevel`; inside an epoch also `sums`, the variables of the metrics, or, after its last step, `logs`,
         their results.
 
     Raises:
@@ -81,8 +81,8 @@ class Checkpoints(keras.callbacks.Callback):
         workdir: folder of the files.
         steps: steps in an epoch.
         minutes: the age of `last.keras` at most, in minutes of training; 0 saves after every step.
-        speed: the `Speed` callback, which knows the seconds of the epoch under way.
-        chance: the `LeavesChance` callback, whose state is saved.
+        throughput: the `Throughput` callback, which knows the seconds of the epoch under way.
+        chance: the `ChanceLevel` callback, whose state is saved.
         state: that `find_checkpoint` returned.
         best: the lowest value of `monitor` so far; a lower one makes `best.keras`.
         monitor: a name in the logs; those of an epoch without validation lack it.
@@ -93,13 +93,14 @@ class Checkpoints(keras.callbacks.Callback):
         OSError: when a file cannot be written; what was saved before is whole.
     """
 
-    def __init__(self, workdir, steps, minutes, speed, chance, state, best=float("inf"), monitor="val_top1_error"):
+    def __init__(self, workdir, steps, minutes, throughput, chance, state, best=float("inf"), monitor="val_top1_error"):
         super().__init__()
-        self.workdir, self.steps, self.seconds, self.speed = Path(workdir), steps, 60 * minutes, speed
+        self.workdir, self.steps, self.seconds, self.throughput = Path(workdir), steps, 60 * minutes, throughput
         self.best, self.monitor, self.state, self.chance = best, monitor, state, chance
         self.epoch, self.step = self.saved = state["epoch"], state["step"]
         self.terminated, self.signal = False, signal.SIGTERM
-        self.host, self.hosts = hosts()
+        self.is_main = process_index() == 0
+        self.hosts = process_count()
         self.calls = 0
 
     @contextlib.contextmanager
@@ -138,7 +139,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.time = time.monotonic()
-        if self.host > 0:
+        if not self.is_main:
             return
         for name in (_PARTIAL, _PARTIAL_BEST):  # of a process that was killed
             (self.workdir / name).unlink(missing_ok=True)
@@ -186,7 +187,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _training_logs(self):
         logs = {}
-        with this_host_alone():
+        with no_distribution():
             for metric in self.model.metrics:
                 values = [keras.ops.convert_to_numpy(variable) for variable in metric.variables]
                 result = metric.stateless_result(values)
@@ -196,7 +197,7 @@ class Checkpoints(keras.callbacks.Callback):
     def _save_if_older(self, seconds):
         if self.terminated or time.monotonic() - self.time >= seconds:
             if self.saved != (self.epoch, self.step) and self._is_finite():
-                state = {"seconds": self.speed.trained or self.speed.elapsed()}
+                state = {"seconds": self.throughput.trained or self.throughput.elapsed()}
                 if self.step < self.steps:
                     sums = self.model.metrics_variables
                     state["sums"] = [keras.ops.convert_to_numpy(variable).tolist() for variable in sums]
@@ -215,14 +216,14 @@ class Checkpoints(keras.callbacks.Callback):
         raise SystemExit(128 + self.signal)
 
     def _save(self, state, best=False):
-        if self.host > 0:
+        if not self.is_main:
             self.saved, self.time = (self.epoch, self.step), time.monotonic()
             return
         partial, copy, last = (self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras"))
         stopped = bool(self.model.stop_training)
         state = {"epoch": self.epoch, "step": self.step, "stopped": stopped, "chance": self.chance.state, **state}
         try:
-            with this_host_alone():  # Keras makes variables while it saves
+            with no_distribution():  # Keras makes variables while it saves
                 self.model.save(partial)
             with zipfile.ZipFile(partial, "a") as archive:
                 archive.writestr(_STATE, json.dumps(state))

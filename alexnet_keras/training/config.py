@@ -1,20 +1,37 @@
-"""What can be said about a training, and the presets."""
+"""Training configuration and presets."""
 
 import dataclasses
-import re
 
+from alexnet_keras.data.colour_noise import COLOUR_NOISE
 from alexnet_keras.data.info import check_scales
+from alexnet_keras.distributed.devices import parse_devices
 from alexnet_keras.evaluation.views import VIEWS
 from alexnet_keras.models import NETWORKS, VGG_PRESETS, network_config
+from alexnet_keras.training.fields import (
+    Number,
+    OneOf,
+    Shares,
+    Subset,
+    as_tuple,
+    factors_by_layer,
+    positive_integer,
+    seed_number,
+)
 
 SCHEDULES = ("plateau", "drops")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
-def _option(default, help):
+def _option(default, help, check=None):
+    """A field, its line in `--help`, and its check; see `alexnet_keras.training.fields`."""
+    metadata = {"help": help, "check": check}
     if isinstance(default, dict):
-        return dataclasses.field(default_factory=lambda: dict(default), metadata={"help": help})
-    return dataclasses.field(default=default, metadata={"help": help})
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _device_option(name, value):
+    return parse_devices(value).option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,58 +47,83 @@ class TrainingConfig:
     """
 
     dataset: str = _option("imagenet2012", "TFDS name, folder with train/CLASS/ and val/CLASS/, or .npz file")
-    config: str = _option("paper", f"preset of network and training: {', '.join(NETWORKS)}")
+    config: str = _option("paper", f"preset of network and training: {', '.join(NETWORKS)}", OneOf(NETWORKS))
     overrides: dict = _option({}, "fields of AlexNetConfig (VGGConfig) that replace the preset's, as NAME=VALUE")
-    epochs: int = _option(90, "passes over the training images, at most")
-    batch_size: int = _option(128, "images in a step, over all devices together")
-    learning_rate: float = _option(0.01, "initial learning rate")
+    epochs: int = _option(90, "passes over the training images, at most", positive_integer)
+    batch_size: int = _option(128, "images in a step, over all devices together", positive_integer)
+    learning_rate: float = _option(0.01, "initial learning rate", Number())
     schedule: str = _option(
         "plateau",
         "plateau: a tenth of the rate when the validation top-1 error stops improving, three times, then stop; "
         "drops: a tenth at fixed shares of the epochs",
+        OneOf(SCHEDULES),
     )
-    patience: int = _option(5, "epochs without a better validation top-1 error that make a plateau")
-    drops: tuple = _option((23 / 93, 51 / 93, 78 / 93), "shares of the epochs, 0-1, at which the rate drops")
-    momentum: float = _option(0.9, "momentum, 0-1")
-    weight_decay: float = _option(0.0005, "weight decay through the momentum")
+    patience: int = _option(5, "epochs without a better validation top-1 error that make a plateau", positive_integer)
+    drops: tuple = _option((23 / 93, 51 / 93, 78 / 93), "shares of the epochs, 0-1, at which the rate drops", Shares())
+    momentum: float = _option(0.9, "momentum, 0-1", Number(below=1))
+    weight_decay: float = _option(0.0005, "weight decay through the momentum", Number())
     decay_biases: bool = _option(True, "whether biases decay too")
-    decoupled_weight_decay: float = _option(0.0, "weight decay past the momentum: a weight loses this times the rate")
-    bias_learning_rate: float | None = _option(None, "learning rate of the biases; none: that of the weights")
+    decoupled_weight_decay: float = _option(
+        0.0, "weight decay past the momentum: a weight loses this times the rate", Number()
+    )
+    bias_learning_rate: float | None = _option(
+        None, "learning rate of the biases; none: that of the weights", Number(optional=True)
+    )
     initial_weights: str | None = _option(None, "a .keras file whose layers the network starts from; none: new ones")
-    initial_layers: tuple = _option((), "layers that are taken from it; none: all convolutions that both have")
-    layer_learning_rates: dict = _option({}, "factors of the learning rate, as LAYER=FACTOR; 0 freezes a layer")
+    initial_layers: tuple = _option(
+        (), "layers that are taken from it; none: all convolutions that both have", as_tuple
+    )
+    layer_learning_rates: dict = _option(
+        {}, "factors of the learning rate, as LAYER=FACTOR; 0 freezes a layer", factors_by_layer
+    )
     crops: bool = _option(True, "random crops and mirror images; otherwise centre crops")
     scales: tuple = _option(
         (),
         "smallest and largest side of the training images, pixels, drawn for each crop (VGG's scale jittering); "
         "validation images have image_size; none: image_size for all",
+        as_tuple,
     )
-    colour_noise: str = _option("eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)")
-    mean: str = _option("image", "what is subtracted of the training images: their mean image, or colour (VGG)")
-    image_size: int = _option(256, "side of the prepared images, pixels")
-    crop_size: int = _option(224, "side of the crops that the network sees, pixels")
+    colour_noise: str = _option(
+        "eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)", OneOf(COLOUR_NOISE)
+    )
+    mean: str = _option(
+        "image",
+        "what is subtracted of the training images: their mean image, or colour (VGG)",
+        OneOf(("image", "colour")),
+    )
+    image_size: int = _option(256, "side of the prepared images, pixels", positive_integer)
+    crop_size: int = _option(224, "side of the crops that the network sees, pixels", positive_integer)
     late_changes: tuple = _option(
         (),
         "two shares of the epochs, 0-1: colour noise off and conv1 at a tenth of the rate; conv1 frozen. Empty: never",
+        Shares(number=2),
     )
-    precision: str = _option("float32", f"arithmetic: {', '.join(PRECISIONS)}")
+    precision: str = _option("float32", f"arithmetic: {', '.join(PRECISIONS)}", OneOf(PRECISIONS))
     devices: int | tuple = _option(
         1,
         "number of GPUs (on a machine without one, of logical CPU devices) that share each batch, or their names, "
         "as GPU:0 GPU:2",
+        _device_option,
     )
-    seed: int = _option(0, "fixes initial weights, order of images, crops, noise and dropout")
+    seed: int = _option(0, "fixes initial weights, order of images, crops, noise and dropout", seed_number)
     skip_corrupt: bool = _option(False, "leave out corrupt images of a folder instead of stopping; they are counted")
     held_out: int = _option(10, "of data without validation images one in so many is held out; 2 for half")
-    only_classes: tuple = _option((), "numbers of the classes that count, numbered anew in this order; none for all")
+    only_classes: tuple = _option(
+        (), "numbers of the classes that count, numbered anew in this order; none for all", as_tuple
+    )
     images_per_class: int | None = _option(None, "the first so many training images of each class alone; none: all")
     views: tuple = _option(
         (1, 10),
         "what predictions are averaged over at the end: 1 or 10 crops, dense for all positions of the whole image "
         "and its mirror image (VGG), or several of these",
+        Subset(VIEWS),
     )
-    validation_freq: int = _option(1, "epochs from one validation to the next; the last epoch always has one")
-    checkpoint_minutes: float = _option(5.0, "minutes of training that a stopped one loses at most; 0: a single step")
+    validation_freq: int = _option(
+        1, "epochs from one validation to the next; the last epoch always has one", positive_integer
+    )
+    checkpoint_minutes: float = _option(
+        5.0, "minutes of training that a stopped one loses at most; 0: a single step", Number()
+    )
     in_memory: bool = _option(
         False,
         "the images lie in the GPU's memory, and the compiled step cuts its crops (jax backend, an .npz, one GPU)",
@@ -89,63 +131,33 @@ class TrainingConfig:
     memory_gib: float = _option(2.0, "decoded training images stay in memory if they take no more, GiB")
 
     def __post_init__(self):
-        object.__setattr__(self, "drops", tuple(self.drops))
-        object.__setattr__(self, "late_changes", tuple(self.late_changes))
-        object.__setattr__(self, "views", tuple(self.views))
-        object.__setattr__(self, "only_classes", tuple(self.only_classes))
-        object.__setattr__(self, "initial_layers", tuple(self.initial_layers))
-        object.__setattr__(self, "scales", tuple(self.scales))
-        for name, accepted in (
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-            ("colour_noise", ("none", "eigenvalue", "standard_deviation")),
-            ("mean", ("image", "colour")),
-            ("config", NETWORKS),
-        ):
-            if getattr(self, name) not in accepted:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(accepted)}. Received: {name}={getattr(self, name)!r}"
-                )
-        object.__setattr__(self, "devices", _devices(self.devices))
-        for name in ("epochs", "batch_size", "patience", "image_size", "crop_size", "validation_freq"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={getattr(self, name)!r}")
-        numbers = ("learning_rate", "momentum", "weight_decay", "decoupled_weight_decay", "bias_learning_rate")
-        for name in (*numbers, "checkpoint_minutes"):
-            value = getattr(self, name)
-            if value is None and name == "bias_learning_rate":
-                continue
-            below = 1 if name == "momentum" else float("inf")
-            if not isinstance(value, (int, float)) or not 0 <= value < below:
-                end = " to below 1" if name == "momentum" else ""
-                raise ValueError(f"`{name}` must be a number from 0{end}. Received: {name}={value!r}")
-            object.__setattr__(self, name, float(value))
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
-            raise ValueError(f"`seed` must be a whole number from 0 to 2**31 - 1. Received: seed={self.seed!r}")
-        for name in ("drops", "late_changes"):
-            if not all(0 <= share <= 1 for share in getattr(self, name)):
-                raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={getattr(self, name)}")
-        if len(self.late_changes) not in (0, 2):
-            raise ValueError(f"`late_changes` must be two shares or none. Received: late_changes={self.late_changes}")
-        factors = self.layer_learning_rates
-        numbers = (f for f in factors.values() if isinstance(f, (int, float)) and not isinstance(f, bool))
-        if sum(0 <= f < float("inf") for f in numbers) < len(factors):
+        for field in dataclasses.fields(self):
+            check = field.metadata["check"]
+            if check is not None:
+                object.__setattr__(self, field.name, check(field.name, getattr(self, field.name)))
+        self._check_initial_weights()
+        self._check_images()
+        self._check_schedule()
+        if self.batch_size % parse_devices(self.devices).count:
             raise ValueError(
-                f"`layer_learning_rates` must be factors from 0 by layer. Received: layer_learning_rates={factors}"
+                f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"
             )
+        _ = self.network  # an impossible network is an error here already
+
+    def _check_initial_weights(self):
         if self.initial_layers and self.initial_weights is None:
             raise ValueError(
                 f"`initial_layers` goes with `initial_weights`. Received: initial_layers={self.initial_layers}"
             )
-        if not self.views or not set(self.views) <= set(VIEWS):
-            raise ValueError(f"`views` must be out of {', '.join(map(str, VIEWS))}. Received: views={self.views}")
+
+    def _check_images(self):
         check_scales(self.scales, self.crop_size, self.mean)
         if self.scales and not self.crops:
             raise ValueError(f"`scales` goes with random crops. Received: scales={self.scales}, crops={self.crops}")
-        if self.late_changes and self.config.startswith("vgg"):
+        if self.crop_size > self.image_size:
             raise ValueError(
-                f"`late_changes` is of AlexNet's conv1. Received: config={self.config!r}, "
-                f"late_changes={self.late_changes}"
+                f"`crop_size` must be at most image_size. Received: crop_size={self.crop_size}, "
+                f"image_size={self.image_size}"
             )
         parts = {"held_out": 10, "only_classes": (), "images_per_class": None, "scales": ()}
         whole = all(getattr(self, name) == default for name, default in parts.items())
@@ -155,21 +167,18 @@ class TrainingConfig:
                 f"dataset={self.dataset!r}, devices={self.devices}, "
                 + ", ".join(f"{name}={getattr(self, name)}" for name in parts)
             )
+
+    def _check_schedule(self):
+        if self.late_changes and self.config.startswith("vgg"):
+            raise ValueError(
+                f"`late_changes` is of AlexNet's conv1. Received: config={self.config!r}, "
+                f"late_changes={self.late_changes}"
+            )
         if self.validation_freq > 1 and self.schedule == "plateau":
             raise ValueError(
                 "`validation_freq` must be 1 with schedule='plateau', which needs the error of each epoch. Received: "
                 f"validation_freq={self.validation_freq}"
             )
-        if self.batch_size % (self.devices if isinstance(self.devices, int) else len(self.devices)):
-            raise ValueError(
-                f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"
-            )
-        if self.crop_size > self.image_size:
-            raise ValueError(
-                f"`crop_size` must be at most image_size. Received: crop_size={self.crop_size}, "
-                f"image_size={self.image_size}"
-            )
-        _ = self.network  # an impossible network is an error here already
 
     @property
     def network(self):
@@ -182,6 +191,11 @@ class TrainingConfig:
         """The epochs that end with a validation, counted from 1, a list."""
         return sorted({*range(self.validation_freq, self.epochs + 1, self.validation_freq), self.epochs})
 
+    def learning_rate_at(self, epoch):
+        """Returns the learning rate of an epoch, counted from 0, of a schedule with drops at fixed epochs."""
+        drops, _ = self.changes(self.epochs)
+        return self.learning_rate * 0.1 ** sum(epoch >= drop for drop in drops)
+
     def changes(self, epochs):
         """What happens at given epochs among the first `epochs`: those of the rate's drops, and of the late changes.
 
@@ -191,21 +205,6 @@ class TrainingConfig:
         drops = [round(share * self.epochs) for share in self.drops] if self.schedule == "drops" else []
         late = [round(share * self.epochs) for share in self.late_changes]
         return [drop for drop in drops if drop < epochs], [min(change, epochs) for change in late]
-
-
-def _devices(devices):
-    if isinstance(devices, int) and devices > 0:
-        return devices
-    if isinstance(devices, (tuple, list)) and devices:
-        if len(devices) == 1 and str(devices[0]).isdecimal() and int(devices[0]):
-            return int(devices[0])  # as a command line gives it
-        named = all(isinstance(name, str) and re.fullmatch(r"(GPU|CPU):\d+", name) for name in devices)
-        if named and len({name[:3] for name in devices}) == 1 and len(set(devices)) == len(devices):
-            return tuple(devices)
-    raise ValueError(
-        "`devices` must be a positive whole number, or different names of one kind, as GPU:0 GPU:2. "
-        f"Received: devices={devices!r}"
-    )
 
 
 _SOURCE = dict(

@@ -7,6 +7,7 @@ A metric has a `name`, and the number of `views` that its evaluation needs. For 
 import dataclasses
 import statistics
 
+from alexnet_keras.evaluation.views import VIEW_NAMES
 from experiments.framework.statistics import paired_difference, paired_ratio
 
 # Why runs ended, as stored with them.
@@ -15,8 +16,6 @@ TARGET_REACHED = "target reached"
 AT_CHANCE = "no better than chance"
 DIVERGED = "loss is no number"
 EARLY_STOPPED = "slower than another learning rate"
-# From the number of views to the name of its errors in a stored run.
-ERROR_NAMES = {1: "centre_crop", 10: "ten_crops"}
 
 
 class Metric:
@@ -80,7 +79,7 @@ class FinalError(Metric):
 
     def value(self, run):
         """Returns the error of a run, or `None` for one that diverged."""
-        return run["errors"].get(ERROR_NAMES[self.views], {}).get(f"top{self.top}_error")
+        return run["errors"].get(VIEW_NAMES[self.views], {}).get(f"top{self.top}_error")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,6 +19,7 @@ import keras
 from alexnet_keras.files import check_writable, holding, write_text
 from alexnet_keras.record import as_stored
 from alexnet_keras.training import train
+from alexnet_keras.training.run_folder import read_history
 from experiments.framework.experiment import short_hash
 from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED
 from experiments.framework.progress import Progress
@@ -124,7 +125,7 @@ class ExperimentRunner:
         keras.utils.clear_session()
         ended = None
         try:
-            results = train.train_and_evaluate(config, folder, callbacks=[end], report=False, verbose=self.verbose)
+            results = train.train_and_evaluate(config, folder, callbacks=[end], verbose=self.verbose)
         except FloatingPointError as error:
             print(error, flush=True)
             results = error.results
@@ -152,7 +153,7 @@ class ExperimentRunner:
             print(f"Pre-trained network, seed {config.seed}: stored in {folder}", flush=True)
             return
         print(f"Pre-training, seed {config.seed}: {folder}", flush=True)
-        train.train_and_evaluate(config, folder, report=False, verbose=self.verbose)
+        train.train_and_evaluate(config, folder, verbose=self.verbose)
 
     def _print_request(self, request, config):
         done = len(self.progress.all_runs)
@@ -204,7 +205,7 @@ class EarlyEnd(keras.callbacks.Callback):
         self._incumbent = incumbent
 
     def on_epoch_end(self, epoch, logs=None):
-        history = train.read_history(self._folder)
+        history = read_history(self._folder)
         if self.reason(history, self.model.output_shape[-1]):
             self.model.stop_training = True
 

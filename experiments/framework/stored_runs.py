@@ -3,10 +3,11 @@
 import dataclasses
 from pathlib import Path
 
+from alexnet_keras.evaluation.views import VIEW_NAMES
 from alexnet_keras.files import read_json
 from alexnet_keras.record import differences, settings_error
 from experiments.framework.experiment import stored_run_key
-from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED, ERROR_NAMES
+from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ class StoredRuns:
             return False
         if run["config"].get("validation_freq", 1) > config.validation_freq:
             return False
-        return run["ended"] == DIVERGED or all(ERROR_NAMES[views] in run["errors"] for views in config.views)
+        return run["ended"] == DIVERGED or all(VIEW_NAMES[views] in run["errors"] for views in config.views)
 
 
 def _flat(key):

@@ -197,7 +197,7 @@ def print_summary(models, options, dataset=None):
 
 def _devices():
     """Name of the device that a measurement runs on."""
-    from alexnet_keras.training.devices import scope_for
+    from alexnet_keras.distributed import scope_for
 
     _, name = scope_for(1)
     return name

@@ -13,7 +13,7 @@ import keras, numpy as np
 from alexnet_keras import AlexNet
 from alexnet_keras.data import Dataset
 from alexnet_keras.evaluation.evaluate import evaluate
-from alexnet_keras.training.devices import scope_for
+from alexnet_keras.distributed import scope_for
 
 keras.utils.set_random_seed(0)
 random = np.random.RandomState(0)

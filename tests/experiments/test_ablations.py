@@ -170,7 +170,7 @@ def test_pairs_see_the_same_images_in_the_same_order(name, tiny_npz):
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
     # A step of each variant's network by its own update rule, in place of its epochs.
-    def train(config, workdir, callbacks=(), report=True, verbose=1):
+    def train(config, workdir, callbacks=(), verbose=1):
         workdir.mkdir(parents=True, exist_ok=True)
         model = build_network(config.network, classes=10)
         compile_for_training(model, config)

@@ -15,7 +15,7 @@ from PIL import Image
 from alexnet_keras.convert import _caffe_net
 from alexnet_keras.data import Dataset
 from alexnet_keras.retrieval import write_activations
-from alexnet_keras.training.train import read_history
+from alexnet_keras.training.run_folder import read_history
 from experiments import fine_tune
 from experiments.framework import cli
 from tests.conftest import write_tiny_npz

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras.training.callbacks import LeavesChance
+from alexnet_keras.training.callbacks import ChanceLevel
 
 # Of four classes: ln 4 is 1.386. Two epochs of 30 steps; the loss is below 1.286 from step 44 on.
 LOSSES = np.array([2.0] * 43 + [1.0] * 17)
@@ -23,8 +23,8 @@ def go_through(callback, steps, start=0):
     return logs
 
 
-def test_leaves_chance_when_ten_steps_are_below(capsys):
-    callback = LeavesChance(4)
+def test_chance_level_when_ten_steps_are_below(capsys):
+    callback = ChanceLevel(4)
     assert go_through(callback, range(30)) == {"left_chance_at_step": 0}
     # Steps 41 to 50: (3 * 2 + 7 * 1) / 10 = 1.3, not yet; 51 to 60: 1.
     assert go_through(callback, range(30, 60), start=30) == {"left_chance_at_step": 60}
@@ -32,15 +32,15 @@ def test_leaves_chance_when_ten_steps_are_below(capsys):
 
 
 @pytest.mark.parametrize("killed", [5, 29, 30, 31, 44, 50, 55])
-def test_leaves_chance_after_going_on(killed):
-    first = LeavesChance(4, verbose=False)
+def test_chance_level_after_going_on(killed):
+    first = ChanceLevel(4, verbose=False)
     go_through(first, range(killed))
-    second = LeavesChance(4, killed % 30, first.state, verbose=False)
+    second = ChanceLevel(4, killed % 30, first.state, verbose=False)
     assert go_through(second, range(killed, 60), start=killed) == {"left_chance_at_step": 60}
 
 
 def test_a_loss_that_is_no_number_has_not_left():
-    callback = LeavesChance(4)
+    callback = ChanceLevel(4)
     callback.on_epoch_begin(0)
     for step in range(10):
         callback.on_train_batch_end(step, {"loss": float("nan")})
@@ -49,13 +49,13 @@ def test_a_loss_that_is_no_number_has_not_left():
     assert logs == {"left_chance_at_step": 0}
 
 
-def test_leaves_chance_in_fit():
+def test_chance_level_in_fit():
     # The softmax of (log(3 p / (1 - p)), 0, 0, 0) is p for the first class, whose loss is -log p.
     p = np.exp(-LOSSES)
     inputs = np.pad(np.log(3 * p / (1 - p))[:, None], ((0, 0), (0, 3)))
     model = keras.Sequential([keras.Input((4,)), keras.layers.Softmax()])
     model.compile("sgd", "sparse_categorical_crossentropy")
     batches = ((x[None], np.zeros(1, int)) for x in inputs)
-    callbacks = [LeavesChance(4, verbose=False)]
+    callbacks = [ChanceLevel(4, verbose=False)]
     history = model.fit(batches, steps_per_epoch=30, epochs=2, callbacks=callbacks, verbose=0).history
     assert history["left_chance_at_step"] == [0, 60]

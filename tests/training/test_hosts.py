@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras.distribution import data_parallel, join_hosts
+from alexnet_keras.distributed.devices import data_parallel
+from alexnet_keras.distributed.hosts import join_hosts
 from experiments.train import main
 from tests.conftest import write_tiny_npz
 
@@ -104,7 +105,7 @@ def test_says_what_hosts_need():
         main(["--workdir", "run", "--hosts", "a:1", "b:1"])
     code = """if True:
         import os, jax, pytest
-        from alexnet_keras.distribution import join_hosts
+        from alexnet_keras.distributed import join_hosts
         joined = []
         jax.distributed.initialize = lambda *hosts, **options: joined.append(hosts)
         for hosts in (["a", "b"], ["a:1"], []):
@@ -119,5 +120,11 @@ def test_says_what_hosts_need():
         os.environ |= {f"KERAS_DISTRIBUTION_{name}": value for name, value in keras.items()}
         join_hosts()
         assert joined == [(), ("a:1", 2, 1), ("a:1", 3, 2)]
+        # One host that has joined no others asks for its number before its devices are split.
+        from alexnet_keras.distributed import scope_for
+        from alexnet_keras.distributed.hosts import process_count, process_index
+        assert (process_index(), process_count()) == (0, 1)
+        assert "2 logical devices of the CPU" in scope_for(2)[1]
+        assert len(jax.devices()) == 2
     """
     subprocess.run([sys.executable, "-c", code], env={**WITH_JAX, "KERAS_BACKEND": "jax"}, check=True)

@@ -10,12 +10,13 @@ import tarfile
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet_keras import AlexNetSGD
 from alexnet_keras.analysis import read_snapshots
 from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.models import alexnet_config
-from alexnet_keras.training.callbacks import Plateau
+from alexnet_keras.training.callbacks import DropOnPlateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 from alexnet_keras.training.train import train_and_evaluate
 from experiments.train import main
@@ -41,11 +42,13 @@ def test_writes_all_that_it_promises(config, tmp_path):
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         *{"config.json", "history.csv", "tensorboard", "best.keras", "last.keras", "results.json"},
-        *{"curves.png", "kernels.png", "snapshots"},
+        "snapshots",
     }
     assert results == json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["command"] == "me"
     assert results["data"]["train_count"] == 80
+    speeds = [row["images_per_second"] for row in results["history"]]
+    assert results["images_per_second"] == {"training": pytest.approx(np.median(speeds))}
     with open(tmp_path / "run" / "history.csv") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [0, 1]
@@ -63,15 +66,22 @@ def test_writes_all_that_it_promises(config, tmp_path):
     np.testing.assert_array_equal(np.concatenate(last.kernels), np.moveaxis(kernel, -1, 0))
 
 
-def test_without_a_report_there_are_the_same_figures_but_no_pictures(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1)
-    whole = train_and_evaluate(config, tmp_path / "whole", verbose=0)
-    bare = train_and_evaluate(config, tmp_path / "bare", report=False, verbose=0)
-    left_out = {path.name for path in (tmp_path / "whole").iterdir()} - {p.name for p in (tmp_path / "bare").iterdir()}
-    assert left_out == {"curves.png", "kernels.png"}
-    assert whole["images_per_second"].keys() - bare["images_per_second"].keys() == {"training_alone"}
-    assert bare["errors"] == whole["errors"]
-    assert [row["loss"] for row in bare["history"]] == [row["loss"] for row in whole["history"]]
+def test_the_command_draws_curves_and_kernels(tiny_npz, tmp_path):
+    options = ["--dataset", tiny_npz, "--config", "cifar", "--epochs", "1", "--batch-size", "16", "--views", "1"]
+    overrides = [f"{name}={value}" for name, value in TINY.items()]
+    arguments = [*options, "--workdir", str(tmp_path / "run"), "--overrides", *overrides]
+    results = main(arguments)
+    figures = {name: tmp_path / "run" / name for name in ("curves.png", "kernels.png")}
+    for path in figures.values():
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            assert len(set(image.convert("L").tobytes())) > 10  # it is not blank
+        path.unlink()
+    # A training that has ended is drawn again, without kernels if its network is gone.
+    (tmp_path / "run" / "last.keras").unlink()
+    assert main(arguments) == results
+    assert figures["curves.png"].exists()
+    assert not figures["kernels.png"].exists()
 
 
 def test_validates_as_often_as_told(config, tmp_path, capsys):
@@ -157,7 +167,7 @@ def test_a_workdir_from_before_a_field_was_added_is_the_same_training(config, tm
 
 def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
     config = dataclasses.replace(config, epochs=1, views=(1,))
-    train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+    train_and_evaluate(config, tmp_path / "run", verbose=0)
     path = tmp_path / "run" / "config.json"
     stored = json.loads(path.read_text())
     assert stored["data"] == {"classes": 4, "train_count": 80, "class_names": ["dark", "red", "green", "yellow"]}
@@ -170,12 +180,12 @@ def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
         "class name of label 3: stored 'yellow', requested 'red'$"
     )
     with pytest.raises(ValueError, match=words):
-        train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+        train_and_evaluate(config, tmp_path / "run", verbose=0)
     assert json.loads(path.read_text()) == stored
     # A workdir from before the names were stored gets them.
     old = {"classes": 4, "train_count": 80}
     path.write_text(json.dumps(stored | {"data": old}))
-    train_and_evaluate(config, tmp_path / "run", report=False, verbose=0)
+    train_and_evaluate(config, tmp_path / "run", verbose=0)
     names = ["dark", "yellow", "green", "red"]
     assert json.loads(path.read_text())["data"] == old | {"class_names": names}
 
@@ -236,7 +246,7 @@ def test_late_changes(config, tmp_path):
 def test_plateau_lowers_three_times_then_stops():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(AlexNetSGD(1.0), "mse")
-    plateau = Plateau(patience=2)
+    plateau = DropOnPlateau(patience=2)
     plateau.set_model(model)
     plateau.on_train_begin()
     rates, stopped = [], None
@@ -259,7 +269,7 @@ def test_plateau_goes_on_with_its_counters():
         model.compile(AlexNetSGD(1.0), "mse")
         rates = []
         for part in (slice(0, cut), slice(cut, None)):
-            plateau = Plateau(patience=2)
+            plateau = DropOnPlateau(patience=2)
             plateau.set_model(model)
             plateau.replay([{"epoch": e, "val_top1_error": x} for e, x in enumerate(errors[: part.start])])
             plateau.on_train_begin()

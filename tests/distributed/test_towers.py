@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from alexnet_keras.distribution import two_towers
+from alexnet_keras.distributed import two_towers
 
 TWO_DEVICES = {
     **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.getcwd()},
@@ -18,7 +18,7 @@ TWO_DEVICES = {
 # The layers of the source's network, with both normalizations, at a size that compiles quickly.
 PREPARE = """
     import alexnet_keras, jax, keras, numpy as np
-    from alexnet_keras.distribution import two_towers
+    from alexnet_keras.distributed import two_towers
     from alexnet_keras.models import alexnet_config
 
     stages = alexnet_config("source").stages

@@ -1,0 +1,153 @@
+"""Several hosts that share each batch. JAX only."""
+
+import contextlib
+import os
+
+import keras
+import numpy as np
+
+_SIGNS_OF_LOSS = ("Gloo", "NCCL", "UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED")
+_HEARTBEAT = 30  # seconds; JAX itself takes 100 to find a host lost that does not answer
+
+
+def join_hosts(addresses=None, host=None):
+    """Makes this process one host of a training on several, by JAX' own distributed runtime.
+
+    Every host calls it, with the same addresses, before anything is computed; `train_and_evaluate` then shares each
+    batch among them, and on each among so many devices as the configuration says.
+
+    Args:
+        addresses: `"NAME:PORT"` of each host, the first being the one that all others meet at; `None` to take it from
+            the environment: Keras' variables KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES and
+            KERAS_DISTRIBUTION_PROCESS_ID or, without them, those of Slurm, Open MPI, Kubernetes or a TPU pod.
+        host: number of this host among the addresses, from 0; `None` with `addresses=None`.
+
+    Raises:
+        RuntimeError: on another backend than JAX, or when something has been computed already.
+        ValueError: for addresses or a number that do not fit, or none in the environment.
+    """
+    require_jax("Several hosts")
+    import jax
+
+    count = None
+    if addresses is None:
+        addresses = [name for name in os.environ.get("KERAS_DISTRIBUTION_JOB_ADDRESSES", "").split(",") if name]
+        count, host = (
+            int(os.environ[name]) if name in os.environ else None
+            for name in ("KERAS_DISTRIBUTION_NUM_PROCESSES", "KERAS_DISTRIBUTION_PROCESS_ID")
+        )
+        if not addresses:
+            jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT)
+            return  # under Slurm and Open MPI with one GPU a process, by JAX' choice
+    count = count or len(addresses)
+    port = addresses[0].rpartition(":")[2] if addresses else ""
+    if not port.isdecimal() or count < 2 or len(addresses) not in (1, count):
+        raise ValueError(f"`hosts` must be NAME:PORT of two hosts or more. Received: hosts={addresses}")
+    if host is None or not 0 <= host < count:
+        raise ValueError(f"`host` must be this host's number, 0 to {count - 1}. Received: host={host}")
+    jax.distributed.initialize(
+        addresses[0], count, host, cluster_detection_method="deactivate", heartbeat_timeout_seconds=_HEARTBEAT
+    )
+
+
+def process_index() -> int:
+    """Returns the number of this host, from 0."""
+    if not _has_joined():
+        return 0
+    import jax
+
+    return jax.process_index()
+
+
+def process_count() -> int:
+    """Returns the number of hosts."""
+    if not _has_joined():
+        return 1
+    import jax
+
+    return jax.process_count()
+
+
+def _has_joined():
+    """Whether `join_hosts` was called.
+
+    Asking JAX for a number starts its devices, and `scope_for` could then not split the CPU.
+    """
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.distributed.is_initialized()
+
+
+def is_same_on_all_hosts(numbers) -> bool:
+    """Returns whether all hosts call this with the same numbers. Waits for all hosts.
+
+    Args:
+        numbers: whole number, or a sequence of them; of the same length on all hosts.
+    """
+    if process_count() == 1:
+        return True
+    from jax.experimental import multihost_utils
+
+    gathered = multihost_utils.process_allgather(np.asarray(numbers, "int32"))
+    return bool((gathered == gathered[0]).all())
+
+
+def barrier() -> None:
+    """Waits until all hosts have called this."""
+    is_same_on_all_hosts(())
+
+
+@contextlib.contextmanager
+def main_process_first():
+    """Context that the first host leaves before the other hosts enter it."""
+    is_main = process_index() == 0
+    if not is_main:
+        barrier()
+    yield
+    if is_main:
+        barrier()
+
+
+@contextlib.contextmanager
+def no_distribution():
+    """Context without a distribution, so that one host can act alone. Variables keep their values."""
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+
+@contextlib.contextmanager
+def raise_on_host_failure():
+    """Context that raises a `ConnectionError` if another host is lost, in place of JAX' own errors."""
+    if process_count() == 1:
+        yield
+        return
+    from jax.errors import JaxRuntimeError
+
+    try:
+        yield
+    except (JaxRuntimeError, ValueError) as error:
+        if not any(sign in str(error) for sign in _SIGNS_OF_LOSS):
+            raise
+        raise ConnectionError(
+            f"Host {process_index()} of {process_count()} has lost another host, and ends too. Start all of them again "
+            f"with the same command; the training goes on from its last checkpoint. {str(error).splitlines()[0]}"
+        ) from error
+
+
+def require_jax(feature: str) -> None:
+    """Raises a `RuntimeError` on another backend than JAX.
+
+    Args:
+        feature: what needs JAX, a plural: the subject of the message.
+    """
+    if keras.backend.backend() != "jax":
+        raise RuntimeError(
+            f"{feature} need the JAX backend: set the environment variable KERAS_BACKEND=jax before keras is imported. "
+            f"This is {keras.backend.backend()}"
+        )

@@ -1,0 +1,96 @@
+"""Checks of the fields of a configuration: each takes a field's name and value, and returns the value to store."""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """Checks for one of several values."""
+
+    accepted: tuple
+
+    def __call__(self, name, value):
+        if value not in self.accepted:
+            raise ValueError(f"`{name}` must be one of {', '.join(self.accepted)}. Received: {name}={value!r}")
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Subset:
+    """Checks for one or more of several values; gives a tuple."""
+
+    accepted: tuple
+
+    def __call__(self, name, value):
+        value = tuple(value)
+        if not value or not set(value) <= set(self.accepted):
+            raise ValueError(f"`{name}` must be out of {', '.join(map(str, self.accepted))}. Received: {name}={value}")
+        return value
+
+
+def positive_integer(name, value):
+    """Checks for a whole number from 1."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")
+    return value
+
+
+def seed_number(name, value):
+    """Checks for a seed that all libraries accept."""
+    if not isinstance(value, int) or not 0 <= value < 2**31:
+        raise ValueError(f"`{name}` must be a whole number from 0 to 2**31 - 1. Received: {name}={value!r}")
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """Checks for a number from 0; gives a float.
+
+    Args:
+        below: least number that is too large.
+        optional: whether `None` is a value, too.
+    """
+
+    below: float = math.inf
+    optional: bool = False
+
+    def __call__(self, name, value):
+        if value is None and self.optional:
+            return None
+        if not isinstance(value, (int, float)) or not 0 <= value < self.below:
+            end = "" if self.below == math.inf else f" to below {self.below:g}"
+            raise ValueError(f"`{name}` must be a number from 0{end}. Received: {name}={value!r}")
+        return float(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """Checks for shares of the epochs; gives a tuple.
+
+    Args:
+        number: number of shares, unless there are none; `None` for any number.
+    """
+
+    number: int | None = None
+
+    def __call__(self, name, value):
+        value = tuple(value)
+        if not all(0 <= share <= 1 for share in value):
+            raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={value}")
+        if self.number is not None and len(value) not in (0, self.number):
+            raise ValueError(f"`{name}` must be {self.number} shares or none. Received: {name}={value}")
+        return value
+
+
+def factors_by_layer(name, value):
+    """Checks for factors of the learning rate by the names of layers."""
+    factors = [factor for factor in value.values() if isinstance(factor, (int, float)) and not isinstance(factor, bool)]
+    if len(factors) < len(value) or not all(0 <= factor < math.inf for factor in factors):
+        raise ValueError(f"`{name}` must be factors from 0 by layer. Received: {name}={value}")
+    return value
+
+
+def as_tuple(name, value):
+    """Gives a tuple of a list, as JSON and command lines give it."""
+    return tuple(value)

@@ -1,0 +1,242 @@
+"""The folder of one training: its lock, settings, history, checkpoint and results."""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import statistics
+import zlib
+from pathlib import Path
+
+from alexnet_keras.distributed.hosts import barrier, is_same_on_all_hosts, process_index
+from alexnet_keras.evaluation.views import VIEW_NAMES
+from alexnet_keras.files import check_writable, holding, read_json, write_text
+from alexnet_keras.record import as_stored, differences, settings_error
+from alexnet_keras.training.callbacks import NOT_MEASURED
+from alexnet_keras.training.config import TrainingConfig
+
+# Fields that may differ between the calls of one training.
+_FREE_FIELDS = ("devices", "views", "checkpoint_minutes")
+# Fields that may differ as far as they concern epochs that are still to come.
+_FIELDS_OF_CHANGES = {"epochs", "drops", "late_changes"}
+
+
+class RunFolder:
+    """The folder of one training. Of several hosts, which share it, only the first writes to it.
+
+    Args:
+        path: path of the folder; `locked` makes it if it does not exist.
+        config: `TrainingConfig` of this call.
+
+    Attributes:
+        path: `pathlib.Path`.
+        is_main: whether this host writes.
+    """
+
+    def __init__(self, path, config):
+        self.path = Path(path)
+        self.config = config
+        self.is_main = process_index() == 0
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Context in which no other process trains in the folder.
+
+        Raises:
+            ValueError: if the folder can't be written, or another process trains in it.
+        """
+        check_writable(self.path)
+        with contextlib.ExitStack() as stack:
+            if self.is_main:
+                stack.enter_context(holding(self.path))
+            yield
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a checkpoint."""
+        return any((self.path / name).exists() for name in ("last.keras", "best.keras"))
+
+    @property
+    def results_path(self) -> Path:
+        """Path of the results."""
+        return self.path / "results.json"
+
+    def stored_errors(self) -> dict:
+        """Returns the errors that an earlier call has measured after the same number of epochs."""
+        if not self.results_path.exists():
+            return {}
+        results = read_json(self.results_path, "config", "errors")
+        return results["errors"] if results["config"]["epochs"] == self.config.epochs else {}
+
+    def finished_results(self) -> dict | None:
+        """Returns the results of a training that has ended and been evaluated; else `None`."""
+        errors = self.stored_errors()
+        if all(VIEW_NAMES[views] in errors for views in self.config.views):
+            return read_json(self.results_path)
+        return None
+
+    def history(self) -> list[dict]:
+        """Returns the epochs; see `read_history`."""
+        return read_history(self.path)
+
+    def check_settings(self, data: dict | None = None) -> None:
+        """Checks that the stored training is the start of the requested one.
+
+        Args:
+            data: description of the data set; `None` while it is not known yet.
+
+        Raises:
+            ValueError: if it is not; the message lists the differences.
+        """
+        path = self.path / "config.json"
+        if not path.exists():
+            return
+        # A field that was added later had its default.
+        stored = as_stored(dataclasses.asdict(TrainingConfig())) | read_json(path)
+        requested = as_stored(dataclasses.asdict(self.config) | ({"data": data} if data else {}))
+        old_names, new_names = _take_class_names(stored), _take_class_names(requested)
+        names = [name for name in requested if name not in _FREE_FIELDS]
+        found = differences(requested, stored, names)
+        if None not in (old_names, new_names) and old_names != new_names:  # old folders have no class names
+            found += _renamed_classes(new_names, old_names)
+        elif {name for name in names if requested[name] != stored.get(name)} <= _FIELDS_OF_CHANGES:
+            before = TrainingConfig(**{field.name: stored[field.name] for field in dataclasses.fields(TrainingConfig)})
+            done = len(self.history())
+            if done <= self.config.epochs and before.changes(done) == self.config.changes(done):
+                return
+            found.append(_passed_changes(before, self.config, done))
+        if found:
+            raise settings_error(self.path, found, expected="a new folder, or one of the same configuration")
+
+    def check_position(self, state: dict, data: dict) -> None:
+        """Checks that all hosts resume the same training, and that it has not passed the requested epochs.
+
+        Args:
+            state: state of the checkpoint, of `find_checkpoint`.
+            data: description of the data set.
+
+        Raises:
+            ValueError: if not.
+        """
+        fields = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in _FREE_FIELDS}
+        if not is_same_on_all_hosts(zlib.crc32(json.dumps([fields, data]).encode()) >> 1):
+            raise ValueError("The arguments and the data must be the same on all hosts; they are not")
+        if not is_same_on_all_hosts((state["epoch"], state["step"])):
+            raise ValueError(
+                f"`workdir` must be one folder that all hosts share. Received: workdir={str(self.path)!r}, where not "
+                "all of them see the same training"
+            )
+        begun = state["epoch"] + (state["step"] > 0)
+        if begun > self.config.epochs:
+            raise ValueError(
+                f"`epochs` must be at least {begun}, the epoch that this training is in. "
+                f"Received: epochs={self.config.epochs}"
+            )
+
+    def begin(self, state: dict, data: dict) -> None:
+        """Stores the settings, and removes history that is newer than the checkpoint.
+
+        Args:
+            state: state of the checkpoint, of `find_checkpoint`.
+            data: description of the data set.
+        """
+        if self.is_main:
+            self._cut_history(state["epoch"])
+            text = json.dumps(dataclasses.asdict(self.config) | {"data": data}, indent=1)
+            write_text(self.path / "config.json", text + "\n")
+        barrier()
+
+    def finish(self, record: dict, errors: dict) -> dict:
+        """Stores and prints the results.
+
+        Args:
+            record: what is known without measurements: configuration, data, machine, ...
+            errors: dict from the name of test views to errors.
+
+        Returns:
+            Content of `results.json`.
+        """
+        results = self.measured(record, errors)
+        speeds = [row["images_per_second"] for row in results["history"]]
+        results["images_per_second"] = {"training": statistics.median(speeds)}
+        if self.is_main:
+            write_text(self.results_path, json.dumps(results, indent=1) + "\n")
+        for name, error in errors.items():
+            label = name.replace("_", " ")
+            print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({label})")
+        print(f"Everything is in {self.path}", flush=True)
+        return as_stored(results)
+
+    def measured(self, record: dict, errors: dict) -> dict:
+        """Returns results as far as they go: the record, with errors, history and seconds."""
+        history = self.history()
+        return record | {"seconds": sum(row["seconds"] for row in history), "errors": errors, "history": history}
+
+    def _cut_history(self, epochs):
+        path = self.path / "history.csv"
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        if lines and not epochs:
+            path.unlink()
+        elif len(lines) > epochs + 1:  # the first line has the names of the columns
+            write_text(path, "".join(lines[: epochs + 1]))
+
+
+def read_history(workdir) -> list[dict]:
+    """Reads the epochs of the training in a folder.
+
+    Returns:
+        List of dicts of numbers, one for each epoch. An epoch without validation has no `val_` numbers.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    path = Path(workdir) / "history.csv"
+    if not path.exists():
+        return []
+    try:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
+            rows.pop()
+        return [{name: float(value) for name, value in row.items() if value != NOT_MEASURED} for row in rows]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path} must have a row of numbers for each epoch. It is damaged: {error}") from error
+
+
+def _take_class_names(settings):
+    """Removes the class names from settings and returns them; `None` if there are none."""
+    return settings["data"].pop("class_names", None) if settings.get("data") else None
+
+
+def _renamed_classes(requested, stored):
+    """Describes the labels whose class names differ, the first three of them by name."""
+    found = differences(_by_label(requested), _by_label(stored))
+    return found[:3] + [f"{len(found) - 3} more class names"] * (len(found) > 3)
+
+
+def _by_label(class_names):
+    return {f"class name of label {label}": name for label, name in enumerate(class_names)}
+
+
+def _passed_changes(before, config, done):
+    """Describes why a training of `done` epochs is not the start of `config`, and the options with which it is."""
+    if done > config.epochs:
+        return f"{done} epochs are stored, give `epochs` (--epochs) of {done} or more"
+    reasons, options = [], []
+    labels = {"drops": "drops of the learning rate", "late_changes": "late changes"}
+    for index, field in enumerate(labels):
+        stored, requested = before.changes(done)[index], config.changes(done)[index]
+        if stored == requested:
+            continue
+        passed = [epoch for epoch in stored if epoch < done]
+        wanted = [epoch for epoch in config.changes(config.epochs)[index] if epoch < config.epochs]
+        reasons.append(f"{labels[field]}: stored {_at_epochs(passed)}, requested {_at_epochs(wanted)}")
+        shares = [epoch / config.epochs for epoch in passed]
+        shares += [max(share, done / config.epochs) for share in getattr(config, field)[len(passed) :]]
+        options.append(f"`{field}` (--{field.replace('_', '-')}) {' '.join(f'{share:.6g}' for share in shares)}")
+    return f"{' and '.join(reasons)}; to resume, give {' and '.join(options)}"
+
+
+def _at_epochs(epochs):
+    """Describes epochs that count from 0 by numbers that count from 1."""
+    return f"before epoch {', '.join(str(epoch + 1) for epoch in epochs)}" if epochs else "never"

@@ -1,0 +1,118 @@
+"""The epochs of a training: its callbacks, and the call of `fit`."""
+
+import keras
+
+from alexnet_keras.analysis import KernelSnapshots
+from alexnet_keras.analysis.kernels import first_convolution
+from alexnet_keras.distributed.hosts import barrier
+from alexnet_keras.training.callbacks import (
+    ChanceLevel,
+    DeterministicDropout,
+    DropOnPlateau,
+    EpochLog,
+    FreezeConv1,
+    RaiseOnNaN,
+    Throughput,
+)
+from alexnet_keras.training.checkpoints import Checkpoints
+
+
+class Trainer:
+    """Trains a model for the epochs that are left, of which the first may have begun.
+
+    Args:
+        model: compiled model.
+        data: `TrainingData`.
+        folder: `RunFolder`.
+        state: state of the checkpoint that the model is of; see `find_checkpoint`.
+    """
+
+    def __init__(self, model, data, folder, state):
+        self.model, self.data, self.folder, self.state = model, data, folder, state
+        self.config = data.config
+
+    def run(self, callbacks=(), verbose=1):
+        """Trains. SIGTERM and Ctrl-C save and leave.
+
+        Args:
+            callbacks: further Keras callbacks.
+            verbose: as for `train_and_evaluate`.
+        """
+        checkpoints = self._checkpoints()
+        # The one that saves comes after all others.
+        self._callbacks = [*self._own_callbacks(checkpoints), *callbacks, checkpoints]
+        self._verbose = verbose
+        self._validation = self.data.validation_batches()
+        with checkpoints.leaving_on_signals():
+            self._train_epochs_left()
+        barrier()  # the first host has written the history
+
+    def _train_epochs_left(self):
+        epoch, step = self.state["epoch"], self.state["step"]
+        if step == self.data.steps:
+            self._finish_epoch(epoch)
+        elif step:
+            self._fit(epoch, epoch + 1, step)
+        epoch += step > 0
+        if epoch < self.config.epochs and not self.model.stop_training and not self.state["stopped"]:
+            self._fit(epoch, self.config.epochs)
+
+    def _fit(self, epoch, end, step=0):
+        self.model.fit(
+            self.data.batches(epoch, step),
+            validation_data=self._validation,
+            epochs=end,
+            validation_freq=self.config.validated,
+            initial_epoch=epoch,
+            steps_per_epoch=self.data.steps - step,
+            shuffle=False,
+            callbacks=self._callbacks,
+            verbose=self._verbose,
+        )
+
+    def _finish_epoch(self, epoch):
+        """Does what Keras does after the last step of an epoch."""
+        callbacks = keras.callbacks.CallbackList(self._callbacks, model=self.model)
+        callbacks.on_train_begin()
+        callbacks.on_epoch_begin(epoch)
+        errors = {}
+        if epoch + 1 in self.config.validated:
+            errors = self.model.evaluate(self._validation, callbacks=callbacks, return_dict=True, verbose=0)
+        callbacks.on_epoch_end(epoch, self.state["logs"] | {f"val_{name}": value for name, value in errors.items()})
+        callbacks.on_train_end()
+
+    def _checkpoints(self):
+        config, state, is_main = self.config, self.state, self.folder.is_main
+        throughput = Throughput(config.batch_size, config.epochs, state["step"], state["seconds"], verbose=is_main)
+        chance = ChanceLevel(self.model.output_shape[-1], state["step"], state["chance"], verbose=is_main)
+        errors = [row["val_top1_error"] for row in self.folder.history() if "val_top1_error" in row]
+        best = min(errors, default=float("inf"))
+        minutes = config.checkpoint_minutes
+        return Checkpoints(self.folder.path, self.data.steps, minutes, throughput, chance, state, best)
+
+    def _own_callbacks(self, checkpoints):
+        config, path = self.config, self.folder.path
+        callbacks = [
+            RaiseOnNaN(self.data.steps),
+            DeterministicDropout(config.seed),
+            checkpoints.throughput,
+            checkpoints.chance,
+            self._schedule(),
+        ]
+        if config.late_changes:
+            _, late_changes = config.changes(config.epochs)
+            callbacks.append(FreezeConv1(*late_changes, config.layer_learning_rates.get("conv1", 1.0)))
+        if self.folder.is_main:
+            callbacks.append(EpochLog(path / "history.csv"))
+            callbacks.append(KernelSnapshots(path / "snapshots", first_convolution(self.model)))
+        if self.folder.is_main and not config.in_memory:  # TensorFlow writes these
+            callbacks.append(keras.callbacks.TensorBoard(str(path / "tensorboard"), write_graph=False))
+        return callbacks
+
+    def _schedule(self):
+        if self.config.schedule == "drops":
+            return keras.callbacks.LearningRateScheduler(self.config.learning_rate_at)
+        plateau = DropOnPlateau(patience=self.config.patience)
+        plateau.set_model(self.model)
+        plateau.replay(self.folder.history())
+        return plateau

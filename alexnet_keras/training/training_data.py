@@ -1,0 +1,155 @@
+"""The data set of one training, as its configuration uses it."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+
+from alexnet_keras.distributed.devices import needs_full_batches
+from alexnet_keras.distributed.hosts import (
+    main_process_first,
+    process_count,
+    process_index,
+    raise_on_host_failure,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataRequest:
+    """The data set that a training asks for. Equal requests give the same data set.
+
+    Args:
+        config_fields: pairs of a name and a value, the fields of the `TrainingConfig` that concern the stored and
+            prepared images.
+        host, hosts: number of this host, and of all hosts.
+    """
+
+    config_fields: tuple
+    host: int
+    hosts: int
+
+    def open(self):
+        """Opens and prepares the data set."""
+        options = dict(self.config_fields)
+        name = options.pop("dataset")
+        if options.pop("in_memory"):
+            from alexnet_keras.data import InMemoryDataset
+
+            return InMemoryDataset(name, options["image_size"], options["crop_size"], mean=options["mean"])
+        from alexnet_keras.data import Dataset
+
+        return Dataset(name, **options, host=self.host, hosts=self.hosts)
+
+
+class _NewestDataset:
+    """Keeps the newest data set open, as an experiment trains many times on the same images."""
+
+    def __init__(self):
+        self._forget()
+
+    def _forget(self):
+        self.request = self.modified = self.dataset = None
+
+    def open(self, request):
+        """Opens a data set, or returns the newest one if it is what is requested and its file has not changed."""
+        path = Path(dict(request.config_fields)["dataset"]).expanduser()
+        if path.is_dir():  # its files may change without a trace on the folder
+            return request.open()
+        modified = path.stat().st_mtime_ns if path.exists() else None
+        if (request, modified) != (self.request, self.modified):
+            self._forget()  # so that never two of them are in memory
+            self.dataset = request.open()
+            self.request, self.modified = request, modified
+        return self.dataset
+
+
+_NEWEST = _NewestDataset()
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """The batches and the description of the data set of a training.
+
+    Args:
+        dataset: a `Dataset` or an `InMemoryDataset`.
+        config: `TrainingConfig`.
+    """
+
+    dataset: object
+    config: object
+
+    @property
+    def info(self):
+        """The `DatasetInfo`."""
+        return self.dataset.info
+
+    @property
+    def steps(self) -> int:
+        """Number of steps in an epoch."""
+        return self.info.train_count // self.config.batch_size
+
+    @property
+    def identity(self) -> dict:
+        """What must stay the same when a training is resumed."""
+        info = self.info
+        return {"classes": info.classes, "train_count": info.train_count, "class_names": list(info.class_names)}
+
+    @property
+    def description(self) -> dict:
+        """The data set in the results."""
+        names = ("name", "classes", "train_count", "validation_count", "splits")
+        return {name: getattr(self.info, name) for name in names} | {"skipped": len(self.info.skipped)}
+
+    def batches(self, epoch: int, step: int):
+        """Returns the training batches, without end, from a step of an epoch on."""
+        config = self.config
+        _, late_changes = config.changes(config.epochs)
+        options = {}
+        if keras.backend.backend() == "jax" and not config.in_memory:  # in memory it knows no other way
+            options["in_step"] = True
+        return self.dataset.train(
+            config.batch_size,
+            crops=config.crops,
+            colour_noise=config.colour_noise,
+            colour_noise_epochs=late_changes[0] if late_changes else None,
+            seed=config.seed,
+            first_epoch=epoch,
+            first_step=step,
+            **options,
+        )
+
+    def validation_batches(self):
+        """Returns one pass over the validation images."""
+        return self.dataset.validation(self.config.batch_size, padded=needs_full_batches())
+
+
+_DATA_FIELDS = (
+    *("dataset", "in_memory", "image_size", "crop_size", "scales", "mean", "skip_corrupt"),
+    *("held_out", "only_classes", "images_per_class", "memory_gib"),
+)
+
+
+def open_training_data(config, classes: int | None = None) -> TrainingData:
+    """Opens the data set of a training. Of several hosts the first goes ahead: it prepares what they share.
+
+    Args:
+        config: `TrainingConfig`.
+        classes: number of classes that the data set must have; `None` for any.
+
+    Raises:
+        ValueError: for a data set that does not fit the configuration, or has other classes.
+        FileNotFoundError: for a data set that must be downloaded by hand.
+    """
+    host, hosts = process_index(), process_count()
+    if config.in_memory and hosts > 1:
+        raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
+    fields = tuple((name, getattr(config, name)) for name in _DATA_FIELDS)
+    with raise_on_host_failure(), main_process_first():
+        dataset = _NEWEST.open(DataRequest(fields, host, hosts))
+    info = dataset.info
+    if classes not in (None, info.classes):
+        raise ValueError(
+            f"`classes` must be the number of classes of the data, {info.classes} in {info.name!r}. "
+            f"Received: classes={classes}"
+        )
+    return TrainingData(dataset, config)
