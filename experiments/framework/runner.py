@@ -90,8 +90,13 @@ class ExperimentRunner:
         options = {} if request.learning_rate is None else {"learning_rate": request.learning_rate}
         return self.experiment.config(request.variant, seed=request.seed, **options)
 
-    def _print_stored(self):
-        """Prints how many runs are stored, in which files, and the command that trains them again."""
+    def count_stored(self):
+        """Counts the runs that need no training.
+
+        Returns:
+            The number of runs of each file that holds some, a `Counter` by path, and the number of
+            all runs as far as it is known.
+        """
         progress = Progress(self.experiment, self.variants)
         counts = Counter()
         while (request := progress.next()) is not None:
@@ -101,12 +106,17 @@ class ExperimentRunner:
             else:
                 progress.add(request, stored.run)
                 counts[stored.path] += 1
+        return counts, progress.planned
+
+    def _print_stored(self):
+        """Prints how many runs are stored, in which files, and the command that trains all runs again."""
+        counts, planned = self.count_stored()
         if not counts:
-            print(f"No run is stored in {self.workdir}. Training {progress.planned} runs", flush=True)
+            print(f"No run is stored in {self.workdir}. Training {planned} runs", flush=True)
             return
-        missing = progress.planned - counts.total()
+        missing = planned - counts.total()
         remainder = f"Training the other {missing}" if missing else "Nothing is trained"
-        print(f"{counts.total()} of {progress.planned} runs are stored and not trained again. {remainder}")
+        print(f"{counts.total()} of {planned} runs are stored and not trained again. {remainder}")
         for path, count in counts.items():
             print(f"  {count} from {path}")
         if self.command is not None:
@@ -156,13 +166,15 @@ class ExperimentRunner:
         train.train_and_evaluate(config, folder, verbose=self.verbose)
 
     def _print_request(self, request, config):
-        done = len(self.progress.all_runs)
-        planned = self.progress.planned
+        counts, planned = self.count_stored()
+        missing = planned - counts.total()
+        trained = len(self._durations)
         left = ""
         if self._durations:
-            left = f", about {statistics.mean(self._durations) * (planned - done) / 60:.0f} min left"
+            left = f", about {statistics.mean(self._durations) * missing / 60:.0f} min left"
         print(
-            f"\nRun {done + 1} of {planned}{left}: {request.variant}, learning rate {config.learning_rate:g}, "
+            f"\nRun {trained + 1} of {trained + missing}{left}: {request.variant}, "
+            f"learning rate {config.learning_rate:g}, "
             f"seed {request.seed}",
             flush=True,
         )

@@ -35,7 +35,7 @@ def row(text, words):
     return next(line for line in text.splitlines() if words in line)
 
 
-def test_report_says_what_the_results_say(tmp_path):
+def test_report_says_what_the_results_say(tmp_path, capsys):
     folder = tmp_path / "results" / "cifar_normalization"
     folder.mkdir(parents=True)
     for interval, expected in (([-2.5, -1.5], "| reproduced |"), ([-3.0, 0.5], "| not reproduced |")):
@@ -49,6 +49,8 @@ def test_report_says_what_the_results_say(tmp_path):
         assert "with normalization: 20.00 ± 0.50" in line
         assert "`python -m experiments.cifar_normalization`" in line
     assert (folder / "comparisons.png").exists()
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(f"Reading 1 files of stored results in {tmp_path / 'results'}. Nothing is trained")
 
 
 def test_what_is_not_of_seeds_says_what_of(tmp_path):

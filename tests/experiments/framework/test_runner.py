@@ -5,9 +5,10 @@ import types
 import pytest
 
 from alexnet_keras.files import holding
+from alexnet_keras.record import as_stored
 from experiments import cifar_normalization
 from experiments.framework.cli import main
-from experiments.framework.experiment import PRETRAINED, Comparison, Experiment, run_key
+from experiments.framework.experiment import PRETRAINED, Comparison, Experiment, run_key, stored_run_key
 from experiments.framework.metrics import EpochsToError, FinalError
 from experiments.framework.runner import ExperimentRunner
 from experiments.framework.tables import table
@@ -134,6 +135,29 @@ def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
     assert parts["variants"] == whole["variants"]
 
 
+def test_says_first_what_is_stored_and_what_trains_it_again(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def lines(name, *arguments):
+        main(experiment(name, dataset="cifar10"), "", [*arguments, "--workdir", "out"])
+        return capsys.readouterr().out.splitlines()
+
+    assert lines("speed", "--variants", "tanh")[0] == "No run is stored in out. Training 4 runs"
+    stored, source, again, *training = lines("speed")
+    assert stored == "4 of 9 runs are stored and not trained again. Training the other 5"
+    assert source == "  4 from out/speed/results.json"
+    assert again == "To train all runs again: python -m experiments.speed --workdir runs/again"
+    assert next(line for line in training if line.startswith("Run ")).startswith("Run 1 of 5: relu")
+    count = len(trained)
+    (tmp_path / "runs" / "again").mkdir(parents=True)
+    stored, source, again, *others = lines("other", "--seeds", "0", "1")
+    assert stored == "10 of 10 runs are stored and not trained again. Nothing is trained"
+    assert source == "  10 from out/speed/results.json"
+    assert again == "To train all runs again: python -m experiments.other --seeds 0 1 --workdir runs/again_2"
+    assert not any(line.startswith("Run ") for line in others)
+    assert len(trained) == count
+
+
 def test_two_processes_do_not_run_one_experiment(trained, tmp_path):
     with holding(tmp_path / "results" / "speed"), pytest.raises(ValueError, match="no other process uses"):
         runner(tmp_path).run()
@@ -254,6 +278,33 @@ def test_a_run_is_its_configuration_and_seed():
     # A run that was stored with another network under the same preset's name is another run.
     network = {**run_key(relu)["network"], "filters": [8] * 6}
     assert run_key(relu, network) != run_key(relu)
+
+
+def test_a_run_from_a_pretrained_network_is_its_pretraining():
+    options = {"config": "cifar", "dataset": "cifar10"}
+    its = Experiment(
+        name="tuning",
+        section="section 6",
+        base=options,
+        variants={"tuned": {"initial_weights": PRETRAINED}, "anew": {}},
+        comparisons=(),
+        metric=FinalError(),
+        pretraining={"epochs": 2},
+    )
+    config = its.config("tuned", seed=1)
+    stored = {
+        "config": {**as_stored(dataclasses.asdict(config)), "initial_weights": "another/path.keras"},
+        "network": as_stored(dataclasses.asdict(config.network)),
+    }
+    pretraining = its.pretraining_config(1)
+    stored["pretraining"] = {"config": vars(pretraining), "network": dataclasses.asdict(pretraining.network)}
+    assert stored_run_key(stored) == its.run_key(config)
+    for change in ({"epochs": 3}, {"overrides": {"bias": 0.5}}):
+        other = dataclasses.replace(its, pretraining={"epochs": 2, **change})
+        assert other.run_key(other.config("tuned", seed=1)) != its.run_key(config)
+    assert its.run_key(its.config("anew", seed=1)) == run_key(its.config("anew", seed=1))
+    # Its settings have no seed.
+    assert "seed" not in its.settings["variants"]["tuned"]["initial_weights"]
 
 
 def test_bad_arguments(capsys):
