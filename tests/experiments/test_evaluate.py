@@ -18,7 +18,8 @@ def confident_model(seed):
     for layer in model.layers:
         if layer.weights:
             kernel, bias = layer.get_weights()
-            layer.set_weights([3 * kernel, 0 * bias])
+            factor = 0.3 if layer.name == "fc8" else 3  # larger ones make predictions of 0 and 1, and so ties
+            layer.set_weights([factor * kernel, 0 * bias])
     return model
 
 
