@@ -173,7 +173,7 @@ def _ours(way, precision, images, labels, options):
 def _from_jpegs(model, batch_size, options):
     """Training from JPEGs that the input pipeline reads, decodes and crops meanwhile."""
     from alexnet_keras.data import Dataset
-    from alexnet_keras.data.in_step import augment_in_step
+    from alexnet_keras.data.device_augmentation import augmenting_model
 
     dataset = Dataset(options.dataset, memory_gib=0)
     if dataset.info.classes > options.classes:
@@ -181,7 +181,7 @@ def _from_jpegs(model, batch_size, options):
             f"`--dataset` must have at most {options.classes} classes. Received: {options.dataset!r}, which has "
             f"{dataset.info.classes}"
         )
-    augment_in_step(model, dataset)
+    model = augmenting_model(model, dataset)
     # One iteration for all turns: a data set would start anew in each.
     return _fed(model, (batch for batch in dataset.train(batch_size, in_step=True).as_numpy_iterator()))
 
@@ -204,7 +204,7 @@ def _in_memory(model, batch_size, classes):
     import numpy as np
 
     from alexnet_keras.data import InMemoryDataset
-    from alexnet_keras.data.in_step import augment_in_step
+    from alexnet_keras.data.device_augmentation import augmenting_model
 
     random = np.random.default_rng(0)
     count = max(1024, batch_size)
@@ -218,7 +218,7 @@ def _in_memory(model, batch_size, classes):
             y_test=np.array([0, classes - 1]),
         )
         dataset = InMemoryDataset(path, cache_dir=folder)
-    augment_in_step(model, dataset)
+    model = augmenting_model(model, dataset)
     return _fed(model, dataset.train(batch_size))
 
 

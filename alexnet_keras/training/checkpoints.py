@@ -78,6 +78,7 @@ class Checkpoints(keras.callbacks.Callback):
     the first alone saves, and all leave after the same step when one of them is told to.
 
     Args:
+        network: the network that is saved; the model that is trained has its variables and optimizer.
         workdir: folder of the files.
         steps: steps in an epoch.
         minutes: the age of `last.keras` at most, in minutes of training; 0 saves after every step.
@@ -93,8 +94,11 @@ class Checkpoints(keras.callbacks.Callback):
         OSError: when a file cannot be written; what was saved before is whole.
     """
 
-    def __init__(self, workdir, steps, minutes, throughput, chance, state, best=float("inf"), monitor="val_top1_error"):
+    def __init__(
+        self, network, workdir, steps, minutes, throughput, chance, state, best=float("inf"), monitor="val_top1_error"
+    ):
         super().__init__()
+        self.network = network
         self.workdir, self.steps, self.seconds, self.throughput = Path(workdir), steps, 60 * minutes, throughput
         self.best, self.monitor, self.state, self.chance = best, monitor, state, chance
         self.epoch, self.step = self.saved = state["epoch"], state["step"]
@@ -220,11 +224,11 @@ class Checkpoints(keras.callbacks.Callback):
             self.saved, self.time = (self.epoch, self.step), time.monotonic()
             return
         partial, copy, last = (self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras"))
-        stopped = bool(self.model.stop_training)
+        stopped = bool(self.model.stop_training)  # Keras brings the variables up to date when the model is asked for
         state = {"epoch": self.epoch, "step": self.step, "stopped": stopped, "chance": self.chance.state, **state}
         try:
             with no_distribution():  # Keras makes variables while it saves
-                self.model.save(partial)
+                self.network.save(partial)
             with zipfile.ZipFile(partial, "a") as archive:
                 archive.writestr(_STATE, json.dumps(state))
             if best:

@@ -4,7 +4,6 @@ import dataclasses
 
 import keras
 
-from alexnet_keras.data.in_step import augment_in_step
 from alexnet_keras.distributed.hosts import process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.evaluation.views import VIEW_NAMES
@@ -70,24 +69,24 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         folder.check_settings(data.identity)
         with scope.entered():
             path, state = find_checkpoint(folder.path)
-            # Before a model is built: making variables is a common act of all hosts.
+            # Before a network is built: making variables is a common act of all hosts.
             folder.check_position(state, data.identity | data.description)
-            model = _restore_model(path, data) if path else _build_model(config, data, initial_weights)
+            network = keras.saving.load_model(path) if path else _build_network(config, data, initial_weights)
             folder.begin(state, data.identity)
-            _print_summary(model, data, folder, scope, state)
+            _print_summary(network, data, folder, scope, state)
             record = {
                 **provenance(command, devices=scope.devices, hosts=process_count()),
                 "config": dataclasses.asdict(config),
                 "data": data.description,
-                "parameters": model.count_params(),
+                "parameters": network.count_params(),
             }
             verbose = verbose if folder.is_main else 0
             try:
-                Trainer(model, data, folder, state).run(callbacks, verbose)
+                Trainer(network, data, folder, state).run(callbacks, verbose)
             except FloatingPointError as error:
                 error.results = folder.measured(record, {})
                 raise
-            errors = _evaluate_views(model, data, folder.stored_errors(), verbose)
+            errors = _evaluate_views(network, data, folder.stored_errors(), verbose)
         return folder.finish(record, errors)
 
 
@@ -105,25 +104,14 @@ def compile_for_training(model, config):
     compile_classifier(model, optimizer)
 
 
-def _restore_model(path, data):
-    return _augmenting(keras.saving.load_model(path), data)
+def _build_network(config, data, initial_weights):
+    network = build_network(config.network, classes=data.info.classes)
+    set_initial_weights(network, initial_weights)
+    compile_for_training(network, config)
+    return network
 
 
-def _build_model(config, data, initial_weights):
-    model = build_network(config.network, classes=data.info.classes)
-    set_initial_weights(model, initial_weights)
-    compile_for_training(model, config)
-    return _augmenting(model, data)
-
-
-def _augmenting(model, data):
-    """Lets the steps of a model augment their images where the data set leaves that to them."""
-    if keras.backend.backend() == "jax":
-        augment_in_step(model, data.dataset)
-    return model
-
-
-def _print_summary(model, data, folder, scope, state):
+def _print_summary(network, data, folder, scope, state):
     """Prints data, network, device and epochs of a training that begins or resumes."""
     if not folder.is_main:
         index, count = process_index(), process_count()
@@ -136,7 +124,7 @@ def _print_summary(model, data, folder, scope, state):
     print(
         f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images of "
         f"{info.classes} classes{skipped}\n"
-        f"Network: {config.config}, {model.count_params():,} parameters, {scope.precision}\n"
+        f"Network: {config.config}, {network.count_params():,} parameters, {scope.precision}\n"
         f"Device: {scope.devices}\n"
         f"Training: {left}, each {data.steps} steps of {config.batch_size} images\n"
         f"Results: {folder.path}",
@@ -144,11 +132,11 @@ def _print_summary(model, data, folder, scope, state):
     )
 
 
-def _evaluate_views(model, data, known, verbose):
+def _evaluate_views(network, data, known, verbose):
     """Returns the errors of all test views of a training, of which some may be known."""
     errors = dict(known)
     for views in data.config.views:
         name = VIEW_NAMES[views]
         if name not in errors:
-            errors[name] = evaluate(model, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1))
+            errors[name] = evaluate(network, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1))
     return errors

@@ -4,6 +4,7 @@ import keras
 
 from alexnet_keras.analysis import KernelSnapshots
 from alexnet_keras.analysis.kernels import first_convolution
+from alexnet_keras.data.device_augmentation import augmenting_model
 from alexnet_keras.distributed.hosts import barrier
 from alexnet_keras.training.callbacks import (
     ChanceLevel,
@@ -18,17 +19,18 @@ from alexnet_keras.training.checkpoints import Checkpoints
 
 
 class Trainer:
-    """Trains a model for the epochs that are left, of which the first may have begun.
+    """Trains a network for the epochs that are left, of which the first may have begun.
 
     Args:
-        model: compiled model.
+        network: classifier, compiled for training.
         data: `TrainingData`.
         folder: `RunFolder`.
-        state: state of the checkpoint that the model is of; see `find_checkpoint`.
+        state: state of the checkpoint that the network is of; see `find_checkpoint`.
     """
 
-    def __init__(self, model, data, folder, state):
-        self.model, self.data, self.folder, self.state = model, data, folder, state
+    def __init__(self, network, data, folder, state):
+        self.network, self.data, self.folder, self.state = network, data, folder, state
+        self.model = augmenting_model(network, data.dataset) if data.is_augmented_on_device else network
         self.config = data.config
 
     def run(self, callbacks=(), verbose=1):
@@ -88,7 +90,7 @@ class Trainer:
         errors = [row["val_top1_error"] for row in self.folder.history() if "val_top1_error" in row]
         best = min(errors, default=float("inf"))
         minutes = config.checkpoint_minutes
-        return Checkpoints(self.folder.path, self.data.steps, minutes, throughput, chance, state, best)
+        return Checkpoints(self.network, self.folder.path, self.data.steps, minutes, throughput, chance, state, best)
 
     def _own_callbacks(self, checkpoints):
         config, path = self.config, self.folder.path

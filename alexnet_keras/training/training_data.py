@@ -89,6 +89,11 @@ class TrainingData:
         return self.info.train_count // self.config.batch_size
 
     @property
+    def is_augmented_on_device(self) -> bool:
+        """Whether the training steps augment the images of `batches`."""
+        return keras.backend.backend() == "jax"
+
+    @property
     def identity(self) -> dict:
         """What must stay the same when a training is resumed."""
         info = self.info
@@ -105,7 +110,7 @@ class TrainingData:
         config = self.config
         _, late_changes = config.changes(config.epochs)
         options = {}
-        if keras.backend.backend() == "jax" and not config.in_memory:  # in memory it knows no other way
+        if self.is_augmented_on_device and not config.in_memory:  # in memory it knows no other way
             options["in_step"] = True
         return self.dataset.train(
             config.batch_size,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from alexnet_keras import AlexNet
-from alexnet_keras.data.in_step import augment_in_step
+from alexnet_keras.data.device_augmentation import augmenting_model
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.train import compile_for_training, train_and_evaluate
 from experiments.train import main
@@ -73,7 +73,7 @@ def test_a_compiled_step_trains_on_what_is_augmented(tiny_npz):
         model = AlexNet(config.network, input_shape=(28, 28, 3), classes=4)
         compile_for_training(model, config)
         if in_step:
-            augment_in_step(model, dataset)
+            model = augmenting_model(model, dataset)
         for batch, labels in itertools.islice(dataset.train(16, seed=1), 3):
             model.train_on_batch(batch if in_step else dataset.augment(batch), labels)
         return model.get_weights()

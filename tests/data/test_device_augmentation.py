@@ -6,7 +6,7 @@ import pytest
 
 from alexnet_keras import AlexNet
 from alexnet_keras.data import Dataset
-from alexnet_keras.data.in_step import augment_in_step
+from alexnet_keras.data.device_augmentation import augmenting_model
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.train import compile_for_training
 
@@ -35,7 +35,7 @@ def test_a_compiled_step_trains_on_the_images_of_the_pipeline(tiny_npz, devices)
         model = AlexNet(config.network, input_shape=(28, 28, 3), classes=4)
         compile_for_training(model, config)
         if in_step:
-            augment_in_step(model, dataset)
+            model = augmenting_model(model, dataset)
         before = model.get_weights()
         model.fit(dataset.train(16, seed=1, in_step=in_step), steps_per_epoch=3, shuffle=False, verbose=0)
         assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(before, model.get_weights(), strict=True))
@@ -43,3 +43,21 @@ def test_a_compiled_step_trains_on_the_images_of_the_pipeline(tiny_npz, devices)
 
     for ours, expected in zip(trained(True), trained(False), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_network_is_saved_with_the_optimizer_that_trained_it(tiny_npz, tmp_path, devices):
+    dataset = Dataset(tiny_npz, 32, 28)
+    config = training_config("cifar", epochs=1, overrides=TINY)
+    network = AlexNet(config.network, input_shape=(28, 28, 3), classes=4)
+    compile_for_training(network, config)
+    model = augmenting_model(network, dataset)
+    model.fit(dataset.train(16, seed=1, in_step=True), steps_per_epoch=3, shuffle=False, verbose=0)
+    keras.distribution.set_distribution(None)
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    assert type(loaded) is type(network)
+    assert int(loaded.optimizer.iterations) == 3
+    for a, b in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
+    for a, b in zip(loaded.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
