@@ -2,8 +2,8 @@
 
     python -m experiments.augmentation
 
-Claims (section 4.1): without crops and mirror images the network overfits substantially. Color noise
-lowers the top-1 error by more than 1 point.
+Claims (section 4.1): without crops and mirror images the network overfits substantially. Color
+noise lowers the top-1 error by more than 1 point.
 
 Time: 12 runs of two and a half minutes on two cores; most other ablations share 3 of them.
 """

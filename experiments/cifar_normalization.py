@@ -4,11 +4,11 @@
 
 Claim (section 3.3): a test error of 11% with normalization, and of 13% without.
 
-The network, crops and views follow cuda-convnet's files for this data set. Training takes random 24x24
-crops of 32x32 and mirror images, the test ten crops. Pixel values are 0-255 minus the mean image; the
-learning rate is 0.001. Normalization covers 5 maps with alpha 0.001, divided by 5, and k = 1. The files
-train for some 500 epochs, with locally connected upper layers. Here it is 24 epochs, with a tenth of
-the rate in the last quarter.
+The network, crops and views follow cuda-convnet's files for this data set. Training takes random
+24x24 crops of 32x32 and mirror images, the test ten crops. Pixel values are 0-255 minus the mean
+image; the learning rate is 0.001. Normalization covers 5 maps with alpha 0.001, divided by 5, and k
+= 1. The files train for some 500 epochs, with locally connected upper layers. Here it is 24 epochs,
+with a tenth of the rate in the last quarter.
 
 Time: 6 runs of 11 to 14 minutes on two cores.
 """

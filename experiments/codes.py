@@ -3,12 +3,13 @@
     python -m experiments.codes --weights runs/x/best.keras
 
 Proposal (section 6.1, last paragraph): the Euclidean distance between 4096 real numbers is slow. An
-autoencoder can compress them to short binary codes. They should give far better retrieval than codes
-of raw pixels.
+autoencoder can compress them to short binary codes. They should give far better retrieval than
+codes of raw pixels.
 
-The command trains autoencoders for codes of several lengths, of activations and of pixels. It measures
-precision and mean average precision by Hamming distance, and compares them with the exact search. It
-also measures memory, and queries per second, among the training images and among random codes.
+The command trains autoencoders for codes of several lengths, of activations and of pixels. It
+measures precision and mean average precision by Hamming distance, and compares them with the exact
+search. It also measures memory, and queries per second, among the training images and among random
+codes.
 
 The autoencoders are trained on at most --fit-images training images. The search covers all of them.
 
@@ -103,7 +104,7 @@ def _measure_space(search, space, options):
 
 
 def _train_codes(search, space, vectors, bits, options):
-    """Trains an autoencoder, encodes all training images, and saves both; returns encoder and index."""
+    """Trains an encoder, encodes all training images, and saves encoder and index."""
     from alexnet_keras.files import replacing
     from alexnet_keras.retrieval import CodeIndex, encode, train_encoder
 
@@ -179,7 +180,7 @@ def table(results):
 
 
 def _first_vectors(activations, space, most):
-    """The vectors of the first training images; the images are stored in an order that mixes the classes."""
+    """The vectors of the first training images, whose stored order mixes the classes."""
     import numpy as np
 
     parts = []

@@ -4,8 +4,8 @@
 
 Claim (section 7): removing any of the middle layers costs about 2 points of the top-1 error.
 
-The towers exchange maps in conv3; without it, in conv4. Pools stay when their layer goes, so that the
-maps keep their sizes. The normalization after conv2 goes with it.
+The towers exchange maps in conv3; without it, in conv4. Pools stay when their layer goes, so that
+the maps keep their sizes. The normalization after conv2 goes with it.
 
 Time: 21 runs of two and a half minutes on two cores; most other ablations share 3 of them.
 """

@@ -5,8 +5,8 @@
 Claims (section 4.2): without dropout the network overfits substantially. Dropout about doubles the
 iterations to converge.
 
-The learning rate is constant for 30 epochs, as a drop would decide when a training converges. So the
-runs are not shared with other ablations.
+The learning rate is constant for 30 epochs, as a drop would decide when a training converges. So
+the runs are not shared with other ablations.
 
 Time: 6 runs of five minutes on two cores.
 """

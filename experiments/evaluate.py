@@ -2,14 +2,15 @@
 
     python -m experiments.evaluate --models runs/x/best.keras runs/y/best.keras ... --views 10
 
-Claim (section 6, table 2): on ILSVRC-2012 five networks averaged have errors of 38.1 and 16.4 (top-1 and
-top-5). One network has 40.7 and 18.2.
+Claim (section 6, table 2): on ILSVRC-2012 five networks averaged have errors of 38.1 and 16.4
+(top-1 and top-5). One network has 40.7 and 18.2.
 
-All networks are measured in one pass over the validation images, so that they are in memory together.
-A full-size network takes 244 MB. A batch takes 4 bytes for each class, network and crop.
+All networks are measured in one pass over the validation images, so that they are in memory
+together. A full-size network takes 244 MB. A batch takes 4 bytes for each class, network and crop.
 
 With N networks, the table also has the errors of fewer networks. They are means over groups of
-neighbors in the given order, the last one beside the first. So every network is in equally many groups.
+neighbors in the given order, the last one beside the first. So every network is in equally many
+groups.
 
 Five networks with the base of the ablations, two and a half minutes each on two cores:
 
@@ -35,7 +36,7 @@ from experiments.framework.trained_network import (
     training_of,
 )
 
-# Table 2: the errors of five networks minus those of one, in percentage points, by k of the top-k error.
+# Table 2: errors of five networks minus errors of one, percentage points, by k of the top-k error.
 _PAPER = {5: {1: 38.1 - 40.7, 5: 16.4 - 18.2}}
 
 
@@ -93,7 +94,7 @@ def _load(options):
 
 
 def _check_trainings(options):
-    """Raises a `ValueError` if the models' trainings, as far as they are known, used different classes or images."""
+    """Raises a `ValueError` if known trainings used different classes or images."""
     from alexnet_keras.record import as_stored
     from alexnet_keras.training.config import TrainingConfig
 
@@ -138,7 +139,7 @@ def _view_name(views):
 
 
 def _groups(count, weights):
-    """Returns a dict from a group's name to the weights of all models in each of its groups, `(groups, models)`."""
+    """Returns a dict from names to the weights of all models, `(groups, models)`."""
     import numpy as np
 
     groups = {}
@@ -154,7 +155,7 @@ def _groups(count, weights):
 
 
 def _misses(models, dataset, groups, options):
-    """Returns the misses of every image in percent, by group name and k: float64 `(images, groups)`."""
+    """Returns the misses in percent by name and k: float64 `(images, groups)`."""
     import numpy as np
     from tqdm import tqdm
 

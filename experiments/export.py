@@ -2,9 +2,9 @@
 
     python -m experiments.export --weights runs/x/best.keras --formats saved_model onnx float16 int8
 
-Each file is loaded by its own runtime (TensorFlow, ONNX Runtime, LiteRT). It gets the same validation
-images as the network, one at a time. The table has its size, speed, error, and the largest difference
-of a probability.
+Each file is loaded by its own runtime (TensorFlow, ONNX Runtime, LiteRT). It gets the same
+validation images as the network, one at a time. The table has its size, speed, error, and the
+largest difference of a probability.
 
 ONNX and TFLite need `pip install -r requirements-export.txt`.
 """
@@ -67,7 +67,7 @@ def export(options, command=None):
 
 
 def _predictors(model, options, workdir):
-    """Writes the missing files; returns path and predict function of the network and of each file."""
+    """Writes missing files; returns path and predict function of network and files."""
     import numpy as np
 
     from alexnet_keras.export import FORMATS, load_exported

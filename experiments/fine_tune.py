@@ -2,14 +2,15 @@
 
     python -m experiments.fine_tune
 
-Claim (section 6, table 2): a network with a sixth conv layer, pre-trained on the 15 million images of
-Fall 2011 and fine-tuned on ILSVRC-2012, has errors of 39.0 and 16.6 (top-1 and top-5). A network trained
-on ILSVRC-2012 only, without that layer, has 40.7 and 18.2.
+Claim (section 6, table 2): a network with a sixth conv layer, pre-trained on the 15 million images
+of Fall 2011 and fine-tuned on ILSVRC-2012, has errors of 39.0 and 16.6 (top-1 and top-5). A network
+trained on ILSVRC-2012 only, without that layer, has 40.7 and 18.2.
 
-Here a network with six conv layers is pre-trained on five classes of CIFAR-10. Its conv layers and a new
-head are then trained on the other five classes, with 50, 500 or all training images a class. Learning
-rates follow the 2012 source. conv1 learns at a tenth of the rate and is frozen for the last third of the
-epochs. The hidden layers and fc8 learn at ten times the rate. From scratch, all layers have one rate.
+Here a network with six conv layers is pre-trained on five classes of CIFAR-10. Its conv layers and
+a new head are then trained on the other five classes, with 50, 500 or all training images a class.
+Learning rates follow the 2012 source. conv1 learns at a tenth of the rate and is frozen for the
+last third of the epochs. The hidden layers and fc8 learn at ten times the rate. From scratch, all
+layers have one rate.
 
 On two data sets, such as the halves of ImageNet's classes:
 

@@ -6,10 +6,10 @@
 Claim (section 6.1): the kernels on GPU 1 are largely color-agnostic, those on GPU 2 largely
 color-specific. This holds in every run, whatever the initial weights.
 
-The command measures the share of each kernel's energy off the gray axis. A permutation test compares
-the gap between the towers' means with the gaps of random towers of the same kernels. Spatial frequency
-and orientation are measured as well. Every training keeps its kernels in a folder `snapshots`, which
---snapshots and --epoch read.
+The command measures the share of each kernel's energy off the gray axis. A permutation test
+compares the gap between the towers' means with the gaps of random towers of the same kernels.
+Spatial frequency and orientation are measured as well. Every training keeps its kernels in a folder
+`snapshots`, which --snapshots and --epoch read.
 
 Time: seconds.
 """

@@ -2,12 +2,13 @@
 
     python -m experiments.neighbours --weights runs/x/best.keras
 
-Claim (section 6.1): images with a small Euclidean distance in the last hidden layer are alike, although
-they are often far apart in pixels. The command measures the share of the six nearest images that have
-the query's class, and the mean average precision. It compares activations with the pixels of crops
-that are made smaller (--pixel-size).
+Claim (section 6.1): images with a small Euclidean distance in the last hidden layer are alike,
+although they are often far apart in pixels. The command measures the share of the six nearest
+images that have the query's class, and the mean average precision. It compares activations with the
+pixels of crops that are made smaller (--pixel-size).
 
-The activations are computed once and kept in --activations, 16 kB an image for the full-size network.
+The activations are computed once and kept in --activations, 16 kB an image for the full-size
+network.
 
 Time: 45 seconds for CIFAR-10 and a small network, on two cores.
 """

@@ -4,10 +4,12 @@
 
 Claim (section 3.4): overlapping pools lower the top-1 and top-5 errors by 0.4 and 0.3 points.
 
-The maps keep their sizes, as in the 2012 source (net 147). There, conv2 has padding 1 and conv5 none if
-pools do not overlap. Here each conv layer has the largest padding, up to its own, that keeps the sizes.
+The maps keep their sizes, as in the 2012 source (net 147). There, conv2 has padding 1 and conv5
+none if pools do not overlap. Here each conv layer has the largest padding, up to its own, that
+keeps the sizes.
 
-Three seeds were run first; the fourth was added because their interval only just contained no effect.
+Three seeds were run first; the fourth was added because their interval only just contained no
+effect.
 
 Time: 8 runs of 3 minutes on two cores; most other ablations share 3 of them.
 """
@@ -20,7 +22,7 @@ from experiments.framework.experiment import Experiment
 
 
 def paddings(network):
-    """Returns the paddings of conv1, ..., conv6 with which 2x2 pools keep the map sizes of conv3 and fc6.
+    """Returns the paddings with which 2x2 pools keep the map sizes of conv3 and fc6.
 
     Args:
         network: an `AlexNetConfig` with 3x3 pools.

@@ -163,7 +163,7 @@ def classify(model, dataset, batch_size=128):
 
 
 def confident_mistakes(probabilities, labels):
-    """Returns the numbers of the images whose most probable label is wrong, the most probable first."""
+    """Returns the numbers of misclassified images, the most probable mistakes first."""
     import numpy as np
 
     wrong = np.flatnonzero(probabilities.argmax(1) != labels)

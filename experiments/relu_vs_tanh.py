@@ -2,18 +2,19 @@
 
     python -m experiments.relu_vs_tanh
 
-Claim (section 3.1): a four-layer convolutional network with ReLUs reaches it six times faster than the
-same network with tanh. The learning rate of each is chosen for speed. Nothing is regularized.
+Claim (section 3.1): a four-layer convolutional network with ReLUs reaches it six times faster than
+the same network with tanh. The learning rate of each is chosen for speed. Nothing is regularized.
 
-The network has three conv layers of 5x5 kernels with 32, 32 and 64 maps, 3x3 pools with stride 2, and one
-fully connected layer. It sees all 50,000 images minus their mean image, in batches of 128, with momentum
-0.9. Each nonlinearity gets its learning rate from a grid with factor 2, on the first seed. For each seed
-all networks start from the same weights and see the same batches.
+The network has three conv layers of 5x5 kernels with 32, 32 and 64 maps, 3x3 pools with stride 2,
+and one fully connected layer. It sees all 50,000 images minus their mean image, in batches of 128,
+with momentum 0.9. Each nonlinearity gets its learning rate from a grid with factor 2, on the first
+seed. For each seed all networks start from the same weights and see the same batches.
 
-There are two starts. The paper's is a Gaussian of standard deviation 0.01 (section 5) on pixel values
-0-255 (section 2). Today's is Glorot's initialization on pixel values divided by 64, with a variance of
-about one. `python -m experiments.relu_vs_sigmoid` adds sigmoid to the second start. `python -m
-experiments.relu_vs_tanh_inputs` has the other two pairs of initialization and scale, and smaller batches.
+There are two starts. The paper's is a Gaussian of standard deviation 0.01 (section 5) on pixel
+values 0-255 (section 2). Today's is Glorot's initialization on pixel values divided by 64, with a
+variance of about one. `python -m experiments.relu_vs_sigmoid` adds sigmoid to the second start.
+`python -m experiments.relu_vs_tanh_inputs` has the other two pairs of initialization and scale, and
+smaller batches.
 
 Time: 20 runs, 31 minutes on two cores with 510 GFLOP/s in matrix products.
 """

@@ -2,11 +2,11 @@
 
     python -m experiments.relu_vs_tanh_inputs
 
-`python -m experiments.relu_vs_tanh` has two of the four pairs of initialization and scale. Here are the
-other two, and the paper's pair in batches of 32. Everything else is equal.
+`python -m experiments.relu_vs_tanh` has two of the four pairs of initialization and scale. Here are
+the other two, and the paper's pair in batches of 32. Everything else is equal.
 
-Scale and initialization set the size of conv1's sums at the start, and so how many tanh units saturate.
-`saturation` measures it.
+Scale and initialization set the size of conv1's sums at the start, and so how many tanh units
+saturate. `saturation` measures it.
 
 Time: 37 runs, three hours on two cores.
 """
@@ -66,7 +66,7 @@ def saturation(*experiments, dataset="cifar10", images=1000):
 
 
 def _first_layer(config, classes, pixels):
-    """The sums of conv1 and the outputs of its tanh units, in a network with its initial weights."""
+    """The sums of conv1 and the outputs of its tanh units, with initial weights."""
     import keras
 
     from alexnet_keras import AlexNet

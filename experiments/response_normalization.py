@@ -5,8 +5,8 @@
 Claim (section 3.3): it lowers the top-1 and top-5 errors by 1.4 and 1.2 points.
 
 Other implementations differ in three ways. They divide alpha by the size (the 2012 source, PyTorch,
-Caffe), which is the other convention here. They normalize across the towers, or before the ReLU. With
---config source, conv1 has it before the ReLU in all variants.
+Caffe), which is the other convention here. They normalize across the towers, or before the ReLU.
+With --config source, conv1 has it before the ReLU in all variants.
 
 Time: 15 runs of two minutes on two cores; most other ablations share 3 of them.
 """

@@ -4,8 +4,8 @@
 
 Rerun the same command to resume after Ctrl-C, SIGTERM or a crash.
 
-ImageNet as in the paper (two GPUs, 90 epochs, batches of 128), where it reports a top-1 error of 40.7% and a
-top-5 error of 18.2% on ten crops:
+ImageNet as in the paper (two GPUs, 90 epochs, batches of 128), where it reports a top-1 error of
+40.7% and a top-5 error of 18.2% on ten crops:
 
     python -m experiments.train --dataset imagenet2012 --config source --devices 2 --workdir runs/imagenet
 
@@ -89,7 +89,7 @@ def _train(options, command, has_several_hosts, addresses, host):
 
 
 def draw(results, workdir):
-    """Draws `curves.png` with the learning curves, and `kernels.png` with the kernels of the first layer.
+    """Draws the learning curves, `curves.png`, and the first layer's kernels, `kernels.png`.
 
     Args:
         results: results of `train_and_evaluate`.

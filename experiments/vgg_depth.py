@@ -2,9 +2,9 @@
 
     python -m experiments.vgg_depth
 
-Claim (Simonyan and Zisserman 2014, table 3): on ILSVRC-2012 the top-1 error falls with depth. It is 29.6%
-for A (11 layers), 28.7% for B (13), 28.1% for C (16, three of its convolutions 1x1), 27.0% for D (16, all
-3x3) and 27.3% for E (19).
+Claim (Simonyan and Zisserman 2014, table 3): on ILSVRC-2012 the top-1 error falls with depth. It is
+29.6% for A (11 layers), 28.7% for B (13), 28.1% for C (16, three of its convolutions 1x1), 27.0%
+for D (16, all 3x3) and 27.3% for E (19).
 
 Here narrow networks of the first four stages are trained on CIFAR-10. At the scale of the paper:
 

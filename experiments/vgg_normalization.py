@@ -2,8 +2,8 @@
 
     python -m experiments.vgg_normalization
 
-Claim (Simonyan and Zisserman 2014, sections 2.1 and 4.1): normalization does not improve the error (29.7%
-top-1 with it, 29.6% without it), but costs memory and time.
+Claim (Simonyan and Zisserman 2014, sections 2.1 and 4.1): normalization does not improve the error
+(29.7% top-1 with it, 29.6% without it), but costs memory and time.
 
 Network, data and training are as in `python -m experiments.vgg_depth`, which shares the runs of A.
 `python -m benchmarks.networks` measures both networks at full size.

@@ -4,8 +4,8 @@
 
 Claim (section 5): a decay of 0.0005 does not only regularize. It lowers the training error.
 
-With a momentum of 0.9, a decay takes effect ten times. So the decoupled decay, Keras' own, is ten times
-the paper's.
+With a momentum of 0.9, a decay takes effect ten times. So the decoupled decay, Keras' own, is ten
+times the paper's.
 
 Time: 9 runs of two and a half minutes on two cores; most other ablations share 3 of them.
 """

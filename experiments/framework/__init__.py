@@ -1,1 +1,1 @@
-"""Shared parts of the experiments: description, runner, metrics, statistics, command line and figures."""
+"""Shared parts of the experiments: descriptions, runner, metrics, statistics, tables."""

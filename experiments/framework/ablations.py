@@ -1,8 +1,8 @@
 """Base of the ablations: a narrow network on CIFAR-10, compared by its final errors.
 
-The base is the preset `cifar` with fewer kernels. It has eight layers and two towers. Three seeds of
-all ablations fit into a night on two cores. The preset divides pixel values by 64, so that the alpha
-of response normalization is the paper's times 64 squared.
+The base is the preset `cifar` with fewer kernels. It has eight layers and two towers. Three seeds
+of all ablations fit into a night on two cores. The preset divides pixel values by 64, so that the
+alpha of response normalization is the paper's times 64 squared.
 
 Every ablation at the scale of the paper (90 epochs a run on two GPUs):
 

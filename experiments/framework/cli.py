@@ -163,7 +163,7 @@ def _check(experiment, variants, options):
 
 
 def _with_options(experiment, options, smoke):
-    """Returns an experiment with the options of the command line, which hold for all its variants."""
+    """Returns an experiment with the command line's options for all its variants."""
     options = dict(options)
     seeds = options.pop("seeds", (0, 1) if smoke else experiment.seeds)
     rates = sorted(set(options.pop("learning_rates", ())))

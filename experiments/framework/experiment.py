@@ -11,7 +11,7 @@ from alexnet_keras.training.config import TrainingConfig, training_config
 # As `initial_weights` of a variant: the weights of the experiment's pre-training.
 PRETRAINED = "pre-trained"
 _PRETRAINED_FOLDER = Path("runs/pretrained")
-# Fields of a configuration that do not change a run's result. The network stands for its preset and overrides.
+# Fields of a configuration that do not change a run's result. The network replaces two of them.
 IRRELEVANT_FIELDS = (
     "config",
     "overrides",
@@ -111,7 +111,7 @@ class Experiment:
 
     @property
     def settings(self):
-        """What must be equal for runs to share a file: the metric, and each variant's `run_key` without its seed."""
+        """The metric, and each variant's `run_key` without its seed; all runs of a file share them."""
         settings = {"metric": self.metric.name, "variants": {}}
         for variant in self.variants:
             key = self.run_key(self.config(variant))

@@ -65,7 +65,7 @@ def _training_error_figure(results):
 
 
 def _group_and_label(variant):
-    """The group that a variant is drawn in, which follows a comma in its name, and its label there."""
+    """Splits a variant's name into the group that it is drawn in and its label there."""
     label, _, group = variant.partition(", ")
     return group, label
 

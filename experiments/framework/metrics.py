@@ -59,7 +59,7 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class FinalError(Metric):
-    """Error of the trained network on the validation images, in percent, compared by the difference.
+    """Error on the validation images after training, in percent, compared by the difference.
 
     Args:
         views: 1 for the center crop, 10 for ten crops.
@@ -84,7 +84,7 @@ class FinalError(Metric):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingError(Metric):
-    """Top-1 error on the training images, averaged over the last epoch, in percent, compared by the difference."""
+    """Training top-1 error of the last epoch, in percent, compared by the difference."""
 
     name = "training top-1 error (%)"
     views = 1
@@ -137,7 +137,7 @@ class EpochsToConverge(Metric):
         return f"epochs until the validation error is within {self.margin:g} points of its lowest"
 
     def value(self, run):
-        """Returns the epochs of a run, or `None` if it diverged or still improved in its last epoch."""
+        """Returns the epochs, or `None` for a run that diverged or improved to its end."""
         if run["ended"] == DIVERGED:
             return None
         errors = [row["val_top1_error"] for row in run["history"]]
@@ -209,7 +209,7 @@ class EpochsToError(Metric):
         return None
 
     def rank(self, run):
-        """Orders runs by their epochs, and those short of the target by their error after the warm-up."""
+        """Orders runs by their epochs, or else by their error after the warm-up."""
         value = self.value(run)
         if value is not None:
             return 0, value
@@ -240,7 +240,7 @@ class EpochsToError(Metric):
         return epoch >= arrival or self._arrives_later(errors, arrival, chance)
 
     def _arrives_later(self, errors, arrival, chance):
-        """Whether a run that slows down reaches the target after `arrival`, even at its pace of an epoch ago."""
+        """Whether a run that slows down reaches the target after `arrival` at its previous pace."""
         previous_fall = errors[-3] - errors[-2]
         last_fall = errors[-2] - errors[-1]
         if errors[-1] > chance - self._MARGIN or last_fall > previous_fall:

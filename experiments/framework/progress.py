@@ -1,4 +1,4 @@
-"""Order of an experiment's runs: searches for learning rates first, then all variants seed by seed."""
+"""Order of an experiment's runs: the searches for learning rates first, then the seeds."""
 
 import dataclasses
 
@@ -123,7 +123,7 @@ class Progress:
         return runs
 
     def runs_of(self, variant):
-        """Returns a dict from seeds to the runs of a variant at its best learning rate, once that is known."""
+        """Returns a dict from seeds to a variant's runs at its best learning rate, if known."""
         search = self.searches[variant]
         if search.waiting:
             return {}

@@ -1,7 +1,8 @@
 """Runs experiments and stores their results.
 
-A run is known by its configuration and seed. When it ends, it is stored in `WORKDIR/NAME/results.json`.
-A run that any experiment of the same workdir has stored is not repeated. A stopped run resumes.
+A run is known by its configuration and seed. When it ends, it is stored in
+`WORKDIR/NAME/results.json`. A run that any experiment of the same workdir has stored is not
+repeated. A stopped run resumes.
 """
 
 import dataclasses
@@ -109,7 +110,7 @@ class ExperimentRunner:
         return counts, progress.planned
 
     def _print_stored(self):
-        """Prints how many runs are stored, in which files, and the command that trains all runs again."""
+        """Prints how many runs are stored and where, and the command that trains all again."""
         counts, planned = self.count_stored()
         if not counts:
             print(f"No run is stored in {self.workdir}. Training {planned} runs", flush=True)

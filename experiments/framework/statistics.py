@@ -10,7 +10,7 @@ _POWER = 0.8  # probability of finding a real effect, for the number of seeds
 
 
 def summary(values):
-    """Returns the mean with its 95% interval (Student's t), the standard deviation and the number of values.
+    """Returns the mean with its 95% interval (Student's t), and the standard deviation.
 
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """

@@ -65,7 +65,7 @@ class StoredRuns:
         return None
 
     def runs_to_store(self, used):
-        """Returns the runs for the experiment's file: the used ones, then all others that it holds already."""
+        """Returns the runs for the experiment's file: the used ones, then its other ones."""
         used_ids = {id(run) for run in used}
         to_store = [each for each in self._runs if id(each.run) in used_ids]
         keys = [each.key for each in to_store]
@@ -106,7 +106,7 @@ class StoredRuns:
 
 
 def _flat(key):
-    """Returns the values of a `run_key` in one dict, with those of its network and of its pre-training."""
+    """Returns the values of a `run_key`, its network and its pre-training in one dict."""
     flat = {name: value for name, value in key.items() if name not in ("network", "initial_weights")}
     flat.update(key["network"])
     initial_weights = key.get("initial_weights")

@@ -21,7 +21,7 @@ def table(results):
 
 
 def labeled_comparisons(results):
-    """Returns the comparisons; the names of their sides include the metric if it is not the experiment's."""
+    """Returns the comparisons, with any metric but the experiment's in their names."""
     main_metric = results["settings"]["metric"]
     labeled = []
     for comparison in results["comparisons"]:

@@ -1,4 +1,4 @@
-"""Shared parts of the commands that measure trained networks: the model, its data, and the results."""
+"""Shared parts of the commands that measure trained networks: model, data and results."""
 
 import argparse
 import json
@@ -96,7 +96,7 @@ def open_dataset(model, options):
 
 
 def _is_dataset_of(name, training):
-    """Whether a name is that of a training's data set, also if the path of a folder is written differently."""
+    """Whether a training used the data set; paths of a folder may be written differently."""
     training_name = training.get("dataset")
     if training_name is None:
         return False
@@ -124,7 +124,7 @@ def _gives_one_vector(shape):
 
 
 def images_at(dataset, numbers, split="validation"):
-    """Returns the center crops of images by their numbers, uint8 `(count, crop_size, crop_size, 3)`.
+    """Returns the center crops of images, uint8 `(count, crop_size, crop_size, 3)`.
 
     Args:
         dataset: a `Dataset`.
