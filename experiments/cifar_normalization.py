@@ -2,19 +2,20 @@
 
     python -m experiments.cifar_normalization
 
-The claim (section 3.3): a test error of 11% with normalization, 13% without. The network, the crops and the views are
-those of the time: random 24x24 crops of 32x32 and mirror images, ten crops at the test; pixel values 0-255 less the
-mean image, rate 0.001; normalization over 5 maps with alpha 0.001, divided by 5, and constant 1, as in the files of
-cuda-convnet for this set. Those trained for some 500 epochs, with locally connected upper layers; here it is
-24, with a tenth of the rate in the last quarter.
+Claim (section 3.3): a test error of 11% with normalization, and of 13% without.
 
-Time: 6 runs of 11 to 14 minutes, 76 in all, on two cores of an AMD EPYC. Figures, of CIFAR-10 (JPEG 80): 20.9% with
-normalization, 21.6% without, a difference of -0.77 percentage points [-1.42, -0.12], where the paper has -2.
+The network, crops and views follow cuda-convnet's files for this data set. Training takes random
+24x24 crops of 32x32 and mirror images, the test ten crops. Pixel values are 0-255 minus the mean
+image; the learning rate is 0.001. Normalization covers 5 maps with alpha 0.001, divided by 5, and k
+= 1. The files train for some 500 epochs, with locally connected upper layers. Here it is 24 epochs,
+with a tenth of the rate in the last quarter.
+
+Time: 6 runs of 11 to 14 minutes on two cores.
 """
 
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import FinalError
+from experiments.framework.cli import main
+from experiments.framework.experiment import Comparison, Experiment
+from experiments.framework.metrics import FinalError
 
 _NORMALIZATION = {
     "normalization": True,

@@ -1,20 +1,18 @@
-"""All layers against the network without one of them.
+"""The network without one of its layers.
 
     python -m experiments.depth
 
-The claim (section 7): removing any of the middle layers costs about 2 points of the top-1 error. Without conv3, where
-the towers meet, they meet in conv4. Pools stay when their layer goes, so that the maps keep their sizes; the
-normalization after conv2 goes with it.
+Claim (section 7): removing any of the middle layers costs about 2 points of the top-1 error.
 
-Time: 21 runs of two and a half minutes on two cores, 3 of them shared by most other ablations. Figures, of three seeds
-on CIFAR-10 (JPEG 80): without conv2 the top-1 error is 2.62 points higher [-0.34, 5.59], without conv3 0.35 [-3.17,
-3.87], without conv4 0.40 [-0.06, 0.86], without conv5 0.73 lower [-1.40, 2.86]; without fc6 2.42 lower [0.20, 4.65],
-without fc7 2.19 [-1.15, 5.53].
+The towers exchange maps in conv3; without it, in conv4. Pools stay when their layer goes, so that
+the maps keep their sizes. The normalization after conv2 goes with it.
+
+Time: 21 runs of two and a half minutes on two cores; most other ablations share 3 of them.
 """
 
-from experiments.ablations import BASE, TOP1
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.cli import main
+from experiments.framework.experiment import Comparison, Experiment
 
 
 def _without(name, field):

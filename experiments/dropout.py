@@ -1,22 +1,22 @@
-"""With dropout and without it: the error, and the epochs to converge.
+"""Dropout: its effect on the error, and on the epochs to converge.
 
     python -m experiments.dropout
 
-The claims (section 4.2): without dropout the network overfits substantially; dropout about doubles the iterations to
-converge. Other than in the ablations that share their runs, the learning rate stays what it is, for 30 epochs: where it
-drops says when a training converges.
+Claims (section 4.2): without dropout the network overfits substantially. Dropout about doubles the
+iterations to converge.
 
-Time: 6 runs of 30 epochs, some five minutes each on two cores. Figures, of three seeds on CIFAR-10 (JPEG 80): the
-opposite. Without dropout this narrow network has an error that is 1.96 points lower [0.67, 3.25], and takes as many
-epochs, 0.99 times [0.78, 1.25]: it does not overfit, and half of its 256 hidden units are missed.
+The learning rate is constant for 30 epochs, as a drop would decide when a training converges. So
+the runs are not shared with other ablations.
+
+Time: 6 runs of five minutes on two cores.
 """
 
-from experiments.ablations import BASE, TOP1
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import EpochsToConverge
+from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.cli import main
+from experiments.framework.experiment import Comparison, Experiment
+from experiments.framework.metrics import EpochsToConverge
 
-# At a rate that stays, also where --config brings another schedule.
+# A constant learning rate, also if --config has another schedule.
 _TRAINING = {"epochs": 30, "schedule": "drops", "drops": ()}
 
 EXPERIMENT = Experiment(

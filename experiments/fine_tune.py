@@ -1,15 +1,16 @@
-"""Networks whose conv layers were trained on other classes before, against networks that start anew.
+"""Fine-tuning a network that was pre-trained on other classes, against training from scratch.
 
     python -m experiments.fine_tune
 
-The claim (section 6, table 2): with a sixth conv layer over the last pool, a network that is pre-trained on the 15
-million images of Fall 2011 and fine-tuned on ILSVRC-2012 has errors of 39.0 and 16.6 (top-1 and top-5), one that is
-trained on ILSVRC-2012 alone, without that layer, 40.7 and 18.2.
+Claim (section 6, table 2): a network with a sixth conv layer, pre-trained on the 15 million images
+of Fall 2011 and fine-tuned on ILSVRC-2012, has errors of 39.0 and 16.6 (top-1 and top-5). A network
+trained on ILSVRC-2012 only, without that layer, has 40.7 and 18.2.
 
-Here the network with six conv layers is pre-trained on five classes of CIFAR-10; its conv layers are moved to the other
-five, of which all training images are there, or 500 or 50 a class, beside a new head. The rates are as in the 2012
-source: conv1 learns at a tenth of the rate and stands still over the last third of the epochs, the conv layers after it
-at the rate itself, the hidden layers and fc8 at ten times as much. Those that start anew have one rate throughout.
+Here a network with six conv layers is pre-trained on five classes of CIFAR-10. Its conv layers and
+a new head are then trained on the other five classes, with 50, 500 or all training images a class.
+Learning rates follow the 2012 source. conv1 learns at a tenth of the rate and is frozen for the
+last third of the epochs. The hidden layers and fc8 learn at ten times the rate. From scratch, all
+layers have one rate.
 
 On two data sets, such as the halves of ImageNet's classes:
 
@@ -19,17 +20,15 @@ On two data sets, such as the halves of ImageNet's classes:
       --initial-weights runs/first_half/last.keras --learning-rate 0.001 --bias-learning-rate 0.002 \\
       --layer-learning-rates conv1=0.1 fc6=10 fc7=10 fc8=10 --workdir runs/fine_tuned
 
-Time: 18 runs and 3 of pre-training, about a minute and a half each on two cores. Figures, of three seeds on CIFAR-10
-(JPEG 80): with 50 images a class the top-1 error is 6.43 points lower [3.93, 8.93], with 500 4.43 [2.55, 6.31], with
-all 2.29 [0.37, 4.22].
+Time: 18 runs and 3 of pre-training, a minute and a half each on two cores.
 """
 
-from experiments.ablations import BASE, TOP1
-from experiments.bench import PRETRAINED, Comparison, Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.cli import main
+from experiments.framework.experiment import PRETRAINED, Comparison, Experiment
 
 CLASSES = {"first": (0, 1, 2, 3, 4), "last": (5, 6, 7, 8, 9)}
-# Images of a class, and epochs for one to four thousand steps in batches of 32.
+# Images of a class, and the epochs that make one to four thousand steps in batches of 32.
 _AMOUNTS = {
     "50 images a class": {"images_per_class": 50, "epochs": 150},
     "500 images a class": {"images_per_class": 500, "epochs": 30},
@@ -42,25 +41,30 @@ _FINE_TUNED = {
     "late_changes": (1.0, 2 / 3),
 }
 
-# In every variant, so that another `--config` keeps them.
-_SIX = {"overrides": {"conv_layers": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")}}
-_LAST = {**_SIX, "only_classes": CLASSES["last"], "bias_learning_rate": None}
+# In every variant, as another `--config` replaces the base.
+_SIX_CONV_LAYERS = {"overrides": {"conv_layers": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")}}
+_LAST_CLASSES = {**_SIX_CONV_LAYERS, "only_classes": CLASSES["last"], "bias_learning_rate": None}
+
+
+def _variants():
+    variants = {}
+    for amount, images in _AMOUNTS.items():
+        variants[f"fine-tuned, {amount}"] = {**images, **_FINE_TUNED, **_LAST_CLASSES}
+        variants[f"from the start, {amount}"] = {**images, "learning_rate": 0.003, **_LAST_CLASSES}
+    return variants
+
 
 EXPERIMENT = Experiment(
     name="fine_tune",
     section="section 6",
     base={**BASE, "batch_size": 32},
-    variants={
-        f"{how}, {amount}": {**images, **start, **_LAST}
-        for amount, images in _AMOUNTS.items()
-        for how, start in (("fine-tuned", _FINE_TUNED), ("from the start", {"learning_rate": 0.003}))
-    },
+    variants=_variants(),
     comparisons=tuple(
         Comparison(f"fine-tuned, {amount}", f"from the start, {amount}", None, "Fine-tuning lowers the errors", side=-1)
         for amount in _AMOUNTS
     ),
     metric=TOP1,
-    pretraining={**_SIX, "only_classes": CLASSES["first"], "batch_size": 128, "learning_rate": 0.01},
+    pretraining={**_SIX_CONV_LAYERS, "only_classes": CLASSES["first"], "batch_size": 128, "learning_rate": 0.01},
 )
 
 if __name__ == "__main__":

@@ -1,38 +1,34 @@
-"""How long the loss stays at that of guessing, by the deviation of the weights and the constant in the biases.
+"""Steps until the loss leaves that of guessing, by standard deviation and bias.
 
     python -m experiments.initialization
 
-The claim (section 5): biases of 1 in conv2, conv4, conv5 and the hidden layers accelerate the early stages of learning,
-by giving the ReLUs positive inputs. Weights have a standard deviation of 0.01 in the paper, and of 0.03 in these
-layers and conv3 in the 2012 source (net 145).
+Claim (section 5): biases of 1 in conv2, conv4, conv5 and the hidden layers accelerate the early
+stages of learning, as they give the ReLUs positive inputs.
 
-The narrow network gets the deviations that give it the real one's variances: times the square root of 8, the
-ratio of the fan-ins of conv3. Pixel values are 0-255, as there. A run ends after the epoch in which its loss has left.
+Weights have a standard deviation of 0.01 in the paper. In these layers and conv3, it is 0.03 in the
+2012 source (net 145). The narrow network multiplies it by the square root of 8, the ratio of the
+fan-ins of conv3. So the sums have the variance of the full-size network. Pixel values are 0-255, as
+in the paper. A run ends after the epoch in which its loss leaves that of guessing.
 
-Time: 5 runs of some 20 seconds a seed, on two cores. Figures, of ten seeds on CIFAR-10 (JPEG 80): with 0.03 biases of 1
-take 0.67 times the steps of biases of 0 [0.61, 0.74], and 0.75 times those of 0.1 [0.69, 0.82]; with 0.01 they take
-0.65 times those of biases of 0 [0.55, 0.78]; and 0.01 takes 5.10 times the steps of 0.03 [4.52, 5.76].
+Time: 5 runs of 20 seconds a seed on two cores.
 """
 
+import functools
 import math
 
-from experiments.ablations import BASE
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import StepsAtChance
+from experiments.framework.ablations import BASE
+from experiments.framework.cli import main
+from experiments.framework.experiment import Comparison, Experiment
+from experiments.framework.metrics import StepsAtChance
 
 
-def _deviation(deviation):
-    """The deviation that gives conv3 of a network the variance that `deviation` gives that of the real one."""
-
-    def scaled(network):
-        return deviation * math.sqrt(256 * 3 * 3 / (network.filters[1] * network.kernel_sizes[2] ** 2))
-
-    return scaled
+def _scaled_stddev(stddev, network):
+    """Scales a standard deviation by the root of the ratio of conv3's fan-ins, full-size to narrow."""
+    return stddev * math.sqrt(256 * 3 * 3 / (network.filters[1] * network.kernel_sizes[2] ** 2))
 
 
-def _start(middle, bias):
-    return {"overrides": {"middle_kernel_stddev": _deviation(middle), "bias": bias}}
+def _start(stddev, bias):
+    return {"overrides": {"middle_kernel_stddev": functools.partial(_scaled_stddev, stddev), "bias": bias}}
 
 
 _PIXELS = {"input_scale": 1.0, "normalization_alpha": 1e-4}

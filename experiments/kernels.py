@@ -1,30 +1,31 @@
-"""The kernels of trained networks: figure 3 of the paper, and whether the towers differ in colour.
+"""Kernels of trained networks: figure 3 of the paper, and whether the towers differ in color.
 
     python -m experiments.kernels --weights runs/x/best.keras
     python -m experiments.kernels --weights runs/seed0/best.keras runs/seed1/best.keras --workdir results/kernels
 
-The claim (section 6.1): the kernels on GPU 1 are largely colour-agnostic, those on GPU 2 largely colour-specific, in
-every run, whichever the random start. Measured as the share of each kernel's energy off the grey axis; the gap between
-the means of the towers is held against that of towers dealt at random out of the same kernels. Spatial frequency and
-orientation are measured, too. What --snapshots reads is in the folder snapshots of every training.
+Claim (section 6.1): the kernels on GPU 1 are largely color-agnostic, those on GPU 2 largely
+color-specific. This holds in every run, whatever the initial weights.
 
-Time: seconds. Figures, of the real network after two epochs of Imagenette from three random starts (results/kernels):
-the towers' mean colourfulness differs by 9.3, 6.6 and 5.9 points, where towers dealt at random differ by 2.0 to 2.4
-(p < 0.05 in each, 0.0001 over all): 5.06 points beyond chance [0.14, 9.97]. Spatial frequency does not differ
-(p = 0.38). In eight epochs of one start the gap grows from 6.3 points to 17.8.
+The command measures the share of each kernel's energy off the gray axis. A permutation test
+compares the gap between the towers' means with the gaps of random towers of the same kernels.
+Spatial frequency and orientation are measured as well. Every training keeps its kernels in a folder
+`snapshots`, which --snapshots and --epoch read.
+
+Time: seconds.
 """
 
 from collections import Counter
 from pathlib import Path
 
-from experiments.command import run
-from experiments.trained import (
+from experiments.framework.cli import run_command
+from experiments.framework.trained_network import (
     add_data_options,
+    check_positive,
     claim_workdir,
+    network_parser,
     open_dataset,
-    parser,
-    say,
-    store,
+    print_summary,
+    store_results,
     training_of,
 )
 
@@ -32,46 +33,24 @@ MEASURES = ("colourfulness", "spatial_frequency", "selectivity")
 
 
 def kernels(options, command=None):
-    """Measures, tests and draws the kernels of some networks; the arguments are those of the command line.
+    """Measures, tests and draws the kernels of networks.
+
+    Args:
+        options: parsed command line.
+        command: command line as text.
 
     Returns:
-        What is in `results.json`.
+        Content of `results.json`.
     """
     from alexnet_keras.analysis import kernel_measures, layer_kernels, read_snapshots
-    from alexnet_keras.analysis.kernels import layer_of
-    from alexnet_keras.models import fingerprint, load_model
-    from alexnet_keras.plots import (
-        animate_kernels,
-        plot_comparisons,
-        plot_feature_maps,
-        plot_kernel_measures,
-        plot_kernel_strip,
-        plot_kernels,
-        save_animation,
-        save_figure,
-    )
+    from alexnet_keras.models import fingerprint
 
-    if options.permutations < 1:
-        raise ValueError(f"`permutations` must be positive. Received: permutations={options.permutations}")
-    if options.epoch is not None and (options.layers or options.feature_maps):
-        raise ValueError(
-            "`epoch` can't go with `layers` or `feature_maps`: of earlier epochs a training keeps the kernels of conv1 "
-            f"alone. Received: epoch={options.epoch}, layers={options.layers}, feature_maps={options.feature_maps}"
-        )
-    models = dict(zip(_labels(options.weights), map(load_model, options.weights), strict=True))
-    if options.epoch is not None:
-        for path, model in zip(options.weights, models.values(), strict=True):
-            _go_back(model, Path(path).parent / "snapshots", options.epoch)
-    first = next(iter(models.values()))
+    _check(options)
+    models = _load(options)
     measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
-    for layer in options.layers:
-        for model in models.values():
-            layer_kernels(model, layer)
-    for layer in options.feature_maps:
-        layer_of(first, layer)
+    _check_layers(options, models)
     snapshots = read_snapshots(options.snapshots) if options.snapshots else None
-    dataset = open_dataset(first, options) if options.feature_maps else None
-    image = _image(options.image, dataset) if dataset else None
+    dataset, image = _dataset_and_image(models, options)
     settings = {
         "models": [fingerprint(model) for model in models.values()],
         "permutations": options.permutations,
@@ -79,75 +58,129 @@ def kernels(options, command=None):
         "epoch": options.epoch,
     }
     workdir = claim_workdir(options, "kernels", settings)
-    say(models.values(), options, dataset)
+    print_summary(models.values(), options, dataset)
 
-    for label, model in models.items():
-        for layer in ("conv1", *options.layers):
-            save_figure(plot_kernels(model, layer=layer), workdir / f"kernels_{label}_{layer}.png")
-    for layer in options.feature_maps:
-        figure = plot_feature_maps(first, image - dataset.info.mean_crop, layer, original=image)
-        save_figure(figure, workdir / f"feature_maps_{layer}.png")
-    if snapshots:
-        save_figure(plot_kernel_strip(snapshots), workdir / "kernels_by_epoch.png")
-        save_animation(animate_kernels(snapshots), workdir / "kernels_by_epoch.gif")
-    tests, comparisons = _test(measures, options)
-    p_values = {measure: test["p_each"] for measure, test in tests.items()}
-    save_figure(plot_kernel_measures(measures, p_values), workdir / "measures.png")
-    if comparisons and comparisons[0]["interval"]:
-        save_figure(plot_comparisons(comparisons, "kernels: section 6.1"), workdir / "comparisons.png")
-    trainings = [training_of(path) for path in options.weights]
-    results = store(
-        workdir,
-        command,
-        {
-            "experiment": "kernels",
-            "section": "section 6.1",
-            "target": None,
-            "settings": {"metric": "colourfulness of conv1 (share of energy off the grey axis)", **settings},
-            "models": [
-                {
-                    "weights": str(path),
-                    "data": {"name": training.get("dataset", "unknown data")},
-                    "seed": training.get("seed"),
-                    "means": {name: values.mean(-1).tolist() for name, values in measures[label].items()},
-                    "kernels": {name: values.tolist() for name, values in measures[label].items()},
-                }
-                for label, path, training in zip(models, options.weights, trainings, strict=True)
-            ],
-            "tests": tests,
-            "variants": {},
-            "comparisons": comparisons,
-        },
-    )
+    _draw_kernels(workdir, models, options.layers)
+    _draw_feature_maps(workdir, models, options.feature_maps, image, dataset)
+    _draw_snapshots(workdir, snapshots)
+    tests = _tests(measures, options)
+    comparisons = [_comparison(tests["colourfulness"])] if tests else []
+    _draw_tests(workdir, measures, tests, comparisons)
+    results = {
+        "experiment": "kernels",
+        "section": "section 6.1",
+        "target": None,
+        "settings": {"metric": "colourfulness of conv1 (share of energy off the grey axis)", **settings},
+        "models": [_described(path, measures[label]) for label, path in zip(models, options.weights, strict=True)],
+        "tests": tests,
+        "variants": {},
+        "comparisons": comparisons,
+    }
+    results = store_results(workdir, command, results)
     print(table(results))
     return results
 
 
-def _go_back(model, folder, epoch):
-    """Gives a model the kernels that its training has kept in a folder after an epoch."""
+def _check(options):
+    """Raises a `ValueError` for options that can't be used, or not together."""
+    check_positive(options, "permutations")
+    if options.epoch is not None and (options.layers or options.feature_maps):
+        raise ValueError(
+            "`epoch` can't be combined with `layers` or `feature_maps`, as a training only keeps the kernels of conv1. "
+            f"Received: epoch={options.epoch}, layers={options.layers}, feature_maps={options.feature_maps}"
+        )
+
+
+def _load(options):
+    """Returns a dict from labels to the networks, with the kernels of `--epoch` if it is given."""
+    from alexnet_keras.models import load_model
+
+    models = dict(zip(_labels(options.weights), map(load_model, options.weights), strict=True))
+    if options.epoch is not None:
+        for path, model in zip(options.weights, models.values(), strict=True):
+            _restore_kernels(model, Path(path).parent / "snapshots", options.epoch)
+    return models
+
+
+def _restore_kernels(model, folder, epoch):
+    """Gives a model the kernels that its training kept in a folder after an epoch."""
     from alexnet_keras.analysis import read_snapshots
 
     snapshots = {snapshot.epoch: snapshot for snapshot in read_snapshots(folder)}
     if epoch not in snapshots:
         raise ValueError(f"`epoch` must be one of {sorted(snapshots)}, those in {folder}. Received: epoch={epoch}")
-    kept = snapshots[epoch]
-    kernels = kept.kernels.reshape(-1, *kept.kernels.shape[2:])  # the towers one after another
-    model.get_layer(kept.layer).kernel.assign(kernels.transpose(1, 2, 3, 0))
+    snapshot = snapshots[epoch]
+    kernels = snapshot.kernels.reshape(-1, *snapshot.kernels.shape[2:])  # the towers one after another
+    model.get_layer(snapshot.layer).kernel.assign(kernels.transpose(1, 2, 3, 0))
 
 
-def _test(measures, options):
-    """The permutation tests of every measure, and what the paper claims as a comparison; none of one tower."""
+def _check_layers(options, models):
+    """Raises a `ValueError` for layers that the models lack, or that can't be drawn."""
+    from alexnet_keras.analysis import layer_kernels
+    from alexnet_keras.analysis.kernels import layer_of
+
+    for layer in options.layers:
+        for model in models.values():
+            layer_kernels(model, layer)
+    for layer in options.feature_maps:
+        layer_of(next(iter(models.values())), layer)
+
+
+def _draw_kernels(workdir, models, layers):
+    from alexnet_keras.plots import plot_kernels, save_figure
+
+    for label, model in models.items():
+        for layer in ("conv1", *layers):
+            save_figure(plot_kernels(model, layer=layer), workdir / f"kernels_{label}_{layer}.png")
+
+
+def _draw_feature_maps(workdir, models, layers, image, dataset):
+    """Draws the first network's maps of an image."""
+    from alexnet_keras.plots import plot_feature_maps, save_figure
+
+    model = next(iter(models.values()))
+    for layer in layers:
+        figure = plot_feature_maps(model, image - dataset.info.mean_crop, layer, original=image)
+        save_figure(figure, workdir / f"feature_maps_{layer}.png")
+
+
+def _draw_snapshots(workdir, snapshots):
+    from alexnet_keras.plots import animate_kernels, plot_kernel_strip, save_animation, save_figure
+
+    if not snapshots:
+        return
+    save_figure(plot_kernel_strip(snapshots), workdir / "kernels_by_epoch.png")
+    save_animation(animate_kernels(snapshots), workdir / "kernels_by_epoch.gif")
+
+
+def _draw_tests(workdir, measures, tests, comparisons):
+    from alexnet_keras.plots import plot_comparisons, plot_kernel_measures, save_figure
+
+    p_values = {measure: test["p_each"] for measure, test in tests.items()}
+    save_figure(plot_kernel_measures(measures, p_values), workdir / "measures.png")
+    if comparisons and comparisons[0]["interval"]:
+        save_figure(plot_comparisons(comparisons, "kernels: section 6.1"), workdir / "comparisons.png")
+
+
+def _tests(measures, options):
+    """The permutation test of each measure; an empty dict for networks of one tower."""
     from alexnet_keras.analysis import permutation_test
-    from experiments.comparison import paired_difference
 
     if any(len(values["colourfulness"]) < 2 for values in measures.values()):
-        return {}, []
-    tests = {
+        return {}
+    return {
         measure: permutation_test([each[measure] for each in measures.values()], options.permutations, options.seed)
         for measure in MEASURES
     }
-    gaps, chance = ([100 * gap for gap in tests["colourfulness"][key]] for key in ("gaps", "chance"))
-    comparison = {
+
+
+def _comparison(test):
+    """The paper's claim as a comparison of the gap between the towers with the gap by chance."""
+    from experiments.framework.statistics import paired_difference
+
+    gaps = [100 * gap for gap in test["gaps"]]
+    chance = [100 * gap for gap in test["chance"]]
+    return {
         "variant": "the more colourful tower",
         "baseline": "the other, beyond chance",
         "paper": None,
@@ -157,79 +190,110 @@ def _test(measures, options):
         "unit": "percentage points of energy off the grey axis",
         "no_effect": 0.0,
     }
-    return tests, [comparison]
+
+
+def _described(path, measures):
+    """The training of a network, and what was measured of its kernels."""
+    training = training_of(path)
+    return {
+        "weights": str(path),
+        "data": {"name": training.get("dataset", "unknown data")},
+        "seed": training.get("seed"),
+        "means": {name: values.mean(-1).tolist() for name, values in measures.items()},
+        "kernels": {name: values.tolist() for name, values in measures.items()},
+    }
 
 
 def table(results):
-    """The gaps between the towers as Markdown."""
+    """Returns the gaps between the towers as Markdown."""
     if not results["tests"]:
         return "One tower: there is nothing to compare."
     lines = ["| measure | network | gap between the towers | by chance | p |", "|---|---|---|---|---|"]
     for measure, test in results["tests"].items():
-        rows = zip(results["models"], test["gaps"], test["chance"], test["p_each"], strict=True)
         name = measure.replace("_", " ")
-        lines += [f"| {name} | {m['weights']} | {gap:.3f} | {by:.3f} | {p:.2g} |" for m, gap, by, p in rows]
+        rows = zip(results["models"], test["gaps"], test["chance"], test["p_each"], strict=True)
+        for model, gap, chance, p_value in rows:
+            lines.append(f"| {name} | {model['weights']} | {gap:.3f} | {chance:.3f} | {p_value:.2g} |")
         if len(results["models"]) > 1:
             lines.append(f"| {name} | all | | | {test['p']:.2g} |")
     return "\n".join(lines)
 
 
 def _labels(paths):
-    """A short name for each network: that of its folder, with a number where that is not enough."""
+    """A short label for each network: the name of its folder, with a number if several share it."""
     names = [Path(path).absolute().parent.name or "model" for path in paths]
     return [name if Counter(names)[name] == 1 else f"{name}_{i + 1}" for i, name in enumerate(names)]
 
 
+def _dataset_and_image(models, options):
+    """The data set and the image for the feature maps; `None` for both if none are drawn."""
+    if not options.feature_maps:
+        return None, None
+    dataset = open_dataset(next(iter(models.values())), options)
+    return dataset, _image(options.image, dataset)
+
+
 def _image(which, dataset):
-    """An image as its centre crop, 0-255: one of the validation images, by its number, or a file.
+    """Returns the center crop of an image, 0-255.
+
+    Args:
+        which: number of a validation image, or path of an image file.
+        dataset: a `Dataset`.
 
     Raises:
-        ValueError: for a file that is missing or no image, or a number that no validation image has.
+        ValueError: for a missing file, a file that is not an image, or a number out of range.
     """
     import numpy as np
-    import tensorflow as tf
 
-    from alexnet_keras.data.augmentation import resize_and_crop
-    from alexnet_keras.data.decoding import decode_image, reason_against
     from alexnet_keras.data.info import centre
 
     info = dataset.info
     if not which.isdecimal():
-        reason = reason_against(Path(which))
-        if reason:
-            raise ValueError(
-                "`image` must be an image file, or the number of a validation image. "
-                f"Received: image={which!r}: {reason}"
-            )
-        image = resize_and_crop(decode_image(tf.io.read_file(which)), info.image_size)
+        image = _read_image(which, info.image_size)
     elif int(which) < info.validation_count:
         image = next(dataset.validation_images(1).skip(int(which)).as_numpy_iterator())[0][0]
     else:
         raise ValueError(
-            f"`image` must be a file or a number below {info.validation_count}, that of the validation images. "
+            f"`image` must be a file, or a number below {info.validation_count}, the number of validation images. "
             f"Received: image={which}"
         )
     return centre(np.asarray(image), info.crop_size)
 
 
+def _read_image(path, image_size):
+    import tensorflow as tf
+
+    from alexnet_keras.data.augmentation import resize_and_crop
+    from alexnet_keras.data.decoding import decode_image, reason_against
+
+    reason = reason_against(Path(path))
+    if reason:
+        raise ValueError(
+            f"`image` must be an image file, or the number of a validation image. Received: image={path!r}: {reason}"
+        )
+    return resize_and_crop(decode_image(tf.io.read_file(path)), image_size)
+
+
 def main(arguments=None):
-    made = parser("kernels", __doc__, several="for the test over seeds")
-    add_data_options(made)
-    made.add_argument("--layers", nargs="+", default=[], metavar="LAYER", help="draw these convolutions' kernels, too")
-    made.add_argument(
-        "--feature-maps", nargs="+", default=[], metavar="LAYER", help="draw these layers' maps of --image"
+    parser = network_parser("kernels", __doc__, several="for the test over seeds")
+    add_data_options(parser)
+    parser.add_argument(
+        "--layers", nargs="+", default=[], metavar="LAYER", help="further convolutions whose kernels are drawn"
     )
-    made.add_argument("--image", default="0", help="number of a validation image, or an image file (default: 0)")
-    made.add_argument("--snapshots", metavar="FOLDER", help="draw the kernels by epoch that a training has kept here")
-    made.add_argument(
+    parser.add_argument(
+        "--feature-maps", nargs="+", default=[], metavar="LAYER", help="layers whose maps of --image are drawn"
+    )
+    parser.add_argument("--image", default="0", help="number of a validation image, or an image file (default: 0)")
+    parser.add_argument("--snapshots", metavar="FOLDER", help="folder of a training's snapshots; draws them by epoch")
+    parser.add_argument(
         "--epoch",
         type=int,
-        help="measure the kernels after this epoch of each training, as kept in the folder snapshots beside its "
-        "network, so that trainings of different lengths compare (default: those of the network itself)",
+        help="measure the kernels after this epoch, from the folder snapshots beside each network, so that trainings "
+        "of different lengths compare (default: the network's own kernels)",
     )
-    made.add_argument("--permutations", type=int, default=10_000, help="permutations of the test (default: 10000)")
-    made.add_argument("--seed", type=int, default=0, help="fixes the permutations (default: 0)")
-    return run(made, kernels, arguments)
+    parser.add_argument("--permutations", type=int, default=10_000, help="permutations of the test (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the permutations (default: 0)")
+    return run_command(parser, kernels, arguments)
 
 
 if __name__ == "__main__":

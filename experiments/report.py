@@ -1,4 +1,4 @@
-"""Writes REPRODUCTION.md: what the paper claims, and what the stored results say of it. Draws their pictures, too.
+"""Writes REPRODUCTION.md, the claims of the paper with the stored results, and draws their figures.
 
     python -m experiments.report
 
@@ -7,12 +7,13 @@ It trains nothing; `python -m experiments.NAME` does.
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 
 from alexnet_keras.files import read_json, write_text
-from experiments.command import INTERRUPTED, draw, measured, worded
-from experiments.comparison import VERDICT_RULE, verdict
+from experiments.framework.cli import run_command
+from experiments.framework.figures import draw
+from experiments.framework.statistics import VERDICT_RULE, verdict
+from experiments.framework.tables import comparison_text, labeled_comparisons, mean_with_deviation
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
 _NO_FALL_2011 = "needs ImageNet as of Fall 2011, 15 million images"
@@ -25,11 +26,11 @@ class Claim:
 
     Args:
         words: the claim.
-        paper: its figures, in words.
-        experiment: the name of the experiment that tests it.
-        of: words in the claims of those of its comparisons that do.
-        reason: why it cannot be tested here.
-        command: what repeats it where the experiment does not; "" where nothing does yet.
+        paper: figures of the paper, as text.
+        experiment: name of the experiment that tests it.
+        of: text in the claim of a comparison that tests it; "" for all comparisons.
+        reason: why it can't be tested here.
+        command: command that would test it; "" if there is none.
     """
 
     words: str
@@ -71,7 +72,7 @@ CLAIMS = (
     Claim("Dropout, iterations to converge", "about twice", experiment="dropout", of="iterations"),
     Claim("Weight decay", "lowers the training error", experiment="weight_decay"),
     Claim("Bias of 1", "speeds up the early stage", experiment="initialization"),
-    Claim("Ten crops against the centre crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="test_views"),
+    Claim("Ten crops against the centre crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="ten_crops"),
     Claim("Kernels", "GPU 1 colour-agnostic, GPU 2 colour-specific, in every run", experiment="kernels"),
     Claim("Neighbours in the last hidden layer against pixels", "alike, often far in pixels", experiment="neighbours"),
     Claim("Binary codes of activations against codes of pixels", "far better", experiment="codes"),
@@ -94,103 +95,121 @@ CLAIMS = (
 
 
 def report(workdir):
-    """The text of REPRODUCTION.md.
+    """Returns the text of REPRODUCTION.md.
 
     Args:
-        workdir: folder with the results of the experiments; where it holds a file `data.md`, that is what is said of
-            the images that they are of.
+        workdir: folder with the results of the experiments. The text includes its file `data.md`,
+            which describes the images, if there is one.
     """
+    workdir = Path(workdir)
     lines = [
         "# What reproduces",
         "",
-        "Written by `python -m experiments.report` from `results/*/results.json`, where every run is with its",
+        "`python -m experiments.report` writes this file from `results/*/results.json`. They hold every run with its",
         "configuration, seed, library versions, machine and epochs. Errors of the paper are top-1 / top-5 in percent.",
-        "Intervals are 95%, of the paired difference or ratio over the same seeds, or over what n says. The verdict's",
-        "rule:",
+        "Intervals are 95% intervals of the paired difference or ratio over the same seeds, or over what n names.",
+        "",
+        "A verdict means:",
         "",
         VERDICT_RULE,
         "",
-        *_words_on_data(Path(workdir)),
+        *_data_lines(workdir),
         "| claim | paper | measured | verdict | command |",
         "|---|---|---|---|---|",
     ]
     for claim in CLAIMS:
-        lines += [f"| {' | '.join(row)} |" for row in _rows(claim, Path(workdir))]
+        lines += [f"| {' | '.join(row)} |" for row in _rows(claim, workdir)]
     return "\n".join(lines) + "\n"
 
 
-def _words_on_data(workdir):
-    """What `data.md` in the folder says of the images that its results are of."""
+def _data_lines(workdir):
     path = workdir / "data.md"
     return [path.read_text().strip(), ""] if path.exists() else []
 
 
 def _rows(claim, workdir):
-    paths = [workdir / claim.experiment / "results.json", *sorted(workdir.glob(f"*/{claim.experiment}/results.json"))]
-    measurements = [(read_json(path, "comparisons"), path) for path in paths if claim.experiment and path.exists()]
-    triples = [
-        (comparison, results, path)
-        for results, path in measurements
-        for comparison in worded(results)
-        if (comparison["paper"] is not None or comparison.get("side")) and claim.of in comparison["claim"]
-    ]
+    """The rows of a claim in the table, each a tuple of cells."""
     if claim.reason:
         command = f"`{claim.command}`" if claim.command else ""
-        yield claim.words, claim.paper, "", f"not testable here: {claim.reason}", command
-    elif not triples:
-        yield claim.words, claim.paper, "", "not run yet", ""
-    for comparison, results, path in triples:
-        dataset = (results.get("runs") or results["models"])[0]["data"]["name"]
-        sides = "; ".join(_side(comparison, side, results) for side in ("variant", "baseline"))
-        number = f"n = {comparison['n']} {comparison.get('of', '')}".rstrip()
-        words = f"{measured(comparison)} ({dataset}, {number}; {sides})"
-        command = (
-            f"python -m experiments.{claim.experiment}"
-            if path == paths[0] and "runs" in results
-            else results["command"]
-        )
-        yield claim.words, claim.paper, words, verdict(comparison, comparison["no_effect"]), f"`{command}`"
+        return [(claim.words, claim.paper, "", f"not testable here: {claim.reason}", command)]
+    rows = []
+    for path in _paths(claim.experiment, workdir):
+        results = read_json(path, "comparisons")
+        for comparison in labeled_comparisons(results):
+            if _tests_claim(comparison, claim):
+                rows.append(_row(claim, comparison, results, path.parent.parent == workdir))
+    return rows or [(claim.words, claim.paper, "", "not run yet", "")]
+
+
+def _paths(experiment, workdir):
+    """The results of an experiment, and those at another scale in a folder of their own."""
+    paths = [workdir / experiment / "results.json", *sorted(workdir.glob(f"*/{experiment}/results.json"))]
+    return [path for path in paths if path.exists()]
+
+
+def _tests_claim(comparison, claim):
+    has_expectation = comparison["paper"] is not None or bool(comparison.get("side"))
+    return has_expectation and claim.of in comparison["claim"]
+
+
+def _row(claim, comparison, results, is_main):
+    """A row of the table.
+
+    Args:
+        claim: a `Claim`.
+        comparison: its comparison.
+        results: results of the experiment.
+        is_main: whether these are the results of the experiment's own settings.
+    """
+    dataset = (results.get("runs") or results["models"])[0]["data"]["name"]
+    sides = "; ".join(_side(comparison, side, results) for side in ("variant", "baseline"))
+    number = f"n = {comparison['n']} {comparison.get('of', '')}".rstrip()
+    measured = f"{comparison_text(comparison)} ({dataset}, {number}; {sides})"
+    has_own_settings = is_main and "runs" in results
+    command = f"python -m experiments.{claim.experiment}" if has_own_settings else results["command"]
+    return claim.words, claim.paper, measured, verdict(comparison, comparison["no_effect"]), f"`{command}`"
 
 
 def _side(comparison, side, results):
-    """A side of a comparison with its mean, where that is of the experiment's own metric."""
+    """A side of a comparison, with its mean if the comparison is in the experiment's own metric."""
     name = comparison[side].removesuffix(",")
-    main = results["settings"]["metric"]
+    main_metric = results["settings"]["metric"]
     variant = results["variants"].get(name)
-    if variant is None or comparison.get("metric", main) != main:
+    if variant is None or comparison.get("metric", main_metric) != main_metric:
         return name
-    mean, deviation = variant["mean"], variant["standard_deviation"]
-    if mean is None:
-        return f"{name}: not reached"
-    count = len(variant.get("values", ()))
-    not_all = f" in {variant['n']} of {count} runs" if 0 < variant.get("n", count) < count else ""
-    return f"{name}: {mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}") + not_all
+    runs = len(variant.get("values", ()))
+    reached = variant.get("n", runs)
+    part = f" in {reached} of {runs} runs" if 0 < reached < runs else ""
+    return f"{name}: {mean_with_deviation(variant)}{part}"
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m experiments.report", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workdir", default="results", help="folder of the experiments' results (default: results)")
     parser.add_argument("--output", default="REPRODUCTION.md", help="file to write (default: REPRODUCTION.md)")
-    options = parser.parse_args(arguments)
-    if not Path(options.workdir).is_dir():
-        sys.exit(f"{parser.prog}: `--workdir` must be a folder with results. Received: {options.workdir!r}")
-    try:
-        _write(Path(options.workdir), Path(options.output))
-    except (ValueError, OSError) as error:
-        sys.exit(f"{parser.prog}: {error}")
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    return run_command(parser, _write, arguments)
 
 
-def _write(workdir, output):
+def _write(options, command):
+    workdir = Path(options.workdir)
+    if not workdir.is_dir():
+        raise ValueError(f"`workdir` must be a folder with results. Received: workdir={options.workdir!r}")
+    paths = sorted(workdir.rglob("results.json"))
+    print(
+        f"Reading {len(paths)} files of stored results in {workdir}. Nothing is trained: `python -m experiments.NAME "
+        "--workdir FOLDER` trains an experiment again",
+        flush=True,
+    )
     text = report(workdir)
-    for path in sorted(workdir.rglob("results.json")):
+    for path in paths:
         results = read_json(path)
         if "comparisons" in results:
             draw(results, path.parent)
-            print(f"Pictures of {results['experiment']}: {path.parent}")
-    write_text(output, text)
-    print(f"Written: {output}")
+            print(f"Figures of {results['experiment']}: {path.parent}")
+    write_text(Path(options.output), text)
+    print(f"Written: {options.output}")
 
 
 if __name__ == "__main__":

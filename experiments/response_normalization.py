@@ -1,23 +1,23 @@
-"""Response normalization: with it and without it, and in the forms in which it is around.
+"""Response normalization: with it, without it, and in other forms.
 
     python -m experiments.response_normalization
 
-The claim (section 3.3): it lowers the top-1 and top-5 errors by 1.4 and 1.2 points. Other implementations divide alpha
-by the size (the 2012 source, PyTorch, Caffe), which is the other convention here, let the neighbours be in the other
-tower, or put it before the ReLU (where --config source has that of conv1 already).
+Claim (section 3.3): it lowers the top-1 and top-5 errors by 1.4 and 1.2 points.
 
-Time: 15 runs of about two minutes on two cores, 3 of them shared by most others. Figures, of three seeds on CIFAR-10
-(JPEG 80): -0.85 [-3.67, 1.97] and -0.19 [-0.45, 0.07] points (top-1 and top-5); the other convention of alpha -0.80
-[-3.71, 2.11], across towers 0.88 [-1.63, 3.39], before the ReLU 0.40 [-3.45, 4.25]: nothing of it is told from nothing.
+Other implementations differ in three ways. They divide alpha by the size (the 2012 source, PyTorch,
+Caffe), which is the other convention here. They normalize across the towers, or before the ReLU.
+With --config source, conv1 has it before the ReLU in all variants.
+
+Time: 15 runs of two minutes on two cores; most other ablations share 3 of them.
 """
 
-from experiments.ablations import BASE, TOP1, top1_and_top5
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
+from experiments.framework.ablations import BASE, TOP1, top1_and_top5
+from experiments.framework.cli import main
+from experiments.framework.experiment import Comparison, Experiment
 
 
 def _before_activation(network):
-    """The stages of all layers, with the normalization ahead of the activation."""
+    """The stages of all layers, with the normalization before the activation."""
     order = ("normalization", "activation", "spatial_normalization", "pool")
     return tuple(
         tuple(sorted(stages, key=order.index)) if "normalization" in stages else stages for stages in network.stages

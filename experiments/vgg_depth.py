@@ -1,23 +1,22 @@
-"""VGG's configurations at equal settings: what more convolutions do, and larger kernels in place of 1x1.
+"""VGG's configurations at equal settings: more convolutions, and 3x3 kernels against 1x1.
 
     python -m experiments.vgg_depth
 
-The claim (Simonyan and Zisserman 2014, table 3): on ILSVRC-2012 the top-1 error falls from 29.6% (A, 11 layers) to 28.7
-(B, 13), 28.1 (C, 16, of which three convolutions are 1x1) and 27.0 (D, 16, all of 3x3), and is 27.3 with 19 layers (E).
+Claim (Simonyan and Zisserman 2014, table 3): on ILSVRC-2012 the top-1 error falls with depth. It is
+29.6% for A (11 layers), 28.7% for B (13), 28.1% for C (16, three of its convolutions 1x1), 27.0%
+for D (16, all 3x3) and 27.3% for E (19).
 
-Here the first four stages, made narrow, on CIFAR-10. At the scale of the paper:
+Here narrow networks of the first four stages are trained on CIFAR-10. At the scale of the paper:
 
     python -m experiments.vgg_depth --config vgg_A --dataset imagenet2012 --devices 4 --workdir results/imagenet2012
 
-Time: 15 runs of two to four minutes on two cores, 41 in all. Figures, of three seeds on CIFAR-10 (JPEG 80): A 25.07%, B
-25.05, C 27.15, D 25.84, E 26.43. B against A -0.02 points [-2.22, 2.18], D 0.77 [-0.89, 2.42], E 1.36 [0.60, 2.12]:
-depth does not help here. The training errors are in the same order: twelve epochs train the deep ones less far.
+Time: 15 runs of two to four minutes on two cores.
 """
 
 from alexnet_keras.models import VGG_PRESETS
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import FinalError
+from experiments.framework.cli import main
+from experiments.framework.experiment import Comparison, Experiment
+from experiments.framework.metrics import FinalError
 
 BASE = {
     "config": "vgg_A",
@@ -41,7 +40,7 @@ TOP1 = FinalError()
 
 
 def _as(letter):
-    """As many stages of a configuration as the base has."""
+    """The first stages of a configuration, as many as the base has."""
     return {"overrides": {"kernel_sizes": lambda network: VGG_PRESETS[letter].kernel_sizes[: len(network.filters)]}}
 
 

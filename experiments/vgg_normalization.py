@@ -1,20 +1,19 @@
-"""VGG's configuration A with response normalization and without it: the error, and the time it costs.
+"""VGG's configuration A with and without response normalization: the error, and the time it costs.
 
     python -m experiments.vgg_normalization
 
-The claim (Simonyan and Zisserman 2014, sections 2.1 and 4.1): normalization does not improve the performance (29.7%
-top-1 error with it, 29.6% without it), but costs memory and time.
+Claim (Simonyan and Zisserman 2014, sections 2.1 and 4.1): normalization does not improve the error
+(29.7% top-1 with it, 29.6% without it), but costs memory and time.
 
-Network, data and training as in `python -m experiments.vgg_depth`, which shares the runs of A.
+Network, data and training are as in `python -m experiments.vgg_depth`, which shares the runs of A.
+`python -m benchmarks.networks` measures both networks at full size.
 
-Time: 6 runs of some 2 minutes on two cores, 3 of them shared. Figures, of three seeds on CIFAR-10 (JPEG 80): A-LRN has
--0.36 [-1.61, 0.89] points against A, and takes 1.17 times as long an epoch [1.13, 1.22]. `python -m
-benchmarks.networks` measures both at full size.
+Time: 6 runs of 2 minutes on two cores; 3 of them are shared.
 """
 
-from experiments.bench import Comparison, Experiment
-from experiments.command import main
-from experiments.metrics import EpochSeconds
+from experiments.framework.cli import main
+from experiments.framework.experiment import Comparison, Experiment
+from experiments.framework.metrics import EpochSeconds
 from experiments.vgg_depth import BASE, TOP1
 
 EXPERIMENT = Experiment(
@@ -23,7 +22,7 @@ EXPERIMENT = Experiment(
     base=BASE,
     variants={"A": {}, "A-LRN": {"overrides": {"normalization": True}}},
     comparisons=(
-        # 0.6 points, of C against B, is the least that the paper takes for a gain.
+        # The smallest difference that the paper calls a gain is 0.6 points, of C against B.
         Comparison("A-LRN", "A", 29.7 - 29.6, "Normalization does not help", margin=0.5),
         Comparison("A-LRN", "A", None, "Normalization costs time", EpochSeconds(), side=1),
     ),

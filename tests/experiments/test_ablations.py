@@ -10,10 +10,12 @@ from alexnet_keras import AlexNet
 from alexnet_keras.data import Dataset
 from alexnet_keras.models import alexnet_config, build_network
 from alexnet_keras.training.train import compile_for_training
-from experiments import ablations, overlapping_pooling
-from experiments.bench import identity
-from experiments.command import main
-from experiments.metrics import FinalError
+from experiments import overlapping_pooling
+from experiments.framework import ablations
+from experiments.framework.cli import main
+from experiments.framework.experiment import run_key
+from experiments.framework.metrics import FinalError
+from experiments.framework.runner import ExperimentRunner
 
 # What each variant changes of its experiment's base, and nothing else.
 CHANGES = {
@@ -59,7 +61,7 @@ CHANGES = {
         "0.01 and bias 1": {"middle_kernel_stddev"},
         "0.01 and bias 0": {"middle_kernel_stddev", "bias"},
     },
-    "test_views": {"network": set()},
+    "ten_crops": {"network": set()},
     "fine_tune": {
         f"{how}, {amount}": start | images
         for amount, images in (
@@ -91,7 +93,7 @@ def test_a_variant_differs_in_the_named_fields_alone(name, scale):
         preset = "vgg_A" if name.startswith("vgg") else "source"
         its = dataclasses.replace(its, base={"config": preset, "dataset": "imagenet2012"})
     assert list(its.variants) == list(CHANGES[name])
-    first, *_ = configs = [identity(its.config(variant)) for variant in its.variants]
+    first, *_ = configs = [run_key(its.config(variant)) for variant in its.variants]
     for (variant, fields), config in zip(CHANGES[name].items(), configs, strict=True):
         flat, base = ({**each, **each["network"], "network": None} for each in (config, first))
         assert {field for field in flat if flat[field] != base[field]} == fields, variant
@@ -99,7 +101,7 @@ def test_a_variant_differs_in_the_named_fields_alone(name, scale):
 
 def test_baselines_are_one_and_the_same_run():
     names = [name for name in CHANGES if name not in OWN_BASELINE]
-    configs = [json.dumps(identity(experiment(n).config(b))) for n, b in zip(names, BASELINES, strict=True)]
+    configs = [json.dumps(run_key(experiment(n).config(b))) for n, b in zip(names, BASELINES, strict=True)]
     assert len(set(configs)) == 1
 
 
@@ -200,7 +202,7 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
 def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--smoke", "--dataset", tiny_npz, "--batch-size", "16", "--workdir", "out"]
-    views = main(experiment("test_views"), "", arguments)
+    views = main(experiment("ten_crops"), "", arguments)
     runs = views["runs"]
     assert len(runs) == 2
     for comparison, top in zip(views["comparisons"], ("top1_error", "top5_error"), strict=True):
@@ -221,9 +223,9 @@ def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
 
 def test_fine_tuning_keeps_its_classes_whatever_it_starts_from(monkeypatch):
     found = []
-    monkeypatch.setattr("experiments.bench.Bench.run", lambda self: found.append(self.experiment) or {})
-    monkeypatch.setattr("experiments.command.draw", lambda *arguments: None)
-    monkeypatch.setattr("experiments.command.table", lambda results: "")
+    monkeypatch.setattr(ExperimentRunner, "run", lambda self: found.append(self.experiment) or {})
+    monkeypatch.setattr("experiments.framework.figures.draw", lambda *arguments: None)
+    monkeypatch.setattr("experiments.framework.tables.table", lambda results: "")
     main(experiment("fine_tune"), "", ["--config", "source", "--workdir", "out"])
     for variant in found[0].variants:
         config = found[0].config(variant)

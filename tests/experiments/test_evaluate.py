@@ -12,11 +12,14 @@ from tests.experiments.conftest import save_as_trained, tiny_model
 
 
 def confident_model(seed):
-    """A network of four classes that is not as unsure as new ones are."""
+    """A network of four classes whose predictions are surer, and differ more, than those of a new one."""
     keras.utils.set_random_seed(seed)
     model = tiny_model()
-    kernel, bias = model.get_layer("fc8").get_weights()
-    model.get_layer("fc8").set_weights([30 * kernel, bias])
+    for layer in model.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            factor = 0.3 if layer.name == "fc8" else 3  # larger ones make predictions of 0 and 1, and so ties
+            layer.set_weights([factor * kernel, 0 * bias])
     return model
 
 
@@ -83,7 +86,7 @@ def test_a_network_without_numbers_is_no_good_one(models, tmp_path, tiny_npz):
     broken.get_layer("fc8").set_weights([kernel * np.nan, bias])
     path = save_as_trained(broken, tmp_path / "broken")
     data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
-    with pytest.raises(SystemExit, match=r"must predict probabilities. Received: \S*broken\S*, of some images"):
+    with pytest.raises(SystemExit, match=r"must predict probabilities. Received: \S*broken\S*, with NaN or infinity"):
         main(["--models", models[0], path, *data])
     large = main(["--models", *models[:2], *data[:-1], str(tmp_path / "large"), "--model-weights", "1e308", "1e308"])
     assert large["errors"]["2 networks, weighted"] == large["errors"]["2 networks"]
@@ -122,7 +125,9 @@ def test_many_classes(tmp_path):
     random = np.random.RandomState(0)
     labels = np.array([0, 21_840, 10_184])
     images = random.randint(0, 255, (3, 32, 32, 3)).astype("uint8")
-    np.savez(tmp_path / "many.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    names = [str(label) for label in range(21_841)]
+    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels, "class_names": names}
+    np.savez(tmp_path / "many.npz", **arrays)
     keras.utils.set_random_seed(0)
     inputs = keras.Input((28, 28, 3))
     x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs))

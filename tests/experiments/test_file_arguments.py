@@ -16,7 +16,8 @@ from alexnet_keras.convert import _caffe_net
 from alexnet_keras.data import Dataset
 from alexnet_keras.retrieval import write_activations
 from alexnet_keras.training.run_folder import read_history
-from experiments import command, fine_tune
+from experiments import fine_tune
+from experiments.framework import cli
 from tests.conftest import write_tiny_npz
 from tests.experiments.conftest import save_as_trained, tiny_model
 
@@ -91,7 +92,7 @@ def call(name, arguments):
     """Calls a command in this process; returns what it says as it ends."""
     with pytest.raises(SystemExit) as end:
         if name == "fine_tune":
-            command.main(fine_tune.EXPERIMENT, fine_tune.__doc__, arguments)
+            cli.main(fine_tune.EXPERIMENT, fine_tune.__doc__, arguments)
         else:
             package = "alexnet_keras" if name == "convert" else "experiments"
             importlib.import_module(f"{package}.{name}").main(arguments)

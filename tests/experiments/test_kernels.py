@@ -91,7 +91,7 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
         (["--weights", weights, "--feature-maps", "conv1"], "`dataset` and `image_size` must be given"),
         (["--weights", weights, "--snapshots", str(tmp_path)], "`snapshots` must be a folder that"),
         (["--weights", weights, "--epoch", "1"], "`snapshots` must be a folder that"),
-        (["--weights", weights, "--epoch", "1", "--layers", "conv3"], "`epoch` can't go with `layers`"),
+        (["--weights", weights, "--epoch", "1", "--layers", "conv3"], "`epoch` can't be combined with `layers`"),
         (["--weights", weights, "--permutations", "0"], "`permutations` must be positive"),
         (["--weights", weights, "--workdir", str(other)], "`workdir` must be a new folder, or that of the same"),
         (
@@ -106,7 +106,7 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
                 "--image",
                 "20",
             ],
-            "`image` must be a file or a number below 20",
+            "`image` must be a file, or a number below 20",
         ),
     ):
         with pytest.raises(SystemExit, match=re.escape(words)):
@@ -139,6 +139,6 @@ def test_results_of_another_model_stay(tmp_path):
     workdir = tmp_path / "results"
     main(["--weights", save(tmp_path / "a"), "--workdir", str(workdir)])
     before = {path: path.read_bytes() for path in workdir.iterdir()}
-    with pytest.raises(SystemExit, match="which holds models: "):
+    with pytest.raises(SystemExit, match="which holds other settings: models: "):
         main(["--weights", save(tmp_path / "b"), "--workdir", str(workdir)])
     assert {path: path.read_bytes() for path in workdir.iterdir()} == before

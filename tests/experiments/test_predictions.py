@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from alexnet_keras.data import Dataset
-from experiments.predictions import confident_mistakes, images_at, main
+from experiments.framework.trained_network import images_at
+from experiments.predictions import confident_mistakes, main
 from tests.experiments.conftest import save_as_trained, tiny_model
 
 
@@ -28,7 +29,9 @@ def test_chosen_images(weights, tmp_path, tiny_npz):
     )
     assert results["errors"]["centre_crop"] == {"top1_error": 75.0, "top5_error": 0.0}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"config.json", "results.json", "predictions.png"}
-    with pytest.raises(SystemExit, match="`workdir` must be .* show: \\['6', '1'\\] there, \\['mistakes'\\] here"):
+    with pytest.raises(
+        SystemExit, match="`workdir` must be .* show: stored \\['6', '1'\\], requested \\['mistakes'\\]"
+    ):
         main(["--weights", weights, *data, "--show", "mistakes", "--workdir", str(tmp_path / "out")])
     mistakes = main(["--weights", weights, *data, "--show", "mistakes", "--count", "5"])
     assert all(image["label"] != "red" for image in mistakes["images"])
@@ -52,7 +55,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         tmp_path / "3.keras"
     )
     for arguments, words in (
-        ([], "`dataset` and `image_size` must be given for a model that does not lie in the folder of its training"),
+        ([], "`dataset` and `image_size` must be given for a model without the config.json of its training"),
         (["--dataset", tiny_npz, "--image-size", "24"], "`crop_size` must be from 1 to image_size pixels"),
         ([*ours, "--show", "20"], "`show` must be numbers below 20"),
         ([*ours, "--show", "best"], "`show` must be random, mistakes, or numbers of validation images"),

@@ -35,7 +35,7 @@ def row(text, words):
     return next(line for line in text.splitlines() if words in line)
 
 
-def test_report_says_what_the_results_say(tmp_path):
+def test_report_says_what_the_results_say(tmp_path, capsys):
     folder = tmp_path / "results" / "cifar_normalization"
     folder.mkdir(parents=True)
     for interval, expected in (([-2.5, -1.5], "| reproduced |"), ([-3.0, 0.5], "| not reproduced |")):
@@ -45,10 +45,12 @@ def test_report_says_what_the_results_say(tmp_path):
         assert expected in line
         assert f"-2.00 [{interval[0]:.2f}, {interval[1]:.2f}] percentage points" in line
         assert "(cifar10, n = 3;" in line
-        assert ("seeds would tell from no effect" in line) == (interval[1] > 0)
+        assert ("seeds needed)" in line) == (interval[1] > 0)
         assert "with normalization: 20.00 ± 0.50" in line
         assert "`python -m experiments.cifar_normalization`" in line
     assert (folder / "comparisons.png").exists()
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(f"Reading 1 files of stored results in {tmp_path / 'results'}. Nothing is trained")
 
 
 def test_what_is_not_of_seeds_says_what_of(tmp_path):
@@ -59,7 +61,7 @@ def test_what_is_not_of_seeds_says_what_of(tmp_path):
     (tmp_path / "neighbours" / "results.json").write_text(json.dumps(content))
     line = row(report(tmp_path), "Neighbours in")
     assert "(cifar10, n = 20 queries of one network;" in line
-    assert "queries of one network would tell from no effect" in line
+    assert "queries of one network needed)" in line
     assert "| `python -m experiments.neighbours --weights x.keras` |" in line
 
 

@@ -101,7 +101,7 @@ def test_says_what_hosts_need():
         main(["--workdir", "run", "--hosts", "a:1", "b:1", "--backend", "tensorflow"])
     with pytest.raises(SystemExit, match="2"):
         main(["--workdir", "run", "--host", "1"])
-    with pytest.raises(SystemExit, match="--backend: this process has the tensorflow backend, not jax"):
+    with pytest.raises(SystemExit, match="--backend must be tensorflow, which this process has loaded. Received: jax"):
         main(["--workdir", "run", "--hosts", "a:1", "b:1"])
     code = """if True:
         import os, jax, pytest

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import command, fine_tune, predictions, train
-from experiments.trained import open_dataset
+from experiments import fine_tune, predictions, train
+from experiments.framework import cli
+from experiments.framework.trained_network import open_dataset
 from tests.experiments.conftest import tiny_model
 
 
@@ -56,7 +57,7 @@ def test_ctrl_c_ends_a_command_in_one_line(capsys, monkeypatch, tmp_path):
     for main, arguments in (
         (train.main, []),
         (predictions.main, ["--weights", "x.keras"]),
-        (functools.partial(command.main, fine_tune.EXPERIMENT, ""), ["--epochs", "1"]),
+        (functools.partial(cli.main, fine_tune.EXPERIMENT, ""), ["--epochs", "1"]),
     ):
         with pytest.raises(SystemExit) as end:
             main([*arguments, "--workdir", str(tmp_path / "out")])

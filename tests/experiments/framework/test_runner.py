@@ -5,10 +5,13 @@ import types
 import pytest
 
 from alexnet_keras.files import holding
+from alexnet_keras.record import as_stored
 from experiments import cifar_normalization
-from experiments.bench import PRETRAINED, Bench, Comparison, Experiment, identity
-from experiments.command import main, table
-from experiments.metrics import EpochsToError, FinalError
+from experiments.framework.cli import main
+from experiments.framework.experiment import PRETRAINED, Comparison, Experiment, run_key, stored_run_key
+from experiments.framework.metrics import EpochsToError, FinalError
+from experiments.framework.runner import ExperimentRunner
+from experiments.framework.tables import table
 
 UNUSED = ("parameters", "machine", "versions")
 
@@ -18,7 +21,7 @@ def trained(monkeypatch):
     """Puts a trainer in place of the real one whose error falls in a straight line; the list of what it trained."""
     trained = []
 
-    def train(config, workdir, callbacks, report, verbose):
+    def train(config, workdir, callbacks, verbose):
         activation = config.network.activation
         # At its best rate an activation needs `best` epochs from 90% to 25%, and one more for each halving away.
         best, rate = {"relu": (3.5, 0.04), "tanh": (7.25, 0.01), "sigmoid": (None, 0.1)}[activation]
@@ -74,12 +77,12 @@ def experiment(name="speed", seeds=(0, 1), **base):
     )
 
 
-def bench(tmp_path, **options):
-    return Bench(experiment(**options), tmp_path / "results", tmp_path / "scratch")
+def runner(tmp_path, **options):
+    return ExperimentRunner(experiment(**options), tmp_path / "results", tmp_path / "scratch")
 
 
 def test_searches_compares_and_stores(trained, tmp_path, capsys):
-    results = bench(tmp_path).run()
+    results = runner(tmp_path).run()
     first, *others = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Run ")]
     assert first == "Run 1 of 9: relu, learning rate 0.01, seed 0"  # 2 + 3 + 1 rates, and another seed of each variant
     assert len(others) == 9 and all("min left: " in line for line in others)  # relu's grid went on by two
@@ -107,83 +110,106 @@ def test_searches_compares_and_stores(trained, tmp_path, capsys):
 
 
 def test_a_second_call_repeats_nothing(trained, tmp_path):
-    first = bench(tmp_path).run()
+    first = runner(tmp_path).run()
     before = list(trained)
-    assert bench(tmp_path).run() == first
+    assert runner(tmp_path).run() == first
     assert trained == before
 
 
 def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
-    whole = Bench(experiment(), tmp_path / "whole", tmp_path / "scratch").run()
+    whole = ExperimentRunner(experiment(), tmp_path / "whole", tmp_path / "scratch").run()
     count = len(trained)
-    original = Bench._train
+    original = ExperimentRunner._train
 
-    def dies(self, config, rival):
+    def dies(self, request, config):
         if len(trained) == count + 5:
             raise KeyboardInterrupt
-        return original(self, config, rival)
+        return original(self, request, config)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Bench, "_train", dies)
-        bench(tmp_path).run()
+        patch.setattr(ExperimentRunner, "_train", dies)
+        runner(tmp_path).run()
     assert len(json.loads((tmp_path / "results" / "speed" / "results.json").read_text())["runs"]) == 5
-    parts = bench(tmp_path).run()
+    parts = runner(tmp_path).run()
     assert len(trained) == 2 * count
     assert parts["variants"] == whole["variants"]
 
 
+def test_says_first_what_is_stored_and_what_trains_it_again(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def lines(name, *arguments):
+        main(experiment(name, dataset="cifar10"), "", [*arguments, "--workdir", "out"])
+        return capsys.readouterr().out.splitlines()
+
+    assert lines("speed", "--variants", "tanh")[0] == "No run is stored in out. Training 4 runs"
+    stored, source, again, *training = lines("speed")
+    assert stored == "4 of 9 runs are stored and not trained again. Training the other 5"
+    assert source == "  4 from out/speed/results.json"
+    assert again == "To train all runs again: python -m experiments.speed --workdir runs/again"
+    assert next(line for line in training if line.startswith("Run ")).startswith("Run 1 of 5: relu")
+    count = len(trained)
+    (tmp_path / "runs" / "again").mkdir(parents=True)
+    stored, source, again, *others = lines("other", "--seeds", "0", "1")
+    assert stored == "10 of 10 runs are stored and not trained again. Nothing is trained"
+    assert source == "  10 from out/speed/results.json"
+    assert again == "To train all runs again: python -m experiments.other --seeds 0 1 --workdir runs/again_2"
+    assert not any(line.startswith("Run ") for line in others)
+    assert len(trained) == count
+
+
 def test_two_processes_do_not_run_one_experiment(trained, tmp_path):
     with holding(tmp_path / "results" / "speed"), pytest.raises(ValueError, match="no other process uses"):
-        bench(tmp_path).run()
+        runner(tmp_path).run()
     assert trained == []
 
 
 def test_more_seeds_keep_the_runs(trained, tmp_path):
-    bench(tmp_path).run()
+    runner(tmp_path).run()
     before = len(trained)
-    results = bench(tmp_path, seeds=(0, 1, 2)).run()
+    results = runner(tmp_path, seeds=(0, 1, 2)).run()
     assert len(trained) == before + 2
     assert results["variants"]["relu"]["n"] == 3
 
 
 def test_some_variants_first(trained, tmp_path):
-    part = Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["tanh"]).run()
+    part = ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["tanh"]).run()
     assert list(part["variants"]) == ["tanh"]
     assert part["comparisons"] == []
-    Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
+    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu"]).run()
     before = len(trained)
-    whole = bench(tmp_path).run()
+    whole = runner(tmp_path).run()
     assert len(trained) == before + 1  # sigmoid
     assert whole["variants"]["tanh"] == part["variants"]["tanh"]
     assert whole["comparisons"][0]["n"] == 2
 
 
 def test_experiments_share_runs(trained, tmp_path):
-    bench(tmp_path).run()
+    runner(tmp_path).run()
     before = list(trained)
-    results = bench(tmp_path, name="other").run()
+    results = runner(tmp_path, name="other").run()
     assert trained == before
     assert (tmp_path / "results" / "other" / "results.json").exists()
     assert len(results["runs"]) == len(before)
 
 
 def test_other_settings_leave_the_results_alone(trained, tmp_path):
-    bench(tmp_path).run()
+    runner(tmp_path).run()
     path = tmp_path / "results" / "speed" / "results.json"
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"batch_size of relu: 128 there, 32 here"):
-        bench(tmp_path, batch_size=32)
+    with pytest.raises(ValueError, match=r"batch_size of relu: stored 128, requested 32"):
+        runner(tmp_path, batch_size=32)
     assert path.read_bytes() == before
 
 
 def test_a_variant_without_results_may_change(trained, tmp_path):
-    Bench(experiment(), tmp_path / "results", tmp_path / "scratch", only=["relu", "tanh"]).run()
+    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu", "tanh"]).run()
     longer = experiment()
     longer.variants["sigmoid"]["epochs"] = 30
-    assert "sigmoid" in Bench(longer, tmp_path / "results", tmp_path / "scratch").run()["variants"]
+    assert "sigmoid" in ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch").run()["variants"]
     longer.variants["tanh"]["epochs"] = 30
-    with pytest.raises(ValueError, match=r"epochs of tanh: 20 there, 30 here"):
-        Bench(longer, tmp_path / "results", tmp_path / "scratch")
+    with pytest.raises(ValueError, match=r"epochs of tanh: stored 20, requested 30"):
+        ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch")
 
 
 def test_the_command_line_counts_for_all_variants(trained, tmp_path, monkeypatch):
@@ -208,29 +234,29 @@ def test_another_preset_takes_the_place_of_the_base(trained, tmp_path, monkeypat
 
 
 def test_a_run_that_ended_early_is_no_measurement_of_the_final_error(trained, tmp_path):
-    bench(tmp_path).run()
+    runner(tmp_path).run()
     before = len(trained)
     final = dataclasses.replace(experiment("final"), metric=FinalError(views=1), learning_rates={})
-    results = Bench(final, tmp_path / "results", tmp_path / "scratch", only=["relu"]).run()
+    results = ExperimentRunner(final, tmp_path / "results", tmp_path / "scratch", variants=["relu"]).run()
     assert len(trained) == before + 2
     assert {run["ended"] for run in results["runs"]} == {"all epochs"}
 
 
 def test_runs_are_shared_where_they_were_validated_often_enough(trained, tmp_path):
-    count = len(bench(tmp_path, name="every").run()["runs"])
-    bench(tmp_path, name="at_the_end", validation_freq=20).run()
+    count = len(runner(tmp_path, name="every").run()["runs"])
+    runner(tmp_path, name="at_the_end", validation_freq=20).run()
     assert len(trained) == count
     results = tmp_path / "other", tmp_path / "scratch"
-    Bench(experiment("at_the_end", validation_freq=20), *results).run()
+    ExperimentRunner(experiment("at_the_end", validation_freq=20), *results).run()
     assert len(trained) == 2 * count
-    Bench(experiment("every"), *results).run()
+    ExperimentRunner(experiment("every"), *results).run()
     assert len(trained) == 3 * count
 
 
 def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
     def run():
         rates = {"relu": (0.02, 0.04, 2.0), "tanh": (2.0,)}
-        return Bench(
+        return ExperimentRunner(
             dataclasses.replace(experiment(), learning_rates=rates), tmp_path / "results", tmp_path / "scratch"
         ).run()
 
@@ -246,12 +272,39 @@ def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
 def test_a_run_is_its_configuration_and_seed():
     config = experiment().config
     relu = config("relu", seed=0)
-    assert identity(relu) == identity(config("relu", seed=0, devices=2))
+    assert run_key(relu) == run_key(config("relu", seed=0, devices=2))
     for other in (config("relu", seed=1), config("tanh", seed=0), config("relu", seed=0, learning_rate=0.5)):
-        assert identity(other) != identity(relu)
+        assert run_key(other) != run_key(relu)
     # A run that was stored with another network under the same preset's name is another run.
-    network = {**identity(relu)["network"], "filters": [8] * 6}
-    assert identity(relu, network) != identity(relu)
+    network = {**run_key(relu)["network"], "filters": [8] * 6}
+    assert run_key(relu, network) != run_key(relu)
+
+
+def test_a_run_from_a_pretrained_network_is_its_pretraining():
+    options = {"config": "cifar", "dataset": "cifar10"}
+    its = Experiment(
+        name="tuning",
+        section="section 6",
+        base=options,
+        variants={"tuned": {"initial_weights": PRETRAINED}, "anew": {}},
+        comparisons=(),
+        metric=FinalError(),
+        pretraining={"epochs": 2},
+    )
+    config = its.config("tuned", seed=1)
+    stored = {
+        "config": {**as_stored(dataclasses.asdict(config)), "initial_weights": "another/path.keras"},
+        "network": as_stored(dataclasses.asdict(config.network)),
+    }
+    pretraining = its.pretraining_config(1)
+    stored["pretraining"] = {"config": vars(pretraining), "network": dataclasses.asdict(pretraining.network)}
+    assert stored_run_key(stored) == its.run_key(config)
+    for change in ({"epochs": 3}, {"overrides": {"bias": 0.5}}):
+        other = dataclasses.replace(its, pretraining={"epochs": 2, **change})
+        assert other.run_key(other.config("tuned", seed=1)) != its.run_key(config)
+    assert its.run_key(its.config("anew", seed=1)) == run_key(its.config("anew", seed=1))
+    # Its settings have no seed.
+    assert "seed" not in its.settings["variants"]["tuned"]["initial_weights"]
 
 
 def test_bad_arguments(capsys):
@@ -299,7 +352,7 @@ def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path,
         seeds=(0, 1),
         pretraining={"only_classes": (0, 1), "epochs": 2},
     )
-    results = Bench(its, "out", verbose=0).run()
+    results = ExperimentRunner(its, "out", verbose=0).run()
     folders = sorted((tmp_path / "runs" / "pretrained").iterdir())
     before = [json.loads((folder / "results.json").read_text())["config"] for folder in folders]
     assert sorted(config["seed"] for config in before) == [0, 1]
@@ -313,4 +366,4 @@ def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path,
     assert files == expected
     assert len(results["runs"]) == 4
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", None)  # nothing is trained again
-    assert Bench(its, "out", verbose=0).run()["comparisons"] == results["comparisons"]
+    assert ExperimentRunner(its, "out", verbose=0).run()["comparisons"] == results["comparisons"]

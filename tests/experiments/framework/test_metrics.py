@@ -1,6 +1,13 @@
 import pytest
 
-from experiments.metrics import EpochSeconds, EpochsToConverge, EpochsToError, FinalError, StepsAtChance, TrainingError
+from experiments.framework.metrics import (
+    EpochSeconds,
+    EpochsToConverge,
+    EpochsToError,
+    FinalError,
+    StepsAtChance,
+    TrainingError,
+)
 
 
 def run(*errors):
@@ -25,30 +32,34 @@ def test_epochs_to_error_ranks():
 
 def test_epochs_to_error_ends():
     metric = EpochsToError(25.0)
-    assert metric.end(1, {"top1_error": 25.0}, 10) == "target reached"
-    assert metric.end(4, {"top1_error": 89.0}, 10) is None
-    assert metric.end(5, {"top1_error": 85.1}, 10) == "no better than chance"
-    assert metric.end(5, {"top1_error": 84.9}, 10) is None
-    assert metric.end(5, {"top1_error": float("nan")}, 10) == "no better than chance"
+    assert metric.reason_to_end(1, {"top1_error": 25.0}, 10) == "target reached"
+    assert metric.reason_to_end(4, {"top1_error": 89.0}, 10) is None
+    assert metric.reason_to_end(5, {"top1_error": 85.1}, 10) == "no better than chance"
+    assert metric.reason_to_end(5, {"top1_error": 84.9}, 10) is None
+    assert metric.reason_to_end(5, {"top1_error": float("nan")}, 10) == "no better than chance"
 
 
-def test_epochs_to_error_races():
-    metric, rival = EpochsToError(25.0), run(60, 50, 40, 24)  # which is there after 3.94 epochs
-    assert not metric.is_lost([90, 90], rival)
-    assert metric.is_lost([70, 60, 45], rival)  # five points behind
-    assert not metric.is_lost([90, 70, 44.9], rival)  # falls by 25.1 an epoch: 25 would come after 3.8
-    assert metric.is_lost([60, 50, 40, 25.1], rival)  # the rival is there
-    assert not metric.is_lost([60, 50, 40, 30], run(60, 50, 40))  # one that ended without getting there says nothing
+def test_epochs_to_error_stops_early():
+    metric = EpochsToError(25.0)
+    incumbent = run(60, 50, 40, 24)  # which is there after 3.94 epochs
+    assert not metric.is_beaten([90, 90], incumbent)
+    assert metric.is_beaten([70, 60, 45], incumbent)  # five points behind
+    assert not metric.is_beaten([90, 70, 44.9], incumbent)  # falls by 25.1 an epoch: 25 would come after 3.8
+    assert metric.is_beaten([60, 50, 40, 25.1], incumbent)  # the incumbent is there
+    assert not metric.is_beaten([60, 50, 40, 30], run(60, 50, 40))  # one that ended without getting there says nothing
 
 
-def test_epochs_to_error_races_against_the_best_that_can_come():
-    metric, rival = EpochsToError(25.0), run(60, 50, 40, 36, 33, 31, 29, 27, 25)  # after 9 epochs
-    assert not metric.is_lost([60, 50, 41, 37, 35, 31], rival)  # by up to 4 an epoch: 25 would come after 7.5 epochs
-    assert metric.is_lost([60, 50, 41, 37, 35, 33], rival)  # by 2 an epoch: after 10
-    assert metric.is_lost([60, 50, 40, 36, 36, 36], rival)  # not at all
+def test_epochs_to_error_stops_early_against_the_best_that_can_come():
+    metric = EpochsToError(25.0)
+    incumbent = run(60, 50, 40, 36, 33, 31, 29, 27, 25)  # after 9 epochs
+    assert not metric.is_beaten(
+        [60, 50, 41, 37, 35, 31], incumbent
+    )  # by up to 4 an epoch: 25 would come after 7.5 epochs
+    assert metric.is_beaten([60, 50, 41, 37, 35, 33], incumbent)  # by 2 an epoch: after 10
+    assert metric.is_beaten([60, 50, 40, 36, 36, 36], incumbent)  # not at all
     late = run(90, 90, 90, 80, 60, 40, 30, 25)
-    assert not metric.is_lost([90, 90, 90, 84.9], late)  # by 5.1 now, but just off chance
-    assert not metric.is_lost([90, 90, 90], late)
+    assert not metric.is_beaten([90, 90, 90, 84.9], late)  # by 5.1 now, but just off chance
+    assert not metric.is_beaten([90, 90, 90], late)
 
 
 def test_training_error_is_that_of_the_last_epoch():
@@ -65,8 +76,8 @@ def test_epochs_to_converge():
 
 def test_steps_at_chance():
     metric = StepsAtChance()
-    assert metric.end(1, {"left_chance_at_step": 0}, 10) is None
-    assert metric.end(2, {"left_chance_at_step": 390}, 10) == "target reached"
+    assert metric.reason_to_end(1, {"left_chance_at_step": 0}, 10) is None
+    assert metric.reason_to_end(2, {"left_chance_at_step": 390}, 10) == "target reached"
     rows = [{"left_chance_at_step": 0}, {"left_chance_at_step": 420}]
     assert metric.value({"history": rows}) == 420
     assert metric.value({"history": rows[:1]}) is None
@@ -77,7 +88,7 @@ def test_final_error():
     errors = {"centre_crop": {"top1_error": 20.0, "top5_error": 5.0}, "ten_crops": {"top1_error": 18.0}}
     assert FinalError().value({"errors": errors}) == 18.0
     assert FinalError(views=1, top=5).value({"errors": errors}) == 5.0
-    assert FinalError().end(50, {"top1_error": 90}, 10) is None
+    assert FinalError().reason_to_end(50, {"top1_error": 90}, 10) is None
 
 
 def test_seconds_of_an_epoch():

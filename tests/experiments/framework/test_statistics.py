@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.comparison import paired_difference, paired_ratio, seeds_to_tell, summary, verdict
+from experiments.framework.statistics import paired_difference, paired_ratio, seeds_for_significance, summary, verdict
 
 
 def test_summary():
@@ -32,18 +32,18 @@ def test_paired_ratio_is_geometric():
 def test_one_pair_and_no_spread():
     assert paired_difference([3], [1]) == {"estimate": 2.0, "interval": None, "n": 1}
     assert paired_difference([3, 4], [1, 2])["interval"] == [2.0, 2.0]
-    with pytest.raises(ValueError, match="Received: 2 and 1"):
+    with pytest.raises(ValueError, match="Received: 2 and 1 numbers"):
         paired_difference([1, 2], [1])
 
 
 @pytest.mark.parametrize(("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10), (0.01, None)])
-def test_seeds_to_tell_by_cohens_tables(effect, seeds):
+def test_seeds_for_significance_by_cohens_tables(effect, seeds):
     # Paired t-test, two-sided 5%, power 80%, for a difference of so many standard deviations.
     half = 4.302653 * 2 / 3**0.5  # three pairs of deviation 2
     comparison = {"estimate": -2 * effect, "interval": [-2 * effect - half, -2 * effect + half], "n": 3}
-    assert seeds_to_tell(comparison) == seeds
+    assert seeds_for_significance(comparison) == seeds
     ratio = {name: value if name == "n" else np.exp(value) for name, value in comparison.items()}
-    assert seeds_to_tell(ratio, no_effect=1.0) == seeds
+    assert seeds_for_significance(ratio, no_effect=1.0) == seeds
 
 
 @pytest.mark.parametrize(

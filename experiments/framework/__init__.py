@@ -1,0 +1,1 @@
+"""Shared parts of the experiments: descriptions, runner, metrics, statistics, tables."""

@@ -1,0 +1,206 @@
+"""Command line of all experiments."""
+
+import argparse
+import dataclasses
+import shlex
+import sys
+
+INTERRUPTED = 130  # exit status after Ctrl-C, 128 + SIGINT
+_SMOKE_OPTIONS = {"epochs": 2}
+
+
+def main(experiment, description, arguments=None):
+    """Runs an experiment from its command line, draws its figures and prints its table.
+
+    Args:
+        experiment: an `Experiment`.
+        description: docstring of the experiment's module.
+        arguments: list of command-line arguments; `None` for those of the process.
+
+    Returns:
+        Content of `results.json`.
+    """
+    parser = _parser(experiment, description)
+    return run_command(parser, lambda options, command: _run(experiment, vars(options), command), arguments)
+
+
+def run_command(parser, function, arguments=None):
+    """Parses the command line and calls `function(options, command)`.
+
+    An error, or Ctrl-C, ends the process with one line.
+
+    Args:
+        parser: an `argparse.ArgumentParser`.
+        function: takes the parsed options, and the command line as text.
+        arguments: list of command-line arguments; `None` for those of the process.
+    """
+    options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return function(options, shlex.join(["python", "-m", parser.prog.split()[-1], *words]))
+    except (ValueError, OSError) as error:
+        sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        print_interrupted(parser.prog)
+        sys.exit(INTERRUPTED)
+
+
+def print_interrupted(prog):
+    """Prints that Ctrl-C stopped a command."""
+    print(
+        f"\n{prog}: stopped by Ctrl-C. Rerun the same command to resume",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _parser(experiment, description):
+    parser = argparse.ArgumentParser(
+        prog=f"python -m experiments.{experiment.name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    _add_training_options(parser.add_argument_group("training of all variants"), experiment)
+    _add_run_options(parser.add_argument_group("runs and results"), experiment)
+    return parser
+
+
+def _add_training_options(group, experiment):
+    base = experiment.base
+    group.add_argument(
+        "--dataset",
+        help=f"TFDS name, folder or .npz file of the images (default: {base['dataset']})",
+    )
+    group.add_argument(
+        "--config",
+        help="preset of network and training that replaces the experiment's own settings "
+        f"(default: {base['config']} with the experiment's changes)",
+    )
+    group.add_argument("--epochs", type=int, help="maximum number of epochs of a run (default: the experiment's)")
+    group.add_argument("--batch-size", type=int, help="images in a training step (default: the experiment's)")
+    group.add_argument("--precision", help="float32 or mixed_bfloat16 (default: float32)")
+    group.add_argument(
+        "--devices",
+        nargs="+",
+        metavar="N or NAME",
+        help="number or names of the GPUs that share each batch; without a GPU, of logical CPU devices (default: 1)",
+    )
+    group.add_argument(
+        "--in-memory",
+        action="store_true",
+        help="keep all images in the memory of one GPU and augment them there; needs KERAS_BACKEND=jax and an .npz "
+        "file (default: no)",
+    )
+    group.add_argument(
+        "--bias-learning-rate",
+        type=float,
+        help="learning rate of the biases (default: the experiment's or the preset's)",
+    )
+
+
+def _add_run_options(group, experiment):
+    names = ", ".join(repr(variant) for variant in experiment.variants)
+    seeds = " ".join(map(str, experiment.seeds))
+    group.add_argument(
+        "--variants",
+        nargs="+",
+        metavar="VARIANT",
+        help=f"variants to run (default: all of {names})",
+    )
+    group.add_argument("--seeds", type=int, nargs="+", help=f"seeds, one run each (default: {seeds})")
+    group.add_argument(
+        "--learning-rates",
+        type=float,
+        nargs="+",
+        help="learning rates to search for every variant; one rate skips the search (default: the experiment's)",
+    )
+    group.add_argument(
+        "--workdir",
+        help="folder of the results; runs that it holds are not trained again (default: results, or runs/smoke with "
+        "--smoke)",
+    )
+    group.add_argument(
+        "--smoke",
+        action="store_true",
+        help="try everything in about a minute, with a tiny network and two epochs",
+    )
+
+
+def _run(experiment, options, command):
+    # Imported here, as `experiments.train` imports this module before it has chosen Keras' backend.
+    from experiments.framework.figures import draw
+    from experiments.framework.runner import ExperimentRunner
+    from experiments.framework.tables import table
+
+    smoke = options.pop("smoke", False)
+    workdir = options.pop("workdir", "runs/smoke" if smoke else "results")
+    variants = options.pop("variants", None)
+    _check(experiment, variants, options)
+    runner = ExperimentRunner(
+        _with_options(experiment, options, smoke),
+        workdir,
+        variants=variants,
+        command=command,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    results = runner.run()
+    draw(results, runner.path.parent)
+    print(f"\n{table(results)}\n\nResults and pictures: {runner.path.parent}", flush=True)
+    return results
+
+
+def _check(experiment, variants, options):
+    """Raises a `ValueError` for variants, seeds or learning rates that can't be run."""
+    if variants is not None and not set(variants) <= set(experiment.variants):
+        raise ValueError(f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}")
+    seeds = options.get("seeds", ())
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"`seeds` must differ. Received: seeds={seeds}")
+    rates = options.get("learning_rates", ())
+    if any(rate <= 0 for rate in rates):
+        raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
+
+
+def _with_options(experiment, options, smoke):
+    """Returns an experiment with the command line's options for all its variants."""
+    options = dict(options)
+    seeds = options.pop("seeds", (0, 1) if smoke else experiment.seeds)
+    rates = sorted(set(options.pop("learning_rates", ())))
+    grids = dict.fromkeys(experiment.variants, rates) if rates else experiment.learning_rates
+    metric = experiment.metric
+    # A preset replaces the settings of the experiment.
+    base = {"dataset": experiment.base["dataset"]} if "config" in options else experiment.base
+    given = set(options)
+    if smoke:
+        grids = {variant: grid[:1] for variant, grid in grids.items()}
+        metric = metric.smoke()
+        base = _tiny(base)
+        given |= set(_SMOKE_OPTIONS)
+    return dataclasses.replace(
+        experiment,
+        base={**base, **options},
+        variants={variant: _without(fields, given) for variant, fields in experiment.variants.items()},
+        seeds=tuple(seeds),
+        learning_rates=grids,
+        metric=metric,
+        pretraining=experiment.pretraining and _without(experiment.pretraining, given),
+    )
+
+
+def _tiny(base):
+    """Returns the options of a base for a trial: drawn images, a tiny network, few epochs."""
+    from alexnet_keras.training.config import training_config
+
+    tiny = {"filters": (8,) * len(training_config(**base).network.filters), "units": (16, 16)}
+    return {
+        **base,
+        "dataset": "shapes",
+        **_SMOKE_OPTIONS,
+        "overrides": {**base.get("overrides", {}), **tiny},
+    }
+
+
+def _without(fields, names):
+    """Returns the options that are not among some names."""
+    return {name: value for name, value in fields.items() if name == "overrides" or name not in names}

@@ -1,0 +1,171 @@
+"""Describes experiments: what varies, what is compared, and which runs are the same."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+from alexnet_keras.record import as_stored
+from alexnet_keras.training.config import TrainingConfig, training_config
+
+# As `initial_weights` of a variant: the weights of the experiment's pre-training.
+PRETRAINED = "pre-trained"
+_PRETRAINED_FOLDER = Path("runs/pretrained")
+# Fields of a configuration that do not change a run's result. The network replaces two of them.
+IRRELEVANT_FIELDS = (
+    "config",
+    "overrides",
+    "devices",
+    "views",
+    "checkpoint_minutes",
+    "validation_freq",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Compares a variant with another one, seed by seed.
+
+    Args:
+        variant, baseline: names of variants.
+        paper: figure of the paper, in the unit of the metric's comparison; `None` if it gives none.
+        claim: claim of the paper, one line.
+        metric: `Metric` to compare; `None` for the experiment's metric.
+        baseline_metric: `Metric` of the baseline if it differs, such as another number of views.
+        side: 1 or -1 if the paper only says that the variant is higher or lower.
+        margin: gain that still counts as none if the paper claims no gain, in the unit of the
+            comparison. `side` is then the side of a loss.
+    """
+
+    variant: str
+    baseline: str
+    paper: float | None
+    claim: str
+    metric: object = None
+    baseline_metric: object = None
+    side: int = 0
+    margin: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Describes an experiment by the differences between its variants.
+
+    Args:
+        name: name of the module, and of the folder of results.
+        section: section of the paper with the claim.
+        base: options of `training_config` that all variants share.
+        variants: dict from names to the options that differ from `base`. Their `overrides` are
+            merged with those of `base`. A comma in a name precedes the group for figures. An
+            override may be a function of the base's `AlexNetConfig` or `VGGConfig`.
+        comparisons: tuple of `Comparison`s.
+        metric: `Metric` that chooses learning rates, and that comparisons use by default.
+        seeds: seeds of the runs; the first one also searches for the learning rates.
+        learning_rates: dict from a variant's name to a grid of rising learning rates. A variant
+            without a grid takes the learning rate of its options.
+        pretraining: options of the pre-training that differ from `base`; `None` without one.
+    """
+
+    name: str
+    section: str
+    base: dict
+    variants: dict
+    comparisons: tuple
+    metric: object
+    seeds: tuple = (0, 1, 2)
+    learning_rates: dict = dataclasses.field(default_factory=dict)
+    pretraining: dict | None = None
+
+    def config(self, variant, **options):
+        """Returns the `TrainingConfig` of a variant, with further options."""
+        merged = self._merged(self.base, self.variants[variant], options)
+        merged["views"] = tuple(sorted({1, *(metric.views for metric in self.metrics)}))
+        if merged.get("initial_weights") == PRETRAINED:
+            merged["initial_weights"] = self._pretrained_path(merged.get("seed", 0))
+        return training_config(**merged)
+
+    def pretraining_config(self, seed):
+        """Returns the `TrainingConfig` of the pre-training with a seed."""
+        return training_config(**self._merged(self.base, self.pretraining, {"seed": seed, "views": (1,)}))
+
+    def pretraining_of(self, config):
+        """Returns the `TrainingConfig` of the pre-training that a run starts from, or `None`."""
+        if self.pretraining is None or config.initial_weights is None:
+            return None
+        return self.pretraining_config(config.seed)
+
+    def run_key(self, config):
+        """Returns the `run_key` of a run of this experiment."""
+        pretraining = self.pretraining_of(config)
+        return run_key(config, pretraining=pretraining and run_key(pretraining))
+
+    @property
+    def metrics(self):
+        """All metrics, the experiment's own one first."""
+        metrics = [self.metric]
+        for comparison in self.comparisons:
+            for metric in (comparison.metric, comparison.baseline_metric):
+                if metric is not None and metric not in metrics:
+                    metrics.append(metric)
+        return tuple(metrics)
+
+    @property
+    def settings(self):
+        """The metric, and each variant's `run_key` without its seed; all runs of a file share them."""
+        settings = {"metric": self.metric.name, "variants": {}}
+        for variant in self.variants:
+            key = self.run_key(self.config(variant))
+            del key["seed"]
+            if variant in self.learning_rates:
+                del key["learning_rate"]
+            if isinstance(key["initial_weights"], dict):
+                del key["initial_weights"]["seed"]
+            settings["variants"][variant] = key
+        return settings
+
+    def _pretrained_path(self, seed):
+        """Path of the pre-trained network; its folder is named after the pre-training."""
+        folder = _PRETRAINED_FOLDER / short_hash(run_key(self.pretraining_config(seed)))
+        return str(folder / "last.keras")
+
+    def _merged(self, *parts):
+        """Merges options, and their `overrides`; later values replace earlier ones."""
+        network = training_config(**self.base).network
+        merged = {}
+        overrides = {}
+        for part in parts:
+            merged.update(part)
+            overrides.update(part.get("overrides", {}))
+        overrides = {name: value(network) if callable(value) else value for name, value in overrides.items()}
+        return {**merged, "overrides": overrides}
+
+
+def run_key(config, network=None, pretraining=None):
+    """Returns what identifies a run, as a dict of JSON values; equal keys mean the same run.
+
+    Args:
+        config: `TrainingConfig`, or the dict of a stored one.
+        network: dict of the stored `AlexNetConfig` or `VGGConfig`, as presets may have changed
+            since; `None` for the network of `config`.
+        pretraining: `run_key` of the training that the initial weights come from. It replaces the
+            path in `initial_weights`.
+    """
+    if isinstance(config, dict):
+        config = TrainingConfig(**config)
+    fields = dataclasses.asdict(config)
+    key = {name: value for name, value in fields.items() if name not in IRRELEVANT_FIELDS}
+    if pretraining is not None:
+        key["initial_weights"] = pretraining
+    network = config.network if network is None else type(config.network)(**network)
+    return as_stored({**key, "network": dataclasses.asdict(network)})
+
+
+def stored_run_key(run):
+    """Returns the `run_key` of a stored run."""
+    pretraining = run.get("pretraining")
+    return run_key(run["config"], run["network"], pretraining and stored_run_key(pretraining))
+
+
+def short_hash(key):
+    """Returns twelve hexadecimal digits that stand for a dict of JSON values."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,78 @@
+"""Figures of an experiment's results."""
+
+from pathlib import Path
+
+from alexnet_keras.plots import (
+    plot_comparisons,
+    plot_learning_rates,
+    plot_training_errors,
+    save_figure,
+)
+from experiments.framework.tables import estimate_with_interval, labeled_comparisons
+
+
+def draw(results, folder):
+    """Saves the figures of an experiment's results in a folder."""
+    for name, figure in figures(results).items():
+        save_figure(figure, Path(folder) / f"{name}.png")
+
+
+def figures(results):
+    """Returns a dict from names to the figures of an experiment's results.
+
+    It is empty as long as no comparison has been measured.
+    """
+    comparisons = labeled_comparisons(results)
+    if not comparisons:
+        return {}
+    drawn = _comparison_figures(results, comparisons)
+    if results["target"] is not None:
+        drawn["training_error"] = _training_error_figure(results)
+    searches = {
+        name: [(rate["learning_rate"], rate["value"], rate["curve"]) for rate in variant["learning_rates"]]
+        for name, variant in results["variants"].items()
+    }
+    if any(len(points) > 1 for points in searches.values()):
+        drawn["learning_rates"] = plot_learning_rates(_by_group(searches), results["settings"]["metric"])
+    return drawn
+
+
+def _comparison_figures(results, comparisons):
+    """One figure for each unit."""
+    drawn = {}
+    title = f"{results['experiment']}: {results['section']}"
+    for unit in dict.fromkeys(comparison["unit"] for comparison in comparisons):
+        name = f"comparisons_in_{unit.replace(' ', '_')}" if drawn else "comparisons"
+        drawn[name] = plot_comparisons([c for c in comparisons if c["unit"] == unit], title)
+    return drawn
+
+
+def _training_error_figure(results):
+    variants = results["variants"]
+    paper = {}
+    ratios = {}
+    for comparison in results["comparisons"]:
+        group, label = _group_and_label(comparison["variant"])
+        _, baseline_label = _group_and_label(comparison["baseline"])
+        baseline_mean = variants[comparison["baseline"]]["mean"]
+        if comparison["paper"] is not None and baseline_mean is not None:
+            words = f"{label} by the paper's ratio of {comparison['paper']:g}"
+            paper[group] = words, comparison["paper"] * baseline_mean
+        ratios.setdefault(group, []).append(f"{label} / {baseline_label}: {estimate_with_interval(comparison)}")
+    ratios = {group: ", ".join(lines) for group, lines in ratios.items()}
+    curves = {name: {**variant, "curves": list(variant["curves"].values())} for name, variant in variants.items()}
+    return plot_training_errors(_by_group(curves), results["target"], paper, ratios)
+
+
+def _group_and_label(variant):
+    """Splits a variant's name into the group that it is drawn in and its label there."""
+    label, _, group = variant.partition(", ")
+    return group, label
+
+
+def _by_group(variants):
+    groups = {}
+    for name, value in variants.items():
+        group, label = _group_and_label(name)
+        groups.setdefault(group, {})[label] = value
+    return groups

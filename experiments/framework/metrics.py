@@ -1,0 +1,256 @@
+"""Metrics: what an experiment measures of a run, and how two variants compare in it.
+
+A metric has a `name`, and the number of `views` that its evaluation needs. For comparisons it has a
+`unit`, the value of `no_effect`, and a function `compare`.
+"""
+
+import dataclasses
+import statistics
+
+from alexnet_keras.evaluation.views import VIEW_NAMES
+from experiments.framework.statistics import paired_difference, paired_ratio
+
+# Why runs ended, as stored with them.
+ALL_EPOCHS = "all epochs"
+TARGET_REACHED = "target reached"
+AT_CHANCE = "no better than chance"
+DIVERGED = "loss is no number"
+EARLY_STOPPED = "slower than another learning rate"
+
+
+class Metric:
+    """Base class of metrics. By default a run trains for all its epochs."""
+
+    target = None  # training error in percent, drawn as a line
+    ends_early = False  # whether a run may end before its last epoch
+
+    def rank(self, run):
+        """Returns a value that orders learning rates; lower is better."""
+        value = self.value(run)
+        return float("inf") if value is None else value
+
+    def reason_to_end(self, epoch, row, classes):
+        """Returns why a run ends, or `None` if it continues.
+
+        Args:
+            epoch: number of epochs so far.
+            row: the last epoch's row of the history.
+            classes: number of classes of the data.
+        """
+        return None
+
+    def failed(self, run):
+        """Whether a run does not show in which direction a better learning rate lies."""
+        return run["ended"] in (AT_CHANCE, DIVERGED)
+
+    def is_beaten(self, errors, incumbent):
+        """Whether a run stops early because another learning rate is better.
+
+        Args:
+            errors: its training top-1 error after each epoch so far, percent.
+            incumbent: the best run so far.
+        """
+        return False
+
+    def smoke(self):
+        """Returns the metric for a trial on a tiny network."""
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalError(Metric):
+    """Error on the validation images after training, in percent, compared by the difference.
+
+    Args:
+        views: 1 for the center crop, 10 for ten crops.
+        top: 1 or 5.
+    """
+
+    views: int = 10
+    top: int = 1
+
+    unit = "percentage points"
+    no_effect = 0.0
+    compare = staticmethod(paired_difference)
+
+    @property
+    def name(self):
+        return f"top-{self.top} error on {'ten crops' if self.views == 10 else 'the centre crop'} (%)"
+
+    def value(self, run):
+        """Returns the error of a run, or `None` for one that diverged."""
+        return run["errors"].get(VIEW_NAMES[self.views], {}).get(f"top{self.top}_error")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingError(Metric):
+    """Training top-1 error of the last epoch, in percent, compared by the difference."""
+
+    name = "training top-1 error (%)"
+    views = 1
+    unit = "percentage points"
+    no_effect = 0.0
+    compare = staticmethod(paired_difference)
+
+    def value(self, run):
+        """Returns the error of a run, or `None` for one that diverged."""
+        return None if run["ended"] == DIVERGED else run["history"][-1]["top1_error"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochSeconds(Metric):
+    """Median seconds of an epoch with its validation, compared by the ratio.
+
+    It is only meaningful if no other program runs on the machine.
+    """
+
+    name = "seconds of an epoch"
+    views = 1
+    unit = "times the seconds"
+    no_effect = 1.0
+    compare = staticmethod(paired_ratio)
+
+    def value(self, run):
+        """Returns the seconds of a run, or `None` for one without a complete epoch."""
+        if not run["history"]:
+            return None
+        return statistics.median(row["seconds"] for row in run["history"])
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochsToConverge(Metric):
+    """Epochs until the validation error is within a margin of its minimum, compared by the ratio.
+
+    Args:
+        margin: percentage points above the lowest validation top-1 error of the run.
+    """
+
+    margin: float = 1.0
+
+    views = 1
+    unit = "times the epochs"
+    no_effect = 1.0
+    compare = staticmethod(paired_ratio)
+
+    @property
+    def name(self):
+        return f"epochs until the validation error is within {self.margin:g} points of its lowest"
+
+    def value(self, run):
+        """Returns the epochs, or `None` for a run that diverged or improved to its end."""
+        if run["ended"] == DIVERGED:
+            return None
+        errors = [row["val_top1_error"] for row in run["history"]]
+        limit = min(errors) + self.margin
+        epochs = 1 + next(epoch for epoch, error in enumerate(errors) if error <= limit)
+        return float(epochs) if epochs < len(errors) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class StepsAtChance(Metric):
+    """Steps until the loss falls below the loss of guessing, compared by the ratio.
+
+    The training's history says at which step. A run ends after the epoch of that step.
+    """
+
+    name = "steps until the loss leaves that of guessing"
+    ends_early = True
+    views = 1
+    unit = "times the steps"
+    no_effect = 1.0
+    compare = staticmethod(paired_ratio)
+
+    def value(self, run):
+        """Returns the steps, or `None` for a run that stayed at chance."""
+        return run["history"][-1]["left_chance_at_step"] or None if run["history"] else None
+
+    def reason_to_end(self, epoch, row, classes):
+        return TARGET_REACHED if row["left_chance_at_step"] else None
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochsToError(Metric):
+    """Epochs until the training top-1 error reaches a target, compared by the ratio.
+
+    The error is the mean over an epoch. Between the ends of two epochs it is interpolated linearly;
+    at the start it is the error of guessing. A run ends at the target. It also ends if its error is
+    within `_MARGIN` of chance after `_PATIENCE` epochs. `is_beaten` ends further ones.
+
+    Args:
+        target: training top-1 error, percent.
+    """
+
+    target: float = 25.0
+
+    ends_early = True
+    views = 1
+    unit = "times the epochs"
+    no_effect = 1.0
+    compare = staticmethod(paired_ratio)
+
+    _MARGIN = 5  # percentage points that count as a difference
+    _PATIENCE = 5  # epochs in which a run must leave chance
+    _WARM_UP = 3  # epochs before runs are compared
+
+    @property
+    def name(self):
+        return f"epochs to a training error of {self.target:g}%"
+
+    def value(self, run):
+        """Returns the epochs, or `None` for a run that did not reach the target."""
+        before = _error_of_chance(run["data"]["classes"])
+        for epoch, row in enumerate(run["history"]):
+            error = row["top1_error"]
+            if error <= self.target:
+                if before <= error:
+                    return float(epoch)
+                return epoch + max(before - self.target, 0.0) / (before - error)
+            before = error
+        return None
+
+    def rank(self, run):
+        """Orders runs by their epochs, or else by their error after the warm-up."""
+        value = self.value(run)
+        if value is not None:
+            return 0, value
+        if run["ended"] == DIVERGED:
+            return 2, 0.0
+        return 1, run["history"][: self._WARM_UP][-1]["top1_error"]
+
+    def reason_to_end(self, epoch, row, classes):
+        error = row["top1_error"]
+        if error <= self.target:
+            return TARGET_REACHED
+        if epoch >= self._PATIENCE and not error <= _error_of_chance(classes) - self._MARGIN:
+            return AT_CHANCE
+        return None
+
+    def is_beaten(self, errors, incumbent):
+        """Whether a run is clearly behind the incumbent, or can't reach the target before it."""
+        epoch = len(errors)
+        if epoch < self._WARM_UP:
+            return False
+        incumbent_errors = [row["top1_error"] for row in incumbent["history"]]
+        if epoch <= len(incumbent_errors) and not errors[-1] < incumbent_errors[epoch - 1] + self._MARGIN:
+            return True
+        arrival = self.value(incumbent)
+        if arrival is None:
+            return False
+        chance = _error_of_chance(incumbent["data"]["classes"])
+        return epoch >= arrival or self._arrives_later(errors, arrival, chance)
+
+    def _arrives_later(self, errors, arrival, chance):
+        """Whether a run that slows down reaches the target after `arrival` at its previous pace."""
+        previous_fall = errors[-3] - errors[-2]
+        last_fall = errors[-2] - errors[-1]
+        if errors[-1] > chance - self._MARGIN or last_fall > previous_fall:
+            return False
+        return len(errors) + (errors[-1] - self.target) / max(previous_fall, 1e-9) >= arrival
+
+    def smoke(self):
+        return dataclasses.replace(self, target=70.0)
+
+
+def _error_of_chance(classes):
+    """Top-1 error of guessing, percent."""
+    return 100.0 * (1 - 1 / classes)

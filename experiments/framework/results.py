@@ -1,0 +1,90 @@
+"""Results of an experiment: values of each variant, and comparisons between them."""
+
+import dataclasses
+
+from experiments.framework.metrics import EARLY_STOPPED
+from experiments.framework.statistics import summary
+
+
+def variant_results(progress):
+    """Returns a dict from the variants that have been measured so far to their results.
+
+    Args:
+        progress: `Progress` of the experiment.
+    """
+    results = {}
+    for variant in progress.searches:
+        runs = progress.runs_of(variant)
+        if runs and next(iter(runs.values()))["ended"] != EARLY_STOPPED:
+            results[variant] = _variant(progress, variant, dict(sorted(runs.items())))
+    return results
+
+
+def comparison_results(experiment, variants):
+    """Returns the results of those comparisons whose two variants have been measured.
+
+    Args:
+        experiment: an `Experiment`.
+        variants: results of its variants.
+    """
+    return [
+        _comparison(comparison, experiment.metric, variants)
+        for comparison in experiment.comparisons
+        if {comparison.variant, comparison.baseline} <= set(variants)
+    ]
+
+
+def _variant(progress, variant, runs):
+    metric, *others = progress.experiment.metrics
+    values = _values(metric, runs)
+    searched = sorted((rate, run) for rate, run in progress.searches[variant].runs.items() if rate is not None)
+    return {
+        "learning_rate": next(iter(runs.values()))["config"]["learning_rate"],
+        "values": values,
+        **summary([value for value in values.values() if value is not None]),
+        "others": {other.name: _values(other, runs) for other in others},
+        "curves": {str(seed): _curve(run) for seed, run in runs.items()},
+        "learning_rates": [
+            {
+                "learning_rate": rate,
+                "value": metric.value(run),
+                "ended": run["ended"],
+                "curve": _curve(run),
+            }
+            for rate, run in searched
+        ],
+    }
+
+
+def _values(metric, runs):
+    """The metric of each run by its seed, as JSON has it."""
+    return {str(seed): metric.value(run) for seed, run in runs.items()}
+
+
+def _curve(run):
+    return [row["top1_error"] for row in run["history"]]
+
+
+def _comparison(comparison, main_metric, variants):
+    metric = comparison.metric or main_metric
+    baseline_metric = comparison.baseline_metric or metric
+    values = _stored_values(variants[comparison.variant], metric, main_metric)
+    baseline_values = _stored_values(variants[comparison.baseline], baseline_metric, main_metric)
+    seeds = [seed for seed in values if None not in (values[seed], baseline_values.get(seed))]
+    measured = {"estimate": None, "interval": None, "n": 0}
+    if seeds:
+        measured = metric.compare([values[seed] for seed in seeds], [baseline_values[seed] for seed in seeds])
+    fields = dataclasses.asdict(comparison)
+    return {
+        **{name: fields[name] for name in ("variant", "baseline", "paper", "side", "margin", "claim")},
+        "metric": metric.name,
+        "baseline_metric": baseline_metric.name,
+        **measured,
+        "unit": metric.unit,
+        "no_effect": metric.no_effect,
+    }
+
+
+def _stored_values(variant, metric, main_metric):
+    """The values by seed of a variant's results in some metric."""
+    return variant["values"] if metric.name == main_metric.name else variant["others"][metric.name]

@@ -1,0 +1,117 @@
+"""The runs that a folder of results holds."""
+
+import dataclasses
+from pathlib import Path
+
+from alexnet_keras.evaluation.views import VIEW_NAMES
+from alexnet_keras.files import read_json
+from alexnet_keras.record import differences, settings_error
+from experiments.framework.experiment import stored_run_key
+from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredRun:
+    """A run, its `run_key`, and the path of the file that holds it."""
+
+    key: dict
+    run: dict
+    path: Path
+
+
+class StoredRuns:
+    """The runs of all experiments in a folder of results.
+
+    Args:
+        workdir: folder of the results.
+        experiment: `Experiment` whose `results.json` may get further runs.
+
+    Attributes:
+        path: path of the experiment's `results.json`.
+        content: content of this file; an empty dict for a new one.
+
+    Raises:
+        ValueError: for a damaged `results.json`.
+    """
+
+    def __init__(self, workdir, experiment):
+        self.experiment = experiment
+        self.path = Path(workdir) / experiment.name / "results.json"
+        self.content = {}
+        self._runs = []
+        # The experiment's own file comes first, as it may share runs with others.
+        paths = sorted(Path(workdir).glob("*/results.json"), key=lambda path: (path != self.path, path))
+        for path in paths:
+            content = read_json(path, *(("settings", "runs") if path == self.path else ()))
+            self._runs += [StoredRun(stored_run_key(run), run, path) for run in content.get("runs", ())]
+            if path == self.path:
+                self.content = content
+
+    def add(self, key, run):
+        """Adds a new run of the experiment."""
+        self._runs.append(StoredRun(key, run, self.path))
+
+    def find(self, config, incumbent=None):
+        """Returns the `StoredRun` that answers a request, or `None`.
+
+        Args:
+            config: `TrainingConfig` of the request.
+            incumbent: as in `RunRequest`.
+        """
+        key = self.experiment.run_key(config)
+        for stored in self._runs:
+            if stored.key == key and self._answers(stored.run, config, incumbent):
+                return stored
+        return None
+
+    def runs_to_store(self, used):
+        """Returns the runs for the experiment's file: the used ones, then its other ones."""
+        used_ids = {id(run) for run in used}
+        to_store = [each for each in self._runs if id(each.run) in used_ids]
+        keys = [each.key for each in to_store]
+        to_store += [each for each in self._runs if each.path == self.path and each.key not in keys]
+        return [each.run for each in to_store]
+
+    def check_settings(self, settings):
+        """Raises a `ValueError` if the experiment's file holds results with other settings.
+
+        Args:
+            settings: settings of the experiment.
+        """
+        if not self.content:
+            return
+        stored = self.content["settings"]
+        found = differences(settings, stored, ["metric"])
+        for variant, key in settings["variants"].items():
+            # A variant without results may be new, or change.
+            if variant in stored["variants"] and variant in self.content.get("variants", ()):
+                requested_values = _flat(key)
+                stored_values = _flat(stored["variants"][variant])
+                # A field that one of them lacks is newer than the other, and has its default there.
+                common = sorted(requested_values.keys() & stored_values.keys())
+                found += differences(requested_values, stored_values, common, owner=variant)
+        if found:
+            expected = "a folder without this experiment, or with the same settings"
+            raise settings_error(self.path.parent.parent, found, expected=expected)
+
+    def _answers(self, run, config, incumbent):
+        """Whether a run with the key of a request measures all that is requested."""
+        if run["ended"] == EARLY_STOPPED and incumbent is None:
+            return False  # it measures nothing, but another rate has beaten it for good
+        if run["ended"] not in (ALL_EPOCHS, DIVERGED) and not self.experiment.metric.ends_early:
+            return False
+        if run["config"].get("validation_freq", 1) > config.validation_freq:
+            return False
+        return run["ended"] == DIVERGED or all(VIEW_NAMES[views] in run["errors"] for views in config.views)
+
+
+def _flat(key):
+    """Returns the values of a `run_key`, its network and its pre-training in one dict."""
+    flat = {name: value for name, value in key.items() if name not in ("network", "initial_weights")}
+    flat.update(key["network"])
+    initial_weights = key.get("initial_weights")
+    if isinstance(initial_weights, dict):
+        flat.update({f"pre-training's {name}": value for name, value in _flat(initial_weights).items()})
+    else:
+        flat["initial_weights"] = initial_weights
+    return flat

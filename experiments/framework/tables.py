@@ -1,0 +1,79 @@
+"""Tables and text of an experiment's results."""
+
+from experiments.framework.statistics import seeds_for_significance
+
+
+def table(results):
+    """Returns the results as Markdown: a table of the variants, and one of the comparisons."""
+    metric = results["settings"]["metric"]
+    lines = [
+        f"| variant | learning rate | {metric}, mean ± standard deviation | n |",
+        "|---|---|---|---|",
+    ]
+    for name, variant in results["variants"].items():
+        lines.append(f"| {name} | {variant['learning_rate']:g} | {mean_with_deviation(variant)} | {_count(variant)} |")
+    lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
+    for comparison in labeled_comparisons(results):
+        paper = "not given" if comparison["paper"] is None else f"{comparison['paper']:g}"
+        names = f"{comparison['variant']} against {comparison['baseline']}"
+        lines.append(f"| {names} | {comparison_text(comparison)} | {comparison['n']} | {paper} |")
+    return "\n".join(lines)
+
+
+def labeled_comparisons(results):
+    """Returns the comparisons, with any metric but the experiment's in their names."""
+    main_metric = results["settings"]["metric"]
+    labeled = []
+    for comparison in results["comparisons"]:
+        variant = comparison["variant"]
+        baseline = comparison["baseline"]
+        metric = comparison.get("metric", main_metric)
+        baseline_metric = comparison.get("baseline_metric", main_metric)
+        if metric != baseline_metric:
+            variant = f"{variant}, {metric}"
+            baseline = f"{baseline}, {baseline_metric}"
+        elif metric != main_metric:
+            variant = f"{variant}, {metric},"
+        labeled.append({**comparison, "variant": variant, "baseline": baseline})
+    return labeled
+
+
+def comparison_text(comparison):
+    """Returns a comparison's estimate with interval and unit, and whether it is significant."""
+    text = estimate_with_interval(comparison)
+    if comparison["estimate"] is None:
+        return text
+    text += f" {comparison['unit']}"
+    no_effect = comparison["no_effect"]
+    if comparison["interval"] is None or not comparison["interval"][0] < no_effect < comparison["interval"][1]:
+        return text
+    seeds = seeds_for_significance(comparison, no_effect)
+    needed = "over 1,000" if seeds is None else f"about {seeds}"
+    return f"{text}, not significant ({needed} {comparison.get('of', 'seeds')} needed)"
+
+
+def estimate_with_interval(comparison):
+    """Returns a comparison's estimate with its interval, without the unit."""
+    if comparison["estimate"] is None:
+        return "not reached"
+    if not comparison["interval"]:
+        return f"{comparison['estimate']:.2f} (one seed)"
+    low, high = comparison["interval"]
+    return f"{comparison['estimate']:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def mean_with_deviation(variant):
+    """Returns the mean of a variant's values with its standard deviation."""
+    if variant["mean"] is None:
+        return "not reached"
+    if variant["standard_deviation"] is None:
+        return f"{variant['mean']:.2f}"
+    return f"{variant['mean']:.2f} ± {variant['standard_deviation']:.2f}"
+
+
+def _count(variant):
+    """The number of runs, and how many of them have a value."""
+    runs = len(variant["values"])
+    if 0 < variant["n"] < runs:
+        return f"{variant['n']} of {runs}, the others not reached"
+    return str(runs)
