@@ -122,8 +122,8 @@ def _print_summary(network, data, folder, scope, state):
     left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
     left += f" (on from step {step})" if step else ""
     print(
-        f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images of "
-        f"{info.classes} classes{skipped}\n"
+        f"Data: {info.name}, {info.classes} classes, {info.train_count:,} training images ({info.splits[0]}) and "
+        f"{info.validation_count:,} validation images ({info.splits[1]}){skipped}\n"
         f"Network: {config.config}, {network.count_params():,} parameters, {scope.precision}\n"
         f"Device: {scope.devices}\n"
         f"Training: {left}, each {data.steps} steps of {config.batch_size} images\n"
