@@ -173,7 +173,7 @@ def _ours(way, precision, images, labels, options):
 def _from_jpegs(model, batch_size, options):
     """Training from JPEGs that the input pipeline reads, decodes and crops meanwhile."""
     from alexnet_keras.data import Dataset
-    from alexnet_keras.data.device_augmentation import augmenting_model
+    from alexnet_keras.training.device_augmentation import augmenting_model
 
     dataset = Dataset(options.dataset, memory_gib=0)
     if dataset.info.classes > options.classes:
@@ -204,7 +204,7 @@ def _in_memory(model, batch_size, classes):
     import numpy as np
 
     from alexnet_keras.data import InMemoryDataset
-    from alexnet_keras.data.device_augmentation import augmenting_model
+    from alexnet_keras.training.device_augmentation import augmenting_model
 
     random = np.random.default_rng(0)
     count = max(1024, batch_size)

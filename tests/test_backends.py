@@ -28,7 +28,7 @@ WITH_JAX = {
     [
         (["tests/ops", "tests/layers", "tests/models"], 1),
         (["tests/data/test_in_memory.py"], 1),  # without TensorFlow
-        (["tests/data/test_device_augmentation.py"], 2),
+        (["tests/training/test_device_augmentation.py"], 2),
     ],
     ids=str,
 )

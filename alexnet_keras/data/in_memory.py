@@ -18,7 +18,7 @@ class InMemoryDataset:
 
     It prepares and augments images as `Dataset` does, in another order: what an epoch holds depends on the seed and the
     number of the epoch alone. A training batch names its images and says what to do with them; a model that trains on
-    it is one that `alexnet_keras.data.device_augmentation.augmenting_model` made.
+    it is one that `alexnet_keras.training.device_augmentation.augmenting_model` made.
 
     Args:
         name: path of the `.npz` file, as for `load`.

@@ -223,9 +223,9 @@ class Dataset:
 
         Args:
             batch_size, crops, colour_noise, colour_noise_epochs, seed, first_epoch, first_step: as for `load`.
-            in_step: whether to leave the mean and the colour noise to `augment`, for a model that
-                `alexnet_keras.data.device_augmentation.augmenting_model` made: in place of images a batch has a dict of
-                the crops, uint8 (drawn from several `scales`, float32), `shift` and `divisor`.
+            in_step: whether to leave the mean and the colour noise to `augment`, for a model of
+                `alexnet_keras.training.device_augmentation.augmenting_model`. A batch then has a dict of the crops,
+                uint8 (drawn from several `scales`, float32), `shift` and `divisor`, rather than images.
             endless: whether one pass holds all epochs, one after the other. Otherwise each pass holds one epoch, and
                 the next pass the next epoch.
         """

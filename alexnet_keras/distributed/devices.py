@@ -125,7 +125,7 @@ def _scope_on_tensorflow(request):
         names = [detail.get("device_name", "GPU") for detail in details]
         description = f"GPU{'s' * (request.count > 1)}: {', '.join(names)}"
     else:
-        description = _describe_cpu(request.count, is_fallback=not gpus)
+        description = _describe_cpu(request.count, is_fallback=not gpus and request.kind is None)
         if max(request.indices) > 0:
             split_cpu(max(request.indices) + 1)
     is_default = request.indices == (0,) and kind == ("GPU" if gpus else "CPU")
@@ -157,7 +157,8 @@ def _scope_on_jax(request):
     mesh = distribution.device_mesh.devices.flatten()
     kind = mesh[0].partition(":")[0]
     if kind == "cpu":
-        description = _describe_cpu(request.count, is_fallback=jax.default_backend() == "cpu")
+        is_fallback = jax.default_backend() == "cpu" and request.kind is None
+        description = _describe_cpu(request.count, is_fallback=is_fallback)
     else:
         description = f"{request.count} x {jax.local_devices(backend=kind)[0].device_kind}"
     if process_count() > 1:

@@ -30,6 +30,8 @@ def join_hosts(addresses=None, host=None):
     import jax
 
     count = None
+    if addresses is None and host is not None:
+        raise ValueError(f"`host` goes with `hosts`. Received: host={host}, hosts=None")
     if addresses is None:
         addresses = [name for name in os.environ.get("KERAS_DISTRIBUTION_JOB_ADDRESSES", "").split(",") if name]
         count, host = (

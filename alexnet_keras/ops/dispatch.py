@@ -1,7 +1,7 @@
 """The choice among the implementations of each operation: the only place that says which is fastest where.
 
-Every rule names the benchmark that measured it. `implementation("reference")` forces a choice, and
-`explain` prints the choices for a model.
+Every rule for speed names the benchmark that measured it. `implementation("reference")` forces a
+choice, and `explain` prints the choices for a model.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ def implementation(name):
 
     Args:
         name: `"reference"`, which every operation has, or another name of `IMPLEMENTATIONS`; `None`
-            for the fastest.
+            for what the environment variable says, or the fastest.
 
     Raises:
         ValueError: for an unknown name.
@@ -327,7 +327,7 @@ def choose_max_pool(input_shape, pool_size, strides, ceil_mode=False):
         possible["same_padding"] = functools.partial(
             keras.ops.max_pool, **settings, padding="same", data_format="channels_last"
         )
-        # benchmarks.layers, pool1
+        # Not measured by itself: it leaves out the copy that padding takes.
         fastest, reason = "same_padding", "Keras pads in the same way, without a copy"
     if all(s <= k for k, s in zip(pool_size, strides, strict=True)) and math.prod(pool_size) <= 128:
         possible["gather"] = functools.partial(gather_max_pool, **settings, ceil_mode=ceil_mode)

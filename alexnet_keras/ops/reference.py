@@ -61,8 +61,8 @@ def spatial_response_normalization(x, size, k, alpha, beta):
 
     Args:
         x: `(batch, height, width, maps)`, the activities `a`. The computation is in float32.
-        size: side of the square, which reaches from `size // 2` positions ahead of the activity to
-            `(size - 1) // 2` behind it.
+        size: side of the square, which reaches from `size // 2` positions before the activity to
+            `(size - 1) // 2` after it.
         k, alpha, beta: constants.
 
     Reference: 2012 source.

@@ -18,7 +18,8 @@ def swapped_dense(x, kernel, bias, name):
 
     @ops.custom_gradient
     def product(x, kernel):
-        def gradient(upstream):
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
             with name_scope(f"gradient_{name}"):
                 of_x = ops.transpose(ops.matmul(kernel, ops.transpose(upstream)))
                 return of_x, ops.matmul(ops.transpose(x), upstream)

@@ -10,7 +10,7 @@ def pad_for_window(x, windows):
     Args:
         x: tensor.
         windows: tuple of `(axis, before, after)`, with axes counted from 0: a window reaches from
-            `before` positions ahead of an element to `after` positions behind it.
+            `before` positions before an element to `after` positions after it.
     """
     reach = {axis: (before, after) for axis, before, after in windows}
     return ops.pad(x, [reach.get(axis, (0, 0)) for axis in range(len(x.shape))])

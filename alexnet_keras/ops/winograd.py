@@ -1,4 +1,4 @@
-"""Winograd's convolution, which multiplies fewer times than the definition: 4 to 6 times with tiles of 4."""
+"""Winograd's convolution, with 4 to 6 times fewer products than the definition (tiles of 4)."""
 
 import dataclasses
 import functools

@@ -161,10 +161,10 @@ class RunFolder:
         results["images_per_second"] = {"training": statistics.median(speeds)}
         if self.is_main:
             write_text(self.results_path, json.dumps(results, indent=1) + "\n")
-        for name, error in errors.items():
-            label = name.replace("_", " ")
-            print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({label})")
-        print(f"Everything is in {self.path}", flush=True)
+            for name, error in errors.items():
+                label = name.replace("_", " ")
+                print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({label})")
+            print(f"Everything is in {self.path}", flush=True)
         return as_stored(results)
 
     def measured(self, record: dict, errors: dict) -> dict:

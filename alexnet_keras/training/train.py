@@ -37,7 +37,8 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         classes: number of classes that the data must have; `None` for any number.
         command: command line, for the record.
         callbacks: Keras callbacks besides those of the training itself; one may end it early.
-        verbose: 1 for progress bars, 2 for a line for each epoch, 0 for neither.
+        verbose: 1 for Keras' progress bars, 2 for its line for each epoch, 0 for neither. Our own line for
+            each epoch is always printed.
 
     Returns:
         Content of `results.json`: a dict of configuration, data, machine, library versions, history,
@@ -119,14 +120,19 @@ def _print_summary(network, data, folder, scope, state):
         return
     config, info, epoch, step = data.config, data.info, state["epoch"], state["step"]
     skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
-    left = f"epochs {epoch + 1} to {config.epochs}" if epoch < config.epochs else "none left of the epochs"
-    left += f" (on from step {step})" if step else ""
+    remaining = f"epochs {epoch + 1} to {config.epochs}"
+    if state["stopped"]:
+        remaining = f"ended after epoch {epoch}, as the error no longer fell"
+    elif epoch >= config.epochs:
+        remaining = "no epochs left"
+    elif step:
+        remaining += f" (resumed after step {step})"
     print(
         f"Data: {info.name}, {info.classes} classes, {info.train_count:,} training images ({info.splits[0]}) and "
         f"{info.validation_count:,} validation images ({info.splits[1]}){skipped}\n"
         f"Network: {config.config}, {network.count_params():,} parameters, {scope.precision}\n"
         f"Device: {scope.devices}\n"
-        f"Training: {left}, each {data.steps} steps of {config.batch_size} images\n"
+        f"Training: {remaining}, each {data.steps} steps of {config.batch_size} images\n"
         f"Results: {folder.path}",
         flush=True,
     )

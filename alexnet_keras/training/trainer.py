@@ -4,7 +4,6 @@ import keras
 
 from alexnet_keras.analysis import KernelSnapshots
 from alexnet_keras.analysis.kernels import first_convolution
-from alexnet_keras.data.device_augmentation import augmenting_model
 from alexnet_keras.distributed.hosts import barrier
 from alexnet_keras.training.callbacks import (
     ChanceLevel,
@@ -16,6 +15,7 @@ from alexnet_keras.training.callbacks import (
     Throughput,
 )
 from alexnet_keras.training.checkpoints import Checkpoints
+from alexnet_keras.training.device_augmentation import augmenting_model
 
 
 class Trainer:

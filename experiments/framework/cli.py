@@ -38,7 +38,7 @@ def run_command(parser, function, arguments=None):
     words = sys.argv[1:] if arguments is None else arguments
     try:
         return function(options, shlex.join(["python", "-m", parser.prog.split()[-1], *words]))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         sys.exit(f"{parser.prog}: {error}")
     except KeyboardInterrupt:
         print_interrupted(parser.prog)

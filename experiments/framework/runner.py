@@ -85,6 +85,8 @@ class ExperimentRunner:
                 stored = self.stored.find(config, request.incumbent)
                 self.progress.add(request, stored.run if stored else self._train(request, config))
                 self._store()
+                # Not before the run is stored: until then the folder is what a stopped run resumes from.
+                shutil.rmtree(self._folder(config), ignore_errors=True)
             return self._store()
 
     def _config(self, request):
@@ -130,7 +132,7 @@ class ExperimentRunner:
         if pretraining is not None:
             self._pretrain(pretraining, Path(config.initial_weights).parent)
         key = self.experiment.run_key(config)
-        folder = self.scratch / short_hash(key)
+        folder = self._folder(config)
         end = EarlyEnd(folder, self.experiment.metric, request.incumbent)
         start = time.perf_counter()
         keras.utils.clear_session()
@@ -142,7 +144,6 @@ class ExperimentRunner:
             results = error.results
             ended = DIVERGED
         self._durations.append(time.perf_counter() - start)
-        shutil.rmtree(folder)
         run = {
             **{name: results[name] for name in _KEPT},
             "network": as_stored(dataclasses.asdict(config.network)),
@@ -157,6 +158,10 @@ class ExperimentRunner:
             )
         self.stored.add(key, run)
         return run
+
+    def _folder(self, config):
+        """Folder of a run that is under way."""
+        return self.scratch / short_hash(self.experiment.run_key(config))
 
     def _pretrain(self, config, folder):
         """Trains the network that a run starts from, unless its folder holds it."""

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from alexnet_keras import AlexNet
-from alexnet_keras.data.device_augmentation import augmenting_model
 from alexnet_keras.training.config import training_config
+from alexnet_keras.training.device_augmentation import augmenting_model
 from alexnet_keras.training.train import compile_for_training, train_and_evaluate
 from experiments.train import main
 

@@ -111,6 +111,8 @@ def test_says_what_hosts_need():
         for hosts in (["a", "b"], ["a:1"], []):
             with pytest.raises(ValueError, match="`hosts` must be NAME:PORT of two hosts or more. Received: hosts="):
                 join_hosts(hosts, 0)
+        with pytest.raises(ValueError, match="`host` goes with `hosts`. Received: host=1, hosts=None"):
+            join_hosts(None, 1)
         for host in (None, -1, 2):
             with pytest.raises(ValueError, match=f"`host` must be this host's number, 0 to 1. Received: host={host}"):
                 join_hosts(["a:1", "b:1"], host)

@@ -6,8 +6,8 @@ import pytest
 
 from alexnet_keras import AlexNet
 from alexnet_keras.data import Dataset
-from alexnet_keras.data.device_augmentation import augmenting_model
 from alexnet_keras.training.config import training_config
+from alexnet_keras.training.device_augmentation import augmenting_model
 from alexnet_keras.training.train import compile_for_training
 
 if keras.backend.backend() != "jax":
