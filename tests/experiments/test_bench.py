@@ -18,7 +18,7 @@ def trained(monkeypatch):
     """Puts a trainer in place of the real one whose error falls in a straight line; the list of what it trained."""
     trained = []
 
-    def train(config, workdir, callbacks, report, verbose):
+    def train(config, workdir, callbacks, verbose):
         activation = config.network.activation
         # At its best rate an activation needs `best` epochs from 90% to 25%, and one more for each halving away.
         best, rate = {"relu": (3.5, 0.04), "tanh": (7.25, 0.01), "sigmoid": (None, 0.1)}[activation]
