@@ -95,10 +95,9 @@ def draw(results, workdir):
         results: results of `train_and_evaluate`.
         workdir: its folder. Without `last.keras` in it, only the curves are drawn.
     """
-    import keras
-
     from alexnet_keras.analysis.kernels import first_convolution
     from alexnet_keras.distributed.hosts import process_index
+    from alexnet_keras.models import load_model
     from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 
     if process_index() > 0:  # only the first host writes
@@ -110,7 +109,7 @@ def draw(results, workdir):
     save_figure(curves, Path(workdir) / "curves.png")
     weights = Path(workdir) / "last.keras"
     if weights.exists():
-        model = keras.saving.load_model(weights)
+        model = load_model(weights, "workdir")
         save_figure(plot_kernels(model, layer=first_convolution(model)), Path(workdir) / "kernels.png")
 
 

@@ -50,6 +50,8 @@ class FolderImages:
         has_validation: whether the folder has validation images of its own.
         skipped: corrupt files that are left out.
         fingerprint: changes whenever the images might have changed.
+        content: digest of the names and sizes of each class's training files. It stays the same when the
+            folder is moved, and changes when two classes exchange their names.
     """
 
     class_names: tuple
@@ -59,6 +61,7 @@ class FolderImages:
     has_validation: bool
     skipped: tuple
     fingerprint: str
+    content: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +137,7 @@ def read_folder(name, path, skip_corrupt, cache_dir, held_out):
         has_validation=layout.validation is not None,
         skipped=tuple(corrupt),
         fingerprint=_digest(f"{fingerprint}{sorted(corrupt)}"),
+        content=_content(used[0], layout.train),
     )
 
 
@@ -145,6 +149,16 @@ def fingerprint_of(name, files):
             with contextlib.suppress(OSError):
                 digest.update(os.fsencode(f"{file}{status().st_size}{status().st_mtime_ns}"))
     return digest.hexdigest()
+
+
+def _content(classes, folder):
+    """Digest of the files of each class, by names within the class and sizes."""
+    lines = [
+        f"{label}/{file.relative_to(folder / label)}:{file.stat().st_size}"
+        for label, files in sorted(classes.items())
+        for file in files
+    ]
+    return hashlib.blake2b(os.fsencode("\n".join(lines)), digest_size=16).hexdigest()
 
 
 def _digest(text):
@@ -216,22 +230,27 @@ def _check_others(name, found, train, validation, others):
 
 def _check_class_folders(name, path, folders):
     """Refuses subfolders that are not class folders, where no name says which part they are."""
-    shared = collections.defaultdict(list)
+    inside = {folder: [sub.name for sub in _scan(folder)[0] if _holds_images(sub)] for folder in folders}
     for folder in folders:
         subfolders = _scan(folder)[0]
-        inside = ", ".join(sub.name for sub in subfolders[:_SHOWN])
-        holds_images = _holds_images(folder)
-        is_wrapper = len(folders) == 1 and len(subfolders) > 1 and not holds_images
+        names = ", ".join(sub.name for sub in subfolders[:_SHOWN])
+        is_wrapper = len(folders) == 1 and len(subfolders) > 1 and not _holds_images(folder)
         if is_wrapper or "train" in _split_kinds(subfolders).values():
-            raise _error(name, f"Its folder {folder.name} holds {inside}", f"Use dataset={str(folder)!r}")
-        if not holds_images:
-            holding = tuple(sub.name for sub in subfolders if _holds_images(sub))
-            shared[holding].append(folder.name)
-    for classes, parts in shared.items():
-        if len(classes) > 1 and len(parts) > 1:
-            found = f"Its folders {', '.join(parts)} each hold {', '.join(classes[:_SHOWN])}"
-            fix = "Rename one to train and one to val; if they are classes, put them into a folder train"
-            raise _error(name, found, fix)
+            raise _error(name, f"Its folder {folder.name} holds {names}", f"Use dataset={str(folder)!r}")
+    parts = [folder for folder in folders if inside[folder] and not _holds_images(folder)]
+    wide = [folder for folder in parts if len(inside[folder]) > 1]
+    flat = [folder.name for folder in folders if _holds_images(folder)]
+    if wide and flat:
+        found = f"Its folder {wide[0].name} holds {', '.join(inside[wide[0]][:_SHOWN])}, and {flat[0]} holds images"
+        fix = f"If {wide[0].name} has the class folders, use dataset={str(wide[0])!r}; if it is a class, put its "
+        raise _error(name, found, f"{fix}images into one folder")
+    counts = collections.Counter(sub for folder in parts for sub in inside[folder])
+    shared = [sub for sub, count in counts.items() if count > 1]
+    if shared and wide:  # otherwise the images of each class lie in one folder more, such as CLASS/images/
+        holding = [folder.name for folder in parts if shared[0] in inside[folder]]
+        found = f"Its folders {', '.join(holding)} each hold {', '.join(shared[:_SHOWN])}"
+        fix = "Rename one to train and one to val; if they are classes, put them into a folder train"
+        raise _error(name, found, fix)
 
 
 def _holds_images(folder):
@@ -243,8 +262,9 @@ def _check_same_classes(name, layout, classes, validation):
     if strangers:
         raise _error(
             name,
-            f"{layout.validation.name} holds {', '.join(strangers[:_SHOWN])}, which {layout.train.name} does not",
-            "Validation images must be of the training classes",
+            f"{layout.validation.name} has the class folders {', '.join(strangers[:_SHOWN])}, which "
+            f"{layout.train.name} has not",
+            "Sort the validation images into folders named after the training classes",
         )
 
 

@@ -25,6 +25,7 @@ class DatasetInfo:
         colour_covariance: float64 `(3, 3)`, of the RGB values of all pixels of the prepared training images.
         fingerprint: changes whenever the images might have changed.
         skipped: corrupt files that were left out.
+        content: digest of which files a class of a folder has; `None` for other sets.
     """
 
     name: str
@@ -39,6 +40,7 @@ class DatasetInfo:
     colour_covariance: np.ndarray
     fingerprint: str
     skipped: tuple = ()
+    content: str | None = None
 
     @property
     def mean_crop(self):

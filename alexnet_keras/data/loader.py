@@ -196,6 +196,7 @@ class Dataset:
             mean_image=mean_of(mean_image, mean, image_size),
             colour_covariance=covariance,
             fingerprint=source.fingerprint,
+            content=source.content,
             skipped=source.skipped,
         )
 

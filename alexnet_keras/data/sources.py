@@ -30,6 +30,8 @@ class Source:
         validation_count: number of validation images.
         decode: from a stored image to a uint8 tensor `(height, width, 3)`.
         fingerprint: changes whenever the training images might have changed.
+        content: digest of which files a class has, which stays the same when they are moved; `None` where
+            class names tell as much.
         splits: what the two sets are called there.
         has_validation: whether the set has validation images of its own.
         skipped: corrupt files that were left out.
@@ -45,6 +47,7 @@ class Source:
     validation_count: int
     decode: Callable
     fingerprint: str
+    content: str | None = None
     splits: tuple = ("train", "validation")
     has_validation: bool = True
     skipped: tuple = ()
@@ -321,6 +324,7 @@ def _from_folder(name, path, skip_corrupt, cache_dir, held_out):
         validation_count=len(folder.validation),
         decode=lambda file: decode_image(tf.io.read_file(file)),
         fingerprint=folder.fingerprint,
+        content=folder.content,
         splits=folder.splits,
         has_validation=folder.has_validation,
         skipped=folder.skipped,

@@ -14,7 +14,9 @@ def ends_in_logits(model, name=None):
     Raises:
         ValueError: for a model that ends in anything else.
     """
-    last = getattr(model, "operations", model.layers)[-1]
+    operations = getattr(model, "operations", model.layers)
+    # A linear activation changes nothing, such as one that only sets the dtype.
+    last = next(layer for layer in reversed(operations) if not _is_linear_activation(layer))
     if isinstance(last, keras.Model):
         return ends_in_logits(last, name or model.name)
     if type(last).__name__ == "Softmax":  # the layer, and the operation of `keras.ops`
@@ -27,6 +29,10 @@ def ends_in_logits(model, name=None):
             f"Received: {name or model.name}, whose last layer '{last.name}' has {found}"
         )
     return activation is keras.activations.linear
+
+
+def _is_linear_activation(layer):
+    return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
 
 
 def as_probabilities(model, outputs):

@@ -39,8 +39,10 @@ def _reason_against(path, error):
         return "it can't be read: permission denied"
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         return "its name does not end in .keras"
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+    is_whole = {".keras": zipfile.is_zipfile, ".h5": h5py.is_hdf5, ".hdf5": h5py.is_hdf5}[path.suffix]
+    if not is_whole(path):
         return "it is damaged, or a file of another kind"
+    # The first line: Keras adds whole arrays in further lines.
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -62,7 +64,7 @@ def load_weights(model, path):
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
-            f"({model.count_params():,} parameters). Received: weights={path!r}: {_reason(error)}"
+            f"({model.count_params():,} parameters). Received: weights={path!r}: {_reason_against(Path(path), error)}"
         ) from error
 
 
@@ -95,8 +97,3 @@ def _check_same_weights(ours, theirs):
     for path in (*ours, *theirs):
         if ours.get(path) != theirs.get(path):
             raise ValueError(f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here")
-
-
-def _reason(error):
-    """The first line of an error's text: Keras adds whole arrays in further lines."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -94,11 +94,15 @@ class RunFolder:
         # A field that was added later had its default.
         stored = as_stored(dataclasses.asdict(TrainingConfig())) | read_json(path)
         requested = as_stored(dataclasses.asdict(self.config) | ({"data": data} if data else {}))
-        old_names, new_names = _take_class_names(stored), _take_class_names(requested)
+        old_names, new_names = _take(stored, "class_names"), _take(requested, "class_names")
+        old_content, new_content = _take(stored, "content"), _take(requested, "content")
         names = [name for name in requested if name not in _FREE_FIELDS]
         found = differences(requested, stored, names)
-        if None not in (old_names, new_names) and old_names != new_names:  # old folders have no class names
+        # Folders of earlier versions have neither class names nor content.
+        if None not in (old_names, new_names) and old_names != new_names:
             found += _renamed_classes(new_names, old_names)
+        elif None not in (old_content, new_content) and old_content != new_content:
+            found.append("data: the class folders hold other files than when the training began")
         elif {name for name in names if requested[name] != stored.get(name)} <= _FIELDS_OF_CHANGES:
             before = TrainingConfig(**{field.name: stored[field.name] for field in dataclasses.fields(TrainingConfig)})
             done = len(self.history())
@@ -203,9 +207,9 @@ def read_history(workdir) -> list[dict]:
         raise ValueError(f"{path} must have a row of numbers for each epoch. It is damaged: {error}") from error
 
 
-def _take_class_names(settings):
-    """Removes the class names from settings and returns them; `None` if there are none."""
-    return settings["data"].pop("class_names", None) if settings.get("data") else None
+def _take(settings, name):
+    """Removes a description of the data from settings and returns it; `None` if there is none."""
+    return settings["data"].pop(name, None) if settings.get("data") else None
 
 
 def _renamed_classes(requested, stored):

@@ -97,7 +97,8 @@ class TrainingData:
     def identity(self) -> dict:
         """What must stay the same when a training is resumed."""
         info = self.info
-        return {"classes": info.classes, "train_count": info.train_count, "class_names": list(info.class_names)}
+        identity = {"classes": info.classes, "train_count": info.train_count, "class_names": list(info.class_names)}
+        return identity | ({"content": info.content} if info.content else {})
 
     @property
     def description(self) -> dict:

@@ -94,6 +94,15 @@ UNCLEAR = {
     "classes and a test": (["2 cats", "2 dogs", "2 test"], "holds cats, dogs, test. Keep one training"),
     "a class or a part": (["2 car", "2 train"], "If train is a class, put all class folders into a folder train"),
     "unknown names": (["2 x/a", "2 x/b", "2 y/a", "2 y/b"], "folders x, y each hold a, b. Rename one to train"),
+    "classes beside images": (
+        ["2 images/a", "2 images/b", "2 samples"],
+        "folder images holds a, b, and samples holds images. If images has the class folders, use dataset=",
+    ),
+    "unknown names of which one has more classes": (
+        ["2 x/a", "2 x/b", "2 x/c", "2 y/a", "2 y/b"],
+        "folders x, y each hold a, b. Rename one to train",
+    ),
+    "unknown names of which one has a class": (["2 x/a", "2 x/b", "2 y/a"], "folders x, y each hold a. Rename one"),
     "an unknown name": (["2 train/a", "2 train/b", "2 more/a"], "more has class folders of train. Rename more to val"),
     "flat": (["3 train"], "train holds 3 images, such as 0.png, outside of class folders. Put"),
     "no folders": (["0.png", "1.png"], "holds 2 images, such as 0.png, outside of class folders. Put"),
@@ -103,7 +112,7 @@ UNCLEAR = {
         ["2 train/a", "2 train/b", "val/ILSVRC2012_val_00000001.JPEG"],
         "The classes of ImageNet's validation images are in another file: .* imagenet2012",
     ),
-    "other classes": (["2 train/a", "2 train/b", "2 val/c"], "val holds c, which train does not"),
+    "other classes": (["2 train/a", "2 train/b", "2 val/c"], "val has the class folders c, which train has not"),
     "no image in a class": (
         ["2 a", "2 b", "c/x.tif", "c/y.tif"],
         r"without images: c \(2 \.tif\). Images end in \.jpg",
@@ -111,6 +120,27 @@ UNCLEAR = {
     "none in validation": (["2 train/a", "2 train/b", "2 val/a", "val/b/x.tif"], r"without images: b \(1 \.tif\)"),
     "one image": (["2 a", "1 b"], "Class b has one image, which is held out"),
 }
+
+
+def test_content_tells_exchanged_names_and_not_another_place(tmp_path):
+    sizes = {"a": 8, "b": 9}
+    for label, size in sizes.items():
+        for number in range(3):
+            file = tmp_path / "first" / label / f"{number}.bmp"  # whose size follows from its pixels
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (size, size)).save(file)
+    before = read(tmp_path / "first").content
+    (tmp_path / "first").rename(tmp_path / "second")
+    assert read(tmp_path / "second").content == before
+    for old, new in (("a", "x"), ("b", "a"), ("x", "b")):
+        (tmp_path / "second" / old).rename(tmp_path / "second" / new)
+    assert read(tmp_path / "second").content != before
+
+
+@pytest.mark.parametrize("label", ["images", "photos"])
+def test_images_may_lie_one_folder_deeper(label, tmp_path):
+    fill(tmp_path, f"3 cats/{label}", f"3 dogs/{label}")
+    assert read(tmp_path).class_names == ("cats", "dogs")
 
 
 @pytest.mark.parametrize("case", UNCLEAR)

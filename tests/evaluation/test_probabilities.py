@@ -37,6 +37,7 @@ def test_the_rule():
     given = np.array([[0.2, 0.5, 0.3]])
     for softmax in (
         small("softmax"),
+        keras.Sequential([small("softmax"), keras.layers.Activation("linear", dtype="float32")]),
         keras.Model(model.inputs, keras.layers.Softmax()(model.outputs[0])),
         keras.Model(model.inputs, keras.ops.softmax(model.outputs[0])),
         keras.Sequential([model, keras.layers.Activation("softmax")]),

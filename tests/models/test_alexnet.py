@@ -243,11 +243,19 @@ def test_weights(tmp_path, random):
     AlexNet("cifar", classes=5, conv_layers=CONV_LAYERS).save(conv6)
     with pytest.raises(ValueError, match="conv6/kernel is .* in the file, not here"):
         AlexNet("cifar", classes=5, weights=conv6)
-    (tmp_path / "text.keras").write_text("not a model")
-    with pytest.raises(ValueError, match="`weights` must be the path"):
-        AlexNet("cifar", weights=str(tmp_path / "text.keras"))
-    with pytest.raises(ValueError, match="`weights` must be the path"):
-        AlexNet("cifar", weights=str(tmp_path / "missing.keras"))
+    for name, reason in (
+        ("text.keras", "it is damaged, or a file of another kind"),
+        ("text.weights.h5", "it is damaged, or a file of another kind"),
+        ("missing.keras", "there is no such file"),
+        ("missing.weights.h5", "there is no such file"),
+        ("folder.weights.h5", "it is a folder"),
+    ):
+        if name.startswith("text"):
+            (tmp_path / name).write_text("not a model")
+        if name.startswith("folder"):
+            (tmp_path / name).mkdir()
+        with pytest.raises(ValueError, match=f"`weights` must be the path .* Received: weights='.*{name}': {reason}$"):
+            AlexNet("cifar", weights=str(tmp_path / name))
 
 
 SLIM = {"filters": (4,) * 6, "units": (8, 8)}

@@ -18,6 +18,7 @@ from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import DropOnPlateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
+from alexnet_keras.training.run_folder import RunFolder
 from alexnet_keras.training.train import train_and_evaluate
 from experiments.train import main
 
@@ -188,6 +189,17 @@ def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
     train_and_evaluate(config, tmp_path / "run", verbose=0)
     names = ["dark", "yellow", "green", "red"]
     assert json.loads(path.read_text())["data"] == old | {"class_names": names}
+
+
+def test_class_folders_with_other_files_are_refused(config, tmp_path):
+    folder = RunFolder(tmp_path, config)
+    data = {"classes": 2, "train_count": 6, "class_names": ["cats", "dogs"]}
+    folder.begin({"epoch": 0, "step": 0}, data | {"content": "of the first call"})
+    folder.check_settings(data | {"content": "of the first call"})
+    with pytest.raises(ValueError, match="other settings: data: the class folders hold other files"):
+        folder.check_settings(data | {"content": "of classes that have exchanged their names"})
+    folder.begin({"epoch": 0, "step": 0}, data)  # as an earlier version wrote it
+    folder.check_settings(data | {"content": "any"})
 
 
 def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, tmp_path):
