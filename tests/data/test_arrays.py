@@ -47,7 +47,15 @@ FILES = {
     "damaged": (damaged(), "it is truncated or damaged"),
     "no array": (zipped(x_train="text", y_train="text", x_test="text", y_test="text"), "x_train is not an array"),
     "other archive": (zipped(readme="text"), "it has no x_train, y_train, x_test, y_test"),
-    "objects": (npz(x_train=np.array([None])), "Object arrays cannot be loaded"),
+    "object images": (npz(x_train=np.array([None])), r'x_train holds Python objects; save x_train.astype\("uint8"\)$'),
+    "object labels": (
+        npz(y_test=LABELS.astype(object)),
+        r'y_test holds Python objects; save y_test.astype\("int32"\)$',
+    ),
+    "object names": (
+        npz(class_names=np.array(["a", "b", "c"], object)),
+        r'class_names holds Python objects; save class_names.astype\("str"\)$',
+    ),
 }
 
 
@@ -85,9 +93,9 @@ CHANGES = {
         {"y_train": np.eye(4, dtype="float32")},
         r"y_train must hold a whole number .* shape \(4,\), not float32 \(4, 4\); of one-hot rows take y_train.argmax",
     ),
-    "float": ({"y_test": LABELS + 0.0}, r"y_test .* shape \(4,\), not float64 \(4,\); y_test.astype"),
+    "float": ({"y_test": LABELS + 0.0}, r'y_test .* shape \(4,\), not float64 \(4,\); save y_test.astype\("int32"\)$'),
     "string": ({"y_train": np.array(list("abcd"))}, r"y_train .* not <U1 \(4,\); np.unique\(y_train, return_inverse"),
-    "boolean": ({"y_train": LABELS > 0}, r"y_train .* not bool \(4,\)"),
+    "boolean": ({"y_train": LABELS > 0}, r'y_train .* not bool \(4,\); save y_train.astype\("int32"\)$'),
     "too few": ({"y_train": LABELS[:3]}, r"y_train .* shape \(4,\), not int64 \(3,\)"),
     "other axes": ({"y_train": LABELS.reshape(2, 2)}, r"y_train .* shape \(4,\), not int64 \(2, 2\)"),
     "negative": ({"y_test": LABELS - 1}, "y_test must hold labels from 0, not -1"),
