@@ -67,6 +67,7 @@ class NeighborSearch:
     """
 
     def __init__(self, options, name, more_settings=()):
+        from alexnet_keras.analysis.kernels import layer_of
         from alexnet_keras.models import fingerprint, load_model
         from alexnet_keras.retrieval import write_activations
         from alexnet_keras.retrieval.activations import check_activations
@@ -79,6 +80,7 @@ class NeighborSearch:
         self.dataset = open_dataset(model, options)
         info = self.dataset.info
         check_count(options.neighbours, info.train_count)
+        layer_of(model, options.layer, "weights")
         folder = options.activations or Path(options.weights).parent / "activations"
         arguments = (
             model,
@@ -88,7 +90,7 @@ class NeighborSearch:
             options.pixel_size,
             options.batch_size,
         )
-        check_activations(*arguments)
+        check_activations(*arguments, argument="activations")
         names = ("neighbours", "depth", "queries", *more_settings)
         self.settings = {option: getattr(options, option) for option in names}
         inputs = {
@@ -102,7 +104,7 @@ class NeighborSearch:
         self.workdir = claim_workdir(options, name, {**self.settings, **inputs})
         print_summary([model], options, self.dataset)
         print(f"Activations of {options.layer}: {folder}", flush=True)
-        self.activations = write_activations(*arguments)
+        self.activations = write_activations(*arguments, argument="activations")
         self._choose_queries()
 
     def _choose_queries(self):

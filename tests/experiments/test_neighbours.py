@@ -42,7 +42,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
     for arguments, words in (
         (["--neighbours", "81"], "`neighbours` must be from 1 to the number of images, 80. Received: neighbours=81"),
         (["--queries", "0"], "`queries` must be positive"),
-        (["--layer", "fc9"], "`model` must have a layer fc9. Received: a model with "),
+        (["--layer", "fc9"], "`weights` must have a layer fc9. Received: a model with "),
         (["--pixel-size", "40"], "`pixel_size` must be from 1 to 28"),
         (["--activations", str(tmp_path / "other")], "other settings: model: stored '0123456789abcdef', "),
         (["--workdir", str(tmp_path)], "`workdir` must be a new folder"),
