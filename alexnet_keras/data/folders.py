@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from alexnet_keras.data.decoding import DECODING_VERSION, corrupt_files
+from alexnet_keras.distributed.hosts import print_once
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
 # Of operating systems, archives and file servers; names that begin with a dot are ignored as well.
@@ -124,7 +125,7 @@ def read_folder(name, path, skip_corrupt, cache_dir, held_out):
         )
     used = [_without(corrupt, part) for part in parts]
     _check_every_class_is_left(name, layout, parts, used, corrupt)
-    print(_summary(path, layout, classes, used, held_out, left_out, corrupt), flush=True)
+    print_once(_summary(path, layout, classes, used, held_out, left_out, corrupt))
     labels = {label: number for number, label in enumerate(classes)}
     train, validation = (
         [(str(file), labels[label]) for label in classes for file in part.get(label, ())] for part in used

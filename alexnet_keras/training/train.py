@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from alexnet_keras.distributed.hosts import process_count, process_index
+from alexnet_keras.distributed.hosts import print_once, process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.evaluation.views import VIEW_NAMES
 from alexnet_keras.models import build_network
@@ -61,7 +61,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         folder.check_settings()
         results = folder.finished_results()
         if results is not None:
-            print(f"This training has ended; its results are in {folder.results_path}")
+            print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
         scope = TrainingScope(config)
         # Once begun, a training no longer needs the file of its initial weights.
