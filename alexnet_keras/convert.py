@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_keras.files import check_writable, replacing
+from alexnet_keras.models.saved import check_exists
 
 # What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the colour of Caffe's mean image.
 MEANS = {
@@ -248,6 +249,7 @@ def _old_shape(name, kernel):
 
 
 def _read_torch(path):
+    check_exists(path)
     try:
         import torch
     except ImportError as error:
@@ -385,6 +387,7 @@ def convert(path, output, config=None):
     if back:
         from alexnet_keras.models import load_model
 
+        check_exists(path)
         try:
             import torch
         except ImportError as error:

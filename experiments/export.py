@@ -37,8 +37,10 @@ def export(options, command=None):
     from alexnet_keras.evaluation.probabilities import ends_in_logits
     from alexnet_keras.export import check_formats
     from alexnet_keras.models import fingerprint, load_model
+    from alexnet_keras.models.saved import check_exists
 
     check_positive(options, "images")
+    check_exists(options.weights)
     check_formats(options.formats)
     model = load_model(options.weights)
     ends_in_logits(model, options.weights)  # raises for a model without probabilities

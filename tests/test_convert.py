@@ -1,6 +1,7 @@
 import functools
 import pickle
 import struct
+import sys
 
 import keras
 import numpy as np
@@ -353,6 +354,13 @@ def test_bad_arguments(tmp_path):
         with pytest.raises(SystemExit, match=words):
             convert.main(arguments)
     assert (tmp_path / "there.keras").read_text() == "kept"
+
+
+@pytest.mark.parametrize(("name", "output"), [("none.pth", "a.keras"), ("none.keras", "a.pth")])
+def test_a_missing_file_is_named_before_a_missing_pytorch(name, output, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # its import fails
+    with pytest.raises(SystemExit, match=f"`weights` must be a file. Received: weights='{name}': there is no such"):
+        convert.main([name, str(tmp_path / output), "--config", "torchvision"])
 
 
 def test_the_output_may_lie_in_a_new_folder(tmp_path, monkeypatch):

@@ -8,6 +8,22 @@ import h5py
 import keras
 
 
+def check_exists(path, argument="weights"):
+    """Raises a `ValueError` for a missing file.
+
+    It costs nothing, and so comes before a check of the packages that a command needs.
+
+    Args:
+        path: path of the file.
+        argument: name of the argument in the message.
+    """
+    if not Path(path).exists():
+        raise ValueError(f"`{argument}` must be a file. Received: {argument}={str(path)!r}: {_MISSING}")
+
+
+_MISSING = "there is no such file"
+
+
 def load_model(path, argument="weights"):
     """The model in a `.keras` file, for predictions; Keras' safe mode stays on.
 
@@ -32,7 +48,7 @@ def load_model(path, argument="weights"):
 def _reason_against(path, error):
     """Why a file is not loaded. Keras calls each file that is not a whole archive one that is not found."""
     if not path.exists():
-        return "there is no such file"
+        return _MISSING
     if path.is_dir():
         return "it is a folder"
     if not os.access(path, os.R_OK):

@@ -99,6 +99,8 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SystemExit, match=r"need onnx, tf2onnx, onnxruntime: pip install -r requirements-export\.txt"):
         main(["--weights", weights, *data, "--formats", "onnx"])
+    with pytest.raises(SystemExit, match=r"`weights` must be a file. Received: weights='none.keras': there is no such"):
+        main(["--weights", "none.keras", *data, "--formats", "onnx"])
     assert not (tmp_path / "out").exists()
 
 
