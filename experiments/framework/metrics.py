@@ -1,13 +1,10 @@
-"""Metrics: what an experiment measures of a run, and how two variants compare in it.
+"""Metrics: what an experiment measures of a run, and how two variants compare in it."""
 
-A metric has a `name`, and the number of `views` that its evaluation needs. For comparisons it has a
-`unit`, the value of `no_effect`, and a function `compare`.
-"""
-
+import abc
 import dataclasses
 import statistics
+from collections.abc import Callable, Sequence
 
-from alexnet_keras.evaluation.views import VIEW_NAMES
 from experiments.framework.statistics import paired_difference, paired_ratio
 
 # Why runs ended, as stored with them.
@@ -18,11 +15,34 @@ DIVERGED = "loss is no number"
 EARLY_STOPPED = "slower than another learning rate"
 
 
-class Metric:
-    """Base class of metrics. By default a run trains for all its epochs."""
+class Metric(abc.ABC):
+    """Base class of metrics. By default a run trains for all its epochs.
 
-    target = None  # training error in percent, drawn as a line
-    ends_early = False  # whether a run may end before its last epoch
+    A metric is a frozen dataclass, as experiments compare metrics. It sets the attributes without a
+    default here, and defines `value`. A run is a dict as `results.json` has it.
+
+    Attributes:
+        name: the metric with its unit, for tables and figures.
+        views: the test views that a run must be evaluated on; see `TrainingConfig.views`.
+        unit: unit of a comparison.
+        no_effect: estimate of a comparison that finds no effect: 0 for a difference, 1 for a ratio.
+        compare: function from the values of a variant and of its baseline, a number for each seed
+            in the same order, to a dict with `estimate`, `interval` and `n`.
+        target: training top-1 error in percent that figures show as a line; `None` for no line.
+        ends_early: whether a run may end before its last epoch.
+    """
+
+    name: str
+    views: int
+    unit: str
+    no_effect: float
+    compare: Callable[[Sequence[float], Sequence[float]], dict]
+    target: float | None = None
+    ends_early: bool = False
+
+    @abc.abstractmethod
+    def value(self, run: dict) -> float | None:
+        """Returns the metric of a run, or `None` for a run without a value."""
 
     def rank(self, run):
         """Returns a value that orders learning rates; lower is better."""
@@ -79,6 +99,8 @@ class FinalError(Metric):
 
     def value(self, run):
         """Returns the error of a run, or `None` for one that diverged."""
+        from alexnet_keras.evaluation.views import VIEW_NAMES  # commands import this module before they parse
+
         return run["errors"].get(VIEW_NAMES[self.views], {}).get(f"top{self.top}_error")
 
 
