@@ -4,24 +4,33 @@ Importing the package registers its layers, optimizer and metrics with Keras, so
 """
 
 import os
+import sys
 
 # TensorFlow leaves oneDNN's kernels unused on processors without AVX-512, where they are about twice as fast, too. It
 # reads this when it is imported; a value that the user has set stays.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-from alexnet_keras.evaluation.errors import TopKError
-from alexnet_keras.layers import (
-    BinaryUnits,
-    CeilingMaxPooling2D,
-    FullyConnected,
-    GroupedConv2D,
-    LocalResponseNormalization,
-    SpatialResponseNormalization,
-)
-from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
-from alexnet_keras.ops import explain, implementation
-from alexnet_keras.training.optimizer import AlexNetSGD
 from alexnet_keras.version import __version__
+
+try:
+    from alexnet_keras.evaluation.errors import TopKError
+    from alexnet_keras.layers import (
+        BinaryUnits,
+        CeilingMaxPooling2D,
+        FullyConnected,
+        GroupedConv2D,
+        LocalResponseNormalization,
+        SpatialResponseNormalization,
+    )
+    from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
+    from alexnet_keras.ops import explain, implementation
+    from alexnet_keras.training.optimizer import AlexNetSGD
+except KeyboardInterrupt:
+    # `python -m alexnet_keras.NAME` imports the package before the command can catch Ctrl-C.
+    if sys.argv[0] != "-m":
+        raise
+    sys.stderr.write("\nStopped by Ctrl-C\n")
+    sys.exit(130)
 
 __all__ = [
     "PRESETS",

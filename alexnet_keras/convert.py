@@ -421,6 +421,7 @@ def main(arguments=None):
     except (ValueError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
     except KeyboardInterrupt:
+        sys.stderr.write("\nStopped by Ctrl-C\n")
         sys.exit(128 + signal.SIGINT)
 
 

@@ -40,29 +40,37 @@ _TUPLE_ITEMS = {
 _OPTIONAL_PLACEHOLDERS = {float: "NUMBER or none", int: "NUMBER or none", str: "FILE or none"}
 
 
+_PROG = "python -m experiments.train"
+
+
 def main(arguments=None):
     distribution = _distribution_parser()
     chosen, _ = distribution.parse_known_args(arguments)
     has_several_hosts = "hosts" in chosen or "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ
     _choose_backend(getattr(chosen, "backend", "jax" if has_several_hosts else None))
+    try:
+        return _run(distribution, arguments, has_several_hosts)
+    except (ValueError, OSError, FloatingPointError) as error:
+        if has_several_hosts:
+            print(f"{_PROG}: {error}", file=sys.stderr, flush=True)
+            os._exit(1)  # at exit JAX waits for the other hosts, which may be lost, or wait for this one
+        sys.exit(f"{_PROG}: {error}")
+    except KeyboardInterrupt:
+        print_interrupted(_PROG)
+        if has_several_hosts:
+            os._exit(INTERRUPTED)
+        sys.exit(INTERRUPTED)
+
+
+def _run(distribution, arguments, has_several_hosts):
+    """Parses the command line, whose options need the import of Keras, and trains."""
     parser = _parser(distribution)
     options = vars(parser.parse_args(arguments))
     addresses = options.pop("hosts", None)
     host = options.pop("host", None)
     _check_hosts(parser, options.pop("backend", "jax"), has_several_hosts, addresses, host)
-    command = shlex.join(["python", "-m", "experiments.train", *(sys.argv[1:] if arguments is None else arguments)])
-    try:
-        return _train(options, command, has_several_hosts, None if addresses == ["auto"] else addresses, host)
-    except (ValueError, OSError, FloatingPointError) as error:
-        if has_several_hosts:
-            print(f"{parser.prog}: {error}", file=sys.stderr, flush=True)
-            os._exit(1)  # at exit JAX waits for the other hosts, which may be lost, or wait for this one
-        sys.exit(f"{parser.prog}: {error}")
-    except KeyboardInterrupt:
-        print_interrupted(parser.prog)
-        if has_several_hosts:
-            os._exit(INTERRUPTED)
-        sys.exit(INTERRUPTED)
+    command = shlex.join([*_PROG.split(), *(sys.argv[1:] if arguments is None else arguments)])
+    return _train(options, command, has_several_hosts, None if addresses == ["auto"] else addresses, host)
 
 
 def _train(options, command, has_several_hosts, addresses, host):
@@ -147,7 +155,7 @@ def _parser(distribution):
 
     presets = [_preset_text(preset, options) for preset, options in TRAINING_PRESETS.items() if options]
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.train",
+        prog=_PROG,
         parents=[distribution],
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

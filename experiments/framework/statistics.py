@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from scipy import stats
 
 CONFIDENCE = 0.95
 _POWER = 0.8  # probability of finding a real effect, for the number of seeds
@@ -14,6 +13,8 @@ def summary(values):
 
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
+    from scipy import stats  # not at the top: commands import this module before they parse their command line
+
     values = [float(value) for value in values]
     deviation = None
     interval = None
@@ -57,6 +58,8 @@ def paired_difference(values, baseline):
 
 
 def _interval(difference):
+    from scipy import stats
+
     if len(difference) == 1:
         return None
     if np.ptp(difference) == 0:
@@ -91,6 +94,8 @@ def seeds_for_significance(comparison, no_effect=0.0, most=1000):
         The least number of seeds for which the paired t-test has a power of 80%; `None` if it is
         above `most`.
     """
+    from scipy import stats
+
     numbers = (*comparison["interval"], comparison["estimate"])
     low, high, effect = np.log(numbers) if no_effect else numbers
     n = comparison["n"]
@@ -103,6 +108,8 @@ def seeds_for_significance(comparison, no_effect=0.0, most=1000):
 
 def _t_quantile(n):
     """The quantile of Student's t that bounds a two-sided interval from `n` values."""
+    from scipy import stats
+
     return stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)
 
 
