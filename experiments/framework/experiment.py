@@ -9,15 +9,17 @@ import hashlib
 import json
 from pathlib import Path
 
+from experiments.framework.metrics import Metric
+
 # As `initial_weights` of a variant: the weights of the experiment's pre-training.
 PRETRAINED = "pre-trained"
 _PRETRAINED_FOLDER = Path("runs/pretrained")
 # Fields of a configuration that do not change a run's result. The network replaces two of them.
 IRRELEVANT_FIELDS = (
-    "config",
+    "preset",
     "overrides",
     "devices",
-    "views",
+    "test_views",
     "checkpoint_minutes",
     "validation_freq",
 )
@@ -32,7 +34,7 @@ class Comparison:
         paper: figure of the paper, in the unit of the metric's comparison; `None` if it gives none.
         claim: claim of the paper, one line.
         metric: `Metric` to compare; `None` for the experiment's metric.
-        baseline_metric: `Metric` of the baseline if it differs, such as another number of views.
+        baseline_metric: `Metric` of the baseline if it differs, such as other test views.
         side: 1 or -1 if the paper only says that the variant is higher or lower.
         margin: gain that still counts as none if the paper claims no gain, in the unit of the
             comparison. `side` is then the side of a loss.
@@ -42,8 +44,8 @@ class Comparison:
     baseline: str
     paper: float | None
     claim: str
-    metric: object = None
-    baseline_metric: object = None
+    metric: Metric | None = None
+    baseline_metric: Metric | None = None
     side: int = 0
     margin: float = 0.0
 
@@ -72,7 +74,7 @@ class Experiment:
     base: dict
     variants: dict
     comparisons: tuple
-    metric: object
+    metric: Metric
     seeds: tuple = (0, 1, 2)
     learning_rates: dict = dataclasses.field(default_factory=dict)
     pretraining: dict | None = None
@@ -80,14 +82,18 @@ class Experiment:
     def config(self, variant, **options):
         """Returns the `TrainingConfig` of a variant, with further options."""
         merged = self._merged(self.base, self.variants[variant], options)
-        merged["views"] = tuple(sorted({1, *(metric.views for metric in self.metrics)}))
+        merged["test_views"] = tuple(
+            sorted({"center", *(metric.test_views for metric in self.metrics)})
+        )
         if merged.get("initial_weights") == PRETRAINED:
             merged["initial_weights"] = self._pretrained_path(merged.get("seed", 0))
         return _training_config(merged)
 
     def pretraining_config(self, seed):
         """Returns the `TrainingConfig` of the pre-training with a seed."""
-        return _training_config(self._merged(self.base, self.pretraining, {"seed": seed, "views": (1,)}))
+        return _training_config(
+            self._merged(self.base, self.pretraining, {"seed": seed, "test_views": ("center",)})
+        )
 
     def pretraining_of(self, config):
         """Returns the `TrainingConfig` of the pre-training that a run starts from, or `None`."""
@@ -137,7 +143,9 @@ class Experiment:
         for part in parts:
             merged.update(part)
             overrides.update(part.get("overrides", {}))
-        overrides = {name: value(network) if callable(value) else value for name, value in overrides.items()}
+        overrides = {
+            name: value(network) if callable(value) else value for name, value in overrides.items()
+        }
         return {**merged, "overrides": overrides}
 
 

@@ -15,6 +15,9 @@ DIVERGED = "loss is no number"
 EARLY_STOPPED = "slower than another learning rate"
 
 
+_VIEW_LABELS = {"center": "the center crop", "ten_crop": "ten crops"}
+
+
 class Metric(abc.ABC):
     """Base class of metrics. By default a run trains for all its epochs.
 
@@ -23,7 +26,7 @@ class Metric(abc.ABC):
 
     Attributes:
         name: the metric with its unit, for tables and figures.
-        views: the test views that a run must be evaluated on; see `TrainingConfig.views`.
+        test_views: the test views that a run must be evaluated on; see `TrainingConfig`.
         unit: unit of a comparison.
         no_effect: estimate of a comparison that finds no effect: 0 for a difference, 1 for a ratio.
         compare: function from the values of a variant and of its baseline, a number for each seed
@@ -33,7 +36,7 @@ class Metric(abc.ABC):
     """
 
     name: str
-    views: int
+    test_views: str
     unit: str
     no_effect: float
     compare: Callable[[Sequence[float], Sequence[float]], dict]
@@ -82,11 +85,11 @@ class FinalError(Metric):
     """Error on the validation images after training, in percent, compared by the difference.
 
     Args:
-        views: 1 for the center crop, 10 for ten crops.
+        test_views: `"center"` or `"ten_crop"`.
         top: 1 or 5.
     """
 
-    views: int = 10
+    test_views: str = "ten_crop"
     top: int = 1
 
     unit = "percentage points"
@@ -95,13 +98,11 @@ class FinalError(Metric):
 
     @property
     def name(self):
-        return f"top-{self.top} error on {'ten crops' if self.views == 10 else 'the centre crop'} (%)"
+        return f"top-{self.top} error on {_VIEW_LABELS[self.test_views]} (%)"
 
     def value(self, run):
         """Returns the error of a run, or `None` for one that diverged."""
-        from alexnet_keras.evaluation.views import VIEW_NAMES  # commands import this module before they parse
-
-        return run["errors"].get(VIEW_NAMES[self.views], {}).get(f"top{self.top}_error")
+        return run["errors"].get(self.test_views, {}).get(f"top{self.top}_error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +110,7 @@ class TrainingError(Metric):
     """Training top-1 error of the last epoch, in percent, compared by the difference."""
 
     name = "training top-1 error (%)"
-    views = 1
+    test_views = "center"
     unit = "percentage points"
     no_effect = 0.0
     compare = staticmethod(paired_difference)
@@ -127,7 +128,7 @@ class EpochSeconds(Metric):
     """
 
     name = "seconds of an epoch"
-    views = 1
+    test_views = "center"
     unit = "times the seconds"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
@@ -149,7 +150,7 @@ class EpochsToConverge(Metric):
 
     margin: float = 1.0
 
-    views = 1
+    test_views = "center"
     unit = "times the epochs"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
@@ -177,7 +178,7 @@ class StepsAtChance(Metric):
 
     name = "steps until the loss leaves that of guessing"
     ends_early = True
-    views = 1
+    test_views = "center"
     unit = "times the steps"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
@@ -205,7 +206,7 @@ class EpochsToError(Metric):
     target: float = 25.0
 
     ends_early = True
-    views = 1
+    test_views = "center"
     unit = "times the epochs"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
@@ -253,7 +254,10 @@ class EpochsToError(Metric):
         if epoch < self._WARM_UP:
             return False
         incumbent_errors = [row["top1_error"] for row in incumbent["history"]]
-        if epoch <= len(incumbent_errors) and not errors[-1] < incumbent_errors[epoch - 1] + self._MARGIN:
+        if (
+            epoch <= len(incumbent_errors)
+            and not errors[-1] < incumbent_errors[epoch - 1] + self._MARGIN
+        ):
             return True
         arrival = self.value(incumbent)
         if arrival is None:

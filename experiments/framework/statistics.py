@@ -13,7 +13,9 @@ def summary(values):
 
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
-    from scipy import stats  # not at the top: commands import this module before they parse their command line
+    from scipy import (
+        stats,
+    )  # not at the top: commands import this module before they parse their command line
 
     values = [float(value) for value in values]
     deviation = None

@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from alexnet_keras.evaluation.views import VIEW_NAMES
 from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.run_folder import RunFolder
 
@@ -14,7 +13,7 @@ WHOLE = b"epoch,loss\n0,1.5\n1,0.5\n"
 def finished(tmp_path):
     """The folder of a training of two epochs that has ended, and its results."""
     config = TrainingConfig(epochs=2)
-    errors = {name: {"top1_error": 50.0, "top5_error": 10.0} for name in VIEW_NAMES.values()}
+    errors = {name: {"top1_error": 50.0, "top5_error": 10.0} for name in config.test_views}
     results = {"config": {"epochs": 2}, "errors": errors, "history": HISTORY}
     (tmp_path / "results.json").write_text(json.dumps(results))
     (tmp_path / "history.csv").write_bytes(WHOLE)
@@ -32,7 +31,10 @@ def test_a_training_that_has_ended_has_results(finished):
         (b"epoch,loss\n0,half\n1,0.5\n", "a row of numbers for each epoch. It is damaged"),
         (b"epoch,loss\n\0\xff,1\n", "a row of numbers for each epoch. It is damaged"),
         (WHOLE[:-6], "a row for each of the 2 epochs in results.json. It is damaged: it has 1"),
-        (WHOLE + b"2,0.25\n", "a row for each of the 2 epochs in results.json. It is damaged: it has 3"),
+        (
+            WHOLE + b"2,0.25\n",
+            "a row for each of the 2 epochs in results.json. It is damaged: it has 3",
+        ),
         (b"", "a row for each of the 2 epochs in results.json. It is damaged: it has 0"),
         (None, "a row for each of the 2 epochs in results.json. It is damaged: it has 0"),
     ],
