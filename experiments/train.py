@@ -47,9 +47,8 @@ def main(arguments=None):
     except (ValueError, OSError, FloatingPointError) as error:
         if has_several_hosts:
             print(f"{_PROG}: {error}", file=sys.stderr, flush=True)
-            os._exit(
-                1
-            )  # at exit JAX waits for the other hosts, which may be lost, or wait for this one
+            # At exit JAX waits for the other hosts, which may be lost, or wait for this one.
+            os._exit(1)
         sys.exit(f"{_PROG}: {error}")
     except KeyboardInterrupt:
         print_interrupted(_PROG)
@@ -228,7 +227,9 @@ def _value_text(value):
     if value is None:
         return "none"
     if isinstance(value, (tuple, dict)):
-        return " ".join(f"{item:.3g}" for item in value) or "none"
+        return " ".join(map(_value_text, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:.3g}"
     return str(value)
 
 

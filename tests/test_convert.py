@@ -426,7 +426,7 @@ def test_a_missing_file_is_named_before_a_missing_pytorch(name, output, tmp_path
     with pytest.raises(
         SystemExit, match=f"`weights` must be a file. Received: weights='{name}': there is no such"
     ):
-        convert.main([name, str(tmp_path / output), "--config", "torchvision"])
+        convert.main([name, str(tmp_path / output), "--preset", "torchvision"])
 
 
 def test_the_output_may_lie_in_a_new_folder(tmp_path, monkeypatch):
