@@ -10,7 +10,6 @@ options are parsed (`alexnet_keras.cli.command.import_package`). A program that 
 `alexnet_keras` never sees the difference.
 """
 
-import contextlib
 import importlib.util
 import sys
 
@@ -22,39 +21,28 @@ def main(arguments=None):
 
     Args:
         arguments: list of command-line arguments; `None` for those of the process.
+
+    Returns:
+        Result of the command.
     """
-    with _package_without_keras():
+    put_off_package()
+    try:
         from alexnet_keras.cli import main as run_alexnet
 
         return run_alexnet(arguments)
-
-
-def run(name, arguments=None):
-    """Runs a command of `alexnet` as `python -m experiments.NAME`.
-
-    Args:
-        name: name of the command, such as `"train"`.
-        arguments: list of command-line arguments; `None` for those of the process.
-    """
-    with _package_without_keras():
-        from alexnet_keras.cli import run
-
-        return run(name, arguments, prog=f"python -m experiments.{name}")
-
-
-@contextlib.contextmanager
-def _package_without_keras():
-    """Context in which modules of the package are imported without its `__init__.py`."""
-    if _PACKAGE in sys.modules:
-        yield
-        return
-    spec = importlib.util.find_spec(_PACKAGE)
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[_PACKAGE] = package
-    try:
-        yield
     finally:
-        if not hasattr(package, "__all__"):  # a later import must run `__init__.py`
-            names = [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]
-            for name in names:
-                del sys.modules[name]
+        _forget_package()
+
+
+def put_off_package():
+    """Makes the package known without running its `__init__.py`, if it has not been imported yet."""
+    if _PACKAGE not in sys.modules:
+        spec = importlib.util.find_spec(_PACKAGE)
+        sys.modules[_PACKAGE] = importlib.util.module_from_spec(spec)
+
+
+def _forget_package():
+    """Forgets the package if its `__init__.py` has not run, so that the next import runs it."""
+    if not hasattr(sys.modules[_PACKAGE], "__all__"):
+        for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
+            del sys.modules[name]
