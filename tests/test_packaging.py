@@ -61,7 +61,10 @@ def test_tensorflow_comes_only_where_it_is_asked_for(extra):
 def make_setup(tmp_path, working, broken=()):
     """Runs `make setup` without doing anything, with some commands for Python; returns the result."""
     tmp_path.mkdir(exist_ok=True)
-    for name, script in ((working, f'exec {sys.executable} "$@"'), *((b, "exit 127") for b in broken)):
+    for name, script in (
+        (working, f'exec {sys.executable} "$@"'),
+        *((b, "exit 127") for b in broken),
+    ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     command = [shutil.which("make"), "--dry-run", "--always-make", "setup"]
@@ -135,7 +138,9 @@ def core_distributions():
             continue
         found[name] = metadata.distribution(name)
         required = map(Requirement, found[name].requires or ())
-        waiting += [r.name for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
+        waiting += [
+            r.name for r in required if r.marker is None or r.marker.evaluate({"extra": ""})
+        ]
     return found
 
 
