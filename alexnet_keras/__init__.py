@@ -31,6 +31,7 @@ from alexnet_keras.ops import explain, implementation
 from alexnet_keras.training.optimizer import AlexNetSGD
 from alexnet_keras.version import __version__
 
+# Defined last: `alexnet_command` takes it as the sign that this file has run.
 __all__ = [
     "PRESETS",
     "VGG",

@@ -7,7 +7,7 @@ A metric has a `name`, and the `test_views` that its evaluation needs. For compa
 import dataclasses
 import statistics
 
-from experiments.framework.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.statistics import paired_difference, paired_ratio
 
 # Why runs ended, as stored with them.
 ALL_EPOCHS = "all epochs"
