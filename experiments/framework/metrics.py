@@ -5,7 +5,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Sequence
 
-from experiments.framework.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.statistics import paired_difference, paired_ratio
 
 # Why runs ended, as stored with them.
 ALL_EPOCHS = "all epochs"

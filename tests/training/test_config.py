@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from alexnet_keras.training.config import TrainingConfig
+from alexnet_keras.models import NETWORKS
+from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig
 
 BAD = {
     "preset": ["alexnet", None],
@@ -96,3 +97,7 @@ def test_fields_that_do_not_fit_together_are_named(options):
         ValueError, match=f"`{name}` .*Received: .*{name}=|`in_memory` needs an .npz"
     ):
         TrainingConfig(**options)
+
+
+def test_every_network_has_a_training_preset():
+    assert tuple(TRAINING_PRESETS) == NETWORKS
