@@ -151,7 +151,9 @@ def preparation(name: str) -> tuple[Sequence[float], tuple[str, ...]]:
     """
     entry = _entry(name, "name")
     if not entry.classes:
-        raise ValueError(f"`name` must be weights with classes. Received: name={name!r}, conv layers only")
+        raise ValueError(
+            f"`name` must be weights with classes. Received: name={name!r}, conv layers only"
+        )
     mean = entry.mean
     class_names = entry.class_names() if entry.class_names else ()
     if mean is None or not class_names:
@@ -206,13 +208,17 @@ def _rounded(key, array, dtype):
     with np.errstate(over="ignore"):
         rounded = array.astype(dtype)
     if not np.isfinite(rounded).all():
-        raise ValueError(f"`model` must have weights that {dtype} holds. Received: {key} up to {np.abs(array).max():g}")
+        raise ValueError(
+            f"`model` must have weights that {dtype} holds. Received: {key} up to {np.abs(array).max():g}"
+        )
     return rounded
 
 
 def _entry(name, argument):
     if name not in REGISTRY:
-        raise ValueError(f"`{argument}` must be one of {', '.join(REGISTRY)}. Received: {argument}={name!r}")
+        raise ValueError(
+            f"`{argument}` must be one of {', '.join(REGISTRY)}. Received: {argument}={name!r}"
+        )
     return REGISTRY[name]
 
 

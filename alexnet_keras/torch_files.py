@@ -103,7 +103,9 @@ def find_state_dict(content, source: str, argument: str = "weights") -> dict:
     for name, value in content.items():
         plain = _WRAPPERS.sub("", str(name))
         if plain in state:
-            raise ValueError(f"`{argument}` must have one tensor for each name. Received: {source} with {plain} twice")
+            raise ValueError(
+                f"`{argument}` must have one tensor for each name. Received: {source} with {plain} twice"
+            )
         state[plain] = value
     return state
 
@@ -321,7 +323,9 @@ class _Unpickler:
     def _global(self, name):
         if name not in _GLOBALS:
             module, _, function = name.partition(" ")
-            raise _BadFile(f"it names {module}.{function}, which is neither a tensor nor a plain value")
+            raise _BadFile(
+                f"it names {module}.{function}, which is neither a tensor nor a plain value"
+            )
         self._stack.append(_GLOBALS[name])
 
     def _stack_global(self, _):
@@ -467,7 +471,9 @@ class _LegacyFile:
         self.content = unpickler.load(limited)
         self._storages = unpickler.storages
         self._keys = _Unpickler().load(limited)
-        if not isinstance(self._keys, list) or sorted(self._keys, key=str) != sorted(self._storages):
+        if not isinstance(self._keys, list) or sorted(self._keys, key=str) != sorted(
+            self._storages
+        ):
             raise _BadFile("its list of storages is damaged")
 
     def read_storages(self, keys):

@@ -17,7 +17,17 @@ TABLE = np.arange(12).reshape(3, 4) / 2  # as make_torch_files.py has it
 @pytest.mark.parametrize("name", BOTH)
 def test_every_type_and_layout(name):
     state = read_state_dict(FILES / name)
-    for kind in ("float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool"):
+    for kind in (
+        "float64",
+        "float32",
+        "float16",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+        "uint8",
+        "bool",
+    ):
         assert state[kind].dtype == kind
         np.testing.assert_array_equal(state[kind], TABLE.astype(kind))
     assert state["bfloat16"].dtype == "float32"  # NumPy has none of 16 bits
@@ -109,7 +119,9 @@ FLOATS = Name("torch", "FloatStorage")
 
 def tensor(offset, shape, strides, storage=None, rebuild=REBUILD):
     storage = storage or Storage("storage", FLOATS, "0", "cpu", 6)
-    return Call(rebuild, storage, offset, shape, strides, False, Call(Name("collections", "OrderedDict")))
+    return Call(
+        rebuild, storage, offset, shape, strides, False, Call(Name("collections", "OrderedDict"))
+    )
 
 
 def write(path, content, storages=None, protocol=2, byteorder=b"little", **options):
@@ -141,7 +153,9 @@ def test_a_strangers_pickle_runs_no_code(tmp_path, monkeypatch):
     legacy = (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, {"w": Harmful()}, [])
     Path("legacy.pth").write_bytes(b"".join(pickle.dumps(part, 2) for part in legacy))
     for path in Path().glob("*.pth"):
-        with pytest.raises(ValueError, match=r"it names (builtins|__builtin__)\.exec, which is neither"):
+        with pytest.raises(
+            ValueError, match=r"it names (builtins|__builtin__)\.exec, which is neither"
+        ):
             read_state_dict(path)
     assert not Path("harm").exists()
 
@@ -158,7 +172,11 @@ REFUSED = {
     "other axes": ({"w": tensor(0, (2,), (1, 1))}, "1 axes and 2 strides"),
     "no storage": ({"w": tensor(0, (2,), (1,), storage=3)}, "no valid storage"),
     "an unknown storage": (
-        {"w": tensor(0, (2,), (1,), Storage("storage", Name("torch", "QInt8Storage"), "0", "cpu", 6))},
+        {
+            "w": tensor(
+                0, (2,), (1,), Storage("storage", Name("torch", "QInt8Storage"), "0", "cpu", 6)
+            )
+        },
         r"it names torch\.QInt8Storage",
     ),
     "a count that is not the member's": (
@@ -181,7 +199,10 @@ REFUSED = {
         "the storage 0 as two types or sizes",
     ),
     "a whole module": ({"w": Call(Name("torch.nn", "Linear"), 2, 2)}, r"names torch\.nn\.Linear"),
-    "an optimizer's class": ({"w": Name("torch.optim.sgd", "SGD")}, r"names torch\.optim\.sgd\.SGD"),
+    "an optimizer's class": (
+        {"w": Name("torch.optim.sgd", "SGD")},
+        r"names torch\.optim\.sgd\.SGD",
+    ),
     "a call of a storage": ({"w": Call(FLOATS, 3)}, "calls something that is no function"),
     "a key of tuples": ({("a", "b"): 1}, "a dict with a tuple as a key"),
     "a set": ({"w": {1, 2}}, "which is neither a tensor nor a plain value"),
@@ -206,7 +227,9 @@ def test_archives_that_are_refused(tmp_path):
     turned = write(tmp_path / "turned.pth", content, byteorder=b"big")
     short = write(tmp_path / "short.pth", content, {"0": bytes(20)})
     damaged = write(tmp_path / "damaged.pth", content)
-    damaged.write_bytes(damaged.read_bytes().replace(np.float32(5).tobytes(), np.float32(6).tobytes()))
+    damaged.write_bytes(
+        damaged.read_bytes().replace(np.float32(5).tobytes(), np.float32(6).tobytes())
+    )
     other = tmp_path / "other.pth"
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr("x.txt", "")

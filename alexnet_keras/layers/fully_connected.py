@@ -23,7 +23,9 @@ class FullyConnected(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         bias = self.bias if self.use_bias else None
-        outputs = self.choose_implementation(inputs.shape, training).function(inputs, self.kernel, bias)
+        outputs = self.choose_implementation(inputs.shape, training).function(
+            inputs, self.kernel, bias
+        )
         return outputs if self.activation is None else self.activation(outputs)
 
     def quantize(self, mode=None, type_check=True, config=None):
@@ -31,10 +33,14 @@ class FullyConnected(keras.layers.Dense):
 
         Keras refuses subclasses of `Dense`, whose call may be another function. This one is the same.
         """
-        super().quantize(mode, type_check=type_check and type(self) is not FullyConnected, config=config)
+        super().quantize(
+            mode, type_check=type_check and type(self) is not FullyConnected, config=config
+        )
 
     def choose_implementation(self, input_shape, training):
         """The `alexnet_keras.ops.dispatch.Choice` for an input of this shape."""
         if self.quantization_mode:
-            return Choice(self.quantization_mode, "the quantized product of Keras", self.quantized_call)
+            return Choice(
+                self.quantization_mode, "the quantized product of Keras", self.quantized_call
+            )
         return choose_dense(len(input_shape), self.compute_dtype, training, self.name)

@@ -10,7 +10,9 @@ TOP = ("fc6", "fc7", "fc8")
 def check_top(include_top, pooling):
     """Raises a `ValueError` for `include_top` or `pooling` of another type, or both together."""
     if not isinstance(include_top, bool):
-        raise ValueError(f"`include_top` must be True or False. Received: include_top={include_top!r}")
+        raise ValueError(
+            f"`include_top` must be True or False. Received: include_top={include_top!r}"
+        )
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}")
     if include_top and pooling is not None:
@@ -30,7 +32,9 @@ def pooled(x, pooling):
 def check_classes(classes):
     """Raises a `ValueError` for a number of classes that no network can have."""
     if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"`classes` must be a positive whole number. Received: classes={classes!r}")
+        raise ValueError(
+            f"`classes` must be a positive whole number. Received: classes={classes!r}"
+        )
 
 
 def fully_connected(x, config, classes, classifier_activation, initializers):
@@ -55,4 +59,6 @@ def fully_connected(x, config, classes, classifier_activation, initializers):
             x = keras.layers.Dropout(config.dropout, name=f"drop{number}")(x)
     # Probabilities in float32 also under mixed precision.
     dtype = keras.config.dtype_policy().variable_dtype
-    return FullyConnected(classes, activation=classifier_activation, **initializers("fc8"), dtype=dtype, name="fc8")(x)
+    return FullyConnected(
+        classes, activation=classifier_activation, **initializers("fc8"), dtype=dtype, name="fc8"
+    )(x)

@@ -38,7 +38,11 @@ def main():
         logits = net(torch.tensor(inputs, dtype=torch.float32)).tolist()
     (FOLDER / "narrow_alexnet_logits.json").write_text(json.dumps(logits) + "\n")
     _save(torch, net.state_dict(), "narrow_alexnet")
-    _save(torch, {"epoch": 3, "loss": 0.5, "model_state_dict": _types(torch), "args": [None, True]}, "types")
+    _save(
+        torch,
+        {"epoch": 3, "loss": 0.5, "model_state_dict": _types(torch), "args": [None, True]},
+        "types",
+    )
 
 
 def _save(torch, content, name):

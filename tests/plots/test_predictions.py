@@ -25,13 +25,20 @@ def test_bars_are_the_most_probable_and_the_correct_one_differs():
 def test_classes_in_words():
     assert in_words(["n03394916", "traffic_light"]) == ["French horn", "traffic light"]
     # Some of ImageNet's classes in any order, and a number that is none of them.
-    assert in_words(["n15075141", "n01443537", "n00000001"]) == ["toilet tissue", "goldfish", "n00000001"]
+    assert in_words(["n15075141", "n01443537", "n00000001"]) == [
+        "toilet tissue",
+        "goldfish",
+        "n00000001",
+    ]
 
 
 def test_bad_arguments():
     with pytest.raises(
-        ValueError, match=r"must be equally many.* Received: 1 images, probabilities \(2, 3\), 1 labels"
+        ValueError,
+        match=r"must be equally many.* Received: 1 images, probabilities \(2, 3\), 1 labels",
     ):
         plot_predictions(np.zeros((1, 4, 4, 3)), np.zeros((2, 3)), [0], ["a", "b", "c"])
-    with pytest.raises(ValueError, match="`probabilities` must be from 0 to 1.* Received: values from -2 to 3"):
+    with pytest.raises(
+        ValueError, match="`probabilities` must be from 0 to 1.* Received: values from -2 to 3"
+    ):
         plot_predictions(np.zeros((1, 4, 4, 3)), np.array([[3.0, -2.0]]), [0], ["a", "b"])
