@@ -12,7 +12,6 @@ To add weights that come with the package, write their file into `alexnet_keras/
 import dataclasses
 import hashlib
 import os
-import types
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -54,7 +53,7 @@ class Pretrained:
     card: str
     file: str = ""
     url: str = ""
-    overrides: Mapping = types.MappingProxyType({})
+    overrides: Mapping = dataclasses.field(default_factory=dict)
     image_size: int = 256
     mean: tuple[float, float, float] | None = None
     class_names: Callable[[], Iterable[str]] | None = None
@@ -268,6 +267,7 @@ def _download(name, entry, argument, folder):
         _check_file(path, entry, argument, name, "Delete it, or put the right file there")
         return path
     partial = folder / f"partial-{path.name}"
+    folder.mkdir(parents=True, exist_ok=True)  # where there is none, Keras takes another folder
     try:
         keras.utils.get_file(
             partial.name,

@@ -40,6 +40,8 @@ def _reason_against(path, error):
     # The first line: Keras adds whole arrays in further lines.
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     if str(path).startswith(_HUB):
+        if isinstance(error, ImportError):
+            return "it needs huggingface_hub: pip install huggingface_hub"
         return _missing_class(error) or reason
     path = Path(path)
     if not path.exists():
@@ -55,6 +57,8 @@ def _reason_against(path, error):
     ]
     if not is_whole(path):
         return "it is damaged, or a file of another kind"
+    if path.name.endswith(".weights.h5") and "No model config" in reason:
+        return "it holds weights without a network: give it to AlexNet as `weights`"
     return _missing_class(error) or reason
 
 
