@@ -9,6 +9,7 @@ import os
 # reads this when it is imported; a value that the user has set stays.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+from alexnet_keras.classifier import Classifier
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.layers import (
     BinaryUnits,
@@ -16,6 +17,7 @@ from alexnet_keras.layers import (
     FullyConnected,
     GroupedConv2D,
     LocalResponseNormalization,
+    Preparation,
     SpatialResponseNormalization,
 )
 from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
@@ -32,9 +34,11 @@ __all__ = [
     "AlexNetSGD",
     "BinaryUnits",
     "CeilingMaxPooling2D",
+    "Classifier",
     "FullyConnected",
     "GroupedConv2D",
     "LocalResponseNormalization",
+    "Preparation",
     "SpatialResponseNormalization",
     "TopKError",
     "VGGConfig",

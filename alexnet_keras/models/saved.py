@@ -7,17 +7,24 @@ from pathlib import Path
 import h5py
 import keras
 
+from alexnet_keras.layers.preparation import Preparation
+
 
 def load_model(path, argument="weights"):
-    """The model in a `.keras` file, for predictions; Keras' safe mode stays on.
+    """Loads the network in a `.keras` file, for predictions; Keras' safe mode stays on.
 
     Args:
-        path: of the file.
-        argument: what the message calls it.
+        path: path of the file. Of a classifier, the network inside it is taken.
+        argument: name of the argument in the message.
 
     Raises:
-        ValueError: when there is no such file, or it holds no model.
+        ValueError: if there is no such file, or it holds no model.
     """
+    return network_of(load_whole_model(path, argument))
+
+
+def load_whole_model(path, argument="weights"):
+    """Loads the model in a `.keras` file as it is, with its preparation if it is a classifier."""
     import alexnet_keras  # noqa: F401  registers the layers
 
     try:
@@ -27,6 +34,18 @@ def load_model(path, argument="weights"):
             f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
             f"{_reason_against(Path(path), error)}"
         ) from error
+
+
+def preparation_of(model):
+    """Returns the `Preparation` layer of a classifier; `None` for another model."""
+    return next((layer for layer in model.layers if isinstance(layer, Preparation)), None)
+
+
+def network_of(model):
+    """Returns the network in a classifier; another model as it is."""
+    if preparation_of(model) is None:
+        return model
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
 
 
 def _reason_against(path, error):
@@ -55,7 +74,7 @@ def load_weights(model, path):
     path = str(path)
     try:
         if path.endswith(".keras"):
-            theirs = keras.saving.load_model(path, compile=False)
+            theirs = network_of(keras.saving.load_model(path, compile=False))
             _check_same_weights(_shapes(model), _shapes(theirs))
             model.set_weights(theirs.get_weights())
         else:
