@@ -15,14 +15,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from alexnet_keras.data.image_files import find_images, pixels_of, prepared_square, read_image
+from alexnet_keras.data.info import center
 from alexnet_keras.evaluation.probabilities import ends_in_logits
-from alexnet_keras.evaluation.views import dense_model, views_model
+from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
 from alexnet_keras.files import check_writable, replacing
 from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.models.saved import load_whole_model, preparation_of
 
 FILE_NAME = "classifier.keras"  # beside best.keras in the folder of a training
-TEST_VIEWS = {"center": 1, "ten_crop": 10, "dense": "dense"}
 _PROGRESS_SECONDS = 3  # of work before a progress bar shows
 
 
@@ -189,13 +189,9 @@ class Classifier:
                 image can be read.
         """
         top = self._checked_top(top)
-        if test_views not in TEST_VIEWS:
-            raise ValueError(
-                f"`test_views` must be one of {', '.join(TEST_VIEWS)}. Received: test_views={test_views!r}"
-            )
+        check_test_views(test_views)
         _check_positive("batch_size", batch_size)
-        views = {"center": 1, "ten_crop": 10, "dense": 2}[test_views]
-        full = max(1, batch_size // views)
+        full = max(1, batch_size // TEST_VIEWS[test_views])
         run = self._compiled(test_views, full)
         predictions = []
         for batch in self._prepared_batches(images, full, "Classifying"):
@@ -232,7 +228,9 @@ class Classifier:
         if top is None:
             return min(5, classes)
         if not isinstance(top, int) or not 1 <= top <= classes:
-            raise ValueError(f"`top` must be from 1 to {classes}, the number of classes. Received: top={top!r}")
+            raise ValueError(
+                f"`top` must be from 1 to {classes}, the number of classes. Received: top={top!r}"
+            )
         return top
 
     def _most_probable(self, source, probabilities, top):
@@ -259,8 +257,8 @@ class Classifier:
         if test_views == "dense":
             inner = dense_model(self.network, size, mean)
         else:
-            crop = _center(mean, self.preparation.crop_size)
-            inner = views_model(self.network, size, crop, TEST_VIEWS[test_views])
+            crop = center(mean, self.preparation.crop_size)
+            inner = views_model(self.network, size, crop, test_views)
         if not swaps:
             return inner
         images = keras.Input((size, size, 3))
@@ -275,7 +273,9 @@ class Classifier:
         with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count(), 16)) as pool, bar:
             waiting = self._read(pool, batches[0])
             for number, batch in enumerate(batches):
-                following = self._read(pool, batches[number + 1]) if number + 1 < len(batches) else None
+                following = (
+                    self._read(pool, batches[number + 1]) if number + 1 < len(batches) else None
+                )
                 read = self._collected(batch, waiting)
                 errors |= read.errors
                 for source, error in read.errors.items():
@@ -286,7 +286,9 @@ class Classifier:
         if len(errors) == len(tasks):
             source, error = next(iter(errors.items()))
             more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-            raise ValueError(f"`images` must hold an image that can be read. Received: {source}: {error}{more}")
+            raise ValueError(
+                f"`images` must hold an image that can be read. Received: {source}: {error}{more}"
+            )
 
     def _read(self, pool, batch):
         return [pool.submit(_prepared, image, self.preparation.image_size) for _, image in batch]
@@ -350,7 +352,9 @@ def _sizes_of(model):
 
 
 def _checked_names(class_names, classes):
-    names = () if class_names is None or isinstance(class_names, str) else tuple(map(str, class_names))
+    names = (
+        () if class_names is None or isinstance(class_names, str) else tuple(map(str, class_names))
+    )
     if len(names) != classes:
         raise ValueError(
             f"`class_names` must have a name for each of the {classes} classes of the model. "
@@ -366,7 +370,9 @@ def _check_positive(name, value):
 
 def _listed(images):
     """Pairs of a source and an image: a path, an array or a Pillow image."""
-    if isinstance(images, (str, os.PathLike, Image.Image)) or (_is_array(images) and np.ndim(images) == 3):
+    if isinstance(images, (str, os.PathLike, Image.Image)) or (
+        _is_array(images) and np.ndim(images) == 3
+    ):
         images = [images]
     pairs = []
     for image in images:
@@ -391,7 +397,9 @@ def _checked(image):
     array = ops.convert_to_numpy(image) if _is_array(image) else None
     if array is None or array.ndim != 3 or array.shape[-1] != 3 or not array.size:
         found = f"an array of shape {array.shape}" if array is not None else repr(image)[:80]
-        raise ValueError("`images` must be paths, arrays (height, width, 3) or Pillow images. Received: " + found)
+        raise ValueError(
+            "`images` must be paths, arrays (height, width, 3) or Pillow images. Received: " + found
+        )
     if array.min() < 0 or array.max() > 255:
         raise ValueError(
             f"`images` must be arrays of values 0-255. Received: values from {array.min():.6g} to {array.max():.6g}"
@@ -439,9 +447,6 @@ class _Compiled:
             zeros = np.zeros((padded - count, *images.shape[1:]), images.dtype)
             images = np.concatenate([images, zeros])
         outputs = self._function(images)
-        return keras.tree.map_structure(lambda output: ops.convert_to_numpy(output)[:count], outputs)
-
-
-def _center(image, size):
-    top = (image.shape[0] - size) // 2
-    return image[top : top + size, top : top + size]
+        return keras.tree.map_structure(
+            lambda output: ops.convert_to_numpy(output)[:count], outputs
+        )

@@ -41,7 +41,9 @@ def classifier(mean):
 
 def by_label(predictions):
     """Probabilities `(images, classes)` in the order of the labels."""
-    return np.stack([[dict(zip(p.names, p.probabilities, strict=True))[n] for n in NAMES] for p in predictions])
+    return np.stack(
+        [[dict(zip(p.names, p.probabilities, strict=True))[n] for n in NAMES] for p in predictions]
+    )
 
 
 def expected(network, images, mean):
@@ -101,11 +103,13 @@ def test_a_network_of_bgr_and_a_mean_color(images):
     rgb = Classifier.from_network(network, np.array(reversed_mean), NAMES)
     for views in ("center", "ten_crop", "dense"):
         got = by_label(classifier.predict(images, 4, views))
-        np.testing.assert_allclose(got, by_label(rgb.predict(images[..., ::-1], 4, views)), atol=1e-6)
+        np.testing.assert_allclose(
+            got, by_label(rgb.predict(images[..., ::-1], 4, views)), atol=1e-6
+        )
 
 
 def test_ten_crops_are_averaged(classifier, images, mean):
-    crops = ops.convert_to_numpy(crop_views(images.astype("float32"), CROP, 10))
+    crops = ops.convert_to_numpy(crop_views(images.astype("float32"), CROP, "ten_crop"))
     center = slice((SIZE - CROP) // 2, (SIZE + CROP) // 2)
     crops = (crops - mean[center, center]).reshape(-1, CROP, CROP, 3)
     probabilities = ops.convert_to_numpy(classifier.network(crops)).reshape(5, 10, 4).mean(1)
@@ -120,7 +124,12 @@ def test_reads_files_folders_and_pillow_images(classifier, images, tmp_path, cap
     (tmp_path / "broken.png").write_bytes(b"no image")
     wanted = by_label(classifier.predict(images, top=4))
     predictions = classifier.predict(tmp_path, top=4, batch_size=2)
-    assert [os.path.relpath(p.source, tmp_path) for p in predictions] == ["a.png", "b.png", "broken.png", "sub/c.bmp"]
+    assert [os.path.relpath(p.source, tmp_path) for p in predictions] == [
+        "a.png",
+        "b.png",
+        "broken.png",
+        "sub/c.bmp",
+    ]
     broken = predictions.pop(2)
     assert broken.error == "not a JPEG, PNG, BMP, GIF or WebP image" and broken.names == ()
     assert f"{tmp_path}/broken.png is left out: not a JPEG" in capsys.readouterr().err
@@ -137,7 +146,9 @@ def test_a_photograph_is_scaled_and_seen_upright(classifier, random, tmp_path):
     exif = Image.Exif()
     exif[0x112] = 8
     Image.fromarray(np.rot90(scene, -1)).save(tmp_path / "turned.png", exif=exif)
-    np.testing.assert_array_equal(classifier.prepare(tmp_path / "turned.png"), classifier.prepare(scene))
+    np.testing.assert_array_equal(
+        classifier.prepare(tmp_path / "turned.png"), classifier.prepare(scene)
+    )
 
 
 def test_pads_batches_to_few_sizes(classifier, images, monkeypatch):
@@ -167,21 +178,36 @@ def test_bad_input_is_one_line_before_any_work(classifier, images, mean, tmp_pat
         (([],), "`images` must hold at least one image"),
         ((tmp_path / "empty", 1), "Received: '.*empty', a folder without images"),
         ((tmp_path / "none.jpg", 1), "Received: '.*none.jpg', where nothing is"),
-        ((tmp_path / "text.png", 1), "must hold an image that can be read. Received: .*text.png: not a JPEG"),
+        (
+            (tmp_path / "text.png", 1),
+            "must hold an image that can be read. Received: .*text.png: not a JPEG",
+        ),
         ((images - 300.0, 1), "must be arrays of values 0-255. Received: values from -300 to"),
-        ((images[..., :2], 1), r"must be paths, arrays .* Received: an array of shape \(32, 32, 2\)"),
+        (
+            (images[..., :2], 1),
+            r"must be paths, arrays .* Received: an array of shape \(32, 32, 2\)",
+        ),
         (([3], 1), "must be paths, arrays .* Received: 3"),
     ):
         with pytest.raises(ValueError, match=words):
             classifier.predict(*arguments)
     network = classifier.network
     for arguments, words in (
-        ((network, mean, NAMES[:3]), "`class_names` must have a name for each of the 4 classes.* Received: 3 names"),
+        (
+            (network, mean, NAMES[:3]),
+            "`class_names` must have a name for each of the 4 classes.* Received: 3 names",
+        ),
         ((network, mean, None), "`class_names` must have .* Received: 0 names"),
         ((network, mean[:20, :20], NAMES), "`crop_size` must be .* crop_size=28, image_size=20"),
         ((network, (1, 2, 3), NAMES), "`image_size` must be given with a mean color"),
-        ((classifier.model, mean, NAMES), "`model` must be a network that takes crops less the mean"),
-        ((keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)]), mean, NAMES), "`model` must take square RGB"),
+        (
+            (classifier.model, mean, NAMES),
+            "`model` must be a network that takes crops less the mean",
+        ),
+        (
+            (keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)]), mean, NAMES),
+            "`model` must take square RGB",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             Classifier.from_network(*arguments)
@@ -190,14 +216,21 @@ def test_bad_input_is_one_line_before_any_work(classifier, images, mean, tmp_pat
 def test_files_that_are_no_classifier(classifier, mean, tmp_path):
     classifier.network.save(tmp_path / "best.keras")
     with pytest.raises(
-        ValueError, match="a network without preparation and class names; give it both by Classifier.from"
+        ValueError,
+        match="a network without preparation and class names; give it both by Classifier.from",
     ):
         Classifier.load(tmp_path / "best.keras")
-    with pytest.raises(ValueError, match="`path` must be .*classifier.keras': there is no such file"):
+    with pytest.raises(
+        ValueError, match="`path` must be .*classifier.keras': there is no such file"
+    ):
         Classifier.load(tmp_path)
     images = keras.Input((SIZE, SIZE, 3))
-    keras.Model(images, classifier.network(Preparation(SIZE, CROP, mean)(images))).save(tmp_path / "nameless.keras")
-    with pytest.raises(ValueError, match="must have 4 class names in its Preparation. Received: 0; give them by"):
+    keras.Model(images, classifier.network(Preparation(SIZE, CROP, mean)(images))).save(
+        tmp_path / "nameless.keras"
+    )
+    with pytest.raises(
+        ValueError, match="must have 4 class names in its Preparation. Received: 0; give them by"
+    ):
         Classifier.load(tmp_path / "nameless.keras")
     with pytest.raises(ValueError, match=r"`path` must end in .keras. Received: path='.*model.h5'"):
         classifier.save(tmp_path / "model.h5")
@@ -227,7 +260,9 @@ def test_other_backends_say_the_same_in_a_new_process(backend, classifier, image
         Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
     classifier.save(tmp_path / "classifier.keras")
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
-    environment["PYTHONPATH"] = os.pathsep.join([os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     command = [sys.executable, "-c", IN_A_NEW_PROCESS, backend]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     wanted = by_label(classifier.predict(images, top=4))

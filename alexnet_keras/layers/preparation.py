@@ -69,7 +69,9 @@ class Preparation(keras.layers.Layer):
         self.class_names = tuple(class_names)
         side = (image_size, image_size) if mean_subtraction == "image" else ()
         # Made here, not in `build`: the mean is known, and a layer that is loaded gets its own.
-        self.mean = self.add_weight(shape=(*side, 3), initializer="zeros", trainable=False, autocast=False, name="mean")
+        self.mean = self.add_weight(
+            shape=(*side, 3), initializer="zeros", trainable=False, autocast=False, name="mean"
+        )
         if mean is not None:
             self.mean.assign(mean)
 
@@ -124,7 +126,9 @@ def _check(image_size, crop_size, color_order):
             f"Received: crop_size={crop_size!r}, image_size={image_size!r}"
         )
     if color_order not in COLOR_ORDERS:
-        raise ValueError(f"`color_order` must be {' or '.join(COLOR_ORDERS)}. Received: color_order={color_order!r}")
+        raise ValueError(
+            f"`color_order` must be {' or '.join(COLOR_ORDERS)}. Received: color_order={color_order!r}"
+        )
 
 
 def _kind_of(mean, image_size, requested):

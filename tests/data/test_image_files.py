@@ -15,7 +15,9 @@ def test_reads_what_the_loader_reads(name, tmp_path):
     file = tmp_path / "image.png"  # the content says what it is, not the ending
     file.write_bytes(content)
     tolerance = 6 if kind in ("JPEG", "MPO") else 0  # as decoders of JPEG differ
-    np.testing.assert_allclose(read_image(file).astype(int), decode_image(content).numpy(), atol=tolerance)
+    np.testing.assert_allclose(
+        read_image(file).astype(int), decode_image(content).numpy(), atol=tolerance
+    )
 
 
 def test_turns_a_photograph_upright(tmp_path):
@@ -26,12 +28,16 @@ def test_turns_a_photograph_upright(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "shape", [(64, 64), (100, 70), (37, 91), (20, 31), (65, 64), (7, 400), (333, 500), (257, 31)], ids=str
+    "shape",
+    [(64, 64), (100, 70), (37, 91), (20, 31), (65, 64), (7, 400), (333, 500), (257, 31)],
+    ids=str,
 )
 @pytest.mark.parametrize("size", [16, 31, 64])
 def test_scales_to_the_pixels_of_the_loader(shape, size, random):
     image = random.randint(0, 256, (*shape, 3)).astype("uint8")
-    np.testing.assert_array_equal(prepared_square(image, size), resize_and_crop(image, size).numpy())
+    np.testing.assert_array_equal(
+        prepared_square(image, size), resize_and_crop(image, size).numpy()
+    )
 
 
 def test_scaling_by_hand():
@@ -46,7 +52,14 @@ def test_scaling_by_hand():
 
 
 def test_finds_images(tmp_path, monkeypatch):
-    for name in ("b.PNG", "a.jpg", "sub/deep/c.webp", ".hidden/d.png", "__MACOSX/e.png", "notes.txt"):
+    for name in (
+        "b.PNG",
+        "a.jpg",
+        "sub/deep/c.webp",
+        ".hidden/d.png",
+        "__MACOSX/e.png",
+        "notes.txt",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "[1].png").write_bytes(b"")
@@ -54,7 +67,9 @@ def test_finds_images(tmp_path, monkeypatch):
     assert found == ["[1].png", "a.jpg", "b.PNG", "sub/deep/c.webp"]
     assert find_images(tmp_path / "*.jpg") == [str(tmp_path / "a.jpg")]
     assert find_images(f"{tmp_path}/**/c.*") == [str(tmp_path / "sub/deep/c.webp")]
-    assert find_images(tmp_path / "[1].png") == [str(tmp_path / "[1].png")]  # a file before a pattern
+    assert find_images(tmp_path / "[1].png") == [
+        str(tmp_path / "[1].png")
+    ]  # a file before a pattern
     assert find_images(tmp_path / "notes.txt") == [str(tmp_path / "notes.txt")]  # asked for by name
     monkeypatch.setenv("HOME", str(tmp_path))
     assert find_images("~/a.jpg") == [str(tmp_path / "a.jpg")]
@@ -64,7 +79,9 @@ def test_finds_images(tmp_path, monkeypatch):
         ("*.gif", "a pattern that no image matches"),
         ("none.jpg", "where nothing is .from "),
     ):
-        with pytest.raises(ValueError, match=f"`images` must be image files, folders.* Received: '.*', {words}"):
+        with pytest.raises(
+            ValueError, match=f"`images` must be image files, folders.* Received: '.*', {words}"
+        ):
             find_images(tmp_path / name)
 
 
@@ -72,7 +89,10 @@ def test_reasons_are_one_line(tmp_path):
     contents = {
         "page.jpg": (b"<!DOCTYPE html>", "not a JPEG, PNG, BMP, GIF or WebP image"),
         "empty.jpg": (b"", "empty"),
-        "animated.png": (encode(RGB, "PNG", save_all=True, append_images=[RGB.rotate(180)]), "animated"),
+        "animated.png": (
+            encode(RGB, "PNG", save_all=True, append_images=[RGB.rotate(180)]),
+            "animated",
+        ),
         "cut.png": (encode(RGB, "PNG")[:-100], "broken|truncated|not a JPEG"),
         "cut.jpg": (encode(RGB, "JPEG")[:-100], "truncated"),
     }

@@ -54,13 +54,21 @@ def test_is_exact_under_mixed_precision(mixed_bfloat16, mean, images):
 
 def test_bad_arguments(mean):
     for arguments, words in (
-        ((6, 7, mean), "`crop_size` must be a whole number from 1 to image_size pixels.*crop_size=7"),
+        (
+            (6, 7, mean),
+            "`crop_size` must be a whole number from 1 to image_size pixels.*crop_size=7",
+        ),
         ((7, 5, mean), r"`mean` must have the shape \(7, 7, 3\) or \(3,\).* shape \(6, 6, 3\)"),
         ((6, 4), "`mean_subtraction` must be image or color. Received: mean_subtraction=None"),
     ):
         with pytest.raises(ValueError, match=words):
             Preparation(*arguments)
-    with pytest.raises(ValueError, match="`color_order` must be RGB or BGR. Received: color_order='rgb'"):
+    with pytest.raises(
+        ValueError, match="`color_order` must be RGB or BGR. Received: color_order='rgb'"
+    ):
         Preparation(6, 4, mean, color_order="rgb")
-    with pytest.raises(ValueError, match=r"must be images of shape \(6, 6, 3\). Received: input shape=\(2, 5, 6, 3\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"must be images of shape \(6, 6, 3\). Received: input shape=\(2, 5, 6, 3\)",
+    ):
         Preparation(6, 4, mean)(np.zeros((2, 5, 6, 3)))
