@@ -1,5 +1,7 @@
 """Names of classes in words."""
 
+from alexnet_keras.extras import extra
+
 _IMAGENETTE = {
     "n01440764": "tench",
     "n02102040": "English springer",
@@ -30,7 +32,8 @@ def in_words(class_names):
     """
     numbers = all(name[:1] == "n" and name[1:].isdecimal() for name in class_names)
     if len(class_names) == 1000 and numbers and list(class_names) == sorted(class_names):
-        from tensorflow_datasets.datasets.siscore.labels import IMAGENET_LABELS_LIST
+        with extra("naming ImageNet's classes"):
+            from tensorflow_datasets.datasets.siscore.labels import IMAGENET_LABELS_LIST
 
         return [name.split(",")[0] for name in IMAGENET_LABELS_LIST]
     return [_IMAGENETTE.get(name, name.replace("_", " ")) for name in class_names]
