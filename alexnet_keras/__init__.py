@@ -1,6 +1,9 @@
 """AlexNet in Keras 3, faithful to the paper of 2012 and to its source.
 
-Importing the package registers its layers, optimizer and metrics with Keras, so that saved models load.
+Importing the package imports Keras and registers its layers, optimizer and metrics, so that saved
+models load. The names below are imported here and not at their first use: otherwise
+`import alexnet_keras, keras` would not register anything. `alexnet_command` parses the options of a
+command before it runs this file.
 """
 
 import os
@@ -9,6 +12,12 @@ import os
 # reads this when it is imported; a value that the user has set stays.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+from alexnet_keras.extras import extra
+
+with extra("the backend of Keras (KERAS_BACKEND chooses it)"):
+    import keras  # noqa: F401  first, so that a missing backend is said
+
+from alexnet_keras.classifier import Classifier
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.layers import (
     BinaryUnits,
@@ -16,6 +25,7 @@ from alexnet_keras.layers import (
     FullyConnected,
     GroupedConv2D,
     LocalResponseNormalization,
+    Preparation,
     SpatialResponseNormalization,
 )
 from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
@@ -32,9 +42,11 @@ __all__ = [
     "AlexNetSGD",
     "BinaryUnits",
     "CeilingMaxPooling2D",
+    "Classifier",
     "FullyConnected",
     "GroupedConv2D",
     "LocalResponseNormalization",
+    "Preparation",
     "SpatialResponseNormalization",
     "TopKError",
     "VGGConfig",

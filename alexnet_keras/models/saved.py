@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import keras
 
+from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.models.head import TOP
 from alexnet_keras.pretrained import REGISTRY, load_pretrained
 
@@ -15,15 +16,20 @@ _HUB = "hf://"  # addresses of Hugging Face
 
 
 def load_model(path, argument="weights"):
-    """The model in a `.keras` file, for predictions; Keras' safe mode stays on.
+    """Loads the network in a `.keras` file, for predictions; Keras' safe mode stays on.
 
     Args:
-        path: path of the file, or `"hf://user/model"`.
+        path: path of the file, or `"hf://user/model"`. Of a classifier, the network inside is taken.
         argument: name of the argument in the message.
 
     Raises:
         ValueError: if there is no such file, or it holds no model.
     """
+    return network_of(load_whole_model(path, argument))
+
+
+def load_whole_model(path, argument="weights"):
+    """Loads the model in a `.keras` file as it is, with its preparation if it is a classifier."""
     import alexnet_keras  # noqa: F401  registers the layers
 
     try:
@@ -33,6 +39,18 @@ def load_model(path, argument="weights"):
             f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
             f"{_reason_against(path, error)}"
         ) from error
+
+
+def preparation_of(model):
+    """Returns the `Preparation` layer of a classifier; `None` for another model."""
+    return next((layer for layer in model.layers if isinstance(layer, Preparation)), None)
+
+
+def network_of(model):
+    """Returns the network in a classifier; another model as it is."""
+    if preparation_of(model) is None:
+        return model
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
 
 
 def _reason_against(path, error):
@@ -100,7 +118,7 @@ def load_weights(model, weights):
 def _load_keras_weights(model, path):
     try:
         if path.endswith(".keras") or path.startswith(_HUB):
-            stored = keras.saving.load_model(path, compile=False)
+            stored = network_of(keras.saving.load_model(path, compile=False))
             _check_same_weights(_shapes(model), _without_top(model, _shapes(stored)))
             arrays = {weight.path: weight for weight in stored.weights}
             for weight in model.weights:

@@ -82,13 +82,14 @@ def test_arguments_of_the_top():
         assert message_of(lambda options=options: VGG("A", **options)) == message
 
 
-def test_weights_of_model_checkpoint(tmp_path, random):
+def test_weights_of_model_checkpoint(tmp_path):
     model = network()
     model.compile("adam", "sparse_categorical_crossentropy")
     path = str(tmp_path / "epoch-{epoch}.weights.h5")
+    model.optimizer.build(model.trainable_variables)  # whose variables are in the file, too
     callback = keras.callbacks.ModelCheckpoint(path, save_weights_only=True)
-    images = random.normal(0, 60, (8, 32, 32, 3))
-    model.fit(images, np.arange(8) % 4, epochs=2, verbose=0, callbacks=[callback])
+    callback.set_model(model)
+    callback.on_epoch_end(1, {})
     same_weights(
         network(weights=tmp_path / "epoch-2.weights.h5").get_weights(), model.get_weights()
     )

@@ -1,0 +1,452 @@
+"""A network with its preparation and class names, in one file, that classifies photographs."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+from PIL import Image
+from tqdm import tqdm
+
+from alexnet_keras.data.image_files import find_images, pixels_of, prepared_square, read_image
+from alexnet_keras.data.info import center
+from alexnet_keras.evaluation.probabilities import ends_in_logits
+from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
+from alexnet_keras.files import check_writable, replacing
+from alexnet_keras.layers.preparation import Preparation
+from alexnet_keras.models.saved import load_whole_model, preparation_of
+
+FILE_NAME = "classifier.keras"  # beside best.keras in the folder of a training
+_PROGRESS_SECONDS = 3  # of work before a progress bar shows
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The most probable classes of one image.
+
+    Args:
+        source: path of the image, or its number such as `"image 0"`.
+        names: class names, the most probable first; empty for an image that can't be read.
+        probabilities: float32 `(len(names),)`, the probability of each name.
+        error: why the image can't be read; `None` for one that is classified.
+    """
+
+    source: str
+    names: tuple = ()
+    probabilities: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, "float32"))
+    error: str | None = None
+
+
+class Classifier:
+    """A network, the preparation of its images, and its class names.
+
+    The three are one Keras model, `classifier.model`, from prepared RGB images
+    `(batch, image_size, image_size, 3)`, 0-255, to probabilities `(batch, classes)`. Keras loads its
+    file once `alexnet_keras` is imported, and exports it like any other model.
+
+    Files are decoded and scaled by Pillow and NumPy, without TensorFlow, to the pixels of
+    `alexnet_keras.data.Dataset`. Pixels of a JPEG may differ by a few gray levels, as TensorFlow
+    decodes JPEG with another rounding.
+
+    Args:
+        model: `keras.Model` that `from_network` or `load` has made.
+
+    Attributes:
+        model: whole model.
+        network: `keras.Model` from crops less the mean to probabilities or logits.
+        preparation: the `alexnet_keras.layers.Preparation` layer.
+
+    Example:
+
+    >>> classifier = Classifier.load("runs/shapes")  # doctest: +SKIP
+    >>> (prediction,) = classifier.predict("photo.jpg")  # doctest: +SKIP
+    >>> prediction.names[0], prediction.probabilities[0]  # doctest: +SKIP
+    ('yellow ring', 0.97)
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self.preparation, self.network = _parts(model)
+        self._functions = {}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Classifier":
+        """Loads a classifier.
+
+        Args:
+            path: a `.keras` file, or the folder of a training, which has `classifier.keras`.
+
+        Raises:
+            ValueError: if there is no such file, or it is not a classifier.
+        """
+        file = Path(path).expanduser()
+        if file.is_dir():
+            file = file / FILE_NAME
+        model = load_whole_model(file, "path")
+        if preparation_of(model) is None:
+            raise ValueError(
+                "`path` must be a classifier, such as classifier.keras in the folder of a training. "
+                f"Received: path={str(path)!r}, a network without preparation and class names; "
+                "give it both by Classifier.from_network"
+            )
+        return cls(model)
+
+    @classmethod
+    def from_network(
+        cls,
+        model: keras.Model,
+        mean: np.ndarray | Sequence[float],
+        class_names: Iterable[str],
+        *,
+        image_size: int | None = None,
+        color_order: str = "RGB",
+    ) -> "Classifier":
+        """Makes a classifier of a network.
+
+        Args:
+            model: network from `(batch, size, size, 3)`, 0-255 less the mean, to probabilities or
+                logits `(batch, classes)`.
+            mean: what is subtracted, 0-255, in the order RGB: a mean image of shape
+                `(image_size, image_size, 3)`, or a mean color of shape `(3,)`.
+            class_names: a name for each label.
+            image_size: side that the shorter side of a photograph is scaled to, in pixels; `None`
+                for that of the mean image. The network sees the center of `size` pixels.
+            color_order: order of the colors that the network takes, `"RGB"` or `"BGR"`.
+
+        Raises:
+            ValueError: for a model that is not such a network, or a mean, names or a size that do
+                not fit it.
+        """
+        size, classes = _sizes_of(model)
+        logits = ends_in_logits(model)
+        names = _checked_names(class_names, classes)
+        mean = np.asarray(mean, "float32")
+        if image_size is None:
+            if mean.ndim != 3:
+                raise ValueError(
+                    "`image_size` must be given with a mean color: the shorter side of the scaled "
+                    f"photographs, from {size} pixels on. Received: image_size=None"
+                )
+            image_size = mean.shape[0]
+        preparation = Preparation(
+            image_size, size, mean, color_order=color_order, class_names=names, name="preparation"
+        )
+        images = keras.Input((image_size, image_size, 3), name="images")
+        outputs = model(preparation(images))
+        if logits:
+            outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)
+        return cls(keras.Model(images, outputs, name="classifier"))
+
+    @property
+    def class_names(self) -> tuple:
+        """A name for each label."""
+        return self.preparation.class_names
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Saves the classifier, which has its name only once it is whole.
+
+        Args:
+            path: path of a `.keras` file; one that exists is replaced.
+
+        Raises:
+            ValueError: for another ending, or a folder that can't be written.
+            OSError: if it can't be written; what was there before stays.
+        """
+        path = Path(path).expanduser()
+        if path.suffix != ".keras":
+            raise ValueError(f"`path` must end in .keras. Received: path={str(path)!r}")
+        check_writable(path.parent, "path", "a file in a folder")
+        with replacing(path) as partial:
+            self.model.save(partial)
+
+    def predict(
+        self, images, top: int | None = None, test_views: str = "center", *, batch_size: int = 32
+    ) -> list[Prediction]:
+        """Classifies images.
+
+        Args:
+            images: a path, an array `(height, width, 3)` of RGB values 0-255, a Pillow image, or a
+                list of these. A path is a file, a folder, whose images are found at any depth, or
+                a glob such as `"photos/*.jpg"`. An array may also be `(count, height, width, 3)`.
+            top: number of classes for each image; `None` for 5, or for all of fewer.
+            test_views: `"center"` for the center crop; `"ten_crop"` for the mean over corners,
+                center and their mirror images; `"dense"` for all positions of the image and its
+                mirror image.
+            batch_size: crops that pass through the network at a time.
+
+        Returns:
+            A list of `Prediction`, one for each image in order. An image that can't be read has its
+            `error`, and a line on stderr names it.
+
+        Raises:
+            ValueError: for more `top` than classes, unknown views, a path without images, or if no
+                image can be read.
+        """
+        top = self._checked_top(top)
+        check_test_views(test_views)
+        _check_positive("batch_size", batch_size)
+        full = max(1, batch_size // TEST_VIEWS[test_views])
+        run = self._compiled(test_views, full)
+        predictions = []
+        for batch in self._prepared_batches(images, full, "Classifying"):
+            probabilities = iter(run(batch.images) if len(batch.images) else ())
+            for source in batch.sources:
+                if source in batch.errors:
+                    predictions.append(Prediction(source, error=batch.errors[source]))
+                else:
+                    predictions.append(self._most_probable(source, next(probabilities), top))
+        return predictions
+
+    def prepare(self, images, *, batch_size: int = 32) -> np.ndarray:
+        """Reads and scales images, as `model` takes them and its exported forms do.
+
+        Args:
+            images: as for `predict`.
+            batch_size: images that are read at a time.
+
+        Returns:
+            uint8 `(count, image_size, image_size, 3)`.
+
+        Raises:
+            ValueError: for an image that can't be read.
+        """
+        parts = []
+        for batch in self._prepared_batches(images, batch_size, "Reading images"):
+            for source, error in batch.errors.items():
+                raise ValueError(f"`images` must be images. Received: {source}: {error}")
+            parts.append(batch.images)
+        return np.concatenate(parts)
+
+    def _checked_top(self, top):
+        classes = len(self.class_names)
+        if top is None:
+            return min(5, classes)
+        if not isinstance(top, int) or not 1 <= top <= classes:
+            raise ValueError(
+                f"`top` must be from 1 to {classes}, the number of classes. Received: top={top!r}"
+            )
+        return top
+
+    def _most_probable(self, source, probabilities, top):
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        names = tuple(self.class_names[label] for label in best)
+        return Prediction(source, names, probabilities[best])
+
+    def _compiled(self, test_views, full):
+        """The function from prepared images to probabilities; each is compiled once."""
+        key = (test_views, full)
+        if key not in self._functions:
+            self._functions[key] = _Compiled(self._views_model(test_views), full)
+        return self._functions[key]
+
+    def _views_model(self, test_views):
+        """The model from prepared images to probabilities averaged over views."""
+        if test_views == "center":
+            return self.model
+        size = self.preparation.image_size
+        mean = self.preparation.mean_image
+        swaps = self.preparation.color_order == "BGR"
+        if swaps:
+            mean = mean[..., ::-1]
+        if test_views == "dense":
+            inner = dense_model(self.network, size, mean)
+        else:
+            crop = center(mean, self.preparation.crop_size)
+            inner = views_model(self.network, size, crop, test_views)
+        if not swaps:
+            return inner
+        images = keras.Input((size, size, 3))
+        return keras.Model(images, inner(ops.flip(images, axis=-1)))
+
+    def _prepared_batches(self, images, batch_size, title):
+        """Yields `_Batch`es, of which the next is read by threads while one is in use."""
+        tasks = _listed(images)
+        batches = [tasks[i : i + batch_size] for i in range(0, len(tasks), batch_size)]
+        bar = tqdm(total=len(tasks), desc=title, unit="image", delay=_PROGRESS_SECONDS)
+        errors = {}
+        with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count(), 16)) as pool, bar:
+            waiting = self._read(pool, batches[0])
+            for number, batch in enumerate(batches):
+                following = (
+                    self._read(pool, batches[number + 1]) if number + 1 < len(batches) else None
+                )
+                read = self._collected(batch, waiting)
+                errors |= read.errors
+                for source, error in read.errors.items():
+                    tqdm.write(f"{source} is left out: {error}", file=sys.stderr)
+                yield read
+                bar.update(len(batch))
+                waiting = following
+        if len(errors) == len(tasks):
+            source, error = next(iter(errors.items()))
+            more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+            raise ValueError(
+                f"`images` must hold an image that can be read. Received: {source}: {error}{more}"
+            )
+
+    def _read(self, pool, batch):
+        return [pool.submit(_prepared, image, self.preparation.image_size) for _, image in batch]
+
+    def _collected(self, batch, waiting):
+        sources = [source for source, _ in batch]
+        images = []
+        errors = {}
+        for source, future in zip(sources, waiting, strict=True):
+            try:
+                images.append(future.result())
+            except ValueError as error:
+                errors[source] = str(error)
+        size = self.preparation.image_size
+        stacked = np.stack(images) if images else np.zeros((0, size, size, 3), "uint8")
+        return _Batch(sources, stacked, errors)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+    """Sources of images, the prepared ones of those that can be read, and why others can't."""
+
+    sources: list
+    images: np.ndarray
+    errors: dict
+
+
+def _parts(model):
+    """The preparation and the network of a classifier."""
+    preparation = preparation_of(model)
+    networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if preparation is None or len(networks) != 1:
+        raise ValueError(
+            "`model` must be a Preparation followed by a network, as Classifier.from_network makes it. "
+            f"Received: a model with {', '.join(layer.name for layer in model.layers)}"
+        )
+    classes = model.output_shape[-1]
+    if len(preparation.class_names) != classes:
+        raise ValueError(
+            f"`model` must have {classes} class names in its Preparation. "
+            f"Received: {len(preparation.class_names)}; give them by Classifier.from_network"
+        )
+    return preparation, networks[0]
+
+
+def _sizes_of(model):
+    """The side of the crops and the number of classes of a network."""
+    shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
+    if preparation_of(model) is not None:
+        raise ValueError(
+            "`model` must be a network that takes crops less the mean. "
+            "Received: a classifier, which has its own preparation; take its `network`"
+        )
+    match shapes:
+        case (None, int(height), int(width), 3), (None, int(classes)) if height == width:
+            return height, classes
+    raise ValueError(
+        "`model` must take square RGB images and give a probability for each class. "
+        f"Received: a model of input {shapes[0]} and output {shapes[1]}"
+    )
+
+
+def _checked_names(class_names, classes):
+    names = (
+        () if class_names is None or isinstance(class_names, str) else tuple(map(str, class_names))
+    )
+    if len(names) != classes:
+        raise ValueError(
+            f"`class_names` must have a name for each of the {classes} classes of the model. "
+            f"Received: {len(names)} names"
+        )
+    return names
+
+
+def _check_positive(name, value):
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")
+
+
+def _listed(images):
+    """Pairs of a source and an image: a path, an array or a Pillow image."""
+    if isinstance(images, (str, os.PathLike, Image.Image)) or (
+        _is_array(images) and np.ndim(images) == 3
+    ):
+        images = [images]
+    pairs = []
+    for image in images:
+        if isinstance(image, (str, os.PathLike)):
+            pairs += [(path, path) for path in find_images(image)]
+        else:
+            source = getattr(image, "filename", "") or f"image {len(pairs)}"
+            pairs.append((source, _checked(image)))
+    if not pairs:
+        raise ValueError("`images` must hold at least one image. Received: none")
+    return pairs
+
+
+def _is_array(images):
+    return hasattr(images, "shape")
+
+
+def _checked(image):
+    """An array or Pillow image; arrays of any library as NumPy's."""
+    if isinstance(image, Image.Image):
+        return image
+    array = ops.convert_to_numpy(image) if _is_array(image) else None
+    if array is None or array.ndim != 3 or array.shape[-1] != 3 or not array.size:
+        found = f"an array of shape {array.shape}" if array is not None else repr(image)[:80]
+        raise ValueError(
+            "`images` must be paths, arrays (height, width, 3) or Pillow images. Received: " + found
+        )
+    if array.min() < 0 or array.max() > 255:
+        raise ValueError(
+            f"`images` must be arrays of values 0-255. Received: values from {array.min():.6g} to {array.max():.6g}"
+        )
+    return array
+
+
+def _prepared(image, size):
+    """One prepared image, uint8 `(size, size, 3)`; raises a `ValueError` for one that can't be read."""
+    if isinstance(image, str):
+        image = read_image(image)
+    elif isinstance(image, Image.Image):
+        image = pixels_of(image)
+    elif image.dtype != np.uint8:
+        image = np.round(image).astype("uint8")
+    return prepared_square(image, size)
+
+
+class _Compiled:
+    """A model as a function of uint8 images, compiled by the backend, without the overhead of `predict`.
+
+    Args:
+        model: `keras.Model` of one input.
+        full: images in a full batch. Smaller ones are padded to a power of two, as each size is
+            compiled once.
+    """
+
+    def __init__(self, model, full):
+        self._full = full
+        self._function = model.predict_on_batch
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # One trace for all batches; `predict_on_batch` would warn of its second and third.
+            signature = [tf.TensorSpec((None, *model.input_shape[1:]), "uint8")]
+            call = functools.partial(model, training=False)
+            self._function = tf.function(call, input_signature=signature, autograph=False)
+
+    def __call__(self, images):
+        count = len(images)
+        padded = 1
+        while padded < count:
+            padded = min(2 * padded, self._full)
+        if padded > count:
+            zeros = np.zeros((padded - count, *images.shape[1:]), images.dtype)
+            images = np.concatenate([images, zeros])
+        outputs = self._function(images)
+        return keras.tree.map_structure(
+            lambda output: ops.convert_to_numpy(output)[:count], outputs
+        )
