@@ -20,7 +20,9 @@ from alexnet_keras.evaluation.probabilities import ends_in_logits
 from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
 from alexnet_keras.files import check_writable, replacing
 from alexnet_keras.layers.preparation import Preparation
+from alexnet_keras.models import AlexNet
 from alexnet_keras.models.saved import load_whole_model, preparation_of
+from alexnet_keras.pretrained import available, preparation
 
 FILE_NAME = "classifier.keras"  # beside best.keras in the folder of a training
 _PROGRESS_SECONDS = 3  # of work before a progress bar shows
@@ -96,6 +98,25 @@ class Classifier:
                 "give it both by Classifier.from_network"
             )
         return cls(model)
+
+    @classmethod
+    def pretrained(cls, name: str) -> "Classifier":
+        """Returns a classifier with weights that come with the package or are downloaded once.
+
+        Args:
+            name: one of `alexnet_keras.pretrained.available()`.
+
+        Raises:
+            ValueError: for an unknown name, weights without classes, or a file that is damaged or
+                can't be downloaded; the message says which file belongs where.
+
+        Example:
+
+        >>> Classifier.pretrained("imagenet").predict("photo.jpg")  # doctest: +SKIP
+        """
+        mean, class_names = preparation(name)
+        image_size = available()[name].image_size
+        return cls.from_network(AlexNet(weights=name), mean, class_names, image_size=image_size)
 
     @classmethod
     def from_network(

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet, pretrained
+from alexnet_keras import AlexNet, Classifier, pretrained
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.initial_weights import read_initial_weights
 from tests.files import make_torch_files
@@ -89,6 +89,35 @@ def test_downloaded_once_and_converted_once(cache, server):
         np.testing.assert_array_equal(again, first)
 
 
+@pytest.mark.usefixtures("cache", "server")
+def test_a_classifier_of_downloaded_weights():
+    """A photograph gets the probabilities of PyTorch's own module after torchvision's preparation."""
+    logits = np.array(json.loads((ORIGINAL.parent / "narrow_alexnet_logits.json").read_text()))
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    # The center of 224 of 256 pixels is what PyTorch saw.
+    images = np.pad(make_torch_files.images(), ((0, 0), (16, 16), (16, 16), (0, 0)), mode="edge")
+    predictions = Classifier.pretrained("narrow").predict(list(images), top=5)
+    for prediction, probabilities in zip(predictions, expected, strict=True):
+        order = np.argsort(-probabilities)
+        assert prediction.names == tuple("abcde"[label] for label in order)
+        np.testing.assert_allclose(prediction.probabilities, probabilities[order], atol=1e-4)
+
+
+def test_a_classifier_of_the_packages_weights(shipped, random):
+    _, mean, _ = shipped
+    classifier = Classifier.pretrained("tiny")
+    image = random.randint(0, 256, (40, 40, 3)).astype("uint8")
+    (prediction,) = classifier.predict(image)
+    crop = (image - mean)[4:36, 4:36]
+    expected = np.asarray(AlexNet(weights="tiny")(crop[None]))[0]
+    assert prediction.names[0] == "abc"[expected.argmax()]
+    np.testing.assert_allclose(prediction.probabilities, -np.sort(-expected), atol=1e-5)
+    message_of(
+        lambda: Classifier.pretrained("tinny"),
+        "`name` must be one of imagenet, tiny. Received: name='tinny'",
+    )
+
+
 def test_no_network(cache, server):
     server.unlink()
     entry = pretrained.available()["narrow"]
@@ -166,7 +195,7 @@ def shipped(tmp_path, monkeypatch):
         tmp_path / "tiny.npz", model, mean=mean, class_names=["a", "b", "c"]
     )
     options = {"preset": "cifar", "overrides": TINY, "classes": 3}
-    options |= {"file": "tiny.npz", "mean": None, "class_names": None}
+    options |= {"file": "tiny.npz", "image_size": 40, "mean": None, "class_names": None}
     register(monkeypatch, "tiny", tmp_path / "tiny.npz", **options)
     entry = pretrained.available()["tiny"]
     assert written == {"size": entry.size, "sha256": entry.sha256}
