@@ -1,23 +1,25 @@
 """A network with its preparation and class names, in one file, that classifies photographs."""
 
-import concurrent.futures
 import dataclasses
-import functools
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
-from PIL import Image
-from tqdm import tqdm
 
-from alexnet_keras.data.image_files import find_images, pixels_of, prepared_square, read_image
+from alexnet_keras.compiled import CompiledModel
 from alexnet_keras.data.info import center
+from alexnet_keras.data.photographs import (
+    list_photographs,
+    prepared_batches,
+    progress,
+    unreadable_error,
+)
 from alexnet_keras.evaluation.probabilities import ends_in_logits
 from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
+from alexnet_keras.features import FeatureExtractor
 from alexnet_keras.files import check_writable, replacing
 from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.models import AlexNet
@@ -25,7 +27,6 @@ from alexnet_keras.models.saved import load_whole_model, preparation_of
 from alexnet_keras.pretrained import available, preparation
 
 FILE_NAME = "classifier.keras"  # beside best.keras in the folder of a training
-_PROGRESS_SECONDS = 3  # of work before a progress bar shows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,6 +170,11 @@ class Classifier:
         """A name for each label."""
         return self.preparation.class_names
 
+    @property
+    def image_size(self) -> int:
+        """Side of the prepared images, in pixels."""
+        return self.preparation.image_size
+
     def save(self, path: str | os.PathLike) -> None:
         """Saves the classifier, which has its name only once it is whole.
 
@@ -212,17 +218,64 @@ class Classifier:
         top = self._checked_top(top)
         check_test_views(test_views)
         _check_positive("batch_size", batch_size)
+        photographs = list_photographs(images)
         full = max(1, batch_size // TEST_VIEWS[test_views])
         run = self._compiled(test_views, full)
         predictions = []
-        for batch in self._prepared_batches(images, full, "Classifying"):
-            probabilities = iter(run(batch.images) if len(batch.images) else ())
-            for source in batch.sources:
-                if source in batch.errors:
-                    predictions.append(Prediction(source, error=batch.errors[source]))
-                else:
-                    predictions.append(self._most_probable(source, next(probabilities), top))
+        with progress(len(photographs), "Classifying") as bar:
+            for batch in prepared_batches(photographs, self.image_size, full, bar):
+                batch.print_errors()
+                probabilities = iter(run(batch.images) if len(batch.images) else ())
+                for photograph, error in zip(batch.photographs, batch.errors, strict=True):
+                    prediction = Prediction(photograph.source, error=error)
+                    if error is None:
+                        prediction = self._most_probable(photograph, next(probabilities), top)
+                    predictions.append(prediction)
+        errors = [prediction.error for prediction in predictions]
+        if None not in errors:
+            raise unreadable_error(photographs, errors)
         return predictions
+
+    def features(
+        self, images, layers, *, before_activation: bool = False, batch_size: int = 32
+    ) -> dict:
+        """Computes the activations of layers for the center crops of images.
+
+        A convolution or dense layer gives its values after its activation, also where that is a
+        layer of its own, such as relu5 for conv5. Other layers give their output.
+
+        Args:
+            images: as for `predict`.
+            layers: names of layers of `network`, such as `["conv5", "pool5", "fc6"]`.
+            before_activation: whether convolutions and dense layers give their values before the
+                activation. For a ReLU, `max(before, 0)` is `after` to the bit.
+            batch_size: images that pass through the network at a time.
+
+        Returns:
+            dict of arrays: for each layer, float32 `(images, ...)`; `files`, the sources of the
+            rows; `skipped` and `reasons`, the images that can't be read.
+
+        Raises:
+            ValueError: for a layer that the network has not, or as `predict`.
+        """
+        photographs = list_photographs(images)
+        extractor = self.feature_extractor(layers, before_activation, batch_size)
+        with progress(len(photographs), "Features") as bar:
+            arrays = extractor.read(photographs, bar)
+        if not len(arrays["files"]):
+            raise unreadable_error(photographs, list(arrays["reasons"]))
+        return arrays
+
+    def feature_extractor(
+        self, layers, before_activation: bool = False, batch_size: int = 32
+    ) -> FeatureExtractor:
+        """Returns the function that `features` calls; the same layers are compiled once."""
+        _check_positive("batch_size", batch_size)
+        layers = (layers,) if isinstance(layers, str) else tuple(layers)
+        key = (layers, before_activation, batch_size)
+        if key not in self._functions:
+            self._functions[key] = FeatureExtractor(self.preparation, self.network, *key)
+        return self._functions[key]
 
     def prepare(self, images, *, batch_size: int = 32) -> np.ndarray:
         """Reads and scales images, as `model` takes them and its exported forms do.
@@ -237,11 +290,16 @@ class Classifier:
         Raises:
             ValueError: for an image that can't be read.
         """
+        photographs = list_photographs(images)
         parts = []
-        for batch in self._prepared_batches(images, batch_size, "Reading images"):
-            for source, error in batch.errors.items():
-                raise ValueError(f"`images` must be images. Received: {source}: {error}")
-            parts.append(batch.images)
+        with progress(len(photographs), "Reading images") as bar:
+            for batch in prepared_batches(photographs, self.image_size, batch_size, bar):
+                for photograph, error in zip(batch.photographs, batch.errors, strict=True):
+                    if error is not None:
+                        raise ValueError(
+                            f"`images` must be images. Received: {photograph.source}: {error}"
+                        )
+                parts.append(batch.images)
         return np.concatenate(parts)
 
     def _checked_top(self, top):
@@ -254,23 +312,23 @@ class Classifier:
             )
         return top
 
-    def _most_probable(self, source, probabilities, top):
+    def _most_probable(self, photograph, probabilities, top):
         best = np.argsort(-probabilities, kind="stable")[:top]
         names = tuple(self.class_names[label] for label in best)
-        return Prediction(source, names, probabilities[best])
+        return Prediction(photograph.source, names, probabilities[best])
 
     def _compiled(self, test_views, full):
         """The function from prepared images to probabilities; each is compiled once."""
         key = (test_views, full)
         if key not in self._functions:
-            self._functions[key] = _Compiled(self._views_model(test_views), full)
+            self._functions[key] = CompiledModel(self._views_model(test_views), full)
         return self._functions[key]
 
     def _views_model(self, test_views):
         """The model from prepared images to probabilities averaged over views."""
         if test_views == "center":
             return self.model
-        size = self.preparation.image_size
+        size = self.image_size
         mean = self.preparation.mean_image
         swaps = self.preparation.color_order == "BGR"
         if swaps:
@@ -284,57 +342,6 @@ class Classifier:
             return inner
         images = keras.Input((size, size, 3))
         return keras.Model(images, inner(ops.flip(images, axis=-1)))
-
-    def _prepared_batches(self, images, batch_size, title):
-        """Yields `_Batch`es, of which the next is read by threads while one is in use."""
-        tasks = _listed(images)
-        batches = [tasks[i : i + batch_size] for i in range(0, len(tasks), batch_size)]
-        bar = tqdm(total=len(tasks), desc=title, unit="image", delay=_PROGRESS_SECONDS)
-        errors = {}
-        with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count(), 16)) as pool, bar:
-            waiting = self._read(pool, batches[0])
-            for number, batch in enumerate(batches):
-                following = (
-                    self._read(pool, batches[number + 1]) if number + 1 < len(batches) else None
-                )
-                read = self._collected(batch, waiting)
-                errors |= read.errors
-                for source, error in read.errors.items():
-                    tqdm.write(f"{source} is left out: {error}", file=sys.stderr)
-                yield read
-                bar.update(len(batch))
-                waiting = following
-        if len(errors) == len(tasks):
-            source, error = next(iter(errors.items()))
-            more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-            raise ValueError(
-                f"`images` must hold an image that can be read. Received: {source}: {error}{more}"
-            )
-
-    def _read(self, pool, batch):
-        return [pool.submit(_prepared, image, self.preparation.image_size) for _, image in batch]
-
-    def _collected(self, batch, waiting):
-        sources = [source for source, _ in batch]
-        images = []
-        errors = {}
-        for source, future in zip(sources, waiting, strict=True):
-            try:
-                images.append(future.result())
-            except ValueError as error:
-                errors[source] = str(error)
-        size = self.preparation.image_size
-        stacked = np.stack(images) if images else np.zeros((0, size, size, 3), "uint8")
-        return _Batch(sources, stacked, errors)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Batch:
-    """Sources of images, the prepared ones of those that can be read, and why others can't."""
-
-    sources: list
-    images: np.ndarray
-    errors: dict
 
 
 def _parts(model):
@@ -387,87 +394,3 @@ def _checked_names(class_names, classes):
 def _check_positive(name, value):
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")
-
-
-def _listed(images):
-    """Pairs of a source and an image: a path, an array or a Pillow image."""
-    if isinstance(images, (str, os.PathLike, Image.Image)) or (
-        _is_array(images) and np.ndim(images) == 3
-    ):
-        images = [images]
-    pairs = []
-    for image in images:
-        if isinstance(image, (str, os.PathLike)):
-            pairs += [(path, path) for path in find_images(image)]
-        else:
-            source = getattr(image, "filename", "") or f"image {len(pairs)}"
-            pairs.append((source, _checked(image)))
-    if not pairs:
-        raise ValueError("`images` must hold at least one image. Received: none")
-    return pairs
-
-
-def _is_array(images):
-    return hasattr(images, "shape")
-
-
-def _checked(image):
-    """An array or Pillow image; arrays of any library as NumPy's."""
-    if isinstance(image, Image.Image):
-        return image
-    array = ops.convert_to_numpy(image) if _is_array(image) else None
-    if array is None or array.ndim != 3 or array.shape[-1] != 3 or not array.size:
-        found = f"an array of shape {array.shape}" if array is not None else repr(image)[:80]
-        raise ValueError(
-            "`images` must be paths, arrays (height, width, 3) or Pillow images. Received: " + found
-        )
-    if array.min() < 0 or array.max() > 255:
-        raise ValueError(
-            f"`images` must be arrays of values 0-255. Received: values from {array.min():.6g} to {array.max():.6g}"
-        )
-    return array
-
-
-def _prepared(image, size):
-    """One prepared image, uint8 `(size, size, 3)`; raises a `ValueError` for one that can't be read."""
-    if isinstance(image, str):
-        image = read_image(image)
-    elif isinstance(image, Image.Image):
-        image = pixels_of(image)
-    elif image.dtype != np.uint8:
-        image = np.round(image).astype("uint8")
-    return prepared_square(image, size)
-
-
-class _Compiled:
-    """A model as a function of uint8 images, compiled by the backend, without the overhead of `predict`.
-
-    Args:
-        model: `keras.Model` of one input.
-        full: images in a full batch. Smaller ones are padded to a power of two, as each size is
-            compiled once.
-    """
-
-    def __init__(self, model, full):
-        self._full = full
-        self._function = model.predict_on_batch
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            # One trace for all batches; `predict_on_batch` would warn of its second and third.
-            signature = [tf.TensorSpec((None, *model.input_shape[1:]), "uint8")]
-            call = functools.partial(model, training=False)
-            self._function = tf.function(call, input_signature=signature, autograph=False)
-
-    def __call__(self, images):
-        count = len(images)
-        padded = 1
-        while padded < count:
-            padded = min(2 * padded, self._full)
-        if padded > count:
-            zeros = np.zeros((padded - count, *images.shape[1:]), images.dtype)
-            images = np.concatenate([images, zeros])
-        outputs = self._function(images)
-        return keras.tree.map_structure(
-            lambda output: ops.convert_to_numpy(output)[:count], outputs
-        )

@@ -7,6 +7,8 @@ import sys
 from alexnet_keras.version import __version__
 
 COMMANDS = {
+    "predict": "classify photographs with a trained network",
+    "features": "write the activations of layers for photographs to a file",
     "info": "print versions, devices and folders, or the layers of a network",
 }
 
