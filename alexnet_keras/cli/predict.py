@@ -1,6 +1,7 @@
 """Classifies photographs.
 
     alexnet predict runs/x/classifier.keras photo.jpg folder/ "more/*.png" --top 5
+    alexnet predict --network imagenet photo.jpg
 
 A training writes classifier.keras. A folder is searched for images at any depth. A file that is not
 an image is named, and the others are classified; the exit status is then 1.
@@ -34,9 +35,14 @@ def predict(options) -> int:
     import_package()
     from alexnet_keras.classifier import Classifier
 
-    classifier = Classifier.load(options.classifier)
+    images = options.images
+    if options.network is None:
+        classifier = Classifier.load(images[0])
+        images = images[1:]
+    else:
+        classifier = _pretrained(options.network)
     predictions = classifier.predict(
-        options.images, options.top, options.test_views, batch_size=options.batch_size
+        images, options.top, options.test_views, batch_size=options.batch_size
     )
     if options.figure:
         _draw(classifier, predictions, Path(options.figure))
@@ -51,19 +57,21 @@ def predict(options) -> int:
 def _parser(prog):
     parser = argparse.ArgumentParser(
         prog=prog,
+        usage=f"{prog} [options] (CLASSIFIER | --network NAME) IMAGE [IMAGE ...]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "classifier",
-        metavar="CLASSIFIER",
-        help="a classifier.keras file, or the folder of the training that wrote it",
+        "images",
+        metavar="PATH",
+        nargs="+",
+        help="without --network first a classifier.keras file, or the folder of the training that "
+        'wrote it; then image files, folders of images, or patterns such as "photos/*.jpg"',
     )
     parser.add_argument(
-        "images",
-        metavar="IMAGE",
-        nargs="+",
-        help='image files, folders of images, or patterns such as "photos/*.jpg"',
+        "--network",
+        metavar="NAME",
+        help="weights with a name, such as imagenet, which are downloaded once (default: CLASSIFIER)",
     )
     parser.add_argument(
         "--top",
@@ -98,7 +106,12 @@ def _parser(prog):
 
 
 def _check(options):
-    """Raises an error for a figure that can't be drawn or written, before any work."""
+    """Raises an error for no image, or a figure that can't be drawn or written, before any work."""
+    if options.network is None and len(options.images) < 2:
+        raise ValueError(
+            "`images` must have at least one path after the classifier, or a network of --network. "
+            f"Received: {options.images[0]!r} only"
+        )
     if not options.figure:
         return
     from alexnet_keras.files import check_writable
@@ -109,6 +122,17 @@ def _check(options):
     check_writable(path.parent, "figure", "a file in a folder")
     import_package()
     import alexnet_keras.plots  # noqa: F401  raises without Matplotlib
+
+
+def _pretrained(network):
+    from alexnet_keras.classifier import Classifier
+    from alexnet_keras.pretrained import available
+
+    if network not in available():
+        raise ValueError(
+            f"`network` must be one of {', '.join(available())}. Received: network={network!r}"
+        )
+    return Classifier.pretrained(network)
 
 
 def _draw(classifier, predictions, path):

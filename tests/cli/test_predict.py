@@ -102,3 +102,20 @@ def test_errors_are_one_line(paths, tmp_path):
         with pytest.raises(SystemExit, match=words) as end:
             main(arguments)
         assert "\n" not in str(end.value)
+
+
+def test_weights_with_a_name(paths, capsys, monkeypatch):
+    classifier = Classifier.load(paths[0])
+    monkeypatch.setattr(Classifier, "pretrained", lambda name: {"imagenet": classifier}[name])
+    main(["predict", *paths])
+    expected = capsys.readouterr().out
+    main(["predict", "--network", "imagenet", *paths[1:]])
+    assert capsys.readouterr().out == expected
+    with pytest.raises(
+        SystemExit, match="`network` must be one of imagenet. Received: network='paper'"
+    ):
+        main(["predict", "--network", "paper", *paths[1:]])
+    with pytest.raises(
+        SystemExit, match="at least one path after the classifier.* Received: '.*keras' only"
+    ):
+        main(["predict", paths[0]])
