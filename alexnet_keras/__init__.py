@@ -20,6 +20,7 @@ try:
     with extra("the backend of Keras (KERAS_BACKEND chooses it)"):
         import keras  # noqa: F401  first, so that a missing backend is said
 
+    from alexnet_keras.classifier import Classifier
     from alexnet_keras.evaluation.errors import TopKError
     from alexnet_keras.layers import (
         BinaryUnits,
@@ -27,6 +28,7 @@ try:
         FullyConnected,
         GroupedConv2D,
         LocalResponseNormalization,
+        Preparation,
         SpatialResponseNormalization,
     )
     from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
@@ -49,9 +51,11 @@ __all__ = [
     "AlexNetSGD",
     "BinaryUnits",
     "CeilingMaxPooling2D",
+    "Classifier",
     "FullyConnected",
     "GroupedConv2D",
     "LocalResponseNormalization",
+    "Preparation",
     "SpatialResponseNormalization",
     "TopKError",
     "VGGConfig",

@@ -11,6 +11,8 @@ COMMANDS = {
     "evaluate": "measure the errors of trained networks, alone and averaged",
     "convert": "convert published weights to a .keras file, or back to PyTorch",
     "export": "export a trained network to SavedModel, ONNX or TFLite",
+    "predict": "classify photographs with a trained network",
+    "features": "write the activations of layers for photographs to a file",
     "info": "print versions, devices and folders, or the layers of a network",
 }
 

@@ -6,7 +6,7 @@
     alexnet convert torchvision.keras for_pytorch.pth
 
 Nothing is downloaded. The network takes RGB images with pixel values 0-255, less a mean color that
-the command prints. PyTorch's files need PyTorch: pip install 'alexnet_keras[torch]'.
+the command prints. Only a .pth file as output needs PyTorch: pip install 'alexnet_keras[torch]'.
 """
 
 import argparse

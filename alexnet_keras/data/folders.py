@@ -9,20 +9,9 @@ import re
 from pathlib import Path
 
 from alexnet_keras.data.decoding import DECODING_VERSION, corrupt_files
+from alexnet_keras.data.image_files import IMAGE_SUFFIXES, is_hidden, is_image_name
 from alexnet_keras.distributed.hosts import print_once
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
-# Of operating systems, archives and file servers; names that begin with a dot are ignored as well.
-SYSTEM_NAMES = {
-    "__macosx",
-    "thumbs.db",
-    "desktop.ini",
-    "$recycle.bin",
-    "system volume information",
-    "lost+found",
-    "@eadir",
-    "#recycle",
-}
 _SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -275,7 +264,7 @@ def _check_class_folders(name, path, folders):
 
 
 def _holds_images(folder):
-    return any(map(_is_image, _scan(folder)[1]))
+    return any(map(is_image_name, _scan(folder)[1]))
 
 
 def _check_same_classes(name, layout, classes, validation):
@@ -334,9 +323,9 @@ def _title(folder):
 def _list_classes(name, folder):
     """The image files of every class folder, sorted."""
     folders, loose = _scan(folder)
-    images = [file for file in loose if _is_image(file)]
+    images = [file for file in loose if is_image_name(file)]
     left_out = [
-        (file, "in no class folder" if _is_image(file) else _ending(file)) for file in loose
+        (file, "in no class folder" if is_image_name(file) else _ending(file)) for file in loose
     ]
     classes, empty = {}, []
     for sub in folders:
@@ -369,13 +358,13 @@ def _walk(folder):
 
     for root, folders, names in os.walk(folder, onerror=fail):
         linked = [sub for sub in folders if (Path(root) / sub).is_symlink()]
-        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not _is_hidden(sub)]
-        folders[:] = [sub for sub in folders if not _is_hidden(sub)]
+        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not is_hidden(sub)]
+        folders[:] = [sub for sub in folders if not is_hidden(sub)]
         for name in names:
             file = Path(root) / name
-            if _is_hidden(name):
+            if is_hidden(name):
                 continue
-            if _is_image(file):
+            if is_image_name(file):
                 files.append(file)
             else:
                 left_out.append((file, _ending(file)))
@@ -425,7 +414,7 @@ def _scan(folder):
     folders, files = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _is_hidden(entry.name):
+            if is_hidden(entry.name):
                 continue
             path = folder / entry.name
             try:
@@ -434,14 +423,6 @@ def _scan(folder):
                 is_folder = False
             (folders if is_folder else files).append(path)
     return sorted(folders), sorted(files)
-
-
-def _is_hidden(name):
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES
-
-
-def _is_image(file):
-    return file.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _ending(file):

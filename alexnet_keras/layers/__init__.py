@@ -5,6 +5,7 @@ from alexnet_keras.layers.ceiling_max_pooling2d import CeilingMaxPooling2D
 from alexnet_keras.layers.fully_connected import FullyConnected
 from alexnet_keras.layers.grouped_conv2d import GroupedConv2D
 from alexnet_keras.layers.local_response_normalization import LocalResponseNormalization
+from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.layers.spatial_response_normalization import SpatialResponseNormalization
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "FullyConnected",
     "GroupedConv2D",
     "LocalResponseNormalization",
+    "Preparation",
     "SpatialResponseNormalization",
 ]

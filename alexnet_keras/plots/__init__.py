@@ -21,12 +21,13 @@ with extra("drawing figures"):
         save_animation,
     )
     from alexnet_keras.plots.neighbors import plot_codes, plot_neighbors
-    from alexnet_keras.plots.predictions import plot_predictions
+    from alexnet_keras.plots.predictions import plot_classified, plot_predictions
     from alexnet_keras.plots.style import save_figure
 
 __all__ = [
     "animate_kernels",
     "in_words",
+    "plot_classified",
     "plot_codes",
     "plot_comparisons",
     "plot_curves",
