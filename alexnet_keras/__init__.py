@@ -12,9 +12,11 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.layers import (
     BinaryUnits,
+    CeilingAveragePooling2D,
     CeilingMaxPooling2D,
     FullyConnected,
     GroupedConv2D,
+    LocallyConnected2D,
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
@@ -31,10 +33,12 @@ __all__ = [
     "AlexNetConfig",
     "AlexNetSGD",
     "BinaryUnits",
+    "CeilingAveragePooling2D",
     "CeilingMaxPooling2D",
     "FullyConnected",
     "GroupedConv2D",
     "LocalResponseNormalization",
+    "LocallyConnected2D",
     "SpatialResponseNormalization",
     "TopKError",
     "VGGConfig",
