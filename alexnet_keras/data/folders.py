@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from alexnet_keras.data.decoding import DECODING_VERSION, corrupt_files
+from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
 # Of operating systems, archives and file servers; names that begin with a dot are ignored as well.
@@ -44,7 +45,7 @@ class FolderImages:
     """The images of a folder.
 
     Args:
-        class_names: names of the class folders, sorted.
+        class_names: names of the class folders, sorted; those of Tiny ImageNet in words.
         train, validation: lists of `(path, label)`.
         splits: names of the two parts.
         has_validation: whether the folder has validation images of its own.
@@ -75,10 +76,14 @@ class _Layout:
 
 @dataclasses.dataclass(frozen=True)
 class _Classes:
-    """Files of each class in one folder, and the files left out, with the reason."""
+    """Files of each class in one folder, and the files left out, with the reason.
+
+    Tiny ImageNet's class folders are WordNet numbers; `names` has the words, by number.
+    """
 
     files: dict
     left_out: list
+    names: dict | None = None
 
 
 def read_folder(name, path, skip_corrupt, cache_dir, held_out):
@@ -103,13 +108,16 @@ def read_folder(name, path, skip_corrupt, cache_dir, held_out):
         raise _error(
             name, f"{_title(layout.train)} holds {len(classes)} class folder(s){_names(classes)}", "Use two or more"
         )
+    names = classes
     left_out = list(train.left_out)
     if layout.validation:
-        listed = _list_classes(name, layout.validation)
+        listed = _list_annotated(layout.validation) or _list_classes(name, layout.validation)
         left_out += listed.left_out
         parts = train.files, listed.files
         splits = (layout.train.name, layout.validation.name)
         _check_same_classes(name, layout, classes, listed.files)
+        if listed.names:
+            names = [listed.names.get(label, label) for label in classes]
     else:
         parts = _hold_out(train.files, held_out)
         splits = (f"{held_out - 1} in {held_out} of each class", f"1 in {held_out} of each class")
@@ -130,7 +138,7 @@ def read_folder(name, path, skip_corrupt, cache_dir, held_out):
         [(str(file), labels[label]) for label in classes for file in part.get(label, ())] for part in used
     )
     return FolderImages(
-        class_names=tuple(classes),
+        class_names=tuple(names),
         train=train,
         validation=validation,
         splits=splits,
@@ -306,6 +314,12 @@ def _title(folder):
 
 
 # What is in them.
+
+
+def _list_annotated(folder):
+    """The validation files of an unzipped Tiny ImageNet; `None` for any other folder."""
+    files = annotated_images(folder)
+    return None if files is None else _Classes(files, [], CLASS_NAMES)
 
 
 def _list_classes(name, folder):

@@ -185,7 +185,7 @@ def _check_not_path(name, path):
 def _from_tfds(name, held_out):
     import tensorflow_datasets as tfds
 
-    from alexnet_keras.data import shapes  # noqa: F401  registers the builder
+    from alexnet_keras.data import shapes, tiny_imagenet  # noqa: F401  registers the builders
 
     try:
         builder = tfds.builder(name)
