@@ -17,7 +17,7 @@ from experiments.framework.tables import comparison_text, labeled_comparisons, m
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
 _NO_FALL_2011 = "needs ImageNet as of Fall 2011, 15 million images"
-_TRAIN = "python -m experiments.train --dataset imagenet2012 --devices 2 --workdir runs/imagenet --config"
+_TRAIN = "python -m experiments.train --dataset imagenet2012 --devices 2 --workdir runs/imagenet --preset"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +43,13 @@ class Claim:
 
 CLAIMS = (
     Claim("ILSVRC-2010 test, ten crops", "37.5 / 17.0", reason=_NO_IMAGENET),
-    Claim("ILSVRC-2010 test, centre crop", "39.0 / 18.3", reason=_NO_IMAGENET),
-    Claim("ILSVRC-2012 validation, ten crops", "40.7 / 18.2", reason=_NO_IMAGENET, command=f"{_TRAIN} source"),
+    Claim("ILSVRC-2010 test, center crop", "39.0 / 18.3", reason=_NO_IMAGENET),
+    Claim(
+        "ILSVRC-2012 validation, ten crops",
+        "40.7 / 18.2",
+        reason=_NO_IMAGENET,
+        command=f"{_TRAIN} source",
+    ),
     Claim(
         "ReLU against tanh, epochs to 25% training error on CIFAR-10",
         "6 times fewer",
@@ -63,34 +68,86 @@ CLAIMS = (
     ),
     Claim("Overlapping pooling", "-0.4 / -0.3", experiment="overlapping_pooling"),
     Claim("Response normalization", "-1.4 / -1.2", experiment="response_normalization"),
-    Claim("Two towers against one of half the kernels", "-1.7 / -1.2", experiment="towers", of="lower the errors"),
-    Claim("Two towers that never exchange", "2012 source: 41.8 / 19.3", experiment="towers", of="No exchange"),
+    Claim(
+        "Two towers against one of half the kernels",
+        "-1.7 / -1.2",
+        experiment="towers",
+        of="lower the errors",
+    ),
+    Claim(
+        "Two towers that never exchange",
+        "2012 source: 41.8 / 19.3",
+        experiment="towers",
+        of="No exchange",
+    ),
     Claim("A middle conv layer removed", "about +2 top-1", experiment="depth"),
-    Claim("Colour noise", "over 1 top-1", experiment="augmentation", of="Colour noise"),
-    Claim("No crops and mirror images", "substantial overfitting", experiment="augmentation", of="overfitting"),
+    Claim("Color noise", "over 1 top-1", experiment="augmentation", of="Color noise"),
+    Claim(
+        "No crops and mirror images",
+        "substantial overfitting",
+        experiment="augmentation",
+        of="overfitting",
+    ),
     Claim("No dropout", "substantial overfitting", experiment="dropout", of="overfitting"),
     Claim("Dropout, iterations to converge", "about twice", experiment="dropout", of="iterations"),
     Claim("Weight decay", "lowers the training error", experiment="weight_decay"),
     Claim("Bias of 1", "speeds up the early stage", experiment="initialization"),
-    Claim("Ten crops against the centre crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="ten_crops"),
-    Claim("Kernels", "GPU 1 colour-agnostic, GPU 2 colour-specific, in every run", experiment="kernels"),
-    Claim("Neighbours in the last hidden layer against pixels", "alike, often far in pixels", experiment="neighbours"),
+    Claim(
+        "Ten crops against the center crop", "39.0 / 18.3 to 37.5 / 17.0", experiment="ten_crops"
+    ),
+    Claim(
+        "Kernels", "GPU 1 color-agnostic, GPU 2 color-specific, in every run", experiment="kernels"
+    ),
+    Claim(
+        "Neighbors in the last hidden layer against pixels",
+        "alike, often far in pixels",
+        experiment="neighbors",
+    ),
     Claim("Binary codes of activations against codes of pixels", "far better", experiment="codes"),
-    Claim("Five networks averaged against one", "40.7 / 18.2 to 38.1 / 16.4", experiment="evaluate"),
+    Claim(
+        "Five networks averaged against one", "40.7 / 18.2 to 38.1 / 16.4", experiment="evaluate"
+    ),
     Claim("Five networks averaged, ILSVRC-2012", "38.1 / 16.4", reason=_NO_IMAGENET),
-    Claim("Pre-trained and fine-tuned against trained from the start", "40.7 to 39.0 top-1", experiment="fine_tune"),
+    Claim(
+        "Pre-trained and fine-tuned against trained from the start",
+        "40.7 to 39.0 top-1",
+        experiment="fine_tune",
+    ),
     Claim(
         "Sixth conv layer, pre-trained on Fall 2011",
         "39.0 / 16.6",
         reason=_NO_FALL_2011,
     ),
     Claim("Seven networks averaged", "36.7 / 15.4", reason=_NO_FALL_2011),
-    Claim("Fall 2009, 10,184 classes", "67.4 / 40.9", reason="needs ImageNet as of Fall 2009, 8.9 million images"),
-    Claim("VGG: more convolutions", "29.6 (A) to 27.0 (D) top-1", experiment="vgg_depth", of="Deeper"),
-    Claim("VGG: 1x1 convolutions more", "28.7 (B) to 28.1 (C) top-1", experiment="vgg_depth", of="1x1 convolutions"),
-    Claim("VGG: 3x3 in place of 1x1", "28.1 (C) to 27.0 (D) top-1", experiment="vgg_depth", of="in place of"),
-    Claim("VGG: response normalization does not help", "29.6 (A) to 29.7", experiment="vgg_normalization", of="help"),
-    Claim("VGG: response normalization costs time", "yes", experiment="vgg_normalization", of="time"),
+    Claim(
+        "Fall 2009, 10,184 classes",
+        "67.4 / 40.9",
+        reason="needs ImageNet as of Fall 2009, 8.9 million images",
+    ),
+    Claim(
+        "VGG: more convolutions", "29.6 (A) to 27.0 (D) top-1", experiment="vgg_depth", of="Deeper"
+    ),
+    Claim(
+        "VGG: 1x1 convolutions more",
+        "28.7 (B) to 28.1 (C) top-1",
+        experiment="vgg_depth",
+        of="1x1 convolutions",
+    ),
+    Claim(
+        "VGG: 3x3 in place of 1x1",
+        "28.1 (C) to 27.0 (D) top-1",
+        experiment="vgg_depth",
+        of="in place of",
+    ),
+    Claim(
+        "VGG: response normalization does not help",
+        "29.6 (A) to 29.7",
+        experiment="vgg_normalization",
+        of="help",
+    ),
+    Claim(
+        "VGG: response normalization costs time", "yes", experiment="vgg_normalization", of="time"
+    ),
 )
 
 
@@ -143,7 +200,10 @@ def _rows(claim, workdir):
 
 def _paths(experiment, workdir):
     """The results of an experiment, and those at another scale in a folder of their own."""
-    paths = [workdir / experiment / "results.json", *sorted(workdir.glob(f"*/{experiment}/results.json"))]
+    paths = [
+        workdir / experiment / "results.json",
+        *sorted(workdir.glob(f"*/{experiment}/results.json")),
+    ]
     return [path for path in paths if path.exists()]
 
 
@@ -166,8 +226,16 @@ def _row(claim, comparison, results, is_main):
     number = f"n = {comparison['n']} {comparison.get('of', '')}".rstrip()
     measured = f"{comparison_text(comparison)} ({dataset}, {number}; {sides})"
     has_own_settings = is_main and "runs" in results
-    command = f"python -m experiments.{claim.experiment}" if has_own_settings else results["command"]
-    return claim.words, claim.paper, measured, verdict(comparison, comparison["no_effect"]), f"`{command}`"
+    command = (
+        f"python -m experiments.{claim.experiment}" if has_own_settings else results["command"]
+    )
+    return (
+        claim.words,
+        claim.paper,
+        measured,
+        verdict(comparison, comparison["no_effect"]),
+        f"`{command}`",
+    )
 
 
 def _side(comparison, side, results):
@@ -185,17 +253,25 @@ def _side(comparison, side, results):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m experiments.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--workdir", default="results", help="folder of the experiments' results (default: results)")
-    parser.add_argument("--output", default="REPRODUCTION.md", help="file to write (default: REPRODUCTION.md)")
+    parser.add_argument(
+        "--workdir", default="results", help="folder of the experiments' results (default: results)"
+    )
+    parser.add_argument(
+        "--output", default="REPRODUCTION.md", help="file to write (default: REPRODUCTION.md)"
+    )
     return run_command(parser, _write, arguments)
 
 
 def _write(options, command):
     workdir = Path(options.workdir)
     if not workdir.is_dir():
-        raise ValueError(f"`workdir` must be a folder with results. Received: workdir={options.workdir!r}")
+        raise ValueError(
+            f"`workdir` must be a folder with results. Received: workdir={options.workdir!r}"
+        )
     paths = sorted(workdir.rglob("results.json"))
     print(
         f"Reading {len(paths)} files of stored results in {workdir}. Nothing is trained: `python -m experiments.NAME "

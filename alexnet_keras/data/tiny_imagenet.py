@@ -55,7 +55,9 @@ class TinyImageNet(tfds.core.GeneratorBasedBuilder):
         if not folder.is_dir():
             folder = Path(dl_manager.download_and_extract(URL)) / FOLDER
         images = {
-            "train": {label: sorted(folder.glob(f"train/{label}/images/*.JPEG")) for label in CLASS_NAMES},
+            "train": {
+                label: sorted(folder.glob(f"train/{label}/images/*.JPEG")) for label in CLASS_NAMES
+            },
             "validation": annotated_images(folder / "val") or {},
         }
         for split, count in _COUNTS.items():

@@ -62,7 +62,9 @@ class LocallyConnected2D(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         if not isinstance(filters, int) or filters < 1:
-            raise ValueError(f"`filters` must be a positive whole number. Received: filters={filters}")
+            raise ValueError(
+                f"`filters` must be a positive whole number. Received: filters={filters}"
+            )
         if padding not in ("valid", "same"):
             raise ValueError(f"`padding` must be 'valid' or 'same'. Received: padding={padding!r}")
         self.filters = filters
@@ -142,7 +144,9 @@ def _pair(name, value):
     """A pair of positive whole numbers, of one such number or a pair."""
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
-        raise ValueError(f"`{name}` must be one or two positive whole numbers. Received: {name}={value}")
+        raise ValueError(
+            f"`{name}` must be one or two positive whole numbers. Received: {name}={value}"
+        )
     return pair
 
 

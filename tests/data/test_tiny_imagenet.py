@@ -87,7 +87,9 @@ def test_by_name_from_the_archive(of_two_hundred, monkeypatch):
 
 def test_an_incomplete_folder_is_refused(of_two_hundred):
     (of_two_hundred / "train" / "n01443537" / "images" / "n01443537_0.JPEG").unlink()
-    with pytest.raises(ValueError, match="must hold 400 train images of 200 classes. Received: 399"):
+    with pytest.raises(
+        ValueError, match="must hold 400 train images of 200 classes. Received: 399"
+    ):
         open_source("tiny_imagenet")
 
 
@@ -112,5 +114,7 @@ def test_a_damaged_list_is_named(damage, tmp_path):
         (folder / "val" / "images" / "val_1.JPEG").unlink()
     else:
         (folder / "val" / "val_annotations.txt").write_text("val_1.JPEG n01443537\n")
-    with pytest.raises(ValueError, match="val_annotations.txt must list files in images/ .* does not exist"):
+    with pytest.raises(
+        ValueError, match="val_annotations.txt must list files in images/ .* does not exist"
+    ):
         open_source(str(folder))

@@ -6,7 +6,13 @@ from experiments.report import CLAIMS, main, report
 
 def results(interval):
     variants = {
-        name: {"mean": mean, "standard_deviation": 0.5, "learning_rate": 0.01, "learning_rates": [], "curves": {}}
+        name: {
+            "mean": mean,
+            "standard_deviation": 0.5,
+            "learning_rate": 0.01,
+            "learning_rates": [],
+            "curves": {},
+        }
         for name, mean in (("with normalization", 20.0), ("without normalization", 22.0))
     }
     comparison = {
@@ -38,7 +44,10 @@ def row(text, words):
 def test_report_says_what_the_results_say(tmp_path, capsys):
     folder = tmp_path / "results" / "cifar_normalization"
     folder.mkdir(parents=True)
-    for interval, expected in (([-2.5, -1.5], "| reproduced |"), ([-3.0, 0.5], "| not reproduced |")):
+    for interval, expected in (
+        ([-2.5, -1.5], "| reproduced |"),
+        ([-3.0, 0.5], "| not reproduced |"),
+    ):
         (folder / "results.json").write_text(json.dumps(results(interval)))
         main(["--workdir", str(tmp_path / "results"), "--output", str(tmp_path / "R.md")])
         line = row((tmp_path / "R.md").read_text(), "four-layer network")
@@ -50,19 +59,30 @@ def test_report_says_what_the_results_say(tmp_path, capsys):
         assert "`python -m experiments.cifar_normalization`" in line
     assert (folder / "comparisons.png").exists()
     first = capsys.readouterr().out.splitlines()[0]
-    assert first.startswith(f"Reading 1 files of stored results in {tmp_path / 'results'}. Nothing is trained")
+    assert first.startswith(
+        f"Reading 1 files of stored results in {tmp_path / 'results'}. Nothing is trained"
+    )
 
 
 def test_what_is_not_of_seeds_says_what_of(tmp_path):
-    (tmp_path / "neighbours").mkdir()
-    content = results([-0.5, 2.5]) | {"command": "python -m experiments.neighbours --weights x.keras", "variants": {}}
+    (tmp_path / "neighbors").mkdir()
+    content = results([-0.5, 2.5]) | {
+        "command": "python -m experiments.neighbors --weights x.keras",
+        "variants": {},
+    }
     content["models"] = content.pop("runs")
-    content["comparisons"][0] |= {"paper": None, "side": 1, "estimate": 1.0, "n": 20, "of": "queries of one network"}
-    (tmp_path / "neighbours" / "results.json").write_text(json.dumps(content))
-    line = row(report(tmp_path), "Neighbours in")
+    content["comparisons"][0] |= {
+        "paper": None,
+        "side": 1,
+        "estimate": 1.0,
+        "n": 20,
+        "of": "queries of one network",
+    }
+    (tmp_path / "neighbors" / "results.json").write_text(json.dumps(content))
+    line = row(report(tmp_path), "Neighbors in")
     assert "(cifar10, n = 20 queries of one network;" in line
     assert "queries of one network needed)" in line
-    assert "| `python -m experiments.neighbours --weights x.keras` |" in line
+    assert "| `python -m experiments.neighbors --weights x.keras` |" in line
 
 
 def test_what_is_said_of_the_data_stands_before_the_table(tmp_path):

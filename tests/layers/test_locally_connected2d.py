@@ -26,7 +26,9 @@ def test_is_the_definition(padding, zeros, random):
 
 
 def test_stride_and_activation_without_bias(random):
-    layer, (kernel,), x = layer_with_weights(random, (2, 6, 4, 3), 5, 2, strides=2, activation="relu", use_bias=False)
+    layer, (kernel,), x = layer_with_weights(
+        random, (2, 6, 4, 3), 5, 2, strides=2, activation="relu", use_bias=False
+    )
     expected = np.maximum(definition(x, kernel, None, 2, 2), 0)
     assert layer.compute_output_shape((None, 6, 4, 3)) == (None, 3, 2, 5)
     np.testing.assert_allclose(numpy(layer(x)), expected, rtol=1e-5, atol=1e-5)
@@ -94,19 +96,33 @@ def test_mixed_precision(random, mixed_bfloat16):
 
 
 def test_bad_arguments_and_inputs():
-    with pytest.raises(ValueError, match="`filters` must be a positive whole number. Received: filters=0"):
+    with pytest.raises(
+        ValueError, match="`filters` must be a positive whole number. Received: filters=0"
+    ):
         LocallyConnected2D(0, 3)
-    with pytest.raises(ValueError, match="`kernel_size` must be one or two positive .* kernel_size=\\(3, 0\\)"):
+    with pytest.raises(
+        ValueError, match="`kernel_size` must be one or two positive .* kernel_size=\\(3, 0\\)"
+    ):
         LocallyConnected2D(4, (3, 0))
-    with pytest.raises(ValueError, match="`strides` must be one or two positive .* Received: strides=0"):
+    with pytest.raises(
+        ValueError, match="`strides` must be one or two positive .* Received: strides=0"
+    ):
         LocallyConnected2D(4, 3, strides=0)
-    with pytest.raises(ValueError, match="`padding` must be 'valid' or 'same'. Received: padding='causal'"):
+    with pytest.raises(
+        ValueError, match="`padding` must be 'valid' or 'same'. Received: padding='causal'"
+    ):
         LocallyConnected2D(4, 3, padding="causal")
-    with pytest.raises(ValueError, match="layer 'local3' must have a known height, width and number of maps"):
+    with pytest.raises(
+        ValueError, match="layer 'local3' must have a known height, width and number of maps"
+    ):
         LocallyConnected2D(4, 3, name="local3")(keras.Input((None, 6, 3)))
-    with pytest.raises(ValueError, match="layer 'local3' must be at least as large as its kernels, \\(3, 3\\)"):
+    with pytest.raises(
+        ValueError, match="layer 'local3' must be at least as large as its kernels, \\(3, 3\\)"
+    ):
         LocallyConnected2D(4, 3, name="local3")(keras.Input((2, 6, 3)))
     layer = LocallyConnected2D(4, 3)
     layer(np.zeros((1, 6, 6, 3), "float32"))
-    with pytest.raises(ValueError, match="expected shape=\\(None, 6, 6, 3\\), found shape=\\(1, 7, 6, 3\\)"):
+    with pytest.raises(
+        ValueError, match="expected shape=\\(None, 6, 6, 3\\), found shape=\\(1, 7, 6, 3\\)"
+    ):
         layer(np.zeros((1, 7, 6, 3), "float32"))

@@ -23,7 +23,9 @@ PARAMETERS = {
 }
 LAYERS = {
     "cifar_13pct": "image conv1 pool1 relu1 conv2 relu2 pool2 local3 relu3 local4 relu4 flatten fc8",
-    "cifar_11pct": ("image conv1 pool1 relu1 norm1 conv2 relu2 norm2 pool2 local3 relu3 local4 relu4 flatten fc8"),
+    "cifar_11pct": (
+        "image conv1 pool1 relu1 norm1 conv2 relu2 norm2 pool2 local3 relu3 local4 relu4 flatten fc8"
+    ),
     "cifar_19pct": "image conv1 pool1 relu1 conv2 relu2 pool2 conv3 relu3 pool3 flatten fc8",
     "cifar_18pct": (
         "image conv1 pool1 relu1 spatial_norm1 conv2 relu2 pool2 spatial_norm2 conv3 relu3 pool3 flatten fc8"
@@ -41,7 +43,14 @@ def test_layers_and_parameters(preset):
 
 def test_maps():
     shapes = {
-        "cifar_11pct": {"conv1": 24, "pool1": 12, "conv2": 12, "pool2": 6, "local3": 6, "local4": 6},
+        "cifar_11pct": {
+            "conv1": 24,
+            "pool1": 12,
+            "conv2": 12,
+            "pool2": 6,
+            "local3": 6,
+            "local4": 6,
+        },
         "cifar_18pct": {"conv1": 32, "pool1": 16, "pool2": 8, "pool3": 4},
     }
     for preset, sides in shapes.items():
@@ -66,7 +75,10 @@ def test_constants_of_the_files():
 @pytest.mark.parametrize(
     ("preset", "deviations"),
     [
-        ("cifar_11pct", {"conv1": 0.0001, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc8": 0.01}),
+        (
+            "cifar_11pct",
+            {"conv1": 0.0001, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc8": 0.01},
+        ),
         ("cifar_18pct", {"conv1": 0.0001, "conv2": 0.01, "conv3": 0.01, "fc8": 0.01}),
     ],
 )
@@ -92,9 +104,13 @@ def test_local_kernels_differ_from_position_to_position(random):
 
 
 def test_fields_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match="`local_layers` must be names out of conv2, .* Received: local_layers="):
+    with pytest.raises(
+        ValueError, match="`local_layers` must be names out of conv2, .* Received: local_layers="
+    ):
         AlexNet("cifar_13pct", local_layers=("conv1",))
-    with pytest.raises(ValueError, match="`local_layers` must see all towers.* Received: local_layers="):
+    with pytest.raises(
+        ValueError, match="`local_layers` must see all towers.* Received: local_layers="
+    ):
         AlexNet("cifar", local_layers=("conv4",))
     with pytest.raises(ValueError, match="`stages` must have one pool a layer"):
         AlexNet("cifar", stages=(("pool", "average_pool"), (), (), (), (), ()))
