@@ -13,7 +13,7 @@ from alexnet_keras.training.fields import (
     Shares,
     Subset,
     as_tuple,
-    factors_by_layer,
+    numbers_by_layer,
     positive_integer,
     seed_number,
     share,
@@ -74,6 +74,11 @@ class TrainingConfig:
     momentum: float = _option(0.9, "momentum, 0-1", Number(below=1))
     weight_decay: float = _option(0.0005, "weight decay through the momentum", Number())
     decay_biases: bool = _option(True, "whether biases decay too")
+    layer_weight_decay: dict = _option(
+        {},
+        "weight decay of single layers, as LAYER=DECAY, in place of weight_decay",
+        numbers_by_layer,
+    )
     decoupled_weight_decay: float = _option(
         0.0, "weight decay past the momentum: a weight loses this times the rate", Number()
     )
@@ -87,7 +92,7 @@ class TrainingConfig:
         (), "layers that are taken from it; none: all convolutions that both have", as_tuple
     )
     layer_learning_rates: dict = _option(
-        {}, "factors of the learning rate, as LAYER=FACTOR; 0 freezes a layer", factors_by_layer
+        {}, "factors of the learning rate, as LAYER=FACTOR; 0 freezes a layer", numbers_by_layer
     )
     random_crop: bool = _option(True, "random crops and mirror images; otherwise center crops")
     scale_jitter: tuple = _option(
@@ -143,7 +148,7 @@ class TrainingConfig:
     test_views: tuple = _option(
         ("center", "ten_crop"),
         "views of an image that predictions are averaged over at the end: center, ten_crop, "
-        "dense (all positions of the whole image and its mirror image, as VGG), or several of these",
+        "nine_crop (cuda-convnet's, for CIFAR-10), dense (all positions of the whole image and its mirror image, as VGG), or several of these",
         Subset(tuple(TEST_VIEWS)),
     )
     validation_freq: int = _option(
@@ -295,6 +300,37 @@ _CAFFE = dict(
     pca_noise="none",
     crop_size=227,
 )
+# Parameter files of cuda-convnet. A rate of its own for biases, and no decay of theirs.
+_CUDA_CONVNET = dict(
+    dataset="cifar10",
+    learning_rate=0.001,
+    schedule="step",
+    weight_decay=0.004,
+    decay_biases=False,
+    bias_learning_rate=0.002,
+    pca_noise="none",
+    image_size=32,
+)
+# They train on four of the five parts of the images first, and on all of them later. Here all images
+# train throughout, for as many epochs in all.
+_CIFAR_13PCT = dict(
+    **_CUDA_CONVNET,
+    epochs=160,
+    lr_milestones=(140 / 160, 150 / 160),
+    layer_weight_decay={"conv1": 0.0, "conv2": 0.0},
+    crop_size=24,
+    test_views=("center", "ten_crop", "nine_crop"),
+)
+# The file of the 19% says nothing of the epochs; these are of the 18%.
+_CIFAR_19PCT = dict(
+    **_CUDA_CONVNET,
+    epochs=140,
+    lr_milestones=(120 / 140, 130 / 140),
+    layer_weight_decay={"fc8": 3.0},
+    random_crop=False,
+    crop_size=32,
+    test_views=("center",),
+)
 TRAINING_PRESETS = {
     "paper": {},
     "source": _SOURCE,
@@ -341,6 +377,15 @@ TRAINING_PRESETS = {
         crop_size=32,
         test_views=("center",),
     ),
+    "cifar_13pct": _CIFAR_13PCT,
+    "cifar_11pct": {
+        **_CIFAR_13PCT,
+        "epochs": 520,
+        "lr_milestones": (500 / 520, 510 / 520),
+        "layer_weight_decay": {"conv1": 0.0, "conv2": 0.0, "fc8": 0.01},
+    },
+    "cifar_19pct": _CIFAR_19PCT,
+    "cifar_18pct": {**_CIFAR_19PCT, "layer_weight_decay": {"fc8": 1.0}},
 }
 
 

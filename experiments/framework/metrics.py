@@ -7,6 +7,7 @@ A metric has a `name`, and the `test_views` that its evaluation needs. For compa
 import dataclasses
 import statistics
 
+from alexnet_keras.evaluation.views import CROP_LABELS
 from experiments.framework.statistics import paired_difference, paired_ratio
 
 # Why runs ended, as stored with them.
@@ -15,9 +16,6 @@ TARGET_REACHED = "target reached"
 AT_CHANCE = "no better than chance"
 DIVERGED = "loss is no number"
 EARLY_STOPPED = "slower than another learning rate"
-
-
-_VIEW_LABELS = {"center": "the center crop", "ten_crop": "ten crops"}
 
 
 class Metric:
@@ -64,7 +62,7 @@ class FinalError(Metric):
     """Error on the validation images after training, in percent, compared by the difference.
 
     Args:
-        test_views: `"center"` or `"ten_crop"`.
+        test_views: `"center"`, `"ten_crop"` or `"nine_crop"`.
         top: 1 or 5.
     """
 
@@ -77,7 +75,7 @@ class FinalError(Metric):
 
     @property
     def name(self):
-        return f"top-{self.top} error on {_VIEW_LABELS[self.test_views]} (%)"
+        return f"top-{self.top} error on {CROP_LABELS[self.test_views]} (%)"
 
     def value(self, run):
         """Returns the error of a run, or `None` for one that diverged."""
