@@ -67,13 +67,13 @@ def main(arguments=None):
 
 def _train(options, command, has_several_hosts, addresses, host):
     """Trains with the options of the command line."""
-    from alexnet_keras.training.config import training_config
+    from alexnet_keras.training.config import TrainingConfig, training_config
 
     workdir = options.pop("workdir")
     classes = options.pop("classes", None)
-    for name in ("overrides", "layer_learning_rates"):
-        if name in options:
-            options[name] = dict(options[name])
+    for field in dataclasses.fields(TrainingConfig):
+        if field.type is dict and field.name in options:
+            options[field.name] = dict(options[field.name])
     config = training_config(**options)
     if has_several_hosts:
         from alexnet_keras.distributed import join_hosts
@@ -221,9 +221,11 @@ def _value_text(value):
         return "yes" if value else "no"
     if value is None:
         return "none"
-    if isinstance(value, (tuple, dict)):
-        return " ".join(f"{item:.3g}" for item in value) or "none"
-    return str(value)
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_value_text(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, tuple):
+        return " ".join(map(_value_text, value)) or "none"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 class _OrNone:
