@@ -11,4 +11,5 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 with alexnet_command.package_put_off():
     import alexnet_keras.cli.command
     import alexnet_keras.cli.trained_network
-    import alexnet_keras.evaluation.statistics  # noqa: F401
+    import alexnet_keras.evaluation.statistics
+    import alexnet_keras.evaluation.view_names  # noqa: F401

@@ -35,7 +35,7 @@ from alexnet_keras.cli.trained_network import (
     store_results,
     training_of,
 )
-from alexnet_keras.evaluation.view_names import CROPS, TEST_VIEWS, check_test_views
+from alexnet_keras.evaluation.view_names import CROP_LABELS, CROPS, TEST_VIEWS, check_test_views
 from alexnet_keras.extras import require
 
 # Table 2: errors of five networks minus errors of one, percentage points, by k of the top-k error.
@@ -146,10 +146,6 @@ def _group_name(count, weights=None):
     return name if weights is None else f"{name}, weighted"
 
 
-def _view_name(views):
-    return "ten crops" if views == "ten_crop" else "the center crop"
-
-
 def _groups(count, weights):
     """Returns a dict from names to the weights of all models, `(groups, models)`."""
     import numpy as np
@@ -253,7 +249,7 @@ def _results(options, info, misses, weights):
 
 
 def _metric_name(k, views):
-    return f"top-{k} error on {_view_name(views)} (%)"
+    return f"top-{k} error on {CROP_LABELS[views]} (%)"
 
 
 def _comparison(k, misses, options, weights):
@@ -291,14 +287,14 @@ def _draw(workdir, info, misses, options):
         return
     errors = _errors(misses)
     curves = {size: errors[_group_name(size)] for size in range(1, count + 1)}
-    title = f"{info.name}, {_view_name(options.test_views)}: predictions averaged over networks"
+    title = f"{info.name}, {CROP_LABELS[options.test_views]}: predictions averaged over networks"
     save_figure(plot_ensembles(curves, title), workdir / "ensembles.png")
 
 
 def table(results):
     """Returns the errors as Markdown."""
     lines = [
-        f"| {_view_name(results['settings']['test_views'])} | top-1 error | top-5 error |",
+        f"| {CROP_LABELS[results['settings']['test_views']]} | top-1 error | top-5 error |",
         "|---|---|---|",
     ]
     rows = {model["weights"]: model["errors"] for model in results["models"]}
@@ -321,7 +317,7 @@ def main(arguments=None, prog="alexnet evaluate"):
         "training, or else image)",
     )
     parser.add_argument(
-        "--test-views", default="ten_crop", help="center or ten_crop (default: ten_crop)"
+        "--test-views", default="ten_crop", help="center, ten_crop or nine_crop (default: ten_crop)"
     )
     parser.add_argument(
         "--model-weights",

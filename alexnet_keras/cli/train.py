@@ -89,9 +89,9 @@ def _train(options, command, hosts):
     import_package()
     workdir = options.pop("workdir")
     classes = options.pop("classes", None)
-    for name in ("overrides", "layer_learning_rates"):
-        if name in options:
-            options[name] = dict(options[name])
+    for field in dataclasses.fields(TrainingConfig):
+        if field.type is dict and field.name in options:
+            options[field.name] = dict(options[field.name])
     config = training_config(**options)
     draws = _can_draw()
     if hosts.are_several:
@@ -243,7 +243,9 @@ def _value_text(value):
         return "yes" if value else "no"
     if value is None:
         return "none"
-    if isinstance(value, (tuple, dict)):
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_value_text(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, tuple):
         return " ".join(map(_value_text, value)) or "none"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 

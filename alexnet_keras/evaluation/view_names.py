@@ -1,8 +1,9 @@
 """Names of the test views, apart from their computation so that options are read without Keras."""
 
 # Names of the test views, and how many views of an image pass through the network.
-TEST_VIEWS = {"center": 1, "ten_crop": 10, "dense": 2}
-CROPS = ("center", "ten_crop")
+TEST_VIEWS = {"center": 1, "ten_crop": 10, "nine_crop": 9, "dense": 2}
+CROPS = ("center", "ten_crop", "nine_crop")
+CROP_LABELS = {"center": "the center crop", "ten_crop": "ten crops", "nine_crop": "nine crops"}
 
 
 def check_test_views(test_views, accepted=tuple(TEST_VIEWS)):

@@ -11,7 +11,7 @@ from alexnet_keras.training.fields import (
     Shares,
     Subset,
     as_tuple,
-    factors_by_layer,
+    numbers_by_layer,
     positive_integer,
     seed_number,
     share,
@@ -104,6 +104,12 @@ class TrainingConfig:
         "training", 0.0005, "weight decay, which goes through the momentum", Number()
     )
     decay_biases: bool = _option("training", True, "apply the weight decay to biases too")
+    layer_weight_decay: dict = _option(
+        "training",
+        {},
+        "weight decay of single layers, which replaces weight_decay there",
+        numbers_by_layer,
+    )
     decoupled_weight_decay: float = _option(
         "training",
         0.0,
@@ -131,7 +137,7 @@ class TrainingConfig:
         "training",
         {},
         "factors of the learning rate of single layers, of which 0 freezes a layer",
-        factors_by_layer,
+        numbers_by_layer,
     )
     random_crop: bool = _option(
         "data", True, "train on random crops and mirror images, and otherwise on center crops"
@@ -215,8 +221,8 @@ class TrainingConfig:
     test_views: tuple = _option(
         "evaluation",
         ("center", "ten_crop"),
-        "views of an image over which the final predictions are averaged: center, ten_crop, dense "
-        "(all positions of the whole image and its mirror image, as VGG), or several of these",
+        "views of an image over which the final predictions are averaged: center, ten_crop, nine_crop "
+        "(cuda-convnet), dense (all positions of the whole image and its mirror image, VGG), or several",
         Subset(tuple(TEST_VIEWS)),
     )
     validation_freq: int = _option(

@@ -105,6 +105,7 @@ def compile_for_training(model, config):
         coupled_weight_decay=config.weight_decay,
         weight_decay=config.decoupled_weight_decay or None,
         decay_biases=config.decay_biases,
+        layer_weight_decay=config.layer_weight_decay,
         bias_learning_rate=config.bias_learning_rate,
         layer_learning_rates={
             **({"conv1": 1.0} if config.conv1_milestones else {}),

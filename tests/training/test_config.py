@@ -43,6 +43,12 @@ BAD = {
         {"conv1": "0"},
         {"conv1": 1, "conv2": math.inf},
     ],
+    "layer_weight_decay": [
+        {"conv1": -1},
+        {"conv1": True},
+        {"conv1": "0"},
+        {"conv1": 1, "conv2": math.inf},
+    ],
     "test_views": [(), ("two",), ("center", 10)],
     "devices": [0, "2", ("GPU:0", "CPU:0")],
 }
