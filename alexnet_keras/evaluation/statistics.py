@@ -15,7 +15,6 @@ def summary(values):
 
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
-
     values = [float(value) for value in values]
     deviation = None
     interval = None
@@ -59,7 +58,6 @@ def paired_difference(values, baseline):
 
 
 def _interval(difference):
-
     if len(difference) == 1:
         return None
     if np.ptp(difference) == 0:
@@ -94,7 +92,6 @@ def seeds_for_significance(comparison, no_effect=0.0, most=1000):
         The least number of seeds for which the paired t-test has a power of 80%; `None` if it is
         above `most`.
     """
-
     numbers = (*comparison["interval"], comparison["estimate"])
     low, high, effect = np.log(numbers) if no_effect else numbers
     n = comparison["n"]
