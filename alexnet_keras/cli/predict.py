@@ -44,13 +44,13 @@ def predict(options) -> int:
     predictions = classifier.predict(
         images, options.top, options.test_views, batch_size=options.batch_size
     )
-    if options.figure:
-        _draw(classifier, predictions, Path(options.figure))
     if options.json:
         print(json.dumps([_described(prediction) for prediction in predictions], indent=1))
     else:
         text = "\n".join(_lines(predictions))
         print(text.encode(errors="backslashreplace").decode())  # not every file name is text
+    if options.figure:
+        _draw(classifier, predictions, Path(options.figure))
     return sum(prediction.error is not None for prediction in predictions)
 
 
