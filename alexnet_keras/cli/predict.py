@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from alexnet_keras.cli.command import import_package, run_command
+from alexnet_keras.evaluation.view_names import check_test_views
 
 _IN_FIGURE = 40  # images at most
 
@@ -82,7 +83,7 @@ def _parser(prog):
     parser.add_argument(
         "--test-views",
         default="center",
-        help="center, ten_crop or dense (default: center)",
+        help="center, ten_crop, nine_crop or dense (default: center)",
     )
     parser.add_argument(
         "--batch-size",
@@ -112,6 +113,7 @@ def _check(options):
             "`images` must have at least one path after the classifier, or a network of --network. "
             f"Received: {options.images[0]!r} only"
         )
+    check_test_views(options.test_views)
     if not options.figure:
         return
     from alexnet_keras.files import check_writable
