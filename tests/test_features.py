@@ -7,6 +7,7 @@ from PIL import Image
 
 from alexnet_keras import AlexNet, Classifier, features
 from alexnet_keras.features import write_features
+from alexnet_keras.layers import LocallyConnected2D
 from tests.test_classifier import CROP, NAMES, SIZE, tiny_network
 
 
@@ -79,6 +80,20 @@ def test_the_activation_may_follow_the_pool(images):
     for name in ("conv1", "conv5"):
         assert before[name].min() < 0
         np.testing.assert_array_equal(np.maximum(before[name], 0), after[name])
+
+
+def test_a_locally_connected_layer_has_values_before_its_activation(images):
+    inputs = x = keras.Input((SIZE, SIZE, 3))
+    x = LocallyConnected2D(2, 3, strides=8, activation="relu", name="local")(x)
+    x = keras.layers.Dense(4, activation="softmax")(keras.layers.Flatten()(x))
+    classifier = Classifier.from_network(
+        keras.Model(inputs, x), (120, 110, 100), NAMES, image_size=SIZE
+    )
+    before = classifier.features(images, "local", before_activation=True)["local"]
+    assert before.min() < 0
+    np.testing.assert_array_equal(
+        np.maximum(before, 0), classifier.features(images, "local")["local"]
+    )
 
 
 @pytest.mark.parametrize("ending", ["npz", "h5"])
