@@ -76,12 +76,13 @@ def test_the_published_file():
     assert (len(names), names[0], names[999]) == (1000, "tench", "toilet tissue")
 
 
-def test_downloaded_once_and_converted_once(cache, server):
+def test_downloaded_once_and_converted_once(cache, server, capsys):
     expected = json.loads((ORIGINAL.parent / "narrow_alexnet_logits.json").read_text())
     images = make_torch_files.images() - np.array([123.675, 116.28, 103.53], "float32")
     model = narrow()
     np.testing.assert_allclose(np.asarray(model(images)), expected, rtol=1e-4, atol=1e-4)
     assert (cache / "narrow.pth").read_bytes() == server.read_bytes()
+    assert capsys.readouterr().out == ""  # the progress bar goes to stderr
     assert len(list(cache.iterdir())) == 2
     server.unlink()
     (cache / "narrow.pth").unlink()
