@@ -10,6 +10,7 @@ options are parsed (`alexnet_keras.cli.command.import_package`). A program that 
 `alexnet_keras` never sees the difference.
 """
 
+import contextlib
 import importlib.util
 import sys
 
@@ -17,32 +18,45 @@ _PACKAGE = "alexnet_keras"
 
 
 def main(arguments=None):
-    """Runs the command line of `alexnet`.
+    """Runs the command line of `alexnet`. Returns nothing, as a script exits with what this returns.
 
     Args:
+        arguments: list of command-line arguments; `None` for those of the process.
+    """
+    with package_put_off():
+        from alexnet_keras import cli
+
+        cli.main(arguments)
+
+
+def run(name, arguments=None):
+    """Runs one command as `python -m experiments.NAME`.
+
+    Args:
+        name: name of the command, such as `"train"`.
         arguments: list of command-line arguments; `None` for those of the process.
 
     Returns:
         Result of the command.
     """
-    put_off_package()
-    try:
-        from alexnet_keras.cli import main as run_alexnet
+    with package_put_off():
+        from alexnet_keras import cli
 
-        return run_alexnet(arguments)
-    finally:
-        _forget_package()
+        return cli.run(name, arguments, prog=f"python -m experiments.{name}")
 
 
-def put_off_package():
-    """Makes the package known without running its `__init__.py`, if it has not been imported yet."""
+@contextlib.contextmanager
+def package_put_off():
+    """Context in which the package's modules are imported without its `__init__.py`.
+
+    The modules stay imported, and the next import of the package itself runs its `__init__.py`.
+    The context changes nothing if the package has been imported already.
+    """
     if _PACKAGE not in sys.modules:
         spec = importlib.util.find_spec(_PACKAGE)
         sys.modules[_PACKAGE] = importlib.util.module_from_spec(spec)
-
-
-def _forget_package():
-    """Forgets the package if its `__init__.py` has not run, so that the next import runs it."""
-    if not hasattr(sys.modules[_PACKAGE], "__all__"):
-        for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
-            del sys.modules[name]
+    try:
+        yield
+    finally:
+        if not hasattr(sys.modules[_PACKAGE], "__all__"):  # the next import runs `__init__.py`
+            del sys.modules[_PACKAGE]

@@ -1,27 +1,22 @@
 """Published weights of AlexNet, from PyTorch and Caffe into this network, and back to PyTorch.
 
-    python -m alexnet_keras.convert alexnet-owt-7be5be79.pth torchvision.keras --preset torchvision
-    python -m alexnet_keras.convert bvlc_alexnet.caffemodel caffe.keras --preset bvlc_alexnet
-    python -m alexnet_keras.convert bvlc_alexnet.npy caffe.keras --preset bvlc_alexnet
-    python -m alexnet_keras.convert torchvision.keras for_pytorch.pth
-
-Nothing is downloaded. What comes out takes RGB images, pixel values 0-255, less a mean color, which the command says.
-Only the way back needs PyTorch: pip install torch.
+`python -m alexnet_keras.convert` is the command `alexnet convert`; see `alexnet_keras.cli.convert`.
 """
 
-import argparse
 import itertools
 import os
 import pickle
-import signal
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
+from alexnet_keras.extras import MissingExtraError, extra
 from alexnet_keras.files import check_writable, replacing
 from alexnet_keras.torch_files import find_state_dict, read_state_dict
+
+if TYPE_CHECKING:
+    import keras
 
 # What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the color of Caffe's mean image.
 MEANS = {
@@ -59,7 +54,7 @@ def from_torchvision(weights):
     return model
 
 
-def load_torchvision(model: keras.Model, weights: str | os.PathLike | dict) -> None:
+def load_torchvision(model: "keras.Model", weights: str | os.PathLike | dict) -> None:
     """Loads torchvision's weights into a model of the preset `"torchvision"`, of any widths.
 
     Args:
@@ -328,8 +323,12 @@ def _read_npy(path):
 
 def _read_caffemodel(path):
     """dict from a layer's name to its blobs, as arrays."""
-    from google.protobuf.message import DecodeError
-
+    try:
+        from google.protobuf.message import DecodeError
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "reading a .caffemodel needs protobuf: pip install protobuf"
+        ) from error
     net = _caffe_net()()
     try:
         net.ParseFromString(Path(path).read_bytes())
@@ -405,10 +404,16 @@ _OLD_SHAPE = ("num", "channels", "height", "width")
 
 
 def convert(path, output, preset=None):
-    """Reads the weights in one file and writes them to another; the arguments are those of the command line.
+    """Reads the weights in one file and writes them to another.
+
+    Args:
+        path: path of a `.pth`, `.caffemodel` or `.npy` file, or of a `.keras` file for the way back.
+        output: path of the new file: `.keras`, or `.pth` for the way back.
+        preset: network of the weights, one of `MEANS`; `None` for the way back.
 
     Raises:
         ValueError: for an output that exists, or what the functions above say.
+        MissingExtraError: if the library of the file's format is not installed.
     """
     if Path(output).exists():
         raise ValueError(
@@ -424,13 +429,11 @@ def convert(path, output, preset=None):
         raise ValueError(f"`preset` must be one of {', '.join(MEANS)}. Received: preset={preset!r}")
     if back:
         from alexnet_keras.models import load_model
+        from alexnet_keras.models.saved import check_exists
 
-        try:
+        check_exists(path)
+        with extra("writing a .pth file"):
             import torch
-        except ImportError as error:
-            raise ValueError(
-                f"`output` for PyTorch needs it: pip install torch. Received: {output!r}"
-            ) from error
         state = to_torchvision(load_model(path, "weights"))
         with replacing(Path(output)) as partial:
             torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
@@ -448,24 +451,7 @@ def convert(path, output, preset=None):
     )
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m alexnet_keras.convert",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("weights", help=".pth, .caffemodel or .npy; .keras for the way back")
-    parser.add_argument("output", help="new file: .keras; .pth for the way back")
-    parser.add_argument("--preset", help=f"which network it is: {', '.join(MEANS)}")
-    options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        convert(options.weights, options.output, options.preset)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{parser.prog}: {error}")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-
-
 if __name__ == "__main__":
-    main()
+    from alexnet_keras.cli.convert import main
+
+    main(prog="python -m alexnet_keras.convert")

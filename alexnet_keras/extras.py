@@ -1,6 +1,7 @@
 """Optional libraries, and the error that names the extra of this package that installs one."""
 
 import contextlib
+import importlib.util
 
 # The library and the extra that installs it, by the module that is imported.
 _EXTRAS = {
@@ -26,16 +27,25 @@ class MissingExtraError(ModuleNotFoundError):
     """A library that `pip install .` leaves out is not installed; the message says how to install it."""
 
 
-def missing_extra(purpose: str, *modules: str) -> MissingExtraError:
-    """Returns the error for optional libraries that are not installed.
+def require(purpose: str, *modules: str) -> None:
+    """Checks that optional libraries are installed, without importing them.
 
     Args:
         purpose: what needs the libraries, such as `"drawing figures"`: the subject of the message.
-        *modules: names of the missing modules, all of one extra.
+        *modules: names of the modules, each of an extra.
+
+    Raises:
+        MissingExtraError: if one is not installed.
     """
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise _error(purpose, missing)
+
+
+def _error(purpose, modules):
     libraries = ", ".join(_EXTRAS[module][0] for module in modules)
-    extra = _EXTRAS[modules[0]][1]
-    text = f"{purpose} needs {libraries}: pip install 'alexnet_keras[{extra}]'"
+    extras = ",".join(dict.fromkeys(_EXTRAS[module][1] for module in modules))
+    text = f"{purpose} needs {libraries}: pip install 'alexnet_keras[{extras}]'"
     return MissingExtraError(text, name=modules[0])
 
 
@@ -44,7 +54,7 @@ def extra(purpose: str):
     """Context for imports of optional libraries. A missing one is an error that names its extra.
 
     Args:
-        purpose: as for `missing_extra`.
+        purpose: as for `require`.
 
     Raises:
         MissingExtraError: if a library of an extra is not installed.
@@ -62,4 +72,4 @@ def extra(purpose: str):
         module = (error.name or "").partition(".")[0]
         if module not in _EXTRAS:
             raise
-        raise missing_extra(purpose, module) from error
+        raise _error(purpose, [module]) from error

@@ -1,6 +1,10 @@
-"""The console command `alexnet`: help without Keras, errors, and `info`."""
+"""The console command `alexnet`: help without Keras, errors, missing extras, and `info`."""
 
+import dataclasses
+import importlib
+import importlib.util
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -11,6 +15,7 @@ import pytest
 import alexnet_command
 from alexnet_keras import AlexNet, cli
 from alexnet_keras.cli.info import info
+from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.version import __version__
 
 # Prints the help of a command while Keras and its backends can't be imported.
@@ -62,6 +67,100 @@ def test_version(capsys):
     with pytest.raises(SystemExit, match="0"):
         alexnet_command.main(["--version"])
     assert capsys.readouterr().out == f"alexnet_keras {__version__}\n"
+
+
+def options_by_group(text):
+    """Dict from the headings of a help to the options below them."""
+    groups = {}
+    for line in text.splitlines():
+        heading = re.fullmatch(r"(\w+):", line)
+        option = re.match(r"  (--[\w-]+)", line)
+        if heading:
+            groups[heading[1]] = []
+        elif option:
+            groups[list(groups)[-1]].append(option[1])
+    return groups
+
+
+def test_help_of_the_training_is_in_groups(capsys):
+    with pytest.raises(SystemExit):
+        alexnet_command.main(["train", "--help"])
+    groups = options_by_group(capsys.readouterr().out)
+    assert list(groups) == ["options", "data", "network", "training", "devices", "evaluation"]
+    for group, option in (
+        ("data", "--image-size"),
+        ("network", "--preset"),
+        ("training", "--epochs"),
+        ("training", "--workdir"),
+        ("devices", "--precision"),
+        ("devices", "--backend"),
+        ("evaluation", "--test-views"),
+    ):
+        assert option in groups[group]
+    options = [option for found in groups.values() for option in found]
+    for field in dataclasses.fields(TrainingConfig):
+        assert options.count(f"--{field.name.replace('_', '-')}") == 1
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(TrainingConfig), ids=lambda field: field.name)
+def test_an_option_is_explained_in_one_sentence(field):
+    text = field.metadata["help"]
+    assert not re.search(r"[.;] |\.$", text)
+    units = {"image_size": "pixels", "crop_size": "pixels", "scale_jitter": "pixels"}
+    units |= {"checkpoint_minutes": "minutes", "memory_gib": "GiB", "lr_milestones": "0 to 1"}
+    assert units.get(field.name, "") in text
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "export"])
+def test_the_commands_run_from_a_checkout_too(name, capsys):
+    outputs = []
+    for main, arguments in (
+        (importlib.import_module(f"experiments.{name}").main, ["--help"]),
+        (alexnet_command.main, [name, "--help"]),
+    ):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        outputs.append(" ".join(capsys.readouterr().out.split()))
+    assert (
+        outputs[0].replace(f"usage: python -m experiments.{name}", f"usage: alexnet {name}")
+        == outputs[1]
+    )
+
+
+@pytest.fixture
+def without_extras(monkeypatch):
+    """Hides Matplotlib and SciPy from the search for modules."""
+    find_spec = importlib.util.find_spec
+
+    def find_others(name, package=None):
+        return None if name in ("matplotlib", "scipy") else find_spec(name, package)
+
+    monkeypatch.setattr("importlib.util.find_spec", find_others)
+
+
+def test_a_training_without_matplotlib_says_so_first(without_extras, monkeypatch, capsys, tmp_path):
+    def train_and_evaluate(config, workdir, *, command, **options):
+        print(f"{command}, {config.epochs} epochs")
+        return {"errors": {}}
+
+    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train_and_evaluate)
+    workdir = str(tmp_path / "run")
+    # A script exits with what this returns.
+    assert alexnet_command.main(["train", "--epochs", "2", "--workdir", workdir]) is None
+    assert capsys.readouterr().out.splitlines() == [
+        "No figures: drawing curves.png and kernels.png needs Matplotlib: "
+        "pip install 'alexnet_keras[plots]'. Rerun the same command to draw them",
+        f"alexnet train --epochs 2 --workdir {workdir}, 2 epochs",
+    ]
+
+
+def test_a_missing_extra_is_said_before_any_work(without_extras):
+    with pytest.raises(SystemExit) as end:
+        alexnet_command.main(["evaluate", "--models", "none.keras", "neither.keras"])
+    assert end.value.code == (
+        "alexnet evaluate: comparing several networks needs SciPy, Matplotlib: "
+        "pip install 'alexnet_keras[experiments,plots]'"
+    )
 
 
 def test_info_of_the_machine(capsys, monkeypatch, tmp_path):

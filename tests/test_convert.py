@@ -2,6 +2,7 @@ import functools
 import json
 import pickle
 import struct
+import sys
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from alexnet_keras import AlexNet, convert
+from alexnet_keras.cli.convert import main
 from tests.files import make_torch_files
 
 FILES = Path(__file__).parent / "files"
@@ -158,9 +160,7 @@ def test_torchvisions_network_there_and_back(tmp_path, capsys):
     )
     net.load_state_dict(state)
     torch.save(state, tmp_path / "alexnet.pth")
-    convert.main(
-        [str(tmp_path / "alexnet.pth"), str(tmp_path / "ours.keras"), "--preset", "torchvision"]
-    )
+    main([str(tmp_path / "alexnet.pth"), str(tmp_path / "ours.keras"), "--preset", "torchvision"])
     said = capsys.readouterr().out
     assert "less 123.675, 116.28, 103.53" in said
     assert "57,085,780 parameters" in said  # 61,100,840 less 980 classes of 4,097
@@ -174,7 +174,7 @@ def test_torchvisions_network_there_and_back(tmp_path, capsys):
     assert np.ptp(theirs) > 1
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
-    convert.main([str(tmp_path / "ours.keras"), str(tmp_path / "back.pth")])
+    main([str(tmp_path / "ours.keras"), str(tmp_path / "back.pth")])
     back = torch.load(tmp_path / "back.pth", weights_only=True)
     torch_alexnet().load_state_dict(back)  # strict: all of its tensors, and no other
     for name, tensor in state.items():
@@ -295,7 +295,7 @@ def test_files_that_are_not_pytorchs(tmp_path):
         with pytest.raises(
             SystemExit, match=rf"a file of PyTorch .* Received: .*{name}\.pth': it is"
         ):
-            convert.main([str(path), str(tmp_path / "out.keras"), "--preset", "torchvision"])
+            main([str(path), str(tmp_path / "out.keras"), "--preset", "torchvision"])
 
 
 @pytest.mark.parametrize("name", ["narrow_alexnet", "narrow_alexnet_legacy"])
@@ -444,14 +444,23 @@ def test_bad_arguments(tmp_path):
         ),
     ):
         with pytest.raises(SystemExit, match=words):
-            convert.main(arguments)
+            main(arguments)
     assert (tmp_path / "there.keras").read_text() == "kept"
+
+
+@pytest.mark.parametrize(("name", "output"), [("none.pth", "a.keras"), ("none.keras", "a.pth")])
+def test_a_missing_file_is_named_before_a_missing_pytorch(name, output, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # its import fails
+    with pytest.raises(
+        SystemExit, match=f"`weights` must be a file. Received: weights='{name}': there is no such"
+    ):
+        main([name, str(tmp_path / output), "--preset", "torchvision"])
 
 
 def test_the_output_may_lie_in_a_new_folder(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     monkeypatch.setattr(convert, "from_caffe", lambda path, config: model)
-    convert.main(["x.npy", str(tmp_path / "new" / "a.keras"), "--preset", "caffenet"])
+    main(["x.npy", str(tmp_path / "new" / "a.keras"), "--preset", "caffenet"])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.keras"]
     read = keras.saving.load_model(tmp_path / "new" / "a.keras")
     np.testing.assert_array_equal(read.get_weights()[0], model.get_weights()[0])

@@ -7,6 +7,10 @@ import sys
 from alexnet_keras.version import __version__
 
 COMMANDS = {
+    "train": "train a network on an image data set and measure its errors",
+    "evaluate": "measure the errors of trained networks, alone and averaged",
+    "convert": "convert published weights to a .keras file, or back to PyTorch",
+    "export": "export a trained network to SavedModel, ONNX or TFLite",
     "predict": "classify photographs with a trained network",
     "features": "write the activations of layers for photographs to a file",
     "info": "print versions, devices and folders, or the layers of a network",

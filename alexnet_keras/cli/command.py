@@ -1,5 +1,6 @@
 """What all commands share: the import of the package, errors in one line, and Ctrl-C."""
 
+import importlib
 import os
 import shlex
 import sys
@@ -56,6 +57,6 @@ def import_package():
     """
     # TensorFlow reads this when it is imported; it logs the processor at every start otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    package = sys.modules["alexnet_keras"]
+    package = importlib.import_module("alexnet_keras")
     if not hasattr(package, "__all__"):
         package.__spec__.loader.exec_module(package)

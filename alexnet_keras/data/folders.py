@@ -10,6 +10,8 @@ from pathlib import Path
 
 from alexnet_keras.data.decoding import DECODING_VERSION, corrupt_files
 from alexnet_keras.data.image_files import IMAGE_SUFFIXES, is_hidden, is_image_name
+from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
+from alexnet_keras.distributed.hosts import print_once
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -37,7 +39,7 @@ class FolderImages:
     """The images of a folder.
 
     Args:
-        class_names: names of the class folders, sorted.
+        class_names: names of the class folders, sorted; those of Tiny ImageNet in words.
         train, validation: lists of `(path, label)`.
         splits: names of the two parts.
         has_validation: whether the folder has validation images of its own.
@@ -68,10 +70,14 @@ class _Layout:
 
 @dataclasses.dataclass(frozen=True)
 class _Classes:
-    """Files of each class in one folder, and the files left out, with the reason."""
+    """Files of each class in one folder, and the files left out, with the reason.
+
+    Tiny ImageNet's class folders are WordNet numbers; `names` has the words, by number.
+    """
 
     files: dict
     left_out: list
+    names: dict | None = None
 
 
 def read_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
@@ -98,13 +104,16 @@ def read_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
             f"{_title(layout.train)} holds {len(classes)} class folder(s){_names(classes)}",
             "Use two or more",
         )
+    names = classes
     left_out = list(train.left_out)
     if layout.validation:
-        listed = _list_classes(name, layout.validation)
+        listed = _list_annotated(layout.validation) or _list_classes(name, layout.validation)
         left_out += listed.left_out
         parts = train.files, listed.files
         splits = (layout.train.name, layout.validation.name)
         _check_same_classes(name, layout, classes, listed.files)
+        if listed.names:
+            names = [listed.names.get(label, label) for label in classes]
     else:
         parts = _hold_out(train.files, hold_out_every)
         splits = (
@@ -122,14 +131,14 @@ def read_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
         )
     used = [_without(corrupt, part) for part in parts]
     _check_every_class_is_left(name, layout, parts, used, corrupt)
-    print(_summary(path, layout, classes, used, hold_out_every, left_out, corrupt), flush=True)
+    print_once(_summary(path, layout, classes, used, hold_out_every, left_out, corrupt))
     labels = {label: number for number, label in enumerate(classes)}
     train, validation = (
         [(str(file), labels[label]) for label in classes for file in part.get(label, ())]
         for part in used
     )
     return FolderImages(
-        class_names=tuple(classes),
+        class_names=tuple(names),
         train=train,
         validation=validation,
         splits=splits,
@@ -317,6 +326,12 @@ def _title(folder):
 
 
 # What is in them.
+
+
+def _list_annotated(folder):
+    """The validation files of an unzipped Tiny ImageNet; `None` for any other folder."""
+    files = annotated_images(folder)
+    return None if files is None else _Classes(files, [], CLASS_NAMES)
 
 
 def _list_classes(name, folder):

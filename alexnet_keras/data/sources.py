@@ -210,7 +210,7 @@ def _from_tfds(name, hold_out_every):
     with extra("reading TFDS data sets"):
         import tensorflow_datasets as tfds
 
-        from alexnet_keras.data import shapes  # noqa: F401  registers the builder
+        from alexnet_keras.data import shapes, tiny_imagenet  # noqa: F401  registers the builders
 
     try:
         builder = tfds.builder(name)

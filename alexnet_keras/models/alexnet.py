@@ -5,8 +5,10 @@ import random
 import keras
 
 from alexnet_keras.layers import (
+    CeilingAveragePooling2D,
     CeilingMaxPooling2D,
     GroupedConv2D,
+    LocallyConnected2D,
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
@@ -15,6 +17,14 @@ from alexnet_keras.models.head import check_classes, check_top, fully_connected,
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
 from alexnet_keras.pretrained import REGISTRY
+
+# From a stage, and whether its sizes round up.
+_POOLS = {
+    ("pool", True): CeilingMaxPooling2D,
+    ("pool", False): keras.layers.MaxPooling2D,
+    ("average_pool", True): CeilingAveragePooling2D,
+    ("average_pool", False): keras.layers.AveragePooling2D,
+}
 
 
 def AlexNet(
@@ -42,6 +52,8 @@ def AlexNet(
     | `"small"` | the same eight layers and towers for images of 64x64 pixels, light enough for a laptop |
     | `"cifar"` | the same for images of 32x32 pixels |
     | `"four_layer"` | three conv layers (32, 32 and 64 kernels of 5x5) and fc8: the network of figure 1, for CIFAR-10 |
+    | `"cifar_11pct"`, `"cifar_13pct"` | section 3.3's for CIFAR-10, with and without normalization |
+    | `"cifar_18pct"`, `"cifar_19pct"` | cuda-convnet's plain ones, with and without normalization |
 
     What the paper leaves open is taken from the 2012 source in `"paper"` too: 224 pixels become 55 positions by 3 rows
     and columns of zeros at the bottom and right alone; pools round up in the same way; conv2 pads 2, conv3-conv5 pad 1;
@@ -51,6 +63,11 @@ def AlexNet(
     its ReLU follows the pool; alpha is divided by 5; a spatial normalization follows the second normalization; conv5
     is pooled before its ReLU; the initial weights of conv3-conv5 have standard deviation 0.03. How the two train
     differs as well, see `alexnet_keras.training.training_config`.
+
+    The last four are networks of cuda-convnet's configuration files `layers-conv-local-11pct.cfg` and
+    so on; the paper's footnote 3 points to them. The first two have two convolutions and two locally
+    connected layers, local3 and local4. The others have three convolutions and average pools; their
+    normalization acts inside each map.
 
     `"torchvision"`, `"bvlc_alexnet"` and `"caffenet"` are for the weights that `alexnet_keras.convert` reads.
     torchvision's dropout precedes fc6 and fc7, here it follows them, which is another training but the same function
@@ -161,14 +178,14 @@ def _conv_block(x, config, conv, seed):
     number = conv[-1]
     stages = config.stages[index]
     if conv not in config.conv_layers:
-        stages = [stage for stage in stages if stage == "pool"]
+        stages = [stage for stage in stages if "pool" in stage]
     else:
         x = _convolution(x, config, conv, seed)
     for stage in stages:
         if stage == "activation":
             x = keras.layers.Activation(config.activation, name=f"{config.activation}{number}")(x)
-        elif stage == "pool":
-            pool = CeilingMaxPooling2D if config.round_up else keras.layers.MaxPooling2D
+        elif "pool" in stage:
+            pool = _POOLS[stage, config.round_up]
             x = pool(
                 config.pool_size,
                 config.pool_stride,
@@ -186,7 +203,11 @@ def _conv_block(x, config, conv, seed):
                 name=f"norm{number}",
             )(x)
         elif config.normalization and stage == "spatial_normalization":
-            x = SpatialResponseNormalization(name=f"spatial_norm{number}")(x)
+            x = SpatialResponseNormalization(
+                size=config.spatial_normalization_size,
+                alpha=config.spatial_normalization_alpha,
+                name=f"spatial_norm{number}",
+            )(x)
     return x
 
 
@@ -206,16 +227,21 @@ def _convolution(x, config, conv, seed):
             x = keras.layers.ZeroPadding2D(
                 zeros, data_format="channels_last", name=f"pad{conv[-1]}"
             )(x)
+    options = {
+        "strides": stride,
+        "padding": "same" if same else "valid",
+        **_initializers(config, conv, seed),
+        "name": config.layer_name(conv),
+    }
+    if conv in config.local_layers:
+        return LocallyConnected2D(config.filters[index], kernel, **options)(x)
     sees_all = conv == "conv1" or conv in config.exchange
     return GroupedConv2D(
         config.filters[index],
         kernel,
-        strides=stride,
-        padding="same" if same else "valid",
         groups=1 if sees_all else config.towers,
         data_format="channels_last",
-        **_initializers(config, conv, seed),
-        name=conv,
+        **options,
     )(x)
 
 

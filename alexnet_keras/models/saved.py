@@ -15,6 +15,24 @@ from alexnet_keras.pretrained import REGISTRY, load_pretrained
 _HUB = "hf://"  # addresses of Hugging Face
 
 
+def check_exists(path, argument="weights"):
+    """Raises a `ValueError` for a missing file.
+
+    It costs nothing, and so comes before a check of the packages that a command needs.
+
+    Args:
+        path: path of the file.
+        argument: name of the argument in the message.
+    """
+    if not Path(path).exists():
+        raise ValueError(
+            f"`{argument}` must be a file. Received: {argument}={str(path)!r}: {_MISSING}"
+        )
+
+
+_MISSING = "there is no such file"
+
+
 def load_model(path, argument="weights"):
     """Loads the network in a `.keras` file, for predictions; Keras' safe mode stays on.
 
@@ -63,7 +81,7 @@ def _reason_against(path, error):
         return _missing_class(error) or reason
     path = Path(path)
     if not path.exists():
-        return "there is no such file"
+        return _MISSING
     if path.is_dir():
         return "it is a folder"
     if not os.access(path, os.R_OK):

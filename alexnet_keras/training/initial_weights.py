@@ -12,22 +12,24 @@ def read_initial_weights(config):
 
     Raises:
         ValueError: when there is no such file or layer, when the file holds no model, or a layer of another shape; or
-            when a factor of `layer_learning_rates` is that of no layer.
+            when `layer_learning_rates` or `layer_weight_decay` names no layer of the network.
 
     Reference: section 6.1 of Krizhevsky et al. (2012): pre-trained on one data set, fine-tuned on another.
     """
-    if config.initial_weights is None and not config.layer_learning_rates:
+    by_layer = ("layer_learning_rates", "layer_weight_decay")
+    if config.initial_weights is None and not any(getattr(config, name) for name in by_layer):
         return {}
     ours = {
         layer.name: [tuple(w.shape) for w in layer.weights]
         for layer in build_network(config.network, classes=2).layers
     }
     trained = [name for name, shapes in ours.items() if shapes]
-    unknown = [name for name in config.layer_learning_rates if name not in trained]
-    if unknown:
-        raise ValueError(
-            f"`layer_learning_rates` must be of {', '.join(trained)}. Received: {', '.join(map(str, unknown))}"
-        )
+    for field in by_layer:
+        unknown = [str(name) for name in getattr(config, field) if name not in trained]
+        if unknown:
+            raise ValueError(
+                f"`{field}` must be of {', '.join(trained)}. Received: {', '.join(unknown)}"
+            )
     if config.initial_weights is None:
         return {}
     path = config.initial_weights

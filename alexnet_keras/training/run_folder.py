@@ -92,11 +92,22 @@ class RunFolder:
         return results["errors"] if results["config"]["epochs"] == self.config.epochs else {}
 
     def finished_results(self) -> dict | None:
-        """Returns the results of a training that has ended and been evaluated; else `None`."""
+        """Returns the results of a training that has ended and been evaluated; else `None`.
+
+        Raises:
+            ValueError: if the results or the history are damaged.
+        """
         errors = self.stored_errors()
-        if all(views in errors for views in self.config.test_views):
-            return read_json(self.results_path)
-        return None
+        if not all(views in errors for views in self.config.test_views):
+            return None
+        results = read_json(self.results_path, "history")
+        rows = len(self.history())
+        if rows != len(results["history"]):
+            raise ValueError(
+                f"{self.path / 'history.csv'} must have a row for each of the {len(results['history'])} epochs in "
+                f"results.json. It is damaged: it has {rows}"
+            )
+        return results
 
     def history(self) -> list[dict]:
         """Returns the epochs; see `read_history`."""

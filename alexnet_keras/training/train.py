@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from alexnet_keras.distributed.hosts import process_count, process_index
+from alexnet_keras.distributed.hosts import print_once, process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.models import build_network
 from alexnet_keras.record import provenance
@@ -62,7 +62,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         folder.check_settings()
         results = folder.finished_results()
         if results is not None:
-            print(f"This training has ended; its results are in {folder.results_path}")
+            print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
         scope = TrainingScope(config)
         # Once begun, a training no longer needs the file of its initial weights.
@@ -105,6 +105,7 @@ def compile_for_training(model, config):
         coupled_weight_decay=config.weight_decay,
         weight_decay=config.decoupled_weight_decay or None,
         decay_biases=config.decay_biases,
+        layer_weight_decay=config.layer_weight_decay,
         bias_learning_rate=config.bias_learning_rate,
         layer_learning_rates={
             **({"conv1": 1.0} if config.conv1_milestones else {}),
