@@ -267,7 +267,7 @@ def test_weights_of_another_network(shipped):
     )
     message_of(
         lambda: AlexNet("cifar", weights="tinny"),
-        "one of imagenet, tiny, hf://user/model, or the path",
+        "hf://user/model, or one of imagenet, tiny. Received: weights='tinny'",
     )
     message_of(
         lambda: pretrained.read_layers("tinny"),
