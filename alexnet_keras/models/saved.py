@@ -12,11 +12,14 @@ from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.models.head import TOP
 from alexnet_keras.pretrained import REGISTRY, load_pretrained
 
-_HUB = "hf://"  # addresses of Hugging Face
+
+def is_on_hub(path):
+    """Returns whether a path is an address of Hugging Face."""
+    return str(path).startswith("hf://")
 
 
 def check_exists(path, argument="weights"):
-    """Raises a `ValueError` for a missing file.
+    """Raises a `ValueError` for a missing file; an address of Hugging Face is not asked.
 
     It costs nothing, and so comes before a check of the packages that a command needs.
 
@@ -24,7 +27,7 @@ def check_exists(path, argument="weights"):
         path: path of the file.
         argument: name of the argument in the message.
     """
-    if not Path(path).exists():
+    if not is_on_hub(path) and not Path(path).exists():
         raise ValueError(
             f"`{argument}` must be a file. Received: {argument}={str(path)!r}: {_MISSING}"
         )
@@ -75,7 +78,7 @@ def _reason_against(path, error):
     """Why a file is not loaded. Keras calls each file that is not a whole archive one that is not found."""
     # The first line: Keras adds whole arrays in further lines.
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if str(path).startswith(_HUB):
+    if is_on_hub(path):
         if isinstance(error, ImportError):
             return "it needs huggingface_hub: pip install huggingface_hub"
         return _missing_class(error) or reason
@@ -135,7 +138,7 @@ def load_weights(model, weights):
 
 def _load_keras_weights(model, path):
     try:
-        if path.endswith(".keras") or path.startswith(_HUB):
+        if path.endswith(".keras") or is_on_hub(path):
             stored = network_of(keras.saving.load_model(path, compile=False))
             _check_same_weights(_shapes(model), _without_top(model, _shapes(stored)))
             arrays = {weight.path: weight for weight in stored.weights}
@@ -146,9 +149,9 @@ def _load_keras_weights(model, path):
             model.load_weights(path)
     except (ValueError, TypeError, KeyError, OSError, ImportError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"`weights` must be one of {', '.join(REGISTRY)}, hf://user/model, or the path of a .keras, "
-            f".weights.h5 or .pth file that holds the weights of this model ({model.count_params():,} "
-            f"parameters). Received: weights={path!r}: {_reason_against(path, error)}"
+            "`weights` must be the path of a .keras, .weights.h5 or .pth file that holds the weights of "
+            f"this model ({model.count_params():,} parameters), hf://user/model, or one of "
+            f"{', '.join(REGISTRY)}. Received: weights={path!r}: {_reason_against(path, error)}"
         ) from error
 
 
