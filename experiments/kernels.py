@@ -17,8 +17,8 @@ Time: seconds.
 from collections import Counter
 from pathlib import Path
 
-from experiments.framework.cli import run_command
-from experiments.framework.trained_network import (
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
     claim_workdir,
@@ -201,7 +201,7 @@ def _tests(measures, options):
 
 def _comparison(test):
     """The paper's claim as a comparison of the gap between the towers with the gap by chance."""
-    from experiments.framework.statistics import paired_difference
+    from alexnet_keras.evaluation.statistics import paired_difference
 
     gaps = [100 * gap for gap in test["gaps"]]
     chance = [100 * gap for gap in test["chance"]]

@@ -9,8 +9,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from experiments.framework.cli import run_command
-from experiments.framework.statistics import VERDICT_RULE, verdict
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.evaluation.statistics import VERDICT_RULE, verdict
 from experiments.framework.tables import comparison_text, labeled_comparisons, mean_with_deviation
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"

@@ -5,7 +5,8 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Sequence
 
-from experiments.framework.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.view_names import CROP_LABELS
 
 # Why runs ended, as stored with them.
 ALL_EPOCHS = "all epochs"
@@ -13,9 +14,6 @@ TARGET_REACHED = "target reached"
 AT_CHANCE = "no better than chance"
 DIVERGED = "loss is no number"
 EARLY_STOPPED = "slower than another learning rate"
-
-
-_VIEW_LABELS = {"center": "the center crop", "ten_crop": "ten crops"}
 
 
 class Metric(abc.ABC):
@@ -85,7 +83,7 @@ class FinalError(Metric):
     """Error on the validation images after training, in percent, compared by the difference.
 
     Args:
-        test_views: `"center"` or `"ten_crop"`.
+        test_views: `"center"`, `"ten_crop"` or `"nine_crop"`.
         top: 1 or 5.
     """
 
@@ -98,7 +96,7 @@ class FinalError(Metric):
 
     @property
     def name(self):
-        return f"top-{self.top} error on {_VIEW_LABELS[self.test_views]} (%)"
+        return f"top-{self.top} error on {CROP_LABELS[self.test_views]} (%)"
 
     def value(self, run):
         """Returns the error of a run, or `None` for one that diverged."""

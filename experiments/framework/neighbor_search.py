@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.framework.trained_network import (
+from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
     claim_workdir,
@@ -190,7 +190,7 @@ class NeighborSearch:
         return store_results(self.workdir, command, {**results, **more_results})
 
     def _comparison(self, precisions, claim):
-        from experiments.framework.statistics import paired_difference
+        from alexnet_keras.evaluation.statistics import paired_difference
 
         return {
             "variant": "activations",

@@ -116,7 +116,8 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
         SystemExit,
-        match=r"need onnx, tf2onnx, onnxruntime: pip install -r requirements-export\.txt",
+        match=r"exporting to onnx needs ONNX, tf2onnx, ONNX Runtime: "
+        r"pip install 'alexnet_keras\[export\]'",
     ):
         main(["--weights", weights, *data, "--formats", "onnx"])
     with pytest.raises(
