@@ -1,11 +1,19 @@
-"""Data sets, prepared and augmented as the paper does it.
+"""Data sets, prepared and augmented as in the paper.
 
-`Dataset` and `load` need TensorFlow and TensorFlow Datasets; `InMemoryDataset` needs JAX, and neither of them.
+`Dataset` and `load` need TensorFlow and TensorFlow Datasets. `InMemoryDataset` needs only JAX.
 """
 
 from alexnet_keras.data.info import DatasetInfo
+from alexnet_keras.data.options import ImagePreparation, ImageSelection
 
-__all__ = ["Dataset", "DatasetInfo", "InMemoryDataset", "load"]
+__all__ = [
+    "Dataset",
+    "DatasetInfo",
+    "ImagePreparation",
+    "ImageSelection",
+    "InMemoryDataset",
+    "load",
+]
 
 
 def __getattr__(name):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from alexnet_keras.data.info import check_scale_jitter
+from alexnet_keras.data.options import check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.distributed.devices import parse_devices
 from alexnet_keras.evaluation.views import TEST_VIEWS
