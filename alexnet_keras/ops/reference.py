@@ -1,8 +1,8 @@
 """The operations of AlexNet as their definitions, in `keras.ops` only.
 
-This file says what the network computes. Faster implementations stand beside it, one a file;
-`dispatch.py` chooses among them, and a test compares each with the definition here. Images and
-feature maps are `(batch, height, width, maps)`. Gradients are the backend's own.
+Faster implementations are in the other files of this folder. `dispatch.py` chooses among them, and
+a test compares each with its definition here. Images and feature maps are
+`(batch, height, width, maps)`. Gradients are the backend's own.
 """
 
 from keras import ops
@@ -12,11 +12,11 @@ def conv2d(
     x,
     kernel,
     bias=None,
-    strides=1,
-    padding="valid",
-    groups=1,
-    dilation_rate=1,
-    data_format="channels_last",
+    strides: int | tuple = 1,
+    padding: str = "valid",
+    groups: int = 1,
+    dilation_rate: int | tuple = 1,
+    data_format: str = "channels_last",
 ):
     """Convolution in groups: kernel part `g` sees input part `g` only.
 
@@ -31,8 +31,10 @@ def conv2d(
 
     Reference: section 3.5 of Krizhevsky et al. (2012), where the groups are two GPUs.
     """
-    axis, bias_shape = (-1, (1, 1, 1, -1)) if data_format == "channels_last" else (1, (1, -1, 1, 1))
-    inputs, kernels = ops.split(x, groups, axis=axis), ops.split(kernel, groups, axis=-1)
+    axis = -1 if data_format == "channels_last" else 1
+    bias_shape = (1, 1, 1, -1) if data_format == "channels_last" else (1, -1, 1, 1)
+    inputs = ops.split(x, groups, axis=axis)
+    kernels = ops.split(kernel, groups, axis=-1)
     outputs = [
         ops.conv(part, weights, strides, padding, data_format, dilation_rate)
         for part, weights in zip(inputs, kernels, strict=True)
@@ -43,8 +45,10 @@ def conv2d(
     return ops.concatenate(outputs, axis=axis) if groups > 1 else outputs[0]
 
 
-def local_response_normalization(x, size, k, alpha, beta, groups=1):
-    """`b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta` over the `size` maps `j` around map `i`.
+def local_response_normalization(
+    x, size: int, k: float, alpha: float, beta: float, groups: int = 1
+):
+    """Returns `b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta` over the maps `j` around map `i`.
 
     `j` runs from `i - size // 2` to `i + (size - 1) // 2` and stays in the group of `i`.
 
@@ -65,8 +69,8 @@ def local_response_normalization(x, size, k, alpha, beta, groups=1):
     return ops.cast(a / ops.power(k + alpha * total, beta), x.dtype)
 
 
-def spatial_response_normalization(x, size, k, alpha, beta):
-    """`b = a / (k + alpha * sum a**2) ** beta` over the `size` x `size` positions around each.
+def spatial_response_normalization(x, size: int, k: float, alpha: float, beta: float):
+    """Returns `b = a / (k + alpha * sum a**2) ** beta` over the positions around each.
 
     Args:
         x: `(batch, height, width, maps)`, the activities `a`. The computation is in float32.
@@ -87,14 +91,14 @@ def spatial_response_normalization(x, size, k, alpha, beta):
     return ops.cast(a / ops.power(k + alpha * total, beta), x.dtype)
 
 
-def max_pool(x, pool_size, strides, ceil_mode=False):
-    """The maximum of each window.
+def max_pool(x, pool_size: tuple, strides: tuple, ceil_mode: bool = False):
+    """Returns the maximum of each window.
 
     Args:
         x: `(batch, height, width, maps)`.
         pool_size, strides: pairs of ints, in positions.
-        ceil_mode: whether the last windows may reach over the right and bottom edges, so that sizes
-            round up. Positions outside the map do not take part in the maximum.
+        ceil_mode: whether sizes round up: the last windows may reach over the right and bottom
+            edges. The maximum ignores positions outside the map.
 
     Reference: section 3.4 of Krizhevsky et al. (2012); 2012 source.
     """
@@ -104,13 +108,13 @@ def max_pool(x, pool_size, strides, ceil_mode=False):
 
 
 def dense(x, kernel, bias=None):
-    """`x W + b` with `x` of shape `(..., inputs)`, `W` `(inputs, units)` and `b` `(units,)`."""
+    """Returns `x W + b` with `x` `(..., inputs)`, `W` `(inputs, units)` and `b` `(units,)`."""
     y = ops.matmul(x, kernel)
     return y if bias is None else ops.add(y, bias)
 
 
 def momentum_update(weight, velocity, gradient, learning_rate, momentum, decay):
-    """`v <- momentum * v - rate * (gradient + decay * w)`, then `w <- w + v`.
+    """Computes `v <- momentum * v - rate * (gradient + decay * w)`, then `w <- w + v`.
 
     Args:
         weight, velocity, gradient: tensors of one shape.
@@ -125,8 +129,8 @@ def momentum_update(weight, velocity, gradient, learning_rate, momentum, decay):
     return weight + velocity, velocity
 
 
-def pad_to_ceiling(x, pool_size, strides):
-    """`x` with as many rows and columns of minus infinity as make all windows of a pool fit."""
+def pad_to_ceiling(x, pool_size: tuple, strides: tuple):
+    """Returns `x` with rows and columns of minus infinity, so that all windows of a pool fit."""
     axes = zip(x.shape[1:3], pool_size, strides, strict=True)
     bottom, right = (ceiling_padding(*axis) for axis in axes)
     if not bottom and not right:
@@ -134,8 +138,8 @@ def pad_to_ceiling(x, pool_size, strides):
     return ops.pad(x, [(0, 0), (0, bottom), (0, right), (0, 0)], constant_values=-float("inf"))
 
 
-def ceiling_padding(size, window, stride):
-    """Rows to add at the bottom so that windows at distances of `stride` cover all `size` rows.
+def ceiling_padding(size: int, window: int, stride: int) -> int:
+    """Returns the rows to add at the bottom so that windows cover all `size` rows.
 
     Reference: 2012 source; 224 pixels, 11x11 kernels and stride 4 need 3.
     """
