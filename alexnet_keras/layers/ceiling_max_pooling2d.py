@@ -1,8 +1,8 @@
-"""Max pooling whose output size is rounded up."""
+"""Max pooling with `ceil_mode`: output sizes are rounded up."""
 
 import keras
 
-from alexnet_keras.ops.dispatch import choose_max_pool
+from alexnet_keras.ops.dispatch import Choice, choose_max_pool
 from alexnet_keras.ops.reference import ceiling_padding
 
 
@@ -10,10 +10,10 @@ from alexnet_keras.ops.reference import ceiling_padding
 class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     """A `keras.layers.MaxPooling2D` with `ceil_mode`, as PyTorch and Caffe call it: sizes round up.
 
-    The last windows may reach over the right and bottom edges. The output has `ceil((n - pool_size) / strides) + 1`
-    rows for `n` rows of input, as in the 2012 source; Keras' `"valid"` rounds down, and its `"same"` puts the missing
-    positions on both sides. Positions outside the map do not take part in the maximum. The definition is
-    `alexnet_keras.ops.reference.max_pool`.
+    The last windows may reach over the right and bottom edges. The output has
+    `ceil((n - pool_size) / strides) + 1` rows for `n` rows of input, as in the 2012 source. Keras'
+    `"valid"` rounds down, and its `"same"` pads on both sides. The maximum ignores positions
+    outside the map. The definition is `alexnet_keras.ops.reference.max_pool`.
 
     Args:
         pool_size: int, side of the window, in positions.
@@ -33,7 +33,7 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     Reference: 2012 source; section 3.4 of Krizhevsky et al. (2012) for the overlap.
     """
 
-    def __init__(self, pool_size=3, strides=2, **kwargs):
+    def __init__(self, pool_size: int = 3, strides: int = 2, **kwargs):
         for name, accepted in (("padding", "valid"), ("data_format", "channels_last")):
             if kwargs.setdefault(name, accepted) != accepted:
                 raise ValueError(
@@ -44,17 +44,17 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     def call(self, inputs):
         return self.choose_implementation(inputs.shape).function(inputs)
 
-    def choose_implementation(self, input_shape, training=False):
-        """The `alexnet_keras.ops.dispatch.Choice` for an input of this shape; the same in a training."""
+    def choose_implementation(self, input_shape: tuple, training: bool = False) -> Choice:
+        """Returns the implementation for an input of this shape; a training has the same."""
         self._axes(input_shape)
         return choose_max_pool(tuple(input_shape), self.pool_size, self.strides, ceil_mode=True)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         sizes = [(n + ceiling_padding(n, k, s) - k) // s + 1 for n, k, s in self._axes(input_shape)]
         return (input_shape[0], *sizes, input_shape[3])
 
     def _axes(self, input_shape):
-        """`(size, window, stride)` for each of height and width."""
+        """Returns `(size, window, stride)` of height and width."""
         if None in input_shape[1:3]:
             raise ValueError(
                 f"The input of layer '{self.name}' must have a known height and width. "

@@ -1,11 +1,13 @@
-"""The fully connected layers that AlexNet and VGG end with."""
+"""The fully connected layers of AlexNet and VGG."""
+
+from collections.abc import Callable
 
 import keras
 
 from alexnet_keras.layers import FullyConnected
 
 
-def check_classes(classes):
+def check_classes(classes: int) -> None:
     """Raises a `ValueError` for a number of classes that no network can have."""
     if not isinstance(classes, int) or classes < 1:
         raise ValueError(
@@ -13,12 +15,14 @@ def check_classes(classes):
         )
 
 
-def fully_connected(x, config, classes, classifier_activation, initializers):
-    """fc6 and fc7, as far as they are there, each with its dropout, and fc8.
+def fully_connected(
+    x, config, classes: int, classifier_activation: str | None, initializers: Callable
+):
+    """Adds fc6 and fc7, as far as `config` has them, each with its dropout, and fc8.
 
     Args:
         x: feature maps `(batch, height, width, maps)`.
-        config: what has hidden_layers, units, activation and dropout.
+        config: an `AlexNetConfig` or a `VGGConfig`.
         classes: number of classes.
         classifier_activation: activation of fc8; `None` for logits.
         initializers: function from a layer's name to arguments of a Keras layer.
@@ -33,7 +37,7 @@ def fully_connected(x, config, classes, classifier_activation, initializers):
         x = FullyConnected(units, activation=config.activation, **initializers(fc), name=fc)(x)
         if config.dropout:
             x = keras.layers.Dropout(config.dropout, name=f"drop{number}")(x)
-    # Probabilities in float32 also under mixed precision.
+    # Probabilities are float32 under mixed precision, too.
     dtype = keras.config.dtype_policy().variable_dtype
     return FullyConnected(
         classes, activation=classifier_activation, **initializers("fc8"), dtype=dtype, name="fc8"

@@ -1,4 +1,4 @@
-"""Models in files."""
+"""Saved models and weights."""
 
 import os
 import zipfile
@@ -8,15 +8,15 @@ import h5py
 import keras
 
 
-def load_model(path, argument="weights"):
-    """The model in a `.keras` file, for predictions; Keras' safe mode stays on.
+def load_model(path: str | os.PathLike, argument: str = "weights") -> keras.Model:
+    """Loads the model in a `.keras` file for predictions. Keras' safe mode stays on.
 
     Args:
-        path: of the file.
-        argument: what the message calls it.
+        path: path of the file.
+        argument: name of the argument in the message.
 
     Raises:
-        ValueError: when there is no such file, or it holds no model.
+        ValueError: for a missing file, or a file without a model.
     """
     import alexnet_keras  # noqa: F401  registers the layers
 
@@ -30,9 +30,9 @@ def load_model(path, argument="weights"):
 
 
 def _reason_against(path, error):
-    """Why a file is not loaded. Keras calls each file that is not a whole archive one that is not found."""
+    """Returns why a file is not loaded. Keras calls every damaged archive a missing file."""
     if not path.exists():
-        return "there is no such file"
+        return "file not found"
     if path.is_dir():
         return "it is a folder"
     if not os.access(path, os.R_OK):
@@ -48,40 +48,49 @@ def _reason_against(path, error):
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def load_weights(model, path):
-    """Loads the weights of `path`, a `.keras` or `.weights.h5` file, into `model`; an optimizer's state is left out.
+def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
+    """Loads weights into a model, without an optimizer's state.
+
+    Args:
+        model: a network.
+        path: path of a `.keras` or `.weights.h5` file.
 
     Raises:
-        ValueError: when there is no such file, or it holds the weights of another model.
+        ValueError: for a missing file, or the weights of another model.
     """
     path = str(path)
     try:
         if path.endswith(".keras"):
-            theirs = keras.saving.load_model(path, compile=False)
-            _check_same_weights(_shapes(model), _shapes(theirs))
-            model.set_weights(theirs.get_weights())
+            stored = keras.saving.load_model(path, compile=False)
+            _check_same_weights(_shapes(model), _shapes(stored))
+            model.set_weights(stored.get_weights())
         else:
             _check_same_weights(_shapes(model), _stored_shapes(model, path))
             model.load_weights(path)
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
-            "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
-            f"({model.count_params():,} parameters). Received: weights={path!r}: {_reason_against(Path(path), error)}"
+            "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of "
+            f"this model ({model.count_params():,} parameters). Received: weights={path!r}: "
+            f"{_reason_against(Path(path), error)}"
         ) from error
 
 
 def _shapes(model):
-    """Shapes of a model's weights by their paths, such as `"fc8/kernel"`."""
+    """Returns the shapes of a model's weights by their paths, such as `"fc8/kernel"`."""
     return {weight.path: tuple(weight.shape) for weight in model.weights}
 
 
 def _stored_shapes(model, path):
-    """Shapes of the weights in a `.weights.h5` file, by the paths that they have in `model` where it has them.
+    """Returns the shapes of the weights in a `.weights.h5` file, by their paths in `model`.
 
-    The file of a compiled model holds its optimizer's variables, too, beside the layers.
+    The file of a compiled model also holds its optimizer's variables, beside the layers.
     """
-    paths = {(layer.name, i): w.path for layer in model.layers for i, w in enumerate(layer.weights)}
-    stored, named = {}, False
+    paths = {}
+    for layer in model.layers:
+        for index, weight in enumerate(layer.weights):
+            paths[layer.name, index] = weight.path
+    stored = {}
+    named = False
     with h5py.File(path) as file:
         for key, group in file.get("layers", {}).items():
             variables = group.get("vars", group)
@@ -92,14 +101,15 @@ def _stored_shapes(model, path):
                     stored[paths.get((name, int(index)), f"{name}/{index}")] = tuple(array.shape)
     if named or len(stored) != len(paths):
         return stored
-    return _shapes(
-        model
-    )  # without names, as old versions of Keras wrote it: Keras itself compares the shapes
+    # Old versions of Keras wrote no names. Keras itself then compares the shapes.
+    return _shapes(model)
 
 
-def _check_same_weights(ours, theirs):
-    for path in (*ours, *theirs):
-        if ours.get(path) != theirs.get(path):
+def _check_same_weights(expected, stored):
+    """Refuses stored shapes that the model does not have."""
+    for path in (*expected, *stored):
+        if expected.get(path) != stored.get(path):
             raise ValueError(
-                f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here"
+                f"{path} is {stored.get(path, 'missing')} in the file, "
+                f"{expected.get(path, 'missing')} in the model"
             )
