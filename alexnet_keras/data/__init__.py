@@ -3,8 +3,15 @@
 `Dataset` and `load` need TensorFlow and TensorFlow Datasets. `InMemoryDataset` needs only JAX.
 """
 
+from typing import TYPE_CHECKING
+
 from alexnet_keras.data.info import DatasetInfo
 from alexnet_keras.data.options import ImagePreparation, ImageSelection
+from alexnet_keras.extras import extra
+
+if TYPE_CHECKING:
+    from alexnet_keras.data.in_memory import InMemoryDataset
+    from alexnet_keras.data.loader import Dataset, load
 
 __all__ = [
     "Dataset",
@@ -18,9 +25,11 @@ __all__ = [
 
 def __getattr__(name):
     if name in ("Dataset", "load"):
-        from alexnet_keras.data import loader as module
+        with extra("reading TFDS data sets, image folders and .npz files"):
+            from alexnet_keras.data import loader as module
     elif name == "InMemoryDataset":
-        from alexnet_keras.data import in_memory as module
+        with extra("training from the memory of a GPU"):
+            from alexnet_keras.data import in_memory as module
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(module, name)

@@ -9,21 +9,11 @@ import re
 from pathlib import Path
 
 from alexnet_keras.data.decoding import DECODING_VERSION, corrupt_files
+from alexnet_keras.data.image_files import IMAGE_SUFFIXES, is_hidden, is_image_name
 from alexnet_keras.data.options import ImageSelection
+from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
+from alexnet_keras.distributed.hosts import print_once
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
-# Operating systems, archives and file servers write these. Names that begin with a dot are
-# ignored as well.
-SYSTEM_NAMES = {
-    "__macosx",
-    "thumbs.db",
-    "desktop.ini",
-    "$recycle.bin",
-    "system volume information",
-    "lost+found",
-    "@eadir",
-    "#recycle",
-}
 _SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -51,7 +41,7 @@ class FolderImages:
     """The images of a folder.
 
     Args:
-        class_names: names of the class folders, sorted.
+        class_names: names of the classes, in the order of their sorted folders.
         train, validation: lists of `(path, label)`.
         splits: names of the two splits.
         has_validation: whether the folder has its own validation images.
@@ -82,10 +72,14 @@ class _Layout:
 
 @dataclasses.dataclass(frozen=True)
 class _Classes:
-    """Files of each class in one folder, and the files left out, with the reason."""
+    """Files of each class in one folder, and the files left out, with the reason.
+
+    Tiny ImageNet's class folders are WordNet numbers. `names` has the words of each number.
+    """
 
     files: dict
     left_out: list
+    names: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +87,14 @@ class _Listing:
     """The image files of both splits.
 
     Args:
-        classes: names of the classes, sorted.
-        train, validation: dicts from a class to its files.
+        classes: names of the class folders, sorted.
+        names: names of these classes: the words of Tiny ImageNet, otherwise the folders' names.
+        train, validation: dicts from a class folder's name to its files.
         left_out: list of `(file, reason)`.
     """
 
     classes: list
+    names: list
     train: dict
     validation: dict
     left_out: list
@@ -152,9 +148,9 @@ def read_folder(selection: ImageSelection) -> FolderImages:
         )
     used = listing.without(corrupt)
     _check_every_class_is_left(name, layout, listing, used, corrupt)
-    print(_summary(path, layout, used, selection.hold_out_every, corrupt), flush=True)
+    print_once(_summary(path, layout, used, selection.hold_out_every, corrupt))
     return FolderImages(
-        class_names=tuple(used.classes),
+        class_names=tuple(used.names),
         train=used.labeled(used.train),
         validation=used.labeled(used.validation),
         splits=_split_names(layout, selection.hold_out_every),
@@ -177,11 +173,12 @@ def _list_splits(name, layout, hold_out_every):
         )
     if not layout.validation:
         train, validation = _hold_out(listed.files, hold_out_every)
-        return _Listing(classes, train, validation, listed.left_out)
-    validation = _list_classes(name, layout.validation)
+        return _Listing(classes, classes, train, validation, listed.left_out)
+    validation = _list_annotated(layout.validation) or _list_classes(name, layout.validation)
     _check_same_classes(name, layout, classes, validation.files)
+    names = [validation.names.get(label, label) for label in classes]
     left_out = [*listed.left_out, *validation.left_out]
-    return _Listing(classes, listed.files, validation.files, left_out)
+    return _Listing(classes, names, listed.files, validation.files, left_out)
 
 
 def _split_names(layout, hold_out_every):
@@ -322,7 +319,7 @@ def _check_class_folders(name, path, folders):
 
 
 def _holds_images(folder):
-    return any(map(_is_image, _scan(folder)[1]))
+    return any(map(is_image_name, _scan(folder)[1]))
 
 
 def _check_same_classes(name, layout, classes, validation):
@@ -385,12 +382,18 @@ def _title(folder):
 # The files of a folder.
 
 
+def _list_annotated(folder):
+    """Returns the validation files of an unzipped Tiny ImageNet; `None` for another folder."""
+    files = annotated_images(folder)
+    return None if files is None else _Classes(files, [], CLASS_NAMES)
+
+
 def _list_classes(name, folder):
     """Returns the `_Classes` of a folder: the image files of every class folder, sorted."""
     folders, loose = _scan(folder)
-    images = [file for file in loose if _is_image(file)]
+    images = [file for file in loose if is_image_name(file)]
     left_out = [(file, "in no class folder") for file in images]
-    left_out += [(file, _ending(file)) for file in loose if not _is_image(file)]
+    left_out += [(file, _ending(file)) for file in loose if not is_image_name(file)]
     classes = {}
     empty = []
     for sub in folders:
@@ -427,13 +430,13 @@ def _walk(folder):
 
     for root, folders, names in os.walk(folder, onerror=fail):
         linked = [sub for sub in folders if (Path(root) / sub).is_symlink()]
-        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not _is_hidden(sub)]
-        folders[:] = [sub for sub in folders if not _is_hidden(sub)]
+        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not is_hidden(sub)]
+        folders[:] = [sub for sub in folders if not is_hidden(sub)]
         for name in names:
             file = Path(root) / name
-            if _is_hidden(name):
+            if is_hidden(name):
                 continue
-            if _is_image(file):
+            if is_image_name(file):
                 files.append(file)
             else:
                 left_out.append((file, _ending(file)))
@@ -490,7 +493,7 @@ def _scan(folder):
     files = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _is_hidden(entry.name):
+            if is_hidden(entry.name):
                 continue
             path = folder / entry.name
             try:
@@ -502,14 +505,6 @@ def _scan(folder):
             else:
                 files.append(path)
     return sorted(folders), sorted(files)
-
-
-def _is_hidden(name):
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES
-
-
-def _is_image(file):
-    return file.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _ending(file):

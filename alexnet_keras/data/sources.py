@@ -14,6 +14,7 @@ from alexnet_keras.data.class_selection import select_classes
 from alexnet_keras.data.decoding import decode_image
 from alexnet_keras.data.folders import fingerprint_of, read_folder
 from alexnet_keras.data.options import ImageSelection
+from alexnet_keras.extras import extra
 
 IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
@@ -185,9 +186,10 @@ def _from_tfds(name, hold_out_every):
 
 def _tfds_builder(name):
     """Returns the TFDS builder of a name."""
-    import tensorflow_datasets as tfds
+    with extra("reading TFDS data sets"):
+        import tensorflow_datasets as tfds
 
-    from alexnet_keras.data import shapes  # noqa: F401  registers the builder
+        from alexnet_keras.data import shapes, tiny_imagenet  # noqa: F401  registers the builders
 
     try:
         return tfds.builder(name)

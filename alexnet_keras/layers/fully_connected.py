@@ -27,6 +27,20 @@ class FullyConnected(keras.layers.Dense):
         outputs = choice.function(inputs, self.kernel, bias)
         return outputs if self.activation is None else self.activation(outputs)
 
+    def quantize(self, mode=None, type_check: bool = True, config=None) -> None:
+        """Quantizes the weights as `keras.layers.Dense` does, e.g. to `"int8"`.
+
+        Keras refuses subclasses of `Dense`, whose call may be another function. This call computes
+        the same function.
+        """
+        super().quantize(
+            mode, type_check=type_check and type(self) is not FullyConnected, config=config
+        )
+
     def choose_implementation(self, input_shape: tuple, training: bool | None) -> Choice:
         """Returns the implementation for an input of this shape."""
+        if self.quantization_mode:
+            return Choice(
+                self.quantization_mode, "the quantized product of Keras", self.quantized_call
+            )
         return choose_dense(len(input_shape), self.compute_dtype, training, self.name)

@@ -6,24 +6,37 @@ import random
 import keras
 
 from alexnet_keras.layers import (
+    CeilingAveragePooling2D,
     CeilingMaxPooling2D,
     GroupedConv2D,
+    LocallyConnected2D,
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
 from alexnet_keras.models.alexnet_config import CONV_LAYERS, AlexNetConfig, alexnet_config
-from alexnet_keras.models.head import check_classes, fully_connected
+from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
+from alexnet_keras.pretrained import REGISTRY
+
+# From a stage, and whether its sizes round up.
+_POOLS = {
+    ("pool", True): CeilingMaxPooling2D,
+    ("pool", False): keras.layers.MaxPooling2D,
+    ("average_pool", True): CeilingAveragePooling2D,
+    ("average_pool", False): keras.layers.AveragePooling2D,
+}
 
 
 def AlexNet(
-    preset: str | AlexNetConfig = "paper",
+    preset: str | AlexNetConfig | None = None,
     *,
     input_shape: tuple | None = None,
-    classes: int = 1000,
+    classes: int | None = None,
     classifier_activation: str | None = "softmax",
     weights: str | os.PathLike | None = None,
+    include_top: bool = True,
+    pooling: str | None = None,
     name: str | None = None,
     **overrides,
 ) -> keras.Model:
@@ -41,6 +54,8 @@ def AlexNet(
     | `"small"` | the same eight layers and towers for images of 64x64 pixels and a laptop |
     | `"cifar"` | the same for images of 32x32 pixels |
     | `"four_layer"` | figure 1, for CIFAR-10: three conv layers (32, 32, 64 kernels of 5x5), fc8 |
+    | `"cifar_11pct"`, `"cifar_13pct"` | section 3.3, for CIFAR-10, with and without normalization |
+    | `"cifar_18pct"`, `"cifar_19pct"` | cuda-convnet's plain ones, with and without normalization |
 
     Where the paper leaves a choice open, `"paper"` follows the 2012 source:
 
@@ -72,13 +87,19 @@ def AlexNet(
     From a small start the kernels show learned patterns.
 
     Args:
-        preset: a preset's name or an `AlexNetConfig`.
+        preset: a preset's name or an `AlexNetConfig`; `None` for the preset of named weights, or
+            `"paper"`.
         input_shape: `(height, width, channels)` of the image in pixels; `None` for the preset's
             own.
-        classes: number of classes.
+        classes: number of classes; `None` for the number of named weights, or 1000.
         classifier_activation: activation of fc8; `None` for logits.
-        weights: path of a `.keras` or `.weights.h5` file with the weights of such a network; `None`
-            for new weights.
+        weights: a name of `alexnet_keras.pretrained.available()`, the path of a `.keras`,
+            `.weights.h5` or (torchvision's layers) `.pth` file, or `"hf://user/model"`; `None` for
+            new weights.
+        include_top: whether the network has fc6, fc7 and fc8. Without them it ends with the last
+            pool or its activation, and takes only the other layers from `weights`.
+        pooling: with `include_top=False`, `"avg"` or `"max"` over all positions; `None` for the
+            maps.
         name: name of the model.
         **overrides: fields of `AlexNetConfig` that replace the preset's, e.g. `activation="tanh"`.
 
@@ -86,12 +107,13 @@ def AlexNet(
         A `keras.Model` from images to `(batch, classes)`. Images are
         `(batch, height, width, channels)` with values 0-255, minus the mean image. The layers are
         conv1, norm1, pool1, ..., fc6, drop6, fc7, drop7, fc8. `"paper"` and `"source"` have
-        60,965,224 parameters.
+        60,965,224 parameters. With `include_top=False` the output is
+        `(batch, rows, columns, maps)`, or `(batch, maps)` with `pooling`.
 
     Raises:
         ValueError: for an unknown preset or field; for an input too small for the pools, or a
-            number of maps that the towers do not divide; for a weights file that is missing or of
-            another model.
+            number of maps that the towers do not divide; for weights that are missing or of another
+            model.
 
     Example:
 
@@ -99,12 +121,20 @@ def AlexNet(
     60965224
     >>> AlexNet("paper", activation="tanh", normalization=False).get_layer("fc8").units
     1000
+    >>> AlexNet(include_top=False, pooling="avg").output_shape
+    (None, 256)
 
     Reference: sections 3-5 of Krizhevsky et al. (2012); 2012 source.
     """
+    check_top(include_top, pooling)
     if input_shape is not None:
         overrides["input_shape"] = input_shape
+    if isinstance(weights, str) and weights in REGISTRY:
+        classes = _classes_of(weights, classes, include_top)
+        preset, overrides = _network_of(weights, preset, overrides)
+    preset = "paper" if preset is None else preset
     config = alexnet_config(preset, **overrides)
+    classes = 1000 if classes is None else classes
     check_classes(classes)
     seed = random.randrange(2**31)  # `keras.utils.set_random_seed` fixes it
     inputs = keras.Input(config.input_shape, name="image")
@@ -113,13 +143,49 @@ def AlexNet(
         x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
     for conv in CONV_LAYERS:
         x = _conv_block(x, config, conv, seed)
-    x = fully_connected(
-        x, config, classes, classifier_activation, lambda layer: _initializers(config, layer, seed)
-    )
-    model = keras.Model(inputs, x, name=name or "alexnet")
+    if include_top:
+        x = fully_connected(
+            x,
+            config,
+            classes,
+            classifier_activation,
+            lambda layer: _initializers(config, layer, seed),
+        )
+    model = keras.Model(inputs, pooled(x, pooling), name=name or "alexnet")
     if weights is not None:
         load_weights(model, weights)
     return model
+
+
+def _classes_of(weights, classes, include_top):
+    """Returns the number of classes of named weights, after a check of the requested number."""
+    stored = REGISTRY[weights].classes
+    if not include_top:
+        return classes
+    if not stored:
+        raise ValueError(
+            f"`include_top` must be False for weights={weights!r}, which have only conv layers. "
+            "Received: include_top=True"
+        )
+    if classes not in (None, stored):
+        raise ValueError(
+            f"`classes` must be {stored} for weights={weights!r}. Received: classes={classes!r}. "
+            "For other classes take include_top=False, and add layers"
+        )
+    return stored
+
+
+def _network_of(weights, preset, overrides):
+    """Returns the preset and the overrides of named weights, unless others are requested."""
+    entry = REGISTRY[weights]
+    if isinstance(preset, str) and preset != entry.preset:
+        raise ValueError(
+            f"`preset` must be {entry.preset!r} for weights={weights!r}. "
+            f"Received: preset={preset!r}"
+        )
+    if preset is None or isinstance(preset, str):
+        return entry.preset, {**entry.overrides, **overrides}
+    return preset, overrides
 
 
 def _conv_block(x, config, conv, seed):
@@ -129,14 +195,14 @@ def _conv_block(x, config, conv, seed):
     groups = config.towers if config.normalization_in_towers else 1
     stages = config.stages[index]
     if conv not in config.conv_layers:
-        stages = [stage for stage in stages if stage == "pool"]
+        stages = [stage for stage in stages if "pool" in stage]
     else:
         x = _convolution(x, config, conv, seed)
     for stage in stages:
         if stage == "activation":
             x = keras.layers.Activation(config.activation, name=f"{config.activation}{number}")(x)
-        elif stage == "pool":
-            pool = CeilingMaxPooling2D if config.round_up else keras.layers.MaxPooling2D
+        elif "pool" in stage:
+            pool = _POOLS[stage, config.round_up]
             x = pool(
                 config.pool_size,
                 config.pool_stride,
@@ -154,7 +220,11 @@ def _conv_block(x, config, conv, seed):
                 name=f"norm{number}",
             )(x)
         elif config.normalization and stage == "spatial_normalization":
-            x = SpatialResponseNormalization(name=f"spatial_norm{number}")(x)
+            x = SpatialResponseNormalization(
+                size=config.spatial_normalization_size,
+                alpha=config.spatial_normalization_alpha,
+                name=f"spatial_norm{number}",
+            )(x)
     return x
 
 
@@ -174,17 +244,22 @@ def _convolution(x, config, conv, seed):
             x = keras.layers.ZeroPadding2D(
                 zeros, data_format="channels_last", name=f"pad{conv[-1]}"
             )(x)
+    options = {
+        "strides": stride,
+        "padding": mode,
+        **_initializers(config, conv, seed),
+        "name": config.layer_name(conv),
+    }
+    if conv in config.local_layers:
+        return LocallyConnected2D(config.filters[index], kernel, **options)(x)
     sees_all = conv == "conv1" or conv in config.exchange
     groups = 1 if sees_all else config.towers
     return GroupedConv2D(
         config.filters[index],
         kernel,
-        strides=stride,
-        padding=mode,
         groups=groups,
         data_format="channels_last",
-        **_initializers(config, conv, seed),
-        name=conv,
+        **options,
     )(x)
 
 

@@ -7,7 +7,7 @@ import random
 import keras
 
 from alexnet_keras.layers import GroupedConv2D, LocalResponseNormalization
-from alexnet_keras.models.head import check_classes, fully_connected
+from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
 from alexnet_keras.models.vgg_config import VGGConfig, vgg_config
@@ -20,6 +20,8 @@ def VGG(
     classes: int = 1000,
     classifier_activation: str | None = "softmax",
     weights: str | os.PathLike | None = None,
+    include_top: bool = True,
+    pooling: str | None = None,
     name: str | None = None,
     **overrides,
 ) -> keras.Model:
@@ -43,8 +45,12 @@ def VGG(
             configuration's own.
         classes: number of classes.
         classifier_activation: activation of fc8; `None` for logits.
-        weights: path of a `.keras` or `.weights.h5` file with the weights of such a network; `None`
-            for new weights.
+        weights: path of a `.keras` or `.weights.h5` file, or `"hf://user/model"`, with the weights
+            of such a network; `None` for new weights.
+        include_top: whether the network has fc6, fc7 and fc8. Without them it ends with the last
+            pool, and takes only the other layers from `weights`.
+        pooling: with `include_top=False`, `"avg"` or `"max"` over all positions; `None` for the
+            maps.
         name: name of the model.
         **overrides: fields of `VGGConfig` that replace the configuration's, e.g. `dropout=0.0`.
 
@@ -68,6 +74,7 @@ def VGG(
         overrides["input_shape"] = input_shape
     config = vgg_config(preset, **overrides)
     check_classes(classes)
+    check_top(include_top, pooling)
     seed = random.randrange(2**31)  # `keras.utils.set_random_seed` fixes it
     kernel = config.initializer
     if kernel == "gaussian":
@@ -79,8 +86,9 @@ def VGG(
         x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
     for stage in range(1, len(config.filters) + 1):
         x = _stage(x, config, stage, initializers)
-    x = fully_connected(x, config, classes, classifier_activation, initializers)
-    model = keras.Model(inputs, x, name=name or "vgg")
+    if include_top:
+        x = fully_connected(x, config, classes, classifier_activation, initializers)
+    model = keras.Model(inputs, pooled(x, pooling), name=name or "vgg")
     if weights is not None:
         load_weights(model, weights)
     return model
