@@ -8,7 +8,7 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
-FOLDER = "tiny-imagenet-200"  # what the archive holds
+FOLDER = "tiny-imagenet-200"  # in the archive
 SIZE = 64
 _COUNTS = {"train": 100_000, "validation": 10_000}
 

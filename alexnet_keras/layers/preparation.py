@@ -18,9 +18,9 @@ class Preparation(keras.layers.Layer):
     Args:
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops, in pixels, at most `image_size`.
-        mean: what is subtracted, 0-255, in the order RGB: a mean image of shape
-            `(image_size, image_size, 3)`, or a mean color of shape `(3,)`. `None` for zeros, until
-            `set_weights` or a file gives them.
+        mean: mean to subtract, 0-255, in the order RGB: an image of shape
+            `(image_size, image_size, 3)`, or a color of shape `(3,)`. `None` for zeros, until
+            `set_weights` or a file changes them.
         mean_subtraction: `"image"` or `"color"`; `None` for the kind of `mean`.
         color_order: order of the colors that the network takes, `"RGB"` or `"BGR"`.
         class_names: a name for each label of the network; they are saved with the layer.
@@ -43,13 +43,13 @@ class Preparation(keras.layers.Layer):
 
     def __init__(
         self,
-        image_size,
-        crop_size,
+        image_size: int,
+        crop_size: int,
         mean=None,
         *,
-        mean_subtraction=None,
-        color_order="RGB",
-        class_names=(),
+        mean_subtraction: str | None = None,
+        color_order: str = "RGB",
+        class_names: tuple = (),
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
@@ -75,7 +75,7 @@ class Preparation(keras.layers.Layer):
         if mean is not None:
             self.mean.assign(mean)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         expected = (self.image_size, self.image_size, 3)
         if tuple(input_shape[1:]) != expected:
             raise ValueError(

@@ -44,7 +44,7 @@ def load_model(path: str | os.PathLike, argument: str = "weights") -> keras.Mode
     return network_of(load_whole_model(path, argument))
 
 
-def load_whole_model(path, argument="weights"):
+def load_whole_model(path: str | os.PathLike, argument: str = "weights") -> keras.Model:
     """Loads the model in a `.keras` file as it is, with its preparation if it is a classifier."""
     import alexnet_keras  # noqa: F401  registers the layers
 
@@ -57,12 +57,12 @@ def load_whole_model(path, argument="weights"):
         ) from error
 
 
-def preparation_of(model):
+def preparation_of(model: keras.Model) -> Preparation | None:
     """Returns the `Preparation` layer of a classifier; `None` for another model."""
     return next((layer for layer in model.layers if isinstance(layer, Preparation)), None)
 
 
-def network_of(model):
+def network_of(model: keras.Model) -> keras.Model:
     """Returns the network in a classifier; another model as it is."""
     if preparation_of(model) is None:
         return model

@@ -5,8 +5,8 @@ from keras import ops
 from alexnet_keras.ops.reference import same_padding
 
 
-def batched_local(x, kernel, bias, kernel_size, strides, padding):
-    """`reference.locally_connected2d` as a batch of matrix products, one for each position.
+def batched_local(x, kernel, bias, kernel_size: tuple, strides: tuple, padding: str):
+    """Computes `reference.locally_connected2d` as a batch of matrix products, one a position.
 
     The images are the last axis of the windows. Cutting windows then copies long runs of memory.
 

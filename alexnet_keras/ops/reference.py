@@ -145,8 +145,8 @@ def max_pool(x, pool_size: tuple, strides: tuple, ceil_mode: bool = False):
     return ops.max_pool(x, pool_size, strides, padding="valid", data_format="channels_last")
 
 
-def average_pool(x, pool_size, strides, ceil_mode=False):
-    """The mean of each window, over those of its positions that lie in the map.
+def average_pool(x, pool_size: tuple, strides: tuple, ceil_mode: bool = False):
+    """Returns the mean of each window over its positions inside the map.
 
     Args:
         x, pool_size, strides, ceil_mode: as for `max_pool`.
@@ -205,8 +205,8 @@ def ceiling_padding(size: int, window: int, stride: int) -> int:
     return (window - size) % stride if size >= window else window - size
 
 
-def same_padding(sizes, windows, strides):
-    """Pairs of rows and columns of zeros that the padding `"same"` puts before and after the maps.
+def same_padding(sizes: tuple, windows: tuple, strides: tuple) -> list:
+    """Returns the pairs of zeros before and after the maps for the padding `"same"`.
 
     Args:
         sizes, windows, strides: ints for height and width, in positions.
