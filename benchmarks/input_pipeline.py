@@ -93,9 +93,10 @@ def _stages(name, options):
 
     from alexnet_keras.data import Dataset
     from alexnet_keras.data.augmentation import crop_and_flip_one, resize_and_crop
+    from alexnet_keras.data.options import ImageSelection
     from alexnet_keras.data.sources import open_image_source
 
-    source = open_image_source(name)
+    source = open_image_source(ImageSelection(name))
     dataset = Dataset(name, options.image_size, options.crop_size, memory_gib=0)
     stored = source.train.repeat()
 

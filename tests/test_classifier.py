@@ -178,7 +178,7 @@ def test_bad_input_is_one_line_before_any_work(classifier, images, mean, tmp_pat
         ),
         (([],), "`images` must hold at least one image"),
         ((tmp_path / "empty", 1), "Received: '.*empty', a folder without images"),
-        ((tmp_path / "none.jpg", 1), "Received: '.*none.jpg', where nothing is"),
+        ((tmp_path / "none.jpg", 1), "Received: '.*none.jpg', which does not exist"),
         (
             (tmp_path / "text.png", 1),
             "must hold an image that can be read. Received: .*text.png: not a JPEG",
@@ -221,9 +221,7 @@ def test_files_that_are_no_classifier(classifier, mean, tmp_path):
         match="a network without preparation and class names; give it both by Classifier.from",
     ):
         Classifier.load(tmp_path / "best.keras")
-    with pytest.raises(
-        ValueError, match="`path` must be .*classifier.keras': there is no such file"
-    ):
+    with pytest.raises(ValueError, match="`path` must be .*classifier.keras': file not found"):
         Classifier.load(tmp_path)
     images = keras.Input((SIZE, SIZE, 3))
     keras.Model(images, classifier.network(Preparation(SIZE, CROP, mean)(images))).save(

@@ -155,7 +155,7 @@ def test_bad_input_is_one_line(classifier, folder, tmp_path):
             (folder, ["fc6"], tmp_path / "f.csv"),
             "must be a new file that ends in .npz, .h5, .hdf5.*another ending",
         ),
-        ((tmp_path / "none", ["fc6"], tmp_path / "f.npz"), "where nothing is"),
+        ((tmp_path / "none", ["fc6"], tmp_path / "f.npz"), "which does not exist"),
         ((np.zeros((4, 4, 3)), ["fc6"], tmp_path / "f.npz"), "`images` must be paths of files"),
         (
             (tmp_path / "broken", ["fc6"], tmp_path / "f.npz"),
