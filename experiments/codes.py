@@ -51,7 +51,7 @@ def codes(options, command=None):
         spaces,
         precisions,
         f"Codes of {max(options.bits)} bits of activations are better than codes of pixels",
-        made_up={"codes": options.made_up, "bits": _measure_random_codes(options)},
+        random_codes={"count": options.random_codes, "bits": _measure_random_codes(options)},
     )
     print(table(results))
     return results
@@ -59,7 +59,7 @@ def codes(options, command=None):
 
 def _check(options):
     """Raises a `ValueError` for options that can't be used."""
-    check_positive(options, "hidden", "epochs", "made_up")
+    check_positive(options, "hidden", "epochs", "random_codes")
     if options.fit_images < 2:
         raise ValueError(
             f"`fit_images` must be two or more. Received: fit_images={options.fit_images}"
@@ -90,7 +90,7 @@ def _measure_space(search, space, options):
             "queries_per_second": _queries_per_second(
                 lambda some, count: nearest(some, [vectors], count), queries, options.neighbors
             ),
-            "searched_at_that_speed": len(vectors),
+            "images": len(vectors),
         },
         "codes": {},
     }
@@ -106,7 +106,7 @@ def _measure_space(search, space, options):
             "queries_per_second": _queries_per_second(
                 same_images.search, query_codes, options.neighbors
             ),
-            "searched_at_that_speed": len(vectors),
+            "images": len(vectors),
         }
     return results, precisions[max(options.bits)]
 
@@ -144,8 +144,8 @@ def _measure_random_codes(options):
 
     random = np.random.default_rng(options.seed)
     measured = {}
-    for bits in tqdm(options.bits, f"Searching {options.made_up:,} random codes"):
-        index = CodeIndex(random.integers(0, 256, (options.made_up, bits // 8), dtype="uint8"), {})
+    for bits in tqdm(options.bits, f"Searching {options.random_codes:,} random codes"):
+        index = CodeIndex(random.integers(0, 256, (options.random_codes, bits // 8), dtype="uint8"), {})
         queries = random.integers(0, 256, (_SPEED_QUERIES, bits // 8), dtype="uint8")
         measured[str(bits)] = {
             "bytes": index.codes.nbytes,
@@ -180,13 +180,13 @@ def table(results):
         for name, row in rows.items():
             lines.append(
                 f"| {space} | {name} | {100 * row['precision']:.1f}% | {100 * row['map']:.1f}% | {row['bytes']:,} | "
-                f"{row['queries_per_second']:,.0f} | {row['searched_at_that_speed']:,} |"
+                f"{row['queries_per_second']:,.0f} | {row['images']:,} |"
             )
     lines.append(f"| chance | | {100 * results['chance']:.1f}% | | | | |")
-    for bits, row in results["made_up"]["bits"].items():
+    for bits, row in results["random_codes"]["bits"].items():
         lines.append(
             f"| random codes | Hamming, {bits} bits | | | {int(bits) // 8} | {row['queries_per_second']:,.0f} | "
-            f"{results['made_up']['codes']:,} |"
+            f"{results['random_codes']['count']:,} |"
         )
     return "\n".join(lines)
 
@@ -246,7 +246,7 @@ def main(arguments=None):
         help="maximum number of images to train it on (default: 20000)",
     )
     parser.add_argument(
-        "--made-up",
+        "--random-codes",
         type=int,
         default=1_000_000,
         help="random codes to search, for the speed (default: 1000000)",

@@ -52,7 +52,7 @@ def _variants():
     variants = {}
     for amount, images in _AMOUNTS.items():
         variants[f"fine-tuned, {amount}"] = {**images, **_FINE_TUNED, **_LAST_CLASSES}
-        variants[f"from the start, {amount}"] = {**images, "learning_rate": 0.003, **_LAST_CLASSES}
+        variants[f"from scratch, {amount}"] = {**images, "learning_rate": 0.003, **_LAST_CLASSES}
     return variants
 
 
@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
     comparisons=tuple(
         Comparison(
             f"fine-tuned, {amount}",
-            f"from the start, {amount}",
+            f"from scratch, {amount}",
             None,
             "Fine-tuning lowers the errors",
             side=-1,

@@ -12,9 +12,9 @@ from experiments.framework.statistics import paired_difference, paired_ratio
 # Why runs ended, as stored with them.
 ALL_EPOCHS = "all epochs"
 TARGET_REACHED = "target reached"
-AT_CHANCE = "no better than chance"
-DIVERGED = "loss is no number"
-EARLY_STOPPED = "slower than another learning rate"
+AT_CHANCE = "at chance"
+DIVERGED = "NaN loss"
+EARLY_STOPPED = "early stopped"
 
 
 _VIEW_LABELS = {"center": "the center crop", "ten_crop": "ten crops"}
@@ -155,7 +155,7 @@ class StepsAtChance(Metric):
     The training's history says at which step. A run ends after the epoch of that step.
     """
 
-    name = "steps until the loss leaves that of guessing"
+    name = "steps until the loss leaves chance level"
     ends_early = True
     test_views = "center"
     unit = "times the steps"

@@ -32,7 +32,7 @@ def test_epochs_to_error_ranks():
     metric = EpochsToError(25.0)
     fast, slow = run(60, 20), run(60, 40, 20)
     ahead, behind = run(70, 60, 50, 45), run(70, 60, 55)
-    diverged = {**run(60, 50, 30), "ended": "loss is no number"}
+    diverged = {**run(60, 50, 30), "ended": "NaN loss"}
     assert sorted([diverged, behind, slow, ahead, fast], key=metric.rank) == [
         fast,
         slow,
@@ -46,9 +46,9 @@ def test_epochs_to_error_ends():
     metric = EpochsToError(25.0)
     assert metric.reason_to_end(1, {"top1_error": 25.0}, 10) == "target reached"
     assert metric.reason_to_end(4, {"top1_error": 89.0}, 10) is None
-    assert metric.reason_to_end(5, {"top1_error": 85.1}, 10) == "no better than chance"
+    assert metric.reason_to_end(5, {"top1_error": 85.1}, 10) == "at chance"
     assert metric.reason_to_end(5, {"top1_error": 84.9}, 10) is None
-    assert metric.reason_to_end(5, {"top1_error": float("nan")}, 10) == "no better than chance"
+    assert metric.reason_to_end(5, {"top1_error": float("nan")}, 10) == "at chance"
 
 
 def test_epochs_to_error_stops_early():
@@ -80,7 +80,7 @@ def test_epochs_to_error_stops_early_against_the_best_that_can_come():
 
 def test_training_error_is_that_of_the_last_epoch():
     assert TrainingError().value(run(60, 40, 41)) == 41.0
-    assert TrainingError().value({"ended": "loss is no number", "history": []}) is None
+    assert TrainingError().value({"ended": "NaN loss", "history": []}) is None
 
 
 def test_epochs_to_converge():

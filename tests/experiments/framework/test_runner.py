@@ -128,7 +128,7 @@ def test_searches_compares_and_stores(trained, tmp_path, capsys):
     assert variants["sigmoid"]["values"] == {"0": None}
     assert results["comparisons"][1]["estimate"] is None
     ended = {run["ended"] for run in results["runs"]}
-    assert ended == {"target reached", "slower than another learning rate", "no better than chance"}
+    assert ended == {"target reached", "early stopped", "at chance"}
     assert results == json.loads((tmp_path / "results" / "speed" / "results.json").read_text())
     assert "| relu | 0.04 | 3.56 ± 0.09 | 2 |" in table(results)
     variants["relu"] |= {"n": 1, "values": {"0": 3.5, "1": None}}
@@ -313,7 +313,7 @@ def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
     results = run()
     assert [rate["ended"] for rate in results["variants"]["relu"]["learning_rates"]][
         -1
-    ] == "loss is no number"
+    ] == "NaN loss"
     assert results["variants"]["relu"]["learning_rate"] == 0.04
     assert results["variants"]["tanh"]["values"] == {"0": None}
     before = len(trained)
