@@ -8,9 +8,10 @@ for D (16, all 3x3) and 27.3% for E (19).
 
 Here narrow networks of the first four stages are trained on CIFAR-10. At the scale of the paper:
 
-    python -m experiments.vgg_depth --preset vgg_A --dataset imagenet2012 --devices 4 --workdir results/imagenet2012
+    python -m experiments.vgg_depth --preset vgg_A --dataset imagenet2012 --devices 4 \\
+      --workdir results/imagenet2012
 
-Time: 15 runs of two to four minutes on two cores.
+It has 15 runs.
 """
 
 from experiments.framework.cli import main
@@ -65,6 +66,24 @@ EXPERIMENT = Experiment(
     ),
     metric=TOP1,
 )
+
+
+def configurations_table() -> str:
+    """Returns kernels and parameters of the narrow networks and the whole ones as Markdown."""
+    from alexnet_keras import VGG
+
+    lines = [
+        "| | kernels of the convolutions, stage by stage | parameters | of the whole VGG |",
+        "|---|---|---|---|",
+    ]
+    for letter in EXPERIMENT.variants:
+        network = EXPERIMENT.config(letter).network
+        stages = [" ".join(f"{size}x{size}" for size in stage) for stage in network.kernel_sizes]
+        narrow = VGG(network, classes=10).count_params()
+        whole = VGG(letter).count_params()
+        lines.append(f"| {letter} | {'; '.join(stages)} | {narrow:,} | {whole:,} |")
+    return "\n".join(lines)
+
 
 if __name__ == "__main__":
     main(EXPERIMENT, __doc__)

@@ -2,7 +2,15 @@
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from alexnet_keras.data import Dataset
 
 # Options of a training's data set that a measurement takes over.
 _DATA_OPTIONS = (
@@ -14,7 +22,13 @@ _DATA_OPTIONS = (
 )
 
 
-def network_parser(name, description, several=None, flag="--weights", prog=None):
+def network_parser(
+    name: str,
+    description: str,
+    several: str | None = None,
+    flag: str = "--weights",
+    prog: str | None = None,
+) -> argparse.ArgumentParser:
     """Returns the parser of a command, with its options for the networks and the workdir.
 
     Args:
@@ -30,13 +44,15 @@ def network_parser(name, description, several=None, flag="--weights", prog=None)
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     networks = "a trained network, such as runs/x/best.keras"
+    nargs = None
     if several:
+        nargs = "+"
         networks = f"trained networks, such as runs/x/best.keras; several {several}"
     parser.add_argument(
         flag,
         dest="weights",
         required=True,
-        nargs="+" if several else None,
+        nargs=nargs,
         metavar="FILE",
         help=networks,
     )
@@ -46,7 +62,7 @@ def network_parser(name, description, several=None, flag="--weights", prog=None)
     return parser
 
 
-def add_data_options(parser):
+def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `open_dataset`."""
     parser.add_argument(
         "--dataset", help="TFDS name, folder or .npz file of the images (default: as in training)"
@@ -58,7 +74,7 @@ def add_data_options(parser):
     )
 
 
-def check_positive(options, *names):
+def check_positive(options: argparse.Namespace, *names: str) -> None:
     """Raises a `ValueError` for an option below 1."""
     for name in names:
         value = getattr(options, name)
@@ -66,15 +82,15 @@ def check_positive(options, *names):
             raise ValueError(f"`{name}` must be positive. Received: {name}={value}")
 
 
-def training_of(path):
-    """Returns the content of the `config.json` beside a model; an empty dict if there is none."""
+def training_of(path: str | Path) -> dict:
+    """Returns the content of the `config.json` beside a model; an empty dict without one."""
     from alexnet_keras.files import read_json
 
     config = Path(path).parent / "config.json"
     return read_json(config) if config.exists() else {}
 
 
-def open_dataset(model, options):
+def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset":
     """Returns the data set of the command line, or else of the training, prepared for a model.
 
     Raises:
@@ -88,8 +104,8 @@ def open_dataset(model, options):
     image_size = options.image_size or training.get("image_size")
     if name is None or image_size is None:
         raise ValueError(
-            "`dataset` and `image_size` must be given for a model without the config.json of its training. "
-            f"Received: dataset={options.dataset!r}, image_size={options.image_size}"
+            "`dataset` and `image_size` must be given for a model without the config.json of its "
+            f"training. Received: dataset={options.dataset!r}, image_size={options.image_size}"
         )
     check_classifier(model, path)
     data_options = {}
@@ -100,8 +116,8 @@ def open_dataset(model, options):
     dataset = Dataset(name, image_size, model.input_shape[1], **data_options)
     if model.output_shape[-1] != dataset.info.classes:
         raise ValueError(
-            f"`dataset` must have the classes of the model, {model.output_shape[-1]}. Received: dataset={name!r} with "
-            f"{dataset.info.classes}"
+            f"`dataset` must have the classes of the model, {model.output_shape[-1]}. "
+            f"Received: dataset={name!r} with {dataset.info.classes}"
         )
     return dataset
 
@@ -114,7 +130,7 @@ def _is_dataset_of(name, training):
     return name == training_name or Path(name).resolve() == Path(training_name).resolve()
 
 
-def check_classifier(model, path, argument="weights"):
+def check_classifier(model: "keras.Model", path: str | Path, argument: str = "weights") -> None:
     """Raises a `ValueError` for a model that is not a classifier of square RGB images."""
     received = "not one input and one output"
     if len(getattr(model, "inputs", None) or ()) == 1 and len(model.outputs) == 1:
@@ -122,7 +138,8 @@ def check_classifier(model, path, argument="weights"):
             return
         received = f"input {model.input_shape} and output {model.output_shape}"
     raise ValueError(
-        f"`{argument}` must be a classifier of square RGB images. Received: {argument}={str(path)!r} with {received}"
+        f"`{argument}` must be a classifier of square RGB images. "
+        f"Received: {argument}={str(path)!r} with {received}"
     )
 
 
@@ -134,7 +151,7 @@ def _gives_one_vector(shape):
     return len(shape) == 2 and shape[1] is not None
 
 
-def images_at(dataset, numbers, split="validation"):
+def images_at(dataset: "Dataset", numbers: list[int], split: str = "validation") -> "np.ndarray":
     """Returns the center crops of images, uint8 `(count, crop_size, crop_size, 3)`.
 
     Args:
@@ -159,8 +176,8 @@ def images_at(dataset, numbers, split="validation"):
     return np.stack([found[number] for number in numbers])
 
 
-def claim_workdir(options, name, settings):
-    """Returns the folder of the results, with its `config.json`; makes it if it is new.
+def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Path:
+    """Returns the folder of the results with its `config.json`, after creating what is missing.
 
     Args:
         options: parsed command line.
@@ -178,13 +195,13 @@ def claim_workdir(options, name, settings):
     check_writable(workdir)
     settings = as_stored({"experiment": name, **settings})
     path = workdir / "config.json"
-    check_folder(path, settings, expected="a new folder, or that of the same command and model")
+    check_folder(path, settings, expected="a new folder, or one of the same command and model")
     if not path.exists():
         write_text(path, json.dumps(settings, indent=1) + "\n")
     return workdir
 
 
-def folder_of(weights, argument):
+def folder_of(weights: str, argument: str) -> Path:
     """Returns the folder of a network; raises a `ValueError` for an address of Hugging Face.
 
     Args:
@@ -200,7 +217,7 @@ def folder_of(weights, argument):
     return Path(weights).parent
 
 
-def store_results(workdir, command, results):
+def store_results(workdir: Path, command: str | None, results: dict) -> dict:
     """Writes `results.json` with the command, machine and versions; returns its content."""
     from alexnet_keras.files import write_text
     from alexnet_keras.record import provenance
@@ -211,12 +228,17 @@ def store_results(workdir, command, results):
     return json.loads(text)
 
 
-def print_summary(models, options, dataset=None):
+def print_summary(
+    models: Iterable["keras.Model"],
+    options: argparse.Namespace,
+    dataset: "Dataset | None" = None,
+) -> None:
     """Prints the networks, the data and the device in use."""
     if dataset is not None:
         info = dataset.info
         print(
-            f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images"
+            f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} "
+            "validation images"
         )
     paths = [options.weights] if isinstance(options.weights, str) else options.weights
     for path, model in zip(paths, models, strict=True):

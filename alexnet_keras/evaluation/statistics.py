@@ -1,6 +1,7 @@
 """Statistics of repeated runs: means, paired comparisons and verdicts."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,27 +11,28 @@ CONFIDENCE = 0.95
 _POWER = 0.8  # probability of finding a real effect, for the number of seeds
 
 
-def summary(values):
+def summary(values: Sequence[float]) -> dict:
     """Returns the mean with its 95% interval (Student's t), and the standard deviation.
 
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
     values = [float(value) for value in values]
+    mean = float(np.mean(values)) if values else None
     deviation = None
     interval = None
     if len(values) > 1:
         deviation = float(np.std(values, ddof=1))
         half = float(_t_quantile(len(values)) * _stats().sem(values))
-        interval = [float(np.mean(values)) - half, float(np.mean(values)) + half]
+        interval = [mean - half, mean + half]
     return {
-        "mean": float(np.mean(values)) if values else None,
+        "mean": mean,
         "interval": interval,
         "standard_deviation": deviation,
         "n": len(values),
     }
 
 
-def paired_difference(values, baseline):
+def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> dict:
     """Returns the mean of `values - baseline` over the pairs, with a 95% interval (Student's t).
 
     Args:
@@ -66,7 +68,7 @@ def _interval(difference):
     return [float(low), float(high)]
 
 
-def paired_ratio(values, baseline):
+def paired_ratio(values: Sequence[float], baseline: Sequence[float]) -> dict:
     """Returns the geometric mean of `values / baseline` over the pairs, with a 95% interval.
 
     It is `paired_difference` of the logarithms.
@@ -80,7 +82,9 @@ def paired_ratio(values, baseline):
     }
 
 
-def seeds_for_significance(comparison, no_effect=0.0, most=1000):
+def seeds_for_significance(
+    comparison: dict, no_effect: float = 0.0, most: int = 1000
+) -> int | None:
     """Returns how many seeds would make a comparison significant, given its estimate and spread.
 
     Args:
@@ -117,22 +121,24 @@ def _t_quantile(n):
 
 
 VERDICT_RULE = """\
-- **reproduced**: the 95% interval lies on the paper's side of no effect, and contains the paper's figure if it gives
-  one. If the paper claims no gain, its side includes gains of up to half a point.
-- **same direction**: the interval lies on the paper's side of no effect, but does not contain the paper's figure.
-- **not reproduced**: the interval contains no effect, or lies on the other side. If it contains no effect, the table
-  gives the number of seeds that would make the measured difference significant, with a power of 80%.
+- **reproduced**: the 95% interval lies on the paper's side of no effect, and contains the paper's
+  figure if it gives one. If the paper claims no gain, its side includes gains up to half a point.
+- **same direction**: the interval lies on the paper's side of no effect, but does not contain the
+  paper's figure.
+- **not reproduced**: the interval contains no effect, or lies on the other side. If it contains no
+  effect, the table gives the number of seeds that would make the measured difference significant,
+  with a power of 80%.
 - **not testable here**: the reason is given.
 - **not run yet**: fewer than two seeds have a value of the metric."""
 
 
-def verdict(comparison, no_effect=0.0):
-    """Returns what a comparison says about the paper's claim, by `VERDICT_RULE`.
+def verdict(comparison: dict, no_effect: float = 0.0) -> str:
+    """Returns the verdict of a comparison on the paper's claim, by `VERDICT_RULE`.
 
     Args:
         comparison: dict with `interval` and `paper`, the figure of the paper. If `paper` is `None`,
             `side` says on which side of no effect the paper expects the interval: 1 or -1. With a
-            `margin`, this side begins so far before no effect.
+            `margin`, this side begins by the margin before no effect.
         no_effect: 0 for a difference, 1 for a ratio.
     """
     if comparison["interval"] is None:

@@ -3,19 +3,23 @@
 import argparse
 import dataclasses
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from experiments.framework.experiment import Experiment
 
 from alexnet_keras.cli.command import run_command
 
 _SMOKE_OPTIONS = {"epochs": 2}
 
 
-def main(experiment, description, arguments=None):
+def main(experiment: "Experiment", description: str, arguments: list[str] | None = None) -> dict:
     """Runs an experiment from its command line, draws its figures and prints its table.
 
     Args:
         experiment: an `Experiment`.
         description: docstring of the experiment's module.
-        arguments: list of command-line arguments; `None` for those of the process.
+        arguments: list of command-line arguments; `None` for the process' own.
 
     Returns:
         Content of `results.json`.
@@ -60,13 +64,14 @@ def _add_training_options(group, experiment):
         "--devices",
         nargs="+",
         metavar="N or NAME",
-        help="number or names of the GPUs that share each batch; without a GPU, of logical CPU devices (default: 1)",
+        help="number or names of the GPUs that share each batch; without a GPU, of logical CPU "
+        "devices (default: 1)",
     )
     group.add_argument(
         "--in-memory",
         action="store_true",
-        help="keep all images in the memory of one GPU and augment them there; needs KERAS_BACKEND=jax and an .npz "
-        "file (default: no)",
+        help="keep all images in the memory of one GPU and augment them on it; needs "
+        "KERAS_BACKEND=jax and an .npz file (default: no)",
     )
     group.add_argument(
         "--bias-learning-rate",
@@ -91,17 +96,18 @@ def _add_run_options(group, experiment):
         "--learning-rates",
         type=float,
         nargs="+",
-        help="learning rates to search for every variant; one rate skips the search (default: the experiment's)",
+        help="learning rates to search for every variant; one rate skips the search "
+        "(default: the experiment's)",
     )
     group.add_argument(
         "--workdir",
-        help="folder of the results; runs that it holds are not trained again (default: results, or runs/smoke with "
-        "--smoke)",
+        help="folder of the results; runs that it holds are not trained again "
+        "(default: results, or runs/smoke with --smoke)",
     )
     group.add_argument(
         "--smoke",
         action="store_true",
-        help="try everything in about a minute, with a tiny network and two epochs",
+        help="try everything quickly, with a tiny network and two epochs",
     )
 
 
@@ -111,7 +117,9 @@ def _run(experiment, options, command):
     from experiments.framework.tables import table
 
     smoke = options.pop("smoke", False)
-    workdir = options.pop("workdir", "runs/smoke" if smoke else "results")
+    default_workdir = "runs/smoke" if smoke else "results"
+    workdir = options.pop("workdir", default_workdir)
+    verbose = 1 if sys.stdout.isatty() else 2
     variants = options.pop("variants", None)
     _check(experiment, variants, options)
     runner = ExperimentRunner(
@@ -119,7 +127,7 @@ def _run(experiment, options, command):
         workdir,
         variants=variants,
         command=command,
-        verbose=1 if sys.stdout.isatty() else 2,
+        verbose=verbose,
     )
     results = runner.run()
     draw(results, runner.path.parent)
@@ -144,7 +152,8 @@ def _check(experiment, variants, options):
 def _with_options(experiment, options, smoke):
     """Returns an experiment with the command line's options for all its variants."""
     options = dict(options)
-    seeds = options.pop("seeds", (0, 1) if smoke else experiment.seeds)
+    default_seeds = (0, 1) if smoke else experiment.seeds
+    seeds = options.pop("seeds", default_seeds)
     rates = sorted(set(options.pop("learning_rates", ())))
     grids = dict.fromkeys(experiment.variants, rates) if rates else experiment.learning_rates
     metric = experiment.metric

@@ -1,4 +1,4 @@
-"""Describes experiments: what varies, what is compared, and which runs are the same.
+"""Descriptions of experiments: variants, comparisons, and the identity of a run.
 
 A command describes its experiment before it parses its command line. So this module imports Keras
 only when it needs a configuration: `--help` and Ctrl-C need not wait for it.
@@ -8,8 +8,12 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.framework.metrics import Metric
+
+if TYPE_CHECKING:
+    from alexnet_keras.training.config import TrainingConfig
 
 # As `initial_weights` of a variant: the weights of the experiment's pre-training.
 PRETRAINED = "pre-trained"
@@ -79,7 +83,7 @@ class Experiment:
     learning_rates: dict = dataclasses.field(default_factory=dict)
     pretraining: dict | None = None
 
-    def config(self, variant, **options):
+    def config(self, variant: str, **options) -> "TrainingConfig":
         """Returns the `TrainingConfig` of a variant, with further options."""
         merged = self._merged(self.base, self.variants[variant], options)
         merged["test_views"] = tuple(
@@ -89,25 +93,25 @@ class Experiment:
             merged["initial_weights"] = self._pretrained_path(merged.get("seed", 0))
         return _training_config(merged)
 
-    def pretraining_config(self, seed):
+    def pretraining_config(self, seed: int) -> "TrainingConfig":
         """Returns the `TrainingConfig` of the pre-training with a seed."""
         return _training_config(
             self._merged(self.base, self.pretraining, {"seed": seed, "test_views": ("center",)})
         )
 
-    def pretraining_of(self, config):
+    def pretraining_of(self, config: "TrainingConfig") -> "TrainingConfig | None":
         """Returns the `TrainingConfig` of the pre-training that a run starts from, or `None`."""
         if self.pretraining is None or config.initial_weights is None:
             return None
         return self.pretraining_config(config.seed)
 
-    def run_key(self, config):
+    def run_key(self, config: "TrainingConfig") -> dict:
         """Returns the `run_key` of a run of this experiment."""
         pretraining = self.pretraining_of(config)
         return run_key(config, pretraining=pretraining and run_key(pretraining))
 
     @property
-    def metrics(self):
+    def metrics(self) -> tuple:
         """All metrics, the experiment's own one first."""
         metrics = [self.metric]
         for comparison in self.comparisons:
@@ -117,8 +121,8 @@ class Experiment:
         return tuple(metrics)
 
     @property
-    def settings(self):
-        """The metric, and each variant's `run_key` without its seed; all runs of a file share them."""
+    def settings(self) -> dict:
+        """The metric, and each variant's `run_key` without its seed, as in `results.json`."""
         settings = {"metric": self.metric.name, "variants": {}}
         for variant in self.variants:
             key = self.run_key(self.config(variant))
@@ -143,9 +147,9 @@ class Experiment:
         for part in parts:
             merged.update(part)
             overrides.update(part.get("overrides", {}))
-        overrides = {
-            name: value(network) if callable(value) else value for name, value in overrides.items()
-        }
+        for name, value in overrides.items():
+            if callable(value):
+                overrides[name] = value(network)
         return {**merged, "overrides": overrides}
 
 
@@ -155,8 +159,12 @@ def _training_config(options):
     return training_config(**options)
 
 
-def run_key(config, network=None, pretraining=None):
-    """Returns what identifies a run, as a dict of JSON values; equal keys mean the same run.
+def run_key(
+    config: "TrainingConfig | dict",
+    network: dict | None = None,
+    pretraining: dict | None = None,
+) -> dict:
+    """Returns the identity of a run, a dict of JSON values; equal keys mean the same run.
 
     Args:
         config: `TrainingConfig`, or the dict of a stored one.
@@ -178,12 +186,12 @@ def run_key(config, network=None, pretraining=None):
     return as_stored({**key, "network": dataclasses.asdict(network)})
 
 
-def stored_run_key(run):
+def stored_run_key(run: dict) -> dict:
     """Returns the `run_key` of a stored run."""
     pretraining = run.get("pretraining")
     return run_key(run["config"], run["network"], pretraining and stored_run_key(pretraining))
 
 
-def short_hash(key):
+def short_hash(key: dict) -> str:
     """Returns twelve hexadecimal digits that stand for a dict of JSON values."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,5 +1,8 @@
 """Search for the training images nearest to validation images, in activations and in pixels."""
 
+import argparse
+from typing import TYPE_CHECKING
+
 from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
@@ -10,10 +13,13 @@ from alexnet_keras.cli.trained_network import (
     store_results,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SPACES = ("activations", "pixels")
 
 
-def add_search_options(parser):
+def add_search_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `NeighborSearch`."""
     add_data_options(parser)
     parser.add_argument(
@@ -128,7 +134,7 @@ class NeighborSearch:
         ]
         self.chance = float(self._same_class.mean() / len(self.train_labels))
 
-    def exact(self, space):
+    def exact(self, space: str) -> tuple["np.ndarray", "np.ndarray"]:
         """Searches by Euclidean distance.
 
         Args:
@@ -147,7 +153,7 @@ class NeighborSearch:
         )
         return vectors, nearest(vectors, chunks, self.count)[1]
 
-    def relevance(self, neighbors):
+    def relevance(self, neighbors: "np.ndarray") -> tuple[dict, "np.ndarray"]:
         """Measures how many neighbors have the query's class.
 
         Args:
@@ -163,7 +169,9 @@ class NeighborSearch:
         average = average_precision(relevant[:, : self.options.depth], self._same_class)
         return {"precision": float(precision.mean()), "map": float(average.mean())}, precision
 
-    def store(self, command, spaces, precisions, claim, **more_results):
+    def store(
+        self, command: str | None, spaces: dict, precisions: dict, claim: str, **more_results
+    ) -> dict:
         """Writes `results.json`, and returns its content.
 
         Args:

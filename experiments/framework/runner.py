@@ -59,7 +59,9 @@ class ExperimentRunner:
         self.experiment = experiment
         self.workdir = Path(workdir)
         self.scratch = Path(scratch)
-        self.variants = tuple(experiment.variants if variants is None else variants)
+        if variants is None:
+            variants = experiment.variants
+        self.variants = tuple(variants)
         self.command = command
         self.verbose = verbose
         self.settings = experiment.settings
@@ -68,8 +70,8 @@ class ExperimentRunner:
         self.progress = Progress(experiment, self.variants)
         self._durations = []  # seconds of the runs that this process has trained
 
-    def run(self):
-        """Trains what is not stored yet, and stores it.
+    def run(self) -> dict:
+        """Trains and stores the missing runs.
 
         Returns:
             Content of `results.json`.
@@ -88,7 +90,7 @@ class ExperimentRunner:
                 else:
                     self.progress.add(request, self._train(request, config))
                     self._store()
-                # Not before the run is stored: until then the folder is what a stopped run resumes from.
+                # Not before the run is stored: a stopped run resumes from this folder.
                 shutil.rmtree(self._folder(config), ignore_errors=True)
             return self._store()
 
@@ -101,7 +103,7 @@ class ExperimentRunner:
         options = {} if request.learning_rate is None else {"learning_rate": request.learning_rate}
         return self.experiment.config(request.variant, seed=request.seed, **options)
 
-    def count_stored(self):
+    def count_stored(self) -> tuple[Counter, int]:
         """Counts the runs that need no training.
 
         Returns:
@@ -172,7 +174,7 @@ class ExperimentRunner:
         return run
 
     def _folder(self, config):
-        """Folder of a run that is under way."""
+        """Folder of an unfinished run."""
         return self.scratch / short_hash(self.experiment.run_key(config))
 
     def _pretrain(self, config, folder):
@@ -192,8 +194,7 @@ class ExperimentRunner:
             left = f", about {statistics.mean(self._durations) * missing / 60:.0f} min left"
         print(
             f"\nRun {trained + 1} of {trained + missing}{left}: {request.variant}, "
-            f"learning rate {config.learning_rate:g}, "
-            f"seed {request.seed}",
+            f"learning rate {config.learning_rate:g}, seed {request.seed}",
             flush=True,
         )
 
@@ -209,6 +210,9 @@ class ExperimentRunner:
         """The content for `results.json`; all runs and variants that the file holds stay in it."""
         experiment = self.experiment
         before = self.stored.content
+        command = before.get("command", self.command)
+        if self._durations:
+            command = self.command
         runs = self.stored.runs_to_store(self.progress.all_runs)
         variants = {**before.get("variants", {}), **variant_results(self.progress)}
         variants = {
@@ -218,7 +222,7 @@ class ExperimentRunner:
             "experiment": experiment.name,
             "section": experiment.section,
             "target": experiment.metric.target,
-            "command": self.command if self._durations else before.get("command", self.command),
+            "command": command,
             "seconds": sum(run["seconds"] for run in runs),
             "settings": self.settings,
             "variants": variants,
@@ -242,12 +246,12 @@ class EarlyEnd(keras.callbacks.Callback):
         self._metric = metric
         self._incumbent = incumbent
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         history = read_history(self._folder)
         if self.reason(history, self.model.output_shape[-1]):
             self.model.stop_training = True
 
-    def reason(self, history, classes):
+    def reason(self, history: list[dict], classes: int) -> str | None:
         """Returns why a run with this history ends, or `None` if it continues."""
         reason = self._metric.reason_to_end(len(history), history[-1], classes)
         if reason is None and self._incumbent is not None:

@@ -3,7 +3,7 @@
 from alexnet_keras.evaluation.statistics import seeds_for_significance
 
 
-def table(results):
+def table(results: dict) -> str:
     """Returns the results as Markdown: a table of the variants, and one of the comparisons."""
     metric = results["settings"]["metric"]
     lines = [
@@ -12,7 +12,8 @@ def table(results):
     ]
     for name, variant in results["variants"].items():
         lines.append(
-            f"| {name} | {variant['learning_rate']:g} | {mean_with_deviation(variant)} | {_count(variant)} |"
+            f"| {name} | {variant['learning_rate']:g} | {mean_with_deviation(variant)} "
+            f"| {_count(variant)} |"
         )
     lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
     for comparison in labeled_comparisons(results):
@@ -22,7 +23,7 @@ def table(results):
     return "\n".join(lines)
 
 
-def labeled_comparisons(results):
+def labeled_comparisons(results: dict) -> list[dict]:
     """Returns the comparisons, with any metric but the experiment's in their names."""
     main_metric = results["settings"]["metric"]
     labeled = []
@@ -40,7 +41,7 @@ def labeled_comparisons(results):
     return labeled
 
 
-def comparison_text(comparison):
+def comparison_text(comparison: dict) -> str:
     """Returns a comparison's estimate with interval and unit, and whether it is significant."""
     text = estimate_with_interval(comparison)
     if comparison["estimate"] is None:
@@ -57,7 +58,7 @@ def comparison_text(comparison):
     return f"{text}, not significant ({needed} {comparison.get('of', 'seeds')} needed)"
 
 
-def estimate_with_interval(comparison):
+def estimate_with_interval(comparison: dict) -> str:
     """Returns a comparison's estimate with its interval, without the unit."""
     if comparison["estimate"] is None:
         return "not reached"
@@ -67,7 +68,7 @@ def estimate_with_interval(comparison):
     return f"{comparison['estimate']:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def mean_with_deviation(variant):
+def mean_with_deviation(variant: dict) -> str:
     """Returns the mean of a variant's values with its standard deviation."""
     if variant["mean"] is None:
         return "not reached"

@@ -27,7 +27,8 @@ def test_summary():
 
 
 def test_paired_difference_by_students_table():
-    # Differences 1, 2, 3: mean 2, deviation 1; the 97.5% quantile of t with two degrees of freedom is 4.302653.
+    # Differences 1, 2, 3: mean 2, deviation 1. The 97.5% quantile of t is 4.302653 with two degrees
+    # of freedom.
     result = paired_difference([11, 22, 33], [10, 20, 30])
     half = 4.302653 / 3**0.5
     assert (result["estimate"], result["n"]) == (2.0, 3)
@@ -53,7 +54,7 @@ def test_one_pair_and_no_spread():
     ("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10), (0.01, None)]
 )
 def test_seeds_for_significance_by_cohens_tables(effect, seeds):
-    # Paired t-test, two-sided 5%, power 80%, for a difference of so many standard deviations.
+    # Paired t-test, two-sided 5%, power 80%, for a difference of some standard deviations.
     half = 4.302653 * 2 / 3**0.5  # three pairs of deviation 2
     comparison = {
         "estimate": -2 * effect,

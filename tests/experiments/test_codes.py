@@ -19,7 +19,7 @@ def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
         "1",
         "--fit-images",
         "50",
-        "--made-up",
+        "--random-codes",
         "1000",
     ]
     results = main(
@@ -42,10 +42,10 @@ def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
     same = activations.labels("train")[found] == activations.labels("validation")[:, None]
     measured = results["spaces"]["activations"]["codes"]["16"]
     assert measured["precision"] == pytest.approx(same.mean())
-    assert (measured["bytes"], measured["searched_at_that_speed"]) == (2, 50)
+    assert (measured["bytes"], measured["images"]) == (2, 50)
     assert results["spaces"]["activations"]["exact"]["bytes"] == 4 * 16
     assert results["spaces"]["pixels"]["exact"]["bytes"] == 4 * 28 * 28 * 3
-    assert results["made_up"]["bits"]["16"]["bytes"] == 2000
+    assert results["random_codes"]["bits"]["16"]["bytes"] == 2000
     (comparison,) = results["comparisons"]
     pixels = results["spaces"]["pixels"]["codes"]["16"]["precision"]
     assert comparison["estimate"] == pytest.approx(100 * (same.mean() - pixels))
