@@ -107,12 +107,14 @@ def _t_quantile(n):
 
 
 VERDICT_RULE = """\
-- **reproduced**: the 95% interval lies on the paper's side of no effect, and contains the paper's figure if it gives
-  one. If the paper claims no gain, its side includes gains of up to half a point.
-- **same direction**: the interval lies on the paper's side of no effect, but does not contain the paper's figure.
-- **not reproduced**: the interval contains no effect, or lies on the other side. If it contains no effect, the table
-  gives the number of seeds that would make the measured difference significant, with a power of 80%.
-- **not testable here**: the reason is given.
+- **reproduced**: the 95% interval lies on the paper's side of no effect, and contains the paper's
+  figure if it gives one. If the paper claims no gain, its side includes gains of up to half a point.
+- **same direction**: the interval lies on the paper's side of no effect, but does not contain the
+  paper's figure.
+- **not reproduced**: the interval contains no effect, or lies on the other side. If it contains no
+  effect, a number in brackets says how many seeds would make the measured difference significant,
+  with a power of 80%.
+- **not testable**: the reason is given.
 - **not run yet**: fewer than two seeds have a value of the metric."""
 
 
