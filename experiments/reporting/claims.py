@@ -180,7 +180,7 @@ GROUPS = (
             Claim(
                 "Images that are near in the last hidden layer are alike, though far in pixels",
                 "pictures",
-                experiment="neighbours",
+                experiment="neighbors",
             ),
             Claim(
                 "Binary codes of activations retrieve better than codes of pixels",
