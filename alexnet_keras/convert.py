@@ -1,11 +1,11 @@
 """Published weights of AlexNet, from PyTorch and Caffe into this network, and back to PyTorch.
 
-    python -m alexnet_keras.convert alexnet-owt-7be5be79.pth torchvision.keras --config torchvision
-    python -m alexnet_keras.convert bvlc_alexnet.caffemodel caffe.keras --config bvlc_alexnet
-    python -m alexnet_keras.convert bvlc_alexnet.npy caffe.keras --config bvlc_alexnet
+    python -m alexnet_keras.convert alexnet-owt-7be5be79.pth torchvision.keras --preset torchvision
+    python -m alexnet_keras.convert bvlc_alexnet.caffemodel caffe.keras --preset bvlc_alexnet
+    python -m alexnet_keras.convert bvlc_alexnet.npy caffe.keras --preset bvlc_alexnet
     python -m alexnet_keras.convert torchvision.keras for_pytorch.pth
 
-Nothing is downloaded. What comes out takes RGB images, pixel values 0-255, less a mean colour, which the command says.
+Nothing is downloaded. What comes out takes RGB images, pixel values 0-255, less a mean color, which the command says.
 PyTorch's own files need PyTorch: pip install torch.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from alexnet_keras.files import check_writable, replacing
 
-# What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the colour of Caffe's mean image.
+# What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the color of Caffe's mean image.
 MEANS = {
     "torchvision": (123.675, 116.28, 103.53),
     "bvlc_alexnet": (122.679, 116.669, 104.007),
@@ -52,16 +52,27 @@ def from_torchvision(weights):
 
     Reference: Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014).
     """
-    source = f"weights={str(weights)!r}" if isinstance(weights, (str, os.PathLike)) else "a state dict"
+    source = (
+        f"weights={str(weights)!r}" if isinstance(weights, (str, os.PathLike)) else "a state dict"
+    )
     state = _read_torch(weights) if isinstance(weights, (str, os.PathLike)) else weights
     state = _state_of_checkpoint(state, source)
     try:
         tensors = {_WRAPPERS.sub("", name): _numbers(value) for name, value in state.items()}
     except (AttributeError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"`weights` must be a state dict of tensors. Received: {source}: {error}") from error
-    names = {f"{theirs}.{kind}": layer for layer, theirs in _TORCHVISION_LAYERS.items() for kind in ("weight", "bias")}
+        raise ValueError(
+            f"`weights` must be a state dict of tensors. Received: {source}: {error}"
+        ) from error
+    names = {
+        f"{theirs}.{kind}": layer
+        for layer, theirs in _TORCHVISION_LAYERS.items()
+        for kind in ("weight", "bias")
+    }
     _check_names(tensors, names, source)
-    layers = {layer: (tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for layer, n in _TORCHVISION_LAYERS.items()}
+    layers = {
+        layer: (tensors[f"{n}.weight"], tensors[f"{n}.bias"])
+        for layer, n in _TORCHVISION_LAYERS.items()
+    }
     model = _model("torchvision", layers)
     _set(model, layers, source, rename=lambda layer: _TORCHVISION_LAYERS[layer])
     conv1 = model.get_layer("conv1")
@@ -77,7 +88,9 @@ _WRAPPERS = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
 
 def _state_of_checkpoint(weights, source):
     """The state dict, out of the checkpoint that holds it among other things."""
-    if not isinstance(weights, dict) or not any(isinstance(value, dict) for value in weights.values()):
+    if not isinstance(weights, dict) or not any(
+        isinstance(value, dict) for value in weights.values()
+    ):
         return weights
     states = [name for name in _STATES if isinstance(weights.get(name), dict)]
     if len(states) != 1:
@@ -88,23 +101,23 @@ def _state_of_checkpoint(weights, source):
     return weights[states[0]]
 
 
-def from_caffe(weights, config="bvlc_alexnet"):
+def from_caffe(weights, preset="bvlc_alexnet"):
     """Caffe's `bvlc_alexnet` or `caffenet` (`bvlc_reference_caffenet`) as a model of the preset of that name.
 
     Args:
         weights: path of a `.caffemodel`, or of a `.npy` file that holds a dict from a layer's name to its weights and
             biases, as a dict or a sequence, in Caffe's layout or TensorFlow's; or such a dict.
-        config: which of the two networks it is: their weights have the same shapes.
+        preset: which of the two networks it is: their weights have the same shapes.
 
     Returns:
-        `keras.Model` from RGB images `(batch, 227, 227, 3)`, 0-255 less `MEANS[config]`, to probabilities of as many
-        classes as the weights have. Caffe's order of colours, BGR, is turned round in conv1.
+        `keras.Model` from RGB images `(batch, 227, 227, 3)`, 0-255 less `MEANS[preset]`, to probabilities of as many
+        classes as the weights have. Caffe's order of colors, BGR, is turned round in conv1.
 
     Raises:
         ValueError: for another network, a file that is no such one, or a layer that is missing or of another shape.
     """
-    if config not in ("bvlc_alexnet", "caffenet"):
-        raise ValueError(f"`config` must be bvlc_alexnet or caffenet. Received: config={config!r}")
+    if preset not in ("bvlc_alexnet", "caffenet"):
+        raise ValueError(f"`preset` must be bvlc_alexnet or caffenet. Received: preset={preset!r}")
     source = f"weights={str(weights)!r}" if isinstance(weights, (str, os.PathLike)) else "a dict"
     if isinstance(weights, (str, os.PathLike)):
         weights = _read_npy(weights) if str(weights).endswith(".npy") else _read_caffemodel(weights)
@@ -113,8 +126,11 @@ def from_caffe(weights, config="bvlc_alexnet"):
     if layers["conv1"][0].shape == (11, 11, 3, 96):
         layers = {name: (_to_caffe(name, kernel), bias) for name, (kernel, bias) in layers.items()}
     # Old files have four axes throughout.
-    layers = {name: (_old_shape(name, kernel), bias.reshape(-1)) for name, (kernel, bias) in layers.items()}
-    model = _model(config, layers)
+    layers = {
+        name: (_old_shape(name, kernel), bias.reshape(-1))
+        for name, (kernel, bias) in layers.items()
+    }
+    model = _model(preset, layers)
     _set(model, layers, source)
     conv1 = model.get_layer("conv1")
     kernel, bias = conv1.get_weights()
@@ -146,7 +162,9 @@ def to_torchvision(model):
             )
     for ours, other in itertools.zip_longest(_functions(expected), _functions(model)):
         if ours != other:
-            raise ValueError(f"`model` must compute what the preset torchvision does: {ours}. Received: {other}")
+            raise ValueError(
+                f"`model` must compute what the preset torchvision does: {ours}. Received: {other}"
+            )
     state = {}
     for layer, name in _TORCHVISION_LAYERS.items():
         kernel, bias = theirs[layer]
@@ -177,7 +195,7 @@ _MAPS = (6, 6, 256)  # what fc6 sees: height, width, maps
 
 
 def _pixel_factor():
-    """What conv1's kernels are multiplied by, for each colour, as pixels come in 0-255 and not divided by 255 * std."""
+    """What conv1's kernels are multiplied by, for each color, as pixels come in 0-255 and not divided by 255 * std."""
     from alexnet_keras.models import PRESETS
 
     return 1 / (255 * _TORCHVISION_STD * PRESETS["torchvision"].input_scale)
@@ -218,8 +236,12 @@ def _set(model, layers, source, rename=lambda layer: layer):
 def _check_names(found, wanted, source):
     missing, extra = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
     if missing or extra:
-        words = [f"without {', '.join(missing)}"] * bool(missing) + [f"with {', '.join(extra[:5])}"] * bool(extra)
-        raise ValueError(f"`weights` must hold {', '.join(wanted)}. Received: {source} {' and '.join(words)}")
+        words = [f"without {', '.join(missing)}"] * bool(missing) + [
+            f"with {', '.join(extra[:5])}"
+        ] * bool(extra)
+        raise ValueError(
+            f"`weights` must hold {', '.join(wanted)}. Received: {source} {' and '.join(words)}"
+        )
 
 
 def _pair(name, value, source):
@@ -244,17 +266,31 @@ def _to_caffe(name, kernel):
 
 
 def _old_shape(name, kernel):
-    return kernel.reshape(kernel.shape[2:]) if name.startswith("fc") and kernel.shape[:-2] == (1, 1) else kernel
+    return (
+        kernel.reshape(kernel.shape[2:])
+        if name.startswith("fc") and kernel.shape[:-2] == (1, 1)
+        else kernel
+    )
 
 
 def _read_torch(path):
     try:
         import torch
     except ImportError as error:
-        raise ValueError(f"`weights` of PyTorch need PyTorch: pip install torch. Received: {str(path)!r}") from error
+        raise ValueError(
+            f"`weights` of PyTorch need PyTorch: pip install torch. Received: {str(path)!r}"
+        ) from error
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     except pickle.UnpicklingError:  # PyTorch's words for it are an advice to trust the file
         reason = "it holds something else"
@@ -289,7 +325,9 @@ def _read_npy(path):
         with open(path, "rb") as file:
             version = np.lib.format.read_magic(file)
             read_header = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
             )
             shape, _, dtype = read_header(file)
             if shape != () or not dtype.hasobject:
@@ -299,7 +337,9 @@ def _read_npy(path):
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}, not a dict")
         return content
-    except Exception as error:  # a damaged pickle can be wrong in more ways than its documentation says
+    except (
+        Exception
+    ) as error:  # a damaged pickle can be wrong in more ways than its documentation says
         raise ValueError(
             "`weights` must be a .npy file with a dict from a layer's name to its weights and biases. Received: "
             f"weights={str(path)!r}: {error}"
@@ -313,12 +353,16 @@ def _read_caffemodel(path):
     net = _caffe_net()()
     try:
         net.ParseFromString(Path(path).read_bytes())
-        layers = {layer.name: [_blob(blob) for blob in layer.blobs] for layer in (*net.layer, *net.layers)}
+        layers = {
+            layer.name: [_blob(blob) for blob in layer.blobs] for layer in (*net.layer, *net.layers)
+        }
         layers = {name: blobs for name, blobs in layers.items() if blobs}
         if not layers:
             raise ValueError("it holds no layer with weights")
     except (OSError, DecodeError, ValueError) as error:
-        raise ValueError(f"`weights` must be a .caffemodel. Received: weights={str(path)!r}: {error}") from error
+        raise ValueError(
+            f"`weights` must be a .caffemodel. Received: weights={str(path)!r}: {error}"
+        ) from error
     return layers
 
 
@@ -343,16 +387,26 @@ def _caffe_net():
             ("shape", 7, "BlobShape", False),
             ("double_data", 8, kinds.TYPE_DOUBLE, True),
         ],
-        "V1LayerParameter": [("name", 4, kinds.TYPE_STRING, False), ("blobs", 6, "BlobProto", True)],
+        "V1LayerParameter": [
+            ("name", 4, kinds.TYPE_STRING, False),
+            ("blobs", 6, "BlobProto", True),
+        ],
         "LayerParameter": [("name", 1, kinds.TYPE_STRING, False), ("blobs", 7, "BlobProto", True)],
-        "NetParameter": [("layers", 2, "V1LayerParameter", True), ("layer", 100, "LayerParameter", True)],
+        "NetParameter": [
+            ("layers", 2, "V1LayerParameter", True),
+            ("layer", 100, "LayerParameter", True),
+        ],
     }
-    file = descriptor_pb2.FileDescriptorProto(name="alexnet_keras/caffe.proto", package="alexnet_keras.caffe")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="alexnet_keras/caffe.proto", package="alexnet_keras.caffe"
+    )
     for message, fields in messages.items():
         made = file.message_type.add(name=message)
         for name, number, kind, repeated in fields:
             field = made.field.add(
-                name=name, number=number, label=kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+                name=name,
+                number=number,
+                label=kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL,
             )
             if isinstance(kind, str):
                 field.type, field.type_name = kinds.TYPE_MESSAGE, f".alexnet_keras.caffe.{kind}"
@@ -362,44 +416,56 @@ def _caffe_net():
                     field.options.packed = True
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("alexnet_keras.caffe.NetParameter"))
+    return message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("alexnet_keras.caffe.NetParameter")
+    )
 
 
 _OLD_SHAPE = ("num", "channels", "height", "width")
 
 
-def convert(path, output, config=None):
+def convert(path, output, preset=None):
     """Reads the weights in one file and writes them to another; the arguments are those of the command line.
 
     Raises:
         ValueError: for an output that exists, or what the functions above say.
     """
     if Path(output).exists():
-        raise ValueError(f"`output` must be a new file. Received: output={str(output)!r}, which exists")
+        raise ValueError(
+            f"`output` must be a new file. Received: output={str(output)!r}, which exists"
+        )
     back = str(path).endswith(".keras")
     if not str(output).endswith(".pth" if back else ".keras"):
-        raise ValueError(f"`output` must end in {'.pth' if back else '.keras'}. Received: output={str(output)!r}")
+        raise ValueError(
+            f"`output` must end in {'.pth' if back else '.keras'}. Received: output={str(output)!r}"
+        )
     check_writable(Path(output).parent, "output", "in a folder")
-    if not back and config not in MEANS:
-        raise ValueError(f"`config` must be one of {', '.join(MEANS)}. Received: config={config!r}")
+    if not back and preset not in MEANS:
+        raise ValueError(f"`preset` must be one of {', '.join(MEANS)}. Received: preset={preset!r}")
     if back:
         from alexnet_keras.models import load_model
 
         try:
             import torch
         except ImportError as error:
-            raise ValueError(f"`output` for PyTorch needs it: pip install torch. Received: {output!r}") from error
+            raise ValueError(
+                f"`output` for PyTorch needs it: pip install torch. Received: {output!r}"
+            ) from error
         state = to_torchvision(load_model(path, "weights"))
         with replacing(Path(output)) as partial:
             torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
         count, mean = sum(array.size for array in state.values()), MEANS["torchvision"]
-        print("A network that was trained less another mean needs that one in PyTorch, too, divided by 255.")
+        print(
+            "A network that was trained less another mean needs that one in PyTorch, too, divided by 255."
+        )
     else:
-        model = from_torchvision(path) if config == "torchvision" else from_caffe(path, config)
+        model = from_torchvision(path) if preset == "torchvision" else from_caffe(path, preset)
         with replacing(Path(output)) as partial:
             model.save(partial)
-        count, mean = model.count_params(), MEANS[config]
-    print(f"{path}: {count:,} parameters, for RGB images less {', '.join(map(str, mean))}\nWritten: {output}")
+        count, mean = model.count_params(), MEANS[preset]
+    print(
+        f"{path}: {count:,} parameters, for RGB images less {', '.join(map(str, mean))}\nWritten: {output}"
+    )
 
 
 def main(arguments=None):
@@ -410,11 +476,11 @@ def main(arguments=None):
     )
     parser.add_argument("weights", help=".pth, .caffemodel or .npy; .keras for the way back")
     parser.add_argument("output", help="new file: .keras; .pth for the way back")
-    parser.add_argument("--config", help=f"which network it is: {', '.join(MEANS)}")
+    parser.add_argument("--preset", help=f"which network it is: {', '.join(MEANS)}")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        convert(options.weights, options.output, options.config)
+        convert(options.weights, options.output, options.preset)
     except (ValueError, OSError) as error:
         sys.exit(f"{parser.prog}: {error}")
     except KeyboardInterrupt:

@@ -22,9 +22,13 @@ def check_formats(formats):
     """Raises a `ValueError` for an unknown format, one that needs what is not installed, or another backend."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
-        raise ValueError(f"`formats` must be out of {', '.join(FORMATS)}. Received: {', '.join(unknown) or 'none'}")
+        raise ValueError(
+            f"`formats` must be out of {', '.join(FORMATS)}. Received: {', '.join(unknown) or 'none'}"
+        )
     if keras.backend.backend() != "tensorflow":
-        raise ValueError(f"`formats` need the tensorflow backend. Received: {keras.backend.backend()}")
+        raise ValueError(
+            f"`formats` need the tensorflow backend. Received: {keras.backend.backend()}"
+        )
     modules = dict.fromkeys(module for name in formats for module in FORMATS[name][1])
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
@@ -67,8 +71,16 @@ def export(model, path, kind):
         else:
             import tensorflow as tf
 
-            options = {"target_spec": {"supported_types": [tf.float16]}} if kind == "float16" else {}
-            model.export(whole, format="litert", verbose=False, optimizations=[tf.lite.Optimize.DEFAULT], **options)
+            options = (
+                {"target_spec": {"supported_types": [tf.float16]}} if kind == "float16" else {}
+            )
+            model.export(
+                whole,
+                format="litert",
+                verbose=False,
+                optimizations=[tf.lite.Optimize.DEFAULT],
+                **options,
+            )
         whole.rename(path)
 
 
@@ -122,4 +134,8 @@ def load_exported(path, kind):
 def size_of(path):
     """Bytes of a file, or of all files in a folder."""
     path = Path(path)
-    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
+    return sum(
+        file.stat().st_size
+        for file in ([path] if path.is_file() else path.rglob("*"))
+        if file.is_file()
+    )

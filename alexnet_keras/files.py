@@ -23,7 +23,9 @@ def check_writable(folder, argument="workdir", kind="a folder"):
     """
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"`{argument}` must be {kind} that can be written. Received: {argument}={str(folder)!r}")
+        raise ValueError(
+            f"`{argument}` must be {kind} that can be written. Received: {argument}={str(folder)!r}"
+        )
 
 
 def read_json(path, *names):
@@ -43,10 +45,14 @@ def read_json(path, *names):
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} must be a JSON file. It is damaged, or another file: {error}") from error
+        raise ValueError(
+            f"{path} must be a JSON file. It is damaged, or another file: {error}"
+        ) from error
     missing = [name for name in names if not isinstance(content, dict) or name not in content]
     if not isinstance(content, dict) or missing:
-        raise ValueError(f"{path} must be a JSON object{' with ' + ', '.join(names) if names else ''}. It is not")
+        raise ValueError(
+            f"{path} must be a JSON object{' with ' + ', '.join(names) if names else ''}. It is not"
+        )
     return content
 
 
@@ -170,7 +176,10 @@ def _lock_or_refuse(descriptor, folder, argument):
                 f"`{argument}` must be a folder that no other process uses. Received: {argument}={str(folder)!r}, "
                 f"which {holder} uses. Wait until it ends, or stop it"
             ) from error
-        print(f"{folder} can't be locked ({error}). Let no other process use it at the same time", flush=True)
+        print(
+            f"{folder} can't be locked ({error}). Let no other process use it at the same time",
+            flush=True,
+        )
 
 
 def _is_at(descriptor, path):

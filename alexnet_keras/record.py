@@ -31,7 +31,9 @@ def as_stored(settings: dict) -> dict:
     return json.loads(json.dumps(settings))
 
 
-def differences(requested: dict, stored: dict, names: Iterable[str] | None = None, owner: str = "") -> list[str]:
+def differences(
+    requested: dict, stored: dict, names: Iterable[str] | None = None, owner: str = ""
+) -> list[str]:
     """Describes the settings that differ, one string for each.
 
     Args:
@@ -43,7 +45,11 @@ def differences(requested: dict, stored: dict, names: Iterable[str] | None = Non
     Returns:
         List of strings such as `"seed: stored 0, requested 1"`; empty for equal settings.
     """
-    names = [*requested, *(name for name in stored if name not in requested)] if names is None else names
+    names = (
+        [*requested, *(name for name in stored if name not in requested)]
+        if names is None
+        else names
+    )
     suffix = f" of {owner}" if owner else ""
     return [
         f"{name}{suffix}: stored {stored.get(name)!r}, requested {requested.get(name)!r}"
@@ -52,7 +58,9 @@ def differences(requested: dict, stored: dict, names: Iterable[str] | None = Non
     ]
 
 
-def settings_error(folder: str | Path, found: Iterable[str], *, argument: str = "workdir", expected: str) -> ValueError:
+def settings_error(
+    folder: str | Path, found: Iterable[str], *, argument: str = "workdir", expected: str
+) -> ValueError:
     """Returns the error for a folder that belongs to another request.
 
     Args:

@@ -20,9 +20,22 @@ WAYS = {
 
 def main(arguments=None):
     parser = turns.parser("devices", __doc__)
-    parser.add_argument("--config", default="source", help="preset of the network (default: source)")
-    parser.add_argument("--batch-size", type=int, default=32, help="images in a step, over both devices (default: 32)")
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="only these (default: all)")
+    parser.add_argument(
+        "--preset", default="source", help="preset of the network (default: source)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=32,
+        help="images in a step, over both devices (default: 32)",
+    )
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        choices=list(WAYS),
+        default=list(WAYS),
+        help="only these (default: all)",
+    )
     options = turns.parse(parser, arguments, ("batch_size",))
     if options.batch_size % 2:
         parser.error(f"--batch-size must be even. Received: {options.batch_size}")
@@ -30,7 +43,9 @@ def main(arguments=None):
         return _work(options)
     turns.check_installed(parser, {way: WAYS[way][0] for way in options.ways})
     environments = {way: turns.environment(WAYS[way][0]) for way in options.ways}
-    measured = turns.take_turns("devices", environments, turns.as_arguments(options), options.rounds)
+    measured = turns.take_turns(
+        "devices", environments, turns.as_arguments(options), options.rounds
+    )
     stored = turns.record("devices", options, {"batch_size": options.batch_size, "ways": measured})
     turns.store("devices", options.workdir, stored, table(stored))
     return stored
@@ -63,7 +78,10 @@ def _work(options):
         stack.enter_context(scope)
         model = AlexNet(training.network, classes=1000)
         compile_for_training(model, training)
-        rate = turns.rate(lambda steps: [model.train_on_batch(images, labels) for _ in range(steps)], options.seconds)
+        rate = turns.rate(
+            lambda steps: [model.train_on_batch(images, labels) for _ in range(steps)],
+            options.seconds,
+        )
         turns.work(words, lambda: {"training": options.batch_size * rate()})
 
 

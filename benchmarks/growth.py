@@ -13,7 +13,11 @@ SWEEPS = {
     "image_size": [112, 168, 224, 320, 448],
     "classes": [10, 100, 1000, 10_184, 21_841],
 }
-LABELS = {"batch_size": "batch size (images)", "image_size": "image size (pixels)", "classes": "number of classes"}
+LABELS = {
+    "batch_size": "batch size (images)",
+    "image_size": "image size (pixels)",
+    "classes": "number of classes",
+}
 _BASE = {"batch_size": 32, "image_size": 224, "classes": 1000}
 
 
@@ -21,8 +25,12 @@ def main(arguments=None):
     parser = turns.parser("growth", __doc__, rounds=3)
     for name, values in SWEEPS.items():
         words = f"({' '.join(map(str, values))}); the others are at {_BASE[name]}"
-        parser.add_argument(f"--{name.replace('_', '-')}", nargs="*", type=int, default=values, help=words)
-    parser.add_argument("--backend", choices=("tensorflow", "jax"), default="tensorflow", help="(tensorflow)")
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", nargs="*", type=int, default=values, help=words
+        )
+    parser.add_argument(
+        "--backend", choices=("tensorflow", "jax"), default="tensorflow", help="(tensorflow)"
+    )
     options = turns.parse(parser, arguments, tuple(SWEEPS))
     if options.work:
         return _work(options)
@@ -64,7 +72,9 @@ def table(stored):
     for sweep, points in stored["sweeps"].items():
         if not points:
             continue
-        fixed = ", ".join(f"{LABELS[name]} {value:,}" for name, value in stored["base"].items() if name != sweep)
+        fixed = ", ".join(
+            f"{LABELS[name]} {value:,}" for name, value in stored["base"].items() if name != sweep
+        )
         lines += [
             f"| {LABELS[sweep]} | step (s), median (range) | peak memory (MiB) | parameters |",
             "|---|---|---|---|",
@@ -88,7 +98,9 @@ def plot(stored):
         values = [point["value"] for point in points]
         steps = [turns.summary(point["turns"], "step_seconds") for point in points]
         ranges = [[m - low for m, low, _ in steps], [high - m for m, _, high in steps]]
-        axes[0, column].errorbar(values, [m for m, _, _ in steps], yerr=ranges, marker="o", markersize=4, capsize=3)
+        axes[0, column].errorbar(
+            values, [m for m, _, _ in steps], yerr=ranges, marker="o", markersize=4, capsize=3
+        )
         memory = [turns.summary(point["turns"], "peak_memory_mib")[2] / 1024 for point in points]
         axes[1, column].plot(values, memory, marker="o", markersize=4)
         for axis in axes[:, column]:

@@ -4,7 +4,7 @@
 
 Two kinds of JPEGs: the data set's own, which must be scaled to squares of --image-size pixels, and the same images
 prepared once as JPEGs of that size, as the paper prepared its own. For each: reading alone, reading and decoding,
-random crops and their mirror images in batches, and all that training does, which takes off the mean and adds colour
+random crops and their mirror images in batches, and all that training does, which takes off the mean and adds color
 noise as well. Nothing stays decoded in memory; how much memory the process has is measured after each turn. Then, for
 images that fit into it: steps of the four-layer network from the pipeline, and on one batch again and again.
 
@@ -30,12 +30,24 @@ _STAGES = {
 
 def main(arguments=None):
     parser = turns.parser("input_pipeline", __doc__)
-    parser.add_argument("--dataset", default="imagenette/320px-v2", help="TFDS name or folder of JPEGs")
-    parser.add_argument("--image-size", type=int, default=256, help="side of prepared images, pixels (default: 256)")
-    parser.add_argument("--crop-size", type=int, default=224, help="side of crops, pixels (default: 224)")
-    parser.add_argument("--images", type=int, default=2000, help="images to prepare as JPEGs (default: 2000)")
-    parser.add_argument("--small", default="cifar10", help="data set of the four-layer network (default: cifar10)")
-    parser.add_argument("--small-steps", type=int, default=100, help="steps of a turn there (default: 100)")
+    parser.add_argument(
+        "--dataset", default="imagenette/320px-v2", help="TFDS name or folder of JPEGs"
+    )
+    parser.add_argument(
+        "--image-size", type=int, default=256, help="side of prepared images, pixels (default: 256)"
+    )
+    parser.add_argument(
+        "--crop-size", type=int, default=224, help="side of crops, pixels (default: 224)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=2000, help="images to prepare as JPEGs (default: 2000)"
+    )
+    parser.add_argument(
+        "--small", default="cifar10", help="data set of the four-layer network (default: cifar10)"
+    )
+    parser.add_argument(
+        "--small-steps", type=int, default=100, help="steps of a turn there (default: 100)"
+    )
     options = turns.parse(parser, arguments, ("image_size", "crop_size", "images", "small_steps"))
     import alexnet_keras  # noqa: F401 - before TensorFlow, which learns from it to use oneDNN's kernels
 
@@ -45,7 +57,10 @@ def main(arguments=None):
             "stored": _stages(options.dataset, options),
             "prepared": _stages(str(prepared), options),
         }
-        results = {kind: [_turn(measures) for _ in range(options.rounds)] for kind, measures in stages.items()}
+        results = {
+            kind: [_turn(measures) for _ in range(options.rounds)]
+            for kind, measures in stages.items()
+        }
     results["small"] = _small(options)
     stored = turns.record("input_pipeline", options, results)
     turns.store("input_pipeline", options.workdir, stored, table(stored), plot(stored))
@@ -59,8 +74,12 @@ def _prepare(options, folder):
 
     from alexnet_keras.data import Dataset
 
-    images = Dataset(options.dataset, options.image_size, options.crop_size, memory_gib=0).training_images(1)
-    for number, (image, label) in enumerate(tqdm(images.take(options.images), desc="Preparing JPEGs")):
+    images = Dataset(
+        options.dataset, options.image_size, options.crop_size, memory_gib=0
+    ).training_images(1)
+    for number, (image, label) in enumerate(
+        tqdm(images.take(options.images), desc="Preparing JPEGs")
+    ):
         part = folder / ("val" if number % 50 == 0 else "train") / str(int(label[0]))
         part.mkdir(parents=True, exist_ok=True)
         (part / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(image[0], quality=95).numpy())
@@ -74,9 +93,9 @@ def _stages(name, options):
 
     from alexnet_keras.data import Dataset
     from alexnet_keras.data.augmentation import crop_and_flip_one, resize_and_crop
-    from alexnet_keras.data.sources import open_source
+    from alexnet_keras.data.sources import open_image_source
 
-    source = open_source(name)
+    source = open_image_source(name)
     dataset = Dataset(name, options.image_size, options.crop_size, memory_gib=0)
     stored = source.train.repeat()
 
@@ -87,7 +106,9 @@ def _stages(name, options):
         image = resize_and_crop(source.decode(example[0]), options.image_size)
         return crop_and_flip_one(image, draw, options.crop_size)
 
-    draws = tf.data.Dataset.from_tensor_slices(np.random.default_rng(0).random((1009, 3), "float32")).repeat()
+    draws = tf.data.Dataset.from_tensor_slices(
+        np.random.default_rng(0).random((1009, 3), "float32")
+    ).repeat()
     crops = tf.data.Dataset.zip(stored, draws).map(crop, tf.data.AUTOTUNE)
     streams = {
         "read": alone(lambda image: tf.strings.length(source.read(image))),
@@ -100,7 +121,9 @@ def _stages(name, options):
         batches = iter(stream.prefetch(2))
 
         def turn():
-            for _ in range(8):  # what was prepared while others worked; the pipeline finds its number of threads
+            for _ in range(
+                8
+            ):  # what was prepared while others worked; the pipeline finds its number of threads
                 next(batches)
             start, steps = time.perf_counter(), 0
             while time.perf_counter() - start < options.seconds:
@@ -138,11 +161,16 @@ def _small(options):
 
     config = training_config("four_layer", dataset=options.small)
     dataset = Dataset(options.small, config.image_size, config.crop_size)
-    batches = dataset.train(config.batch_size, crops=config.crops, colour_noise=config.colour_noise)
+    batches = dataset.train(
+        config.batch_size, random_crop=config.random_crop, pca_noise=config.pca_noise
+    )
     batch = next(iter(batches))
     model = AlexNet(config.network, classes=dataset.info.classes)
     compile_for_training(model, config)
-    ways = {"pipeline": batches, "one_batch": tf.data.Dataset.from_tensors(batch).repeat().with_options(NOT_TUNED)}
+    ways = {
+        "pipeline": batches,
+        "one_batch": tf.data.Dataset.from_tensors(batch).repeat().with_options(NOT_TUNED),
+    }
 
     def fit(way):
         start = time.perf_counter()
@@ -156,17 +184,28 @@ def _small(options):
 
 def table(stored):
     """The figures as text."""
-    lines = ["Images per second, median (range).\n", "| | the set's own JPEGs | JPEGs of prepared squares |"]
+    lines = [
+        "Images per second, median (range).\n",
+        "| | the set's own JPEGs | JPEGs of prepared squares |",
+    ]
     lines.append("|---|---|---|")
     for stage, words in _STAGES.items():
-        lines.append(f"| {words} | {' | '.join(turns.in_words(stored[k], stage, 0) for k in ('stored', 'prepared'))} |")
+        lines.append(
+            f"| {words} | {' | '.join(turns.in_words(stored[k], stage, 0) for k in ('stored', 'prepared'))} |"
+        )
     shares = [
         100 * statistics.median(turn["train"] / turn["decode"] for turn in stored[kind])
         for kind in ("stored", "prepared")
     ]
-    lines.append(f"| training pipeline as a share of decoding | {shares[0]:.0f}% | {shares[1]:.0f}% |")
-    memory = [[f"{turn['memory_mib']:,.0f}" for turn in stored[kind]] for kind in ("stored", "prepared")]
-    lines.append(f"| memory of the process after each turn (MiB) | {' | '.join(map(', '.join, memory))} |")
+    lines.append(
+        f"| training pipeline as a share of decoding | {shares[0]:.0f}% | {shares[1]:.0f}% |"
+    )
+    memory = [
+        [f"{turn['memory_mib']:,.0f}" for turn in stored[kind]] for kind in ("stored", "prepared")
+    ]
+    lines.append(
+        f"| memory of the process after each turn (MiB) | {' | '.join(map(', '.join, memory))} |"
+    )
     small = stored["small"]
     lines += [
         "",
@@ -187,11 +226,22 @@ def plot(stored):
     for axis, (kind, words) in zip(axes, kinds.items(), strict=True):
         figures = [turns.summary(stored[kind], stage) for stage in list(_STAGES)[::-1]]
         medians = [median for median, _, _ in figures]
-        ranges = [[median - low for median, low, _ in figures], [high - median for median, _, high in figures]]
-        colours = ["C0" if stage == "train" else "0.65" for stage in list(_STAGES)[::-1]]
-        axis.barh(list(_STAGES.values())[::-1], medians, xerr=ranges, color=colours, error_kw={"capsize": 3})
+        ranges = [
+            [median - low for median, low, _ in figures],
+            [high - median for median, _, high in figures],
+        ]
+        colors = ["C0" if stage == "train" else "0.65" for stage in list(_STAGES)[::-1]]
+        axis.barh(
+            list(_STAGES.values())[::-1],
+            medians,
+            xerr=ranges,
+            color=colors,
+            error_kw={"capsize": 3},
+        )
         for number, (median, _, high) in enumerate(figures):
-            axis.annotate(f"{median:,.0f}", (high, number), (4, 0), textcoords="offset points", va="center")
+            axis.annotate(
+                f"{median:,.0f}", (high, number), (4, 0), textcoords="offset points", va="center"
+            )
         axis.set_xlim(0, 1.15 * max(high for _, _, high in figures))
         axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(False, axis="y")

@@ -17,7 +17,13 @@ import functools
 
 from benchmarks import turns
 
-WAYS = {"ours": "tensorflow", "tensorflow": "tensorflow", "pytorch": "torch", "ours_jax": "jax", "keras_jax": "jax"}
+WAYS = {
+    "ours": "tensorflow",
+    "tensorflow": "tensorflow",
+    "pytorch": "torch",
+    "ours_jax": "jax",
+    "keras_jax": "jax",
+}
 NAMES = {
     "ours": "ours",
     "tensorflow": "TensorFlow and Keras",
@@ -42,7 +48,13 @@ SHAPES = {
     "fc7": (4096,),
     "fc8": (4096,),
 }
-KERNELS = {"conv1": (96, 11, 1), "conv2": (256, 5, 2), "conv3": (384, 3, 1), "conv4": (384, 3, 2), "conv5": (256, 3, 2)}
+KERNELS = {
+    "conv1": (96, 11, 1),
+    "conv2": (256, 5, 2),
+    "conv3": (384, 3, 1),
+    "conv4": (384, 3, 2),
+    "conv5": (256, 3, 2),
+}
 UNITS = {"fc6": 4096, "fc7": 4096, "fc8": 1000}
 UPDATE = "update of all weights"
 
@@ -50,17 +62,32 @@ UPDATE = "update of all weights"
 def main(arguments=None):
     parser = turns.parser("layers", __doc__)
     parser.add_argument("--batch-size", type=int, default=128, help="images (default: 128)")
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=_USUAL, help=f"({' '.join(_USUAL)})")
-    parser.add_argument("--layers", nargs="+", choices=[*SHAPES, UPDATE], default=[*SHAPES, UPDATE], help="only these")
-    parser.add_argument("--precision", choices=list(turns.PRECISIONS), default="float32", help="(float32)")
     parser.add_argument(
-        "--limit-backend", choices=("tensorflow", "jax"), default="tensorflow", help="measures the limit (tensorflow)"
+        "--ways", nargs="+", choices=list(WAYS), default=_USUAL, help=f"({' '.join(_USUAL)})"
+    )
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        choices=[*SHAPES, UPDATE],
+        default=[*SHAPES, UPDATE],
+        help="only these",
+    )
+    parser.add_argument(
+        "--precision", choices=list(turns.PRECISIONS), default="float32", help="(float32)"
+    )
+    parser.add_argument(
+        "--limit-backend",
+        choices=("tensorflow", "jax"),
+        default="tensorflow",
+        help="measures the limit (tensorflow)",
     )
     options = turns.parse(parser, arguments, ("batch_size",))
     if options.work:
         return _work(options)
     needs = {way: WAYS[way] for way in options.ways}
-    turns.check_installed(parser, {**needs, f"--limit-backend {options.limit_backend}": options.limit_backend})
+    turns.check_installed(
+        parser, {**needs, f"--limit-backend {options.limit_backend}": options.limit_backend}
+    )
     measured = turns.take_turns(
         "layers",
         {way: turns.environment(WAYS[way]) for way in options.ways}
@@ -92,7 +119,10 @@ def _work(options):
         keras.config.set_dtype_policy(turns.PRECISIONS[options.precision])
     build = {"torch": _pytorch, "tensorflow": _tensorflow, "jax": _jax}[WAYS[options.work]]
     share = options.seconds / len(options.layers)
-    steps = {name: build(name, options.batch_size, options.work, options.precision) for name in options.layers}
+    steps = {
+        name: build(name, options.batch_size, options.work, options.precision)
+        for name in options.layers
+    }
     rates = {name: turns.rate(step, share) for name, step in steps.items()}
     turns.work(NAMES[options.work], lambda: {name: 1000 / rate() for name, rate in rates.items()})
 
@@ -101,7 +131,12 @@ def _layer(name, way):
     """A layer, ours or Keras' own, and the arguments of its call."""
     import keras
 
-    from alexnet_keras.layers import CeilingMaxPooling2D, FullyConnected, GroupedConv2D, LocalResponseNormalization
+    from alexnet_keras.layers import (
+        CeilingMaxPooling2D,
+        FullyConnected,
+        GroupedConv2D,
+        LocalResponseNormalization,
+    )
 
     ours, kind = way.startswith("ours"), name.rstrip("0123456789")
     maps_last = {"data_format": "channels_last"}
@@ -129,7 +164,9 @@ def _optimizer(way):
 
     model = AlexNet()
     ours = way.startswith("ours")
-    optimizer = AlexNetSGD() if ours else keras.optimizers.SGD(0.01, momentum=0.9, weight_decay=0.0005)
+    optimizer = (
+        AlexNetSGD() if ours else keras.optimizers.SGD(0.01, momentum=0.9, weight_decay=0.0005)
+    )
     optimizer.build(model.trainable_variables)
     return optimizer, model.trainable_variables
 
@@ -183,7 +220,10 @@ def _jax(name, batch_size, way, precision):
     if name == UPDATE:
         optimizer, variables = _optimizer(way)
         gradients = [1e-3 * jax.random.normal(random[0], variable.shape) for variable in variables]
-        state = [variable.value for variable in optimizer.variables], [variable.value for variable in variables]
+        state = (
+            [variable.value for variable in optimizer.variables],
+            [variable.value for variable in variables],
+        )
 
         @functools.partial(jax.jit, donate_argnums=0)
         def update(state, gradients):
@@ -205,7 +245,9 @@ def _jax(name, batch_size, way, precision):
     @jax.jit
     def step(weights, images, outputs):
         def function(weights, images):
-            with keras.StatelessScope(state_mapping=list(zip(layer.trainable_weights, weights, strict=True))):
+            with keras.StatelessScope(
+                state_mapping=list(zip(layer.trainable_weights, weights, strict=True))
+            ):
                 return layer(images, **options)
 
         if name == "conv1":
@@ -246,7 +288,9 @@ class _TensorFlowNormalization:
         import tensorflow as tf
 
         single = tf.cast(images, "float32")  # there is none in bfloat16
-        result = tf.nn.local_response_normalization(single, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+        result = tf.nn.local_response_normalization(
+            single, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75
+        )
         return tf.cast(result, images.dtype)
 
 
@@ -317,7 +361,9 @@ def limit_milliseconds(name, batch_size, product, bandwidth, precision="float32"
         precision: of the maps; weights are float32.
     """
     if name == UPDATE:
-        return 1000 * 5 * 4 * 60_965_224 / bandwidth  # read weight, velocity, gradient; write weight, velocity
+        return (
+            1000 * 5 * 4 * 60_965_224 / bandwidth
+        )  # read weight, velocity, gradient; write weight, velocity
     elements = 1
     for side in SHAPES[name]:
         elements *= side
@@ -328,7 +374,11 @@ def limit_milliseconds(name, batch_size, product, bandwidth, precision="float32"
         return 1000 * batch_size * operations * (2 if name == "conv1" else 3) / product
     if name in UNITS:
         return 1000 * batch_size * 6 * elements * UNITS[name] / product
-    outputs = elements if name.startswith("norm") else ((SHAPES[name][0] - 3) // 2 + 1) ** 2 * SHAPES[name][-1]
+    outputs = (
+        elements
+        if name.startswith("norm")
+        else ((SHAPES[name][0] - 3) // 2 + 1) ** 2 * SHAPES[name][-1]
+    )
     # Forward: read the input, write the output. Backward: read the input and a gradient, write the other gradient.
     size = {"float32": 4, "bfloat16": 2}[precision]
     return 1000 * batch_size * size * (3 * elements + 2 * outputs) / bandwidth
@@ -337,7 +387,10 @@ def limit_milliseconds(name, batch_size, product, bandwidth, precision="float32"
 def table(stored):
     """The figures as text."""
     ways = stored["ways"]
-    limit = {name: turns.summary(ways["limit"]["turns"], name)[0] for name in ("matrix_product", "bandwidth")}
+    limit = {
+        name: turns.summary(ways["limit"]["turns"], name)[0]
+        for name in ("matrix_product", "bandwidth")
+    }
     named = [way for way in ways if way != "limit"]
     batch_size, precision = stored["batch_size"], stored.get("precision", "float32")
     digits = 1 if limit["bandwidth"] < 1e12 else 3  # of a GPU
@@ -350,7 +403,10 @@ def table(stored):
     for name in stored["layers"]:
         cells = [turns.in_words(ways[way]["turns"], name, digits) for way in named]
         least = limit_milliseconds(name, batch_size, **_short(limit), precision=precision)
-        cells += [f"{least:.{digits}f}", f"{100 * least / turns.summary(ways[named[0]]['turns'], name)[0]:.0f}%"]
+        cells += [
+            f"{least:.{digits}f}",
+            f"{100 * least / turns.summary(ways[named[0]]['turns'], name)[0]:.0f}%",
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -360,25 +416,43 @@ def plot(stored):
     from alexnet_keras.plots.style import new_figure
 
     ways = stored["ways"]
-    limit = {name: turns.summary(ways["limit"]["turns"], name)[0] for name in ("matrix_product", "bandwidth")}
+    limit = {
+        name: turns.summary(ways["limit"]["turns"], name)[0]
+        for name in ("matrix_product", "bandwidth")
+    }
     named = [way for way in ways if way != "limit"]
     figure, axis = new_figure(size=(11, 4.6))
     width = 0.8 / len(named)
     for number, way in enumerate(named):
         medians = [turns.summary(ways[way]["turns"], name)[0] for name in stored["layers"]]
         places = [i + (number - (len(named) - 1) / 2) * width for i in range(len(medians))]
-        axis.bar(places, medians, width, label=NAMES[way], color=("C0", "0.45", "0.75", "C1", "0.6")[number])
+        axis.bar(
+            places,
+            medians,
+            width,
+            label=NAMES[way],
+            color=("C0", "0.45", "0.75", "C1", "0.6")[number],
+        )
     precision = stored.get("precision", "float32")
     limits = [
         limit_milliseconds(name, stored["batch_size"], **_short(limit), precision=precision)
         for name in stored["layers"]
     ]
-    axis.hlines(limits, [i - 0.45 for i in range(len(limits))], [i + 0.45 for i in range(len(limits))], "black")
+    axis.hlines(
+        limits,
+        [i - 0.45 for i in range(len(limits))],
+        [i + 0.45 for i in range(len(limits))],
+        "black",
+    )
     axis.plot([], [], color="black", label="limit of the machine")
-    axis.set_xticks(range(len(limits)), [name.replace(" of all ", "\nof all ") for name in stored["layers"]])
+    axis.set_xticks(
+        range(len(limits)), [name.replace(" of all ", "\nof all ") for name in stored["layers"]]
+    )
     axis.set_yscale("log")
     axis.set_ylabel("forward and backward (ms)")
-    axis.set_title(f"Layers of AlexNet, batch {stored['batch_size']}, {precision}, {turns.machine_words(stored)}")
+    axis.set_title(
+        f"Layers of AlexNet, batch {stored['batch_size']}, {precision}, {turns.machine_words(stored)}"
+    )
     axis.legend(frameon=False)
     return figure
 

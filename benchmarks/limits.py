@@ -66,7 +66,9 @@ def matrix_product(precision, torch=False, seconds=3.0):
         y = x
         for number in range(times):
             y = multiply(x, y if number % 100 else x)
-        return float(y[0, 0])  # which waits for all of them, once: to wait for each takes a GPU longer than a product
+        return float(
+            y[0, 0]
+        )  # which waits for all of them, once: to wait for each takes a GPU longer than a product
 
     rate = turns.rate(products, seconds)
     return lambda: 2 * SIDE**3 * rate()
@@ -81,7 +83,8 @@ def memory_bandwidth(mib=512):
     if not has_accelerator():
         threads = os.cpu_count()
         parts = [
-            (np.zeros(length // threads, "float32"), np.ones(length // threads, "float32")) for _ in range(threads)
+            (np.zeros(length // threads, "float32"), np.ones(length // threads, "float32"))
+            for _ in range(threads)
         ]
         with ThreadPoolExecutor(threads) as pool:
 
@@ -126,9 +129,15 @@ def device_words():
     if backend == "jax":
         import jax
 
-        return f"JAX on {jax.devices()[0].device_kind}" if jax.default_backend() != "cpu" else f"JAX on {processor()}"
+        return (
+            f"JAX on {jax.devices()[0].device_kind}"
+            if jax.default_backend() != "cpu"
+            else f"JAX on {processor()}"
+        )
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+    names = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus
+    ]
     return f"TensorFlow on {names[0] if names else processor()}"

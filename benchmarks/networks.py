@@ -18,11 +18,19 @@ def main(arguments=None):
 
     parser = turns.parser("networks", __doc__)
     parser.add_argument(
-        "--configs", nargs="+", default=list(CONFIGS), metavar="CONFIG", help=f"presets ({' '.join(CONFIGS)})"
+        "--presets",
+        nargs="+",
+        default=list(CONFIGS),
+        metavar="CONFIG",
+        help=f"presets ({' '.join(CONFIGS)})",
     )
     parser.add_argument("--batch-size", type=int, default=32, help="images in a step (default: 32)")
-    parser.add_argument("--classes", type=int, default=1000, help="number of classes (default: 1000)")
-    parser.add_argument("--backend", choices=("tensorflow", "jax"), default="tensorflow", help="(tensorflow)")
+    parser.add_argument(
+        "--classes", type=int, default=1000, help="number of classes (default: 1000)"
+    )
+    parser.add_argument(
+        "--backend", choices=("tensorflow", "jax"), default="tensorflow", help="(tensorflow)"
+    )
     options = turns.parse(parser, arguments, ("batch_size", "classes"))
     for config in options.configs:
         try:
@@ -32,8 +40,12 @@ def main(arguments=None):
     if options.work:
         return _work(options)
     environments = {config: turns.environment(options.backend) for config in options.configs}
-    measured = turns.take_turns("networks", environments, turns.as_arguments(options), options.rounds)
-    stored = turns.record("networks", options, {"batch_size": options.batch_size, "networks": measured})
+    measured = turns.take_turns(
+        "networks", environments, turns.as_arguments(options), options.rounds
+    )
+    stored = turns.record(
+        "networks", options, {"batch_size": options.batch_size, "networks": measured}
+    )
     turns.store("networks", options.workdir, stored, table(stored))
     return stored
 
@@ -43,7 +55,9 @@ def _work(options):
     from benchmarks.limits import device_words
 
     config = training_config(options.work)
-    turns.work(device_words(), training_step(config, options.batch_size, options.classes, options.seconds))
+    turns.work(
+        device_words(), training_step(config, options.batch_size, options.classes, options.seconds)
+    )
 
 
 def training_step(config, batch_size, classes, seconds):
@@ -71,7 +85,11 @@ def training_step(config, batch_size, classes, seconds):
     def turn():
         seconds = 1 / rate()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {"step_seconds": seconds, "peak_memory_mib": peak, "parameters": model.count_params()}
+        return {
+            "step_seconds": seconds,
+            "peak_memory_mib": peak,
+            "parameters": model.count_params(),
+        }
 
     return turn
 
@@ -87,7 +105,9 @@ def table(stored):
         speed = stored["batch_size"] / turns.summary(its, "step_seconds")[0]
         memory = turns.summary(its, "peak_memory_mib")[2]
         step = turns.in_words(its, "step_seconds", 2)
-        lines.append(f"| {name} | {its[0]['parameters']:,} | {step} | {speed:.1f} | {memory:,.0f} |")
+        lines.append(
+            f"| {name} | {its[0]['parameters']:,} | {step} | {speed:.1f} | {memory:,.0f} |"
+        )
     return "\n".join([*lines, "", f"Batches of {stored['batch_size']} images."])
 
 

@@ -26,7 +26,13 @@ class KerasPeer:
 
         def conv(filters, size, groups=1, **kwargs):
             return layers.Conv2D(
-                filters, size, groups=groups, activation="relu", kernel_regularizer=l2, bias_regularizer=l2, **kwargs
+                filters,
+                size,
+                groups=groups,
+                activation="relu",
+                kernel_regularizer=l2,
+                bias_regularizer=l2,
+                **kwargs,
             )
 
         def dense(units, **kwargs):
@@ -34,7 +40,10 @@ class KerasPeer:
 
         def normalization():
             def normalize(x):  # there is none in bfloat16
-                return tf.cast(tf.nn.local_response_normalization(tf.cast(x, "float32"), **_NORMALIZATION), x.dtype)
+                return tf.cast(
+                    tf.nn.local_response_normalization(tf.cast(x, "float32"), **_NORMALIZATION),
+                    x.dtype,
+                )
 
             return layers.Lambda(normalize)
 
@@ -80,9 +89,17 @@ class TensorFlowPeer:
         import tensorflow as tf
 
         random = np.random.default_rng(0)
-        shapes = [(11, 11, 3, 96), (5, 5, 48, 256), (3, 3, 256, 384), (3, 3, 192, 384), (3, 3, 192, 256)]
+        shapes = [
+            (11, 11, 3, 96),
+            (5, 5, 48, 256),
+            (3, 3, 256, 384),
+            (3, 3, 192, 384),
+            (3, 3, 192, 256),
+        ]
         shapes += [(9216, 4096), (4096, 4096), (4096, classes)]
-        self.kernels = [tf.Variable(random.normal(0, 0.02, shape).astype("float32")) for shape in shapes]
+        self.kernels = [
+            tf.Variable(random.normal(0, 0.02, shape).astype("float32")) for shape in shapes
+        ]
         self.biases = [tf.Variable(tf.zeros(shape[-1])) for shape in shapes]
         self.variables = [*self.kernels, *self.biases]
         self.velocities = [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
@@ -101,7 +118,10 @@ class TensorFlowPeer:
             return tf.nn.relu(tf.nn.bias_add(x, tf.cast(self.biases[number], self.dtype)))
 
         def normalized(x):
-            return tf.cast(tf.nn.local_response_normalization(tf.cast(x, tf.float32), **_NORMALIZATION), self.dtype)
+            return tf.cast(
+                tf.nn.local_response_normalization(tf.cast(x, tf.float32), **_NORMALIZATION),
+                self.dtype,
+            )
 
         def pool(x):
             return tf.nn.max_pool2d(x, 3, 2, "VALID")
@@ -112,7 +132,9 @@ class TensorFlowPeer:
         x = pool(conv(conv(conv(x, 2), 3, groups=2), 4, groups=2))
         x = tf.reshape(x, (-1, 9216))
         for number in (5, 6):
-            x = tf.matmul(x, tf.cast(self.kernels[number], self.dtype)) + tf.cast(self.biases[number], self.dtype)
+            x = tf.matmul(x, tf.cast(self.kernels[number], self.dtype)) + tf.cast(
+                self.biases[number], self.dtype
+            )
             x = tf.nn.relu(x)
             x = tf.nn.dropout(x, 0.5) if training else x
         return tf.matmul(tf.cast(x, tf.float32), self.kernels[7]) + self.biases[7]
@@ -126,9 +148,13 @@ class TensorFlowPeer:
         def step():
             with tf.GradientTape() as tape:
                 logits = self(images, training=True)
-                loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+                loss = tf.reduce_mean(
+                    tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+                )
             gradients = tape.gradient(loss, self.variables)
-            for variable, velocity, gradient in zip(self.variables, self.velocities, gradients, strict=True):
+            for variable, velocity, gradient in zip(
+                self.variables, self.velocities, gradients, strict=True
+            ):
                 velocity.assign(MOMENTUM * velocity - LEARNING_RATE * (gradient + DECAY * variable))
                 variable.assign_add(velocity)
             return loss
@@ -157,7 +183,9 @@ class PyTorchPeer:
             return [nn.Conv2d(*sizes, **kwargs), nn.ReLU(inplace=True)]
 
         def normalization():
-            return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)  # PyTorch divides alpha by 5
+            return nn.LocalResponseNorm(
+                5, alpha=5e-4, beta=0.75, k=2.0
+            )  # PyTorch divides alpha by 5
 
         self.module = nn.Sequential(
             nn.ZeroPad2d((0, 3, 0, 3)),
@@ -181,7 +209,9 @@ class PyTorchPeer:
             nn.Linear(4096, classes),
         )
         self.module = self.module.to(self.device, memory_format=torch.channels_last)
-        mode = "reduce-overhead" if self.device == "cuda" else None  # CUDA graphs; max-autotune takes minutes
+        mode = (
+            "reduce-overhead" if self.device == "cuda" else None
+        )  # CUDA graphs; max-autotune takes minutes
         self.call = torch.compile(self.module, mode=mode) if compiled else self.module
         self.precision = precision
 
@@ -196,7 +226,11 @@ class PyTorchPeer:
         images = self._on_device(images)
         labels = torch.from_numpy(labels.astype("int64")).to(self.device)
         optimizer = torch.optim.SGD(
-            self.module.parameters(), LEARNING_RATE, momentum=MOMENTUM, weight_decay=DECAY, fused=True
+            self.module.parameters(),
+            LEARNING_RATE,
+            momentum=MOMENTUM,
+            weight_decay=DECAY,
+            fused=True,
         )
 
         def run(steps):

@@ -44,21 +44,28 @@ _WORDS = {
 
 def main(arguments=None):
     parser = turns.parser("start_up", __doc__)
-    parser.add_argument("--batch-size", type=int, default=128, help="images in the first step (default: 128)")
+    parser.add_argument(
+        "--batch-size", type=int, default=128, help="images in the first step (default: 128)"
+    )
     options = turns.parse(parser, arguments, ("batch_size",))
     from tqdm import tqdm
 
     measured = []
     _seconds("import alexnet_keras, tensorflow")  # reads the files, which is not measured
     for _ in tqdm(range(options.rounds), desc="Rounds of start_up"):
-        figures = {name: _seconds(f"import {name[7:]}") for name in ("import_keras", "import_alexnet_keras")}
+        figures = {
+            name: _seconds(f"import {name[7:]}")
+            for name in ("import_keras", "import_alexnet_keras")
+        }
         given = [sys.executable, "-c", _STEP, str(options.batch_size)]
         printed = subprocess.run(given, stdout=subprocess.PIPE, text=True, check=True).stdout
         names = ("import_after_keras", "build", "first_step")
         figures |= zip(names, map(float, printed.split()[-3:]), strict=True)
         figures["build_and_first_step"] = figures["build"] + figures["first_step"]
         measured.append(figures)
-    stored = turns.record("start_up", options, {"batch_size": options.batch_size, "turns": measured})
+    stored = turns.record(
+        "start_up", options, {"batch_size": options.batch_size, "turns": measured}
+    )
     turns.store("start_up", options.workdir, stored, table(stored))
     return stored
 
@@ -71,8 +78,15 @@ def _seconds(code):
 
 def table(stored):
     """The figures as text."""
-    lines = [f"Seconds, median (range); batches of {stored['batch_size']} images.\n", "| | |", "|---|---|"]
-    lines += [f"| {words} | {turns.in_words(stored['turns'], name, 2)} |" for name, words in _WORDS.items()]
+    lines = [
+        f"Seconds, median (range); batches of {stored['batch_size']} images.\n",
+        "| | |",
+        "|---|---|",
+    ]
+    lines += [
+        f"| {words} | {turns.in_words(stored['turns'], name, 2)} |"
+        for name, words in _WORDS.items()
+    ]
     return "\n".join(lines)
 
 

@@ -26,7 +26,11 @@ def main(arguments=None):
     parser = turns.parser("step_profile", __doc__)
     parser.add_argument("--batch-size", type=int, default=128, help="images (default: 128)")
     parser.add_argument(
-        "--precisions", nargs="+", choices=list(turns.PRECISIONS), default=list(turns.PRECISIONS), help="(both)"
+        "--precisions",
+        nargs="+",
+        choices=list(turns.PRECISIONS),
+        default=list(turns.PRECISIONS),
+        help="(both)",
     )
     options = turns.parse(parser, arguments, ("batch_size",))
     if options.work:
@@ -39,8 +43,14 @@ def main(arguments=None):
             turns.as_arguments(options, precisions=[precision]),
             options.rounds,
         )
-        groups.append({"precision": precision, "ways": {way: its["turns"] for way, its in measured.items()}})
-    results = {"device": measured["ours"]["words"], "batch_size": options.batch_size, "groups": groups}
+        groups.append(
+            {"precision": precision, "ways": {way: its["turns"] for way, its in measured.items()}}
+        )
+    results = {
+        "device": measured["ours"]["words"],
+        "batch_size": options.batch_size,
+        "groups": groups,
+    }
     stored = turns.record("step_profile", options, results)
     turns.store("step_profile", options.workdir, stored, table(stored), plot(stored))
     return stored
@@ -58,7 +68,9 @@ def _work(options):
     from benchmarks.peers import fitting
 
     keras.config.set_dtype_policy(turns.PRECISIONS[options.precisions[0]])
-    config = training_config("paper", overrides={"normalization_in_towers": False, **_WAYS[options.work]})
+    config = training_config(
+        "paper", overrides={"normalization_in_towers": False, **_WAYS[options.work]}
+    )
     model = AlexNet(config.network)
     compile_for_training(model, config)
     size = options.batch_size
@@ -66,7 +78,10 @@ def _work(options):
     run = fitting(model, images, (np.arange(size) % 1000).astype("int32"))
     run(2)
     # A normalization is compiled by XLA, forward as one function, backward as two.
-    passes = {layer.name: (1, 2) if isinstance(layer, LocalResponseNormalization) else (0, 0) for layer in model.layers}
+    passes = {
+        layer.name: (1, 2) if isinstance(layer, LocalResponseNormalization) else (0, 0)
+        for layer in model.layers
+    }
 
     def turn():
         with tempfile.TemporaryDirectory() as folder:
@@ -82,11 +97,16 @@ def _work(options):
 
 def _operations(path):
     """Name and milliseconds of every operation in a profile, as they began."""
-    from jax.profiler import ProfileData  # TensorFlow writes the same files as JAX, but has no public reader of them
+    from jax.profiler import (
+        ProfileData,  # TensorFlow writes the same files as JAX, but has no public reader of them
+    )
 
     planes = ProfileData.from_file(str(path)).planes
     events = [event for plane in planes for line in plane.lines for event in line.events]
-    return [(event.name, event.duration_ns / 1e6) for event in sorted(events, key=lambda event: event.start_ns)]
+    return [
+        (event.name, event.duration_ns / 1e6)
+        for event in sorted(events, key=lambda event: event.start_ns)
+    ]
 
 
 def by_layer(operations, layers):
@@ -106,7 +126,9 @@ def by_layer(operations, layers):
     passes += [(layer, 1) for layer, (_, count) in reversed(layers.items()) for _ in range(count)]
     count = [name for name, _ in operations].count(_COMPILED)
     if count != len(passes):
-        raise ValueError(f"`operations` must have {len(passes)} compiled passes, those of `layers`. Received: {count}")
+        raise ValueError(
+            f"`operations` must have {len(passes)} compiled passes, those of `layers`. Received: {count}"
+        )
     compiled = iter(passes)
     for name, milliseconds in operations:
         if name == _COMPILED:
@@ -117,7 +139,13 @@ def by_layer(operations, layers):
             continue
         parts = [re.sub(r"^gradient_(?!tape)|_\d+$", "", part) for part in scope.split("/")]
         found = [part for part in parts if part in layers]
-        layer = found[0].replace("relu", "conv") if found else UPDATE if "alexnet_sgd" in parts else OTHER
+        layer = (
+            found[0].replace("relu", "conv")
+            if found
+            else UPDATE
+            if "alexnet_sgd" in parts
+            else OTHER
+        )
         backward = "gradient_" in scope or layer == UPDATE
         spent.setdefault(layer, [0, 0])[backward] += milliseconds
     return spent
@@ -127,7 +155,13 @@ def medians(measured):
     """Layer, median forward and median backward milliseconds of the turns of one way, longest first."""
     turns_of = [turn["layers"] for turn in measured]
     rows = [
-        (layer, *(statistics.median(turn.get(layer, [0, 0])[way] for turn in turns_of) for way in (0, 1)))
+        (
+            layer,
+            *(
+                statistics.median(turn.get(layer, [0, 0])[way] for turn in turns_of)
+                for way in (0, 1)
+            ),
+        )
         for layer in {layer: None for turn in turns_of for layer in turn}
     ]
     return sorted(rows, key=lambda row: -row[1] - row[2])
@@ -139,7 +173,10 @@ def table(stored):
     for group in stored["groups"]:
         ours, without = group["ways"].values()
         rows, bare = medians(ours), {layer: sum(parts) for layer, *parts in medians(without)}
-        total, bare_total = sum(forward + backward for _, forward, backward in rows), sum(bare.values())
+        total, bare_total = (
+            sum(forward + backward for _, forward, backward in rows),
+            sum(bare.values()),
+        )
         lines += [
             f"A training step of {stored['batch_size']} images, {group['precision']}: "
             f"{turns.in_words(ours, 'step', 0)} ms under the profiler, its operations together {total:,.0f} ms; "
@@ -166,11 +203,15 @@ def plot(stored):
         names, forward, backward = zip(*medians(group["ways"]["ours"]), strict=True)
         axis.bar(names, forward, color="C0", label="forward")
         axis.bar(names, backward, bottom=forward, color="0.75", label="backward and update")
-        axis.set_xticks(range(len(names)), [name.replace(" of all ", "\nof all ") for name in names])
+        axis.set_xticks(
+            range(len(names)), [name.replace(" of all ", "\nof all ") for name in names]
+        )
         axis.set_ylabel("time of the operations (ms)")
         axis.set_title(group["precision"], loc="left")
         axis.legend(frameon=False)
-    figure.suptitle(f"A training step of AlexNet, batch {stored['batch_size']}, {turns.machine_words(stored)}")
+    figure.suptitle(
+        f"A training step of AlexNet, batch {stored['batch_size']}, {turns.machine_words(stored)}"
+    )
     return figure
 
 

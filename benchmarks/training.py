@@ -10,7 +10,7 @@ limit, a 4096-cube matrix product and the memory bandwidth, is measured in the s
 counted are those of the network's definition: Winograd's method, by which ours trains on a CPU, multiplies less often
 and can exceed the limit. Two ways are meant for GPUs and are not among the usual ones: `ours_jax_in_memory` trains from
 arrays in the GPU's memory, `ours_jax_pipeline` from the JPEGs of --dataset, which TensorFlow reads; both crop, mirror
-and add colour noise. PyTorch is needed for the peers alone: `pip install -r requirements-benchmarks.txt`. While one
+and add color noise. PyTorch is needed for the peers alone: `pip install -r requirements-benchmarks.txt`. While one
 process works, the others keep their memory: all usual ways together some 15 GB at batch 32 and 25 GB at batch 128. With
 --at-once 6 six of them, one of which measures the limit, take turns until they are done, then the others, with the
 limit anew.
@@ -38,13 +38,23 @@ _ON_A_GPU = ("ours_jax_in_memory", "ours_jax_pipeline")
 
 def main(arguments=None):
     parser = turns.parser("training", __doc__)
-    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[128, 32], help="images in a step (128 32)")
     parser.add_argument(
-        "--precisions", nargs="+", choices=list(turns.PRECISIONS), default=list(turns.PRECISIONS), help="(both)"
+        "--batch-sizes", nargs="+", type=int, default=[128, 32], help="images in a step (128 32)"
+    )
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=list(turns.PRECISIONS),
+        default=list(turns.PRECISIONS),
+        help="(both)",
     )
     usual = [way for way in WAYS if way not in _ON_A_GPU]
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=usual, help=f"({' '.join(usual)})")
-    parser.add_argument("--classes", type=int, default=1000, help="number of classes (default: 1000)")
+    parser.add_argument(
+        "--ways", nargs="+", choices=list(WAYS), default=usual, help=f"({' '.join(usual)})"
+    )
+    parser.add_argument(
+        "--classes", type=int, default=1000, help="number of classes (default: 1000)"
+    )
     parser.add_argument(
         "--limit-backend",
         choices=("tensorflow", "jax"),
@@ -52,19 +62,30 @@ def main(arguments=None):
         help="measures the limit, as does PyTorch if installed",
     )
     parser.add_argument(
-        "--dataset", default="imagenette/320px-v2", help="of ours_jax_pipeline: TFDS name or folder of JPEGs"
+        "--dataset",
+        default="imagenette/320px-v2",
+        help="of ours_jax_pipeline: TFDS name or folder of JPEGs",
     )
-    parser.add_argument("--at-once", type=int, help="number of processes that the memory has room for (all)")
-    parser.add_argument("--trace", help="folder for a profile of a few steps of each way, for TensorBoard or Perfetto")
+    parser.add_argument(
+        "--at-once", type=int, help="number of processes that the memory has room for (all)"
+    )
+    parser.add_argument(
+        "--trace",
+        help="folder for a profile of a few steps of each way, for TensorBoard or Perfetto",
+    )
     options = turns.parse(parser, arguments, ("batch_sizes", "classes"))
     if options.at_once is not None and options.at_once < 2:
-        parser.error(f"--at-once must be at least 2, one of which measures the limit. Received: {options.at_once}")
+        parser.error(
+            f"--at-once must be at least 2, one of which measures the limit. Received: {options.at_once}"
+        )
     if options.work:
         return _work(options)
     needs = {way: WAYS[way][0] for way in options.ways}
     if "ours_jax_pipeline" in options.ways:
         needs["the pipeline of ours_jax_pipeline"] = "tensorflow"
-    turns.check_installed(parser, {**needs, f"--limit-backend {options.limit_backend}": options.limit_backend})
+    turns.check_installed(
+        parser, {**needs, f"--limit-backend {options.limit_backend}": options.limit_backend}
+    )
     groups = []
     for precision in options.precisions:
         for batch_size in options.batch_sizes:
@@ -78,7 +99,11 @@ def main(arguments=None):
                 always=("limit",),
             )
             groups.append({"precision": precision, "batch_size": batch_size, "ways": measured})
-            results = {"device": measured["limit"]["words"], "flops_per_image": _flops(groups), "groups": groups}
+            results = {
+                "device": measured["limit"]["words"],
+                "flops_per_image": _flops(groups),
+                "groups": groups,
+            }
             stored = turns.record("training", options, results)
             turns.store("training", options.workdir, stored, table(stored), plot(stored))
     return stored
@@ -156,7 +181,10 @@ def _ours(way, precision, images, labels, options):
     from benchmarks.peers import fitting, predicting
 
     keras.config.set_dtype_policy(turns.PRECISIONS[precision])
-    overrides = {"normalization_in_towers": False, "normalization": way != "ours_without_normalization"}
+    overrides = {
+        "normalization_in_towers": False,
+        "normalization": way != "ours_without_normalization",
+    }
     config = training_config("paper", overrides=overrides, precision=turns.PRECISIONS[precision])
     model = AlexNet(config.network, classes=options.classes)
     compile_for_training(model, config)
@@ -183,7 +211,13 @@ def _from_jpegs(model, batch_size, options):
         )
     model = augmenting_model(model, dataset)
     # One iteration for all turns: a data set would start anew in each.
-    return _fed(model, (batch for batch in dataset.train(batch_size, in_step=True).as_numpy_iterator()))
+    return _fed(
+        model,
+        (
+            batch
+            for batch in dataset.train(batch_size, device_augmentation=True).as_numpy_iterator()
+        ),
+    )
 
 
 def _fed(model, batches):
@@ -197,7 +231,7 @@ def _fed(model, batches):
 
 
 def _in_memory(model, batch_size, classes):
-    """Training from arrays in the device's memory, with crops, mirror images and colour noise in the compiled step."""
+    """Training from arrays in the device's memory, with crops, mirror images and color noise in the compiled step."""
     import tempfile
     from pathlib import Path
 
@@ -228,7 +262,10 @@ def _limit(precision, classes, seconds):
 
     machine = limits.machine(precision, seconds)
     model = AlexNet(classes=classes)
-    figures = {"training_flops": limits.training_flops(model), "inference_flops": limits.inference_flops(model)}
+    figures = {
+        "training_flops": limits.training_flops(model),
+        "inference_flops": limits.inference_flops(model),
+    }
     return limits.device_words(), lambda: {**machine(), **figures}
 
 
@@ -272,16 +309,30 @@ def plot(stored):
 
     groups = stored["groups"]
     names = [WAYS[way][1] for way in groups[0]["ways"] if way != "limit"][::-1]
-    figure, axes = new_figure(len(groups), 1, (8, 0.8 + len(groups) * (0.8 + 0.28 * len(names))), squeeze=False)
+    figure, axes = new_figure(
+        len(groups), 1, (8, 0.8 + len(groups) * (0.8 + 0.28 * len(names))), squeeze=False
+    )
     for axis, group in zip(axes[:, 0], groups, strict=True):
-        figures = [turns.summary(group["ways"][way]["turns"], "training") for way in list(group["ways"])[-2::-1]]
+        figures = [
+            turns.summary(group["ways"][way]["turns"], "training")
+            for way in list(group["ways"])[-2::-1]
+        ]
         medians = [median for median, _, _ in figures]
-        ranges = [[median - low for median, low, _ in figures], [high - median for median, _, high in figures]]
-        colours = ["C0" if name.startswith("ours") else "0.65" for name in names]
-        axis.barh(names, medians, xerr=ranges, color=colours, error_kw={"capsize": 3})
+        ranges = [
+            [median - low for median, low, _ in figures],
+            [high - median for median, _, high in figures],
+        ]
+        colors = ["C0" if name.startswith("ours") else "0.65" for name in names]
+        axis.barh(names, medians, xerr=ranges, color=colors, error_kw={"capsize": 3})
         product = turns.summary(group["ways"]["limit"]["turns"], "matrix_product")[0]
         limit = product / stored["flops_per_image"]["training_flops"]
-        axis.axvline(limit, color="black", linestyle="--", linewidth=1, label="limit: rate of a matrix product")
+        axis.axvline(
+            limit,
+            color="black",
+            linestyle="--",
+            linewidth=1,
+            label="limit: rate of a matrix product",
+        )
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         for number, (median, _, high) in enumerate(figures):
             place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center"}

@@ -101,7 +101,9 @@ def _answer(process, module, way):
     for line in process.stdout:
         if line.startswith("{"):  # libraries print, too
             return json.loads(line)
-    sys.exit(f"python -m benchmarks.{module}: {way} has ended with exit status {process.wait()}; see above")
+    sys.exit(
+        f"python -m benchmarks.{module}: {way} has ended with exit status {process.wait()}; see above"
+    )
 
 
 def work(words, turn):
@@ -162,10 +164,19 @@ def in_words(turns, figure, digits=1):
 def parser(module, words, rounds=5):
     """The options that all benchmarks have."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{module}", description=words, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"python -m benchmarks.{module}",
+        description=words,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=rounds, help=f"turns of each way (default: {rounds})")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a turn, at least one step (default: 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, help=f"turns of each way (default: {rounds})"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=3.0,
+        help="length of a turn, at least one step (default: 3)",
+    )
     parser.add_argument("--workdir", default="results/benchmarks", help="folder to write to")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     return parser
@@ -222,7 +233,11 @@ def record(module, options, results):
 
     command = shlex.join(["python", "-m", f"benchmarks.{module}", *as_arguments(options)])
     modules = [name for name in _PACKAGES if util.find_spec(name)]
-    return {**provenance(command, modules=modules), "date": datetime.date.today().isoformat(), **results}
+    return {
+        **provenance(command, modules=modules),
+        "date": datetime.date.today().isoformat(),
+        **results,
+    }
 
 
 def machine_words(stored):

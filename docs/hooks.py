@@ -13,7 +13,11 @@ from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[1]
-_PAGES = {"README.md": "index.md", "REPRODUCTION.md": "reproduction.md", "CONTRIBUTING.md": "contributing.md"}
+_PAGES = {
+    "README.md": "index.md",
+    "REPRODUCTION.md": "reproduction.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 _SAME_PATH = {".gif", ".ipynb", ".json", ".md", ".png"}  # the others are shown as source code
 _LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml"}
 _FENCED = re.compile(r"^( *)(`{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
@@ -33,7 +37,9 @@ def on_files(files, config):
     for file in list(files.documentation_pages()):
         _repository_paths[file.src_uri] = f"docs/{file.src_uri}"
     waiting = [*_PAGES, *_repository_paths.values()]
-    waiting += [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("notebooks/*.ipynb"))]
+    waiting += [
+        path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("notebooks/*.ipynb"))
+    ]
     while waiting:
         path = waiting.pop()
         uri = _site_path(path)
@@ -42,7 +48,9 @@ def on_files(files, config):
             files.append(_file(path, uri, config))
         if path.endswith(".md"):
             linked = _linked_paths(path)
-            waiting += [other for other in linked if files.get_file_from_path(_site_path(other)) is None]
+            waiting += [
+                other for other in linked if files.get_file_from_path(_site_path(other)) is None
+            ]
     return files
 
 
@@ -56,7 +64,9 @@ def on_page_markdown(markdown, page, **_):
         target = _repository_path(match[2], path)
         if target is None:
             return match[0]
-        return match[1] + posixpath.relpath(_site_path(target), posixpath.dirname(page.file.src_uri) or ".")
+        return match[1] + posixpath.relpath(
+            _site_path(target), posixpath.dirname(page.file.src_uri) or "."
+        )
 
     return _outside_code(markdown, lambda text: _LINK.sub(replace, text))
 
@@ -91,7 +101,10 @@ def _file(path, uri, config):
 def _linked_paths(path):
     """The files of the repository that a page links to."""
     found = []
-    _outside_code((ROOT / path).read_text(), lambda text: found.extend(match[2] for match in _LINK.finditer(text)))
+    _outside_code(
+        (ROOT / path).read_text(),
+        lambda text: found.extend(match[2] for match in _LINK.finditer(text)),
+    )
     return [target for link in found if (target := _repository_path(link, path))]
 
 

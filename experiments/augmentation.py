@@ -18,14 +18,22 @@ EXPERIMENT = Experiment(
     base=BASE,
     variants={
         "both": {},
-        "crops and mirror images": {"colour_noise": "none"},
-        "colour noise": {"crops": False},
-        "none": {"crops": False, "colour_noise": "none"},
+        "crops and mirror images": {"pca_noise": "none"},
+        "color noise": {"random_crop": False},
+        "none": {"random_crop": False, "pca_noise": "none"},
     },
     comparisons=(
         # The paper gives a bound, more than 1 point, so that only the side is judged.
-        Comparison("both", "crops and mirror images", None, "Colour noise lowers the top-1 error", side=-1),
-        Comparison("colour noise", "both", None, "Without crops and mirror images: substantial overfitting", side=1),
+        Comparison(
+            "both", "crops and mirror images", None, "Color noise lowers the top-1 error", side=-1
+        ),
+        Comparison(
+            "color noise",
+            "both",
+            None,
+            "Without crops and mirror images: substantial overfitting",
+            side=1,
+        ),
         Comparison("none", "both", None, "No augmentation"),
     ),
     metric=TOP1,

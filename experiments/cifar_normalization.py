@@ -28,13 +28,13 @@ EXPERIMENT = Experiment(
     name="cifar_normalization",
     section="section 3.3",
     base={
-        "config": "four_layer",
+        "preset": "four_layer",
         "dataset": "cifar10",
         "epochs": 24,
         "learning_rate": 0.001,
-        "drops": (0.75,),
+        "lr_milestones": (0.75,),
         "weight_decay": 0.004,
-        "crops": True,
+        "random_crop": True,
         "crop_size": 24,
         "overrides": {"input_scale": 1.0},
     },
@@ -47,7 +47,7 @@ EXPERIMENT = Experiment(
             "CIFAR-10, four layers: 11% test error with normalization, 13% without",
         ),
     ),
-    metric=FinalError(views=10),
+    metric=FinalError(test_views="ten_crop"),
 )
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def codes(options, command=None):
         Content of `results.json`.
     """
     _check(options)
-    search = NeighborSearch(options, "codes", more_settings=("bits", "hidden", "epochs", "fit_images", "seed"))
+    search = NeighborSearch(
+        options, "codes", more_settings=("bits", "hidden", "epochs", "fit_images", "seed")
+    )
     spaces = {}
     precisions = {}
     for space in SPACES:
@@ -59,10 +61,14 @@ def _check(options):
     """Raises a `ValueError` for options that can't be used."""
     check_positive(options, "hidden", "epochs", "made_up")
     if options.fit_images < 2:
-        raise ValueError(f"`fit_images` must be two or more. Received: fit_images={options.fit_images}")
+        raise ValueError(
+            f"`fit_images` must be two or more. Received: fit_images={options.fit_images}"
+        )
     are_bytes = all(bits >= 8 and bits % 8 == 0 for bits in options.bits)
     if not are_bytes or len(set(options.bits)) < len(options.bits):
-        raise ValueError(f"`bits` must be different positive multiples of 8. Received: bits={options.bits}")
+        raise ValueError(
+            f"`bits` must be different positive multiples of 8. Received: bits={options.bits}"
+        )
 
 
 def _measure_space(search, space, options):
@@ -82,7 +88,7 @@ def _measure_space(search, space, options):
             **exact,
             "bytes": 4 * vectors.shape[1],
             "queries_per_second": _queries_per_second(
-                lambda some, count: nearest(some, [vectors], count), queries, options.neighbours
+                lambda some, count: nearest(some, [vectors], count), queries, options.neighbors
             ),
             "searched_at_that_speed": len(vectors),
         },
@@ -97,7 +103,9 @@ def _measure_space(search, space, options):
         results["codes"][str(bits)] = {
             **measured,
             "bytes": bits // 8,
-            "queries_per_second": _queries_per_second(same_images.search, query_codes, options.neighbours),
+            "queries_per_second": _queries_per_second(
+                same_images.search, query_codes, options.neighbors
+            ),
             "searched_at_that_speed": len(vectors),
         }
     return results, precisions[max(options.bits)]
@@ -120,7 +128,9 @@ def _train_codes(search, space, vectors, bits, options):
     with replacing(search.workdir / f"encoder_{space}_{bits}.keras") as partial:
         encoder.save(partial)
     activations = search.activations
-    index = CodeIndex(encode(encoder, activations.chunks("train", space)), {**activations.about, "of": space})
+    index = CodeIndex(
+        encode(encoder, activations.chunks("train", space)), {**activations.about, "of": space}
+    )
     index.save(search.workdir / f"codes_{space}_{bits}.npz")
     return encoder, index
 
@@ -139,7 +149,7 @@ def _measure_random_codes(options):
         queries = random.integers(0, 256, (_SPEED_QUERIES, bits // 8), dtype="uint8")
         measured[str(bits)] = {
             "bytes": index.codes.nbytes,
-            "queries_per_second": _queries_per_second(index.search, queries, options.neighbours),
+            "queries_per_second": _queries_per_second(index.search, queries, options.neighbors),
         }
     return measured
 
@@ -151,12 +161,14 @@ def _draw(search, spaces, options):
     for space, measured in spaces.items():
         by_bits = {int(bits): row["precision"] for bits, row in measured["codes"].items()}
         precisions[space] = {"exact": measured["exact"]["precision"], "codes": by_bits}
-    save_figure(plot_codes(precisions, search.chance, options.neighbours), search.workdir / "codes.png")
+    save_figure(
+        plot_codes(precisions, search.chance, options.neighbors), search.workdir / "codes.png"
+    )
 
 
 def table(results):
     """Returns the measurements as Markdown."""
-    count = results["settings"]["neighbours"]
+    count = results["settings"]["neighbors"]
     depth = results["settings"]["depth"]
     lines = [
         f"| of | distance | precision at {count} | mAP at {depth} | bytes an image | queries/s, one core | images |",
@@ -212,20 +224,38 @@ def main(arguments=None):
     parser = network_parser("codes", __doc__)
     add_search_options(parser)
     parser.add_argument(
-        "--bits", type=int, nargs="+", default=[32, 64, 128], help="lengths of the codes, bits (default: 32 64 128)"
+        "--bits",
+        type=int,
+        nargs="+",
+        default=[32, 64, 128],
+        help="lengths of the codes, bits (default: 32 64 128)",
     )
     parser.add_argument(
-        "--hidden", type=int, default=512, help="units in a hidden layer of an autoencoder (default: 512)"
-    )
-    parser.add_argument("--epochs", type=int, default=20, help="epochs of an autoencoder (default: 20)")
-    parser.add_argument(
-        "--fit-images", type=int, default=20_000, help="maximum number of images to train it on (default: 20000)"
-    )
-    parser.add_argument(
-        "--made-up", type=int, default=1_000_000, help="random codes to search, for the speed (default: 1000000)"
+        "--hidden",
+        type=int,
+        default=512,
+        help="units in a hidden layer of an autoencoder (default: 512)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of weights, order of images and random codes (default: 0)"
+        "--epochs", type=int, default=20, help="epochs of an autoencoder (default: 20)"
+    )
+    parser.add_argument(
+        "--fit-images",
+        type=int,
+        default=20_000,
+        help="maximum number of images to train it on (default: 20000)",
+    )
+    parser.add_argument(
+        "--made-up",
+        type=int,
+        default=1_000_000,
+        help="random codes to search, for the speed (default: 1000000)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of weights, order of images and random codes (default: 0)",
     )
     return run_command(parser, codes, arguments)
 

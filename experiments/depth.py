@@ -16,7 +16,9 @@ from experiments.framework.experiment import Comparison, Experiment
 
 
 def _without(name, field):
-    return {field: lambda network: tuple(layer for layer in getattr(network, field) if layer != name)}
+    return {
+        field: lambda network: tuple(layer for layer in getattr(network, field) if layer != name)
+    }
 
 
 EXPERIMENT = Experiment(
@@ -26,7 +28,9 @@ EXPERIMENT = Experiment(
     variants={
         "all layers": {},
         "without conv2": {"overrides": _without("conv2", "conv_layers")},
-        "without conv3": {"overrides": {**_without("conv3", "conv_layers"), "exchange": ("conv4", "conv6")}},
+        "without conv3": {
+            "overrides": {**_without("conv3", "conv_layers"), "exchange": ("conv4", "conv6")}
+        },
         "without conv4": {"overrides": _without("conv4", "conv_layers")},
         "without conv5": {"overrides": _without("conv5", "conv_layers")},
         "without fc6": {"overrides": _without("fc6", "hidden_layers")},
@@ -34,10 +38,15 @@ EXPERIMENT = Experiment(
     },
     comparisons=(
         *(
-            Comparison(f"without {conv}", "all layers", 2.0, "Removing a middle conv layer costs 2 points")
+            Comparison(
+                f"without {conv}", "all layers", 2.0, "Removing a middle conv layer costs 2 points"
+            )
             for conv in ("conv2", "conv3", "conv4", "conv5")
         ),
-        *(Comparison(f"without {fc}", "all layers", None, "Removing a hidden layer") for fc in ("fc6", "fc7")),
+        *(
+            Comparison(f"without {fc}", "all layers", None, "Removing a hidden layer")
+            for fc in ("fc6", "fc7")
+        ),
     ),
     metric=TOP1,
 )

@@ -16,18 +16,31 @@ from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import EpochsToConverge
 
-# A constant learning rate, also if --config has another schedule.
-_TRAINING = {"epochs": 30, "schedule": "drops", "drops": ()}
+# A constant learning rate, also if --preset has another schedule.
+_TRAINING = {"epochs": 30, "schedule": "step", "lr_milestones": ()}
 
 EXPERIMENT = Experiment(
     name="dropout",
     section="section 4.2",
     base=BASE,
-    variants={"with dropout": _TRAINING, "without dropout": {**_TRAINING, "overrides": {"dropout": 0.0}}},
+    variants={
+        "with dropout": _TRAINING,
+        "without dropout": {**_TRAINING, "overrides": {"dropout": 0.0}},
+    },
     comparisons=(
-        Comparison("without dropout", "with dropout", None, "Without dropout: substantial overfitting", side=1),
         Comparison(
-            "with dropout", "without dropout", 2.0, "Dropout doubles the iterations to converge", EpochsToConverge()
+            "without dropout",
+            "with dropout",
+            None,
+            "Without dropout: substantial overfitting",
+            side=1,
+        ),
+        Comparison(
+            "with dropout",
+            "without dropout",
+            2.0,
+            "Dropout doubles the iterations to converge",
+            EpochsToConverge(),
         ),
     ),
     metric=TOP1,

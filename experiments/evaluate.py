@@ -1,6 +1,6 @@
 """Errors of trained networks, and of their predictions averaged over views and networks.
 
-    python -m experiments.evaluate --models runs/x/best.keras runs/y/best.keras ... --views 10
+    python -m experiments.evaluate --models runs/x/best.keras runs/y/best.keras ... --test-views ten_crop
 
 Claim (section 6, table 2): on ILSVRC-2012 five networks averaged have errors of 38.1 and 16.4
 (top-1 and top-5). One network has 40.7 and 18.2.
@@ -14,7 +14,7 @@ groups.
 
 Five networks with the base of the ablations, two and a half minutes each on two cores:
 
-    for seed in 0 1 2 3 4; do python -m experiments.train --config cifar --epochs 16 --overrides \\
+    for seed in 0 1 2 3 4; do python -m experiments.train --preset cifar --epochs 16 --overrides \\
       "filters=(16, 32, 48, 48, 32, 32)" "units=(256, 256)" normalization_alpha=0.4096 \\
       conv1_kernel_stddev=None \\
       --seed $seed --workdir runs/ensemble/$seed; done
@@ -23,6 +23,7 @@ Five networks with the base of the ablations, two and a half minutes each on two
 
 import dataclasses
 
+from alexnet_keras.evaluation.views import CROPS, TEST_VIEWS, check_test_views
 from experiments.framework.cli import run_command
 from experiments.framework.trained_network import (
     add_data_options,
@@ -50,8 +51,7 @@ def evaluate(options, command=None):
     Returns:
         Content of `results.json`.
     """
-    if options.views not in (1, 10):
-        raise ValueError(f"`views` must be 1 or 10. Received: views={options.views}")
+    check_test_views(options.test_views, CROPS)
     check_positive(options, "batch_size")
     weights = _normalized_weights(options)
     models, fingerprints = _load(options)
@@ -60,11 +60,11 @@ def evaluate(options, command=None):
         "models": fingerprints,
         "dataset": dataset.info.name,
         "image_size": dataset.info.image_size,
-        "views": options.views,
+        "test_views": options.test_views,
         "model_weights": options.model_weights,
     }
-    if options.mean:
-        settings["mean"] = options.mean
+    if options.mean_subtraction:
+        settings["mean_subtraction"] = options.mean_subtraction
     workdir = claim_workdir(options, "evaluate", settings)
     print_summary(models, options, dataset)
     groups = _groups(len(models), weights)
@@ -88,7 +88,9 @@ def _load(options):
     check_ensemble(models, options.weights)
     fingerprints = [fingerprint(model) for model in models]
     if len(set(fingerprints)) < len(fingerprints):
-        raise ValueError(f"`models` must differ. Received: the same network twice in {', '.join(options.weights)}")
+        raise ValueError(
+            f"`models` must differ. Received: the same network twice in {', '.join(options.weights)}"
+        )
     _check_trainings(options)
     return models, fingerprints
 
@@ -98,18 +100,24 @@ def _check_trainings(options):
     from alexnet_keras.record import as_stored
     from alexnet_keras.training.config import TrainingConfig
 
-    fields = ["only_classes", "mean"]
+    fields = ["class_subset", "mean_subtraction"]
     if not options.dataset:
-        fields += ["dataset", "held_out"]
+        fields += ["dataset", "hold_out_every"]
     if not options.image_size:
         fields.append("image_size")
     defaults = as_stored(dataclasses.asdict(TrainingConfig()))
     trainings = {path: training_of(path) for path in options.weights}
     for field in fields:
-        values = {path: training.get(field, defaults[field]) for path, training in trainings.items() if training}
+        values = {
+            path: training.get(field, defaults[field])
+            for path, training in trainings.items()
+            if training
+        }
         if len(set(map(str, values.values()))) > 1:
             received = ", ".join(f"{field}={value!r} in {path}" for path, value in values.items())
-            raise ValueError(f"`models` must be trained with the same {field}. Received: {received}")
+            raise ValueError(
+                f"`models` must be trained with the same {field}. Received: {received}"
+            )
 
 
 def _normalized_weights(options):
@@ -135,7 +143,7 @@ def _group_name(count, weights=None):
 
 
 def _view_name(views):
-    return "ten crops" if views == 10 else "the centre crop"
+    return "ten crops" if views == "ten_crop" else "the center crop"
 
 
 def _groups(count, weights):
@@ -162,10 +170,12 @@ def _misses(models, dataset, groups, options):
     from alexnet_keras.evaluation.ensemble import ensemble_model
     from alexnet_keras.evaluation.errors import top_k_miss
 
-    ensemble = ensemble_model(models, dataset.info, options.views)
+    ensemble = ensemble_model(models, dataset.info, options.test_views)
     misses = {name: {1: [], 5: []} for name in groups}
     with tqdm(total=dataset.info.validation_count, desc="Evaluating", unit="image") as bar:
-        batches = dataset.validation_images(max(1, options.batch_size // options.views))
+        batches = dataset.validation_images(
+            max(1, options.batch_size // TEST_VIEWS[options.test_views])
+        )
         for images, labels in batches.as_numpy_iterator():
             probabilities = np.asarray(ensemble.predict_on_batch(images), "float32")
             _check_finite(probabilities, options.weights)
@@ -198,7 +208,9 @@ def _errors(misses):
     errors = {}
     for name, by_k in misses.items():
         count = by_k[1].shape[1]
-        errors[name] = [{f"top{k}_error": float(by_k[k][:, g].mean()) for k in (1, 5)} for g in range(count)]
+        errors[name] = [
+            {f"top{k}_error": float(by_k[k][:, g].mean()) for k in (1, 5)} for g in range(count)
+        ]
     return errors
 
 
@@ -209,7 +221,10 @@ def _results(options, info, misses, weights):
     errors = _errors(misses)
     main_names = (_group_name(1), _group_name(count, weights))
     means = {
-        name: {f"top{k}_error": sum(error[f"top{k}_error"] for error in each) / len(each) for k in (1, 5)}
+        name: {
+            f"top{k}_error": sum(error[f"top{k}_error"] for error in each) / len(each)
+            for k in (1, 5)
+        }
         for name, each in errors.items()
     }
     variants = {
@@ -225,7 +240,7 @@ def _results(options, info, misses, weights):
         "experiment": "evaluate",
         "section": "section 6, table 2",
         "target": None,
-        "settings": {"metric": _metric_name(1, options.views)},
+        "settings": {"metric": _metric_name(1, options.test_views)},
         "models": models,
         "errors": means,
         "variants": variants,
@@ -247,7 +262,7 @@ def _comparison(k, misses, options, weights):
     paper = None
     if weights is None:
         paper = _PAPER.get(count, {}).get(k)
-    metric = _metric_name(k, options.views)
+    metric = _metric_name(k, options.test_views)
     return {
         "variant": averaged,
         "baseline": single,
@@ -272,17 +287,23 @@ def _draw(workdir, info, misses, options):
         return
     errors = _errors(misses)
     curves = {size: errors[_group_name(size)] for size in range(1, count + 1)}
-    title = f"{info.name}, {_view_name(options.views)}: predictions averaged over networks"
+    title = f"{info.name}, {_view_name(options.test_views)}: predictions averaged over networks"
     save_figure(plot_ensembles(curves, title), workdir / "ensembles.png")
 
 
 def table(results):
     """Returns the errors as Markdown."""
-    lines = [f"| {_view_name(results['settings']['views'])} | top-1 error | top-5 error |", "|---|---|---|"]
+    lines = [
+        f"| {_view_name(results['settings']['test_views'])} | top-1 error | top-5 error |",
+        "|---|---|---|",
+    ]
     rows = {model["weights"]: model["errors"] for model in results["models"]}
     if len(results["models"]) > 1:
         rows |= results["errors"]
-    lines += [f"| {name} | {row['top1_error']:.2f}% | {row['top5_error']:.2f}% |" for name, row in rows.items()]
+    lines += [
+        f"| {name} | {row['top1_error']:.2f}% | {row['top5_error']:.2f}% |"
+        for name, row in rows.items()
+    ]
     return "\n".join(lines)
 
 
@@ -290,16 +311,27 @@ def main(arguments=None):
     parser = network_parser("evaluate", __doc__, several="are averaged", flag="--models")
     add_data_options(parser)
     parser.add_argument(
-        "--mean",
-        choices=("image", "colour"),
+        "--mean-subtraction",
+        choices=("image", "color"),
         help="subtract the mean image of the data, or its mean color, which imported weights need (default: as in "
         "training, or else image)",
     )
-    parser.add_argument("--views", type=int, default=10, help="1 for the center crop, 10 for ten crops (default: 10)")
     parser.add_argument(
-        "--model-weights", type=float, nargs="+", metavar="W", help="weights of the models in the mean (default: equal)"
+        "--test-views", default="ten_crop", help="center or ten_crop (default: ten_crop)"
     )
-    parser.add_argument("--batch-size", type=int, default=250, help="crops in a batch, for each network (default: 250)")
+    parser.add_argument(
+        "--model-weights",
+        type=float,
+        nargs="+",
+        metavar="W",
+        help="weights of the models in the mean (default: equal)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=250,
+        help="crops in a batch, for each network (default: 250)",
+    )
     return run_command(parser, evaluate, arguments)
 
 

@@ -53,7 +53,9 @@ def export(options, command=None):
     }
     workdir = claim_workdir(options, "export", settings)
     print_summary([model], options, dataset)
-    images, labels = next(dataset.validation(min(options.images, info.validation_count)).as_numpy_iterator())
+    images, labels = next(
+        dataset.validation(min(options.images, info.validation_count)).as_numpy_iterator()
+    )
     measured = {}
     expected = None
     for kind, (path, predict) in _predictors(model, options, workdir).items():
@@ -61,7 +63,9 @@ def export(options, command=None):
         if expected is None:  # the network itself comes first
             expected = probabilities
         measured[kind] = _compared(path, probabilities, seconds, expected, labels)
-    results = store_results(workdir, command, {"settings": settings, "weights": options.weights, "formats": measured})
+    results = store_results(
+        workdir, command, {"settings": settings, "weights": options.weights, "formats": measured}
+    )
     print(table(results))
     return results
 
@@ -73,7 +77,9 @@ def _predictors(model, options, workdir):
     from alexnet_keras.export import FORMATS, load_exported
     from alexnet_keras.export import export as write
 
-    predictors = {"keras": (options.weights, lambda image: np.asarray(model.predict_on_batch(image)))}
+    predictors = {
+        "keras": (options.weights, lambda image: np.asarray(model.predict_on_batch(image)))
+    }
     for kind in options.formats:
         path = workdir / f"{kind}{FORMATS[kind][0]}"
         if path.exists():
@@ -143,7 +149,10 @@ def main(arguments=None):
         help="saved_model, onnx, and float16 or int8 for TFLite (default: all)",
     )
     parser.add_argument(
-        "--images", type=int, default=1000, help="number of validation images to compare on (default: 1000)"
+        "--images",
+        type=int,
+        default=1000,
+        help="number of validation images to compare on (default: 1000)",
     )
     return run_command(parser, export, arguments)
 

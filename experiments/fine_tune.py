@@ -14,9 +14,9 @@ layers have one rate.
 
 On two data sets, such as the halves of ImageNet's classes:
 
-    python -m experiments.train --config conv6 --dataset imagenet2012 --devices 2 --only-classes $(seq 0 499) \\
+    python -m experiments.train --preset conv6 --dataset imagenet2012 --devices 2 --class-subset $(seq 0 499) \\
       --workdir runs/first_half
-    python -m experiments.train --config conv6 --dataset imagenet2012 --devices 2 --only-classes $(seq 500 999) \\
+    python -m experiments.train --preset conv6 --dataset imagenet2012 --devices 2 --class-subset $(seq 500 999) \\
       --initial-weights runs/first_half/last.keras --learning-rate 0.001 --bias-learning-rate 0.002 \\
       --layer-learning-rates conv1=0.1 fc6=10 fc7=10 fc8=10 --workdir runs/fine_tuned
 
@@ -30,20 +30,22 @@ from experiments.framework.experiment import PRETRAINED, Comparison, Experiment
 CLASSES = {"first": (0, 1, 2, 3, 4), "last": (5, 6, 7, 8, 9)}
 # Images of a class, and the epochs that make one to four thousand steps in batches of 32.
 _AMOUNTS = {
-    "50 images a class": {"images_per_class": 50, "epochs": 150},
-    "500 images a class": {"images_per_class": 500, "epochs": 30},
+    "50 images a class": {"max_images_per_class": 50, "epochs": 150},
+    "500 images a class": {"max_images_per_class": 500, "epochs": 30},
     "all images": {"epochs": 5},
 }
 _FINE_TUNED = {
     "initial_weights": PRETRAINED,
     "learning_rate": 0.001,
     "layer_learning_rates": {"conv1": 0.1, **dict.fromkeys(("fc6", "fc7", "fc8"), 10.0)},
-    "late_changes": (1.0, 2 / 3),
+    "conv1_milestones": (2 / 3, 2 / 3),  # frozen for the last third
 }
 
-# In every variant, as another `--config` replaces the base.
-_SIX_CONV_LAYERS = {"overrides": {"conv_layers": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")}}
-_LAST_CLASSES = {**_SIX_CONV_LAYERS, "only_classes": CLASSES["last"], "bias_learning_rate": None}
+# In every variant, as another `--preset` replaces the base.
+_SIX_CONV_LAYERS = {
+    "overrides": {"conv_layers": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")}
+}
+_LAST_CLASSES = {**_SIX_CONV_LAYERS, "class_subset": CLASSES["last"], "bias_learning_rate": None}
 
 
 def _variants():
@@ -60,11 +62,22 @@ EXPERIMENT = Experiment(
     base={**BASE, "batch_size": 32},
     variants=_variants(),
     comparisons=tuple(
-        Comparison(f"fine-tuned, {amount}", f"from the start, {amount}", None, "Fine-tuning lowers the errors", side=-1)
+        Comparison(
+            f"fine-tuned, {amount}",
+            f"from the start, {amount}",
+            None,
+            "Fine-tuning lowers the errors",
+            side=-1,
+        )
         for amount in _AMOUNTS
     ),
     metric=TOP1,
-    pretraining={**_SIX_CONV_LAYERS, "only_classes": CLASSES["first"], "batch_size": 128, "learning_rate": 0.01},
+    pretraining={
+        **_SIX_CONV_LAYERS,
+        "class_subset": CLASSES["first"],
+        "batch_size": 128,
+        "learning_rate": 0.01,
+    },
 )
 
 if __name__ == "__main__":

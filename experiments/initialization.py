@@ -28,7 +28,12 @@ def _scaled_stddev(stddev, network):
 
 
 def _start(stddev, bias):
-    return {"overrides": {"middle_kernel_stddev": functools.partial(_scaled_stddev, stddev), "bias": bias}}
+    return {
+        "overrides": {
+            "middle_kernel_stddev": functools.partial(_scaled_stddev, stddev),
+            "bias": bias,
+        }
+    }
 
 
 _PIXELS = {"input_scale": 1.0, "normalization_alpha": 1e-4}
@@ -41,7 +46,7 @@ EXPERIMENT = Experiment(
     base={
         **BASE,
         "epochs": 8,
-        "drops": (),
+        "lr_milestones": (),
         "learning_rate": 0.003,
         "overrides": {**BASE["overrides"], **_PIXELS, **_GAUSSIAN},
     },
@@ -56,7 +61,9 @@ EXPERIMENT = Experiment(
         Comparison("0.03 and bias 1", "0.03 and bias 0", None, _CLAIM, side=-1),
         Comparison("0.03 and bias 1", "0.03 and bias 0.1", None, _CLAIM, side=-1),
         Comparison("0.01 and bias 1", "0.01 and bias 0", None, _CLAIM, side=-1),
-        Comparison("0.01 and bias 1", "0.03 and bias 1", None, "The paper's deviation against the source's"),
+        Comparison(
+            "0.01 and bias 1", "0.03 and bias 1", None, "The paper's deviation against the source's"
+        ),
     ),
     metric=StepsAtChance(),
     seeds=tuple(range(10)),

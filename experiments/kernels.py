@@ -29,7 +29,7 @@ from experiments.framework.trained_network import (
     training_of,
 )
 
-MEASURES = ("colourfulness", "spatial_frequency", "selectivity")
+MEASURES = ("colorfulness", "spatial_frequency", "selectivity")
 
 
 def kernels(options, command=None):
@@ -64,14 +64,20 @@ def kernels(options, command=None):
     _draw_feature_maps(workdir, models, options.feature_maps, image, dataset)
     _draw_snapshots(workdir, snapshots)
     tests = _tests(measures, options)
-    comparisons = [_comparison(tests["colourfulness"])] if tests else []
+    comparisons = [_comparison(tests["colorfulness"])] if tests else []
     _draw_tests(workdir, measures, tests, comparisons)
     results = {
         "experiment": "kernels",
         "section": "section 6.1",
         "target": None,
-        "settings": {"metric": "colourfulness of conv1 (share of energy off the grey axis)", **settings},
-        "models": [_described(path, measures[label]) for label, path in zip(models, options.weights, strict=True)],
+        "settings": {
+            "metric": "colorfulness of conv1 (share of energy off the gray axis)",
+            **settings,
+        },
+        "models": [
+            _described(path, measures[label])
+            for label, path in zip(models, options.weights, strict=True)
+        ],
         "tests": tests,
         "variants": {},
         "comparisons": comparisons,
@@ -108,9 +114,13 @@ def _restore_kernels(model, folder, epoch):
 
     snapshots = {snapshot.epoch: snapshot for snapshot in read_snapshots(folder)}
     if epoch not in snapshots:
-        raise ValueError(f"`epoch` must be one of {sorted(snapshots)}, those in {folder}. Received: epoch={epoch}")
+        raise ValueError(
+            f"`epoch` must be one of {sorted(snapshots)}, those in {folder}. Received: epoch={epoch}"
+        )
     snapshot = snapshots[epoch]
-    kernels = snapshot.kernels.reshape(-1, *snapshot.kernels.shape[2:])  # the towers one after another
+    kernels = snapshot.kernels.reshape(
+        -1, *snapshot.kernels.shape[2:]
+    )  # the towers one after another
     model.get_layer(snapshot.layer).kernel.assign(kernels.transpose(1, 2, 3, 0))
 
 
@@ -159,17 +169,21 @@ def _draw_tests(workdir, measures, tests, comparisons):
     p_values = {measure: test["p_each"] for measure, test in tests.items()}
     save_figure(plot_kernel_measures(measures, p_values), workdir / "measures.png")
     if comparisons and comparisons[0]["interval"]:
-        save_figure(plot_comparisons(comparisons, "kernels: section 6.1"), workdir / "comparisons.png")
+        save_figure(
+            plot_comparisons(comparisons, "kernels: section 6.1"), workdir / "comparisons.png"
+        )
 
 
 def _tests(measures, options):
     """The permutation test of each measure; an empty dict for networks of one tower."""
     from alexnet_keras.analysis import permutation_test
 
-    if any(len(values["colourfulness"]) < 2 for values in measures.values()):
+    if any(len(values["colorfulness"]) < 2 for values in measures.values()):
         return {}
     return {
-        measure: permutation_test([each[measure] for each in measures.values()], options.permutations, options.seed)
+        measure: permutation_test(
+            [each[measure] for each in measures.values()], options.permutations, options.seed
+        )
         for measure in MEASURES
     }
 
@@ -181,13 +195,13 @@ def _comparison(test):
     gaps = [100 * gap for gap in test["gaps"]]
     chance = [100 * gap for gap in test["chance"]]
     return {
-        "variant": "the more colourful tower",
+        "variant": "the more colorful tower",
         "baseline": "the other, beyond chance",
         "paper": None,
         "side": 1,
-        "claim": "One tower colour-agnostic, one colour-specific",
+        "claim": "One tower color-agnostic, one color-specific",
         **paired_difference(gaps, chance),
-        "unit": "percentage points of energy off the grey axis",
+        "unit": "percentage points of energy off the gray axis",
         "no_effect": 0.0,
     }
 
@@ -208,12 +222,17 @@ def table(results):
     """Returns the gaps between the towers as Markdown."""
     if not results["tests"]:
         return "One tower: there is nothing to compare."
-    lines = ["| measure | network | gap between the towers | by chance | p |", "|---|---|---|---|---|"]
+    lines = [
+        "| measure | network | gap between the towers | by chance | p |",
+        "|---|---|---|---|---|",
+    ]
     for measure, test in results["tests"].items():
         name = measure.replace("_", " ")
         rows = zip(results["models"], test["gaps"], test["chance"], test["p_each"], strict=True)
         for model, gap, chance, p_value in rows:
-            lines.append(f"| {name} | {model['weights']} | {gap:.3f} | {chance:.3f} | {p_value:.2g} |")
+            lines.append(
+                f"| {name} | {model['weights']} | {gap:.3f} | {chance:.3f} | {p_value:.2g} |"
+            )
         if len(results["models"]) > 1:
             lines.append(f"| {name} | all | | | {test['p']:.2g} |")
     return "\n".join(lines)
@@ -222,7 +241,9 @@ def table(results):
 def _labels(paths):
     """A short label for each network: the name of its folder, with a number if several share it."""
     names = [Path(path).absolute().parent.name or "model" for path in paths]
-    return [name if Counter(names)[name] == 1 else f"{name}_{i + 1}" for i, name in enumerate(names)]
+    return [
+        name if Counter(names)[name] == 1 else f"{name}_{i + 1}" for i, name in enumerate(names)
+    ]
 
 
 def _dataset_and_image(models, options):
@@ -245,7 +266,7 @@ def _image(which, dataset):
     """
     import numpy as np
 
-    from alexnet_keras.data.info import centre
+    from alexnet_keras.data.info import center
 
     info = dataset.info
     if not which.isdecimal():
@@ -257,7 +278,7 @@ def _image(which, dataset):
             f"`image` must be a file, or a number below {info.validation_count}, the number of validation images. "
             f"Received: image={which}"
         )
-    return centre(np.asarray(image), info.crop_size)
+    return center(np.asarray(image), info.crop_size)
 
 
 def _read_image(path, image_size):
@@ -278,20 +299,36 @@ def main(arguments=None):
     parser = network_parser("kernels", __doc__, several="for the test over seeds")
     add_data_options(parser)
     parser.add_argument(
-        "--layers", nargs="+", default=[], metavar="LAYER", help="further convolutions whose kernels are drawn"
+        "--layers",
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="further convolutions whose kernels are drawn",
     )
     parser.add_argument(
-        "--feature-maps", nargs="+", default=[], metavar="LAYER", help="layers whose maps of --image are drawn"
+        "--feature-maps",
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="layers whose maps of --image are drawn",
     )
-    parser.add_argument("--image", default="0", help="number of a validation image, or an image file (default: 0)")
-    parser.add_argument("--snapshots", metavar="FOLDER", help="folder of a training's snapshots; draws them by epoch")
+    parser.add_argument(
+        "--image", default="0", help="number of a validation image, or an image file (default: 0)"
+    )
+    parser.add_argument(
+        "--snapshots",
+        metavar="FOLDER",
+        help="folder of a training's snapshots; draws them by epoch",
+    )
     parser.add_argument(
         "--epoch",
         type=int,
         help="measure the kernels after this epoch, from the folder snapshots beside each network, so that trainings "
         "of different lengths compare (default: the network's own kernels)",
     )
-    parser.add_argument("--permutations", type=int, default=10_000, help="permutations of the test (default: 10000)")
+    parser.add_argument(
+        "--permutations", type=int, default=10_000, help="permutations of the test (default: 10000)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the permutations (default: 0)")
     return run_command(parser, kernels, arguments)
 

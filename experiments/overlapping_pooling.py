@@ -38,7 +38,9 @@ def paddings(network):
         for padding in range(network.paddings[index], -1, -1):
             paddings[index] = padding
             try:
-                sizes = dataclasses.replace(network, pool_size=2, paddings=tuple(paddings)).map_sizes()
+                sizes = dataclasses.replace(
+                    network, pool_size=2, paddings=tuple(paddings)
+                ).map_sizes()
             except ValueError:
                 continue
             if sizes[pool] == wanted[pool]:
@@ -55,8 +57,13 @@ EXPERIMENT = Experiment(
     name="overlapping_pooling",
     section="section 3.4",
     base=BASE,
-    variants={"overlapping": {}, "not overlapping": {"overrides": {"pool_size": 2, "paddings": paddings}}},
-    comparisons=top1_and_top5("overlapping", "not overlapping", (-0.4, -0.3), "Overlapping pools lower the errors"),
+    variants={
+        "overlapping": {},
+        "not overlapping": {"overrides": {"pool_size": 2, "paddings": paddings}},
+    },
+    comparisons=top1_and_top5(
+        "overlapping", "not overlapping", (-0.4, -0.3), "Overlapping pools lower the errors"
+    ),
     metric=TOP1,
     seeds=(0, 1, 2, 3),
 )

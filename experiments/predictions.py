@@ -59,11 +59,13 @@ def predictions(options, command=None):
     if numbers:
         _draw(workdir, dataset, options, numbers, probabilities, labels)
     errors = _errors(probabilities, labels)
-    print(f"Top-1 error {errors['top1_error']:.2f}%, top-5 error {errors['top5_error']:.2f}% (center crop)")
+    print(
+        f"Top-1 error {errors['top1_error']:.2f}%, top-5 error {errors['top5_error']:.2f}% (center crop)"
+    )
     results = {
         "settings": settings,
         "weights": options.weights,
-        "errors": {"centre_crop": errors},
+        "errors": {"center": errors},
         "images": _described(numbers, probabilities, labels, info),
     }
     return store_results(workdir, command, results)
@@ -118,7 +120,9 @@ def _errors(probabilities, labels):
 
     from alexnet_keras.evaluation.errors import top_k_miss
 
-    return {f"top{k}_error": 100 * float(np.mean(top_k_miss(probabilities, labels, k))) for k in (1, 5)}
+    return {
+        f"top{k}_error": 100 * float(np.mean(top_k_miss(probabilities, labels, k))) for k in (1, 5)
+    }
 
 
 def _described(numbers, probabilities, labels, info):
@@ -133,7 +137,9 @@ def _described(numbers, probabilities, labels, info):
             {
                 "number": number,
                 "label": names[labels[number]],
-                "probabilities": {names[guess]: float(probabilities[number, guess]) for guess in most_probable},
+                "probabilities": {
+                    names[guess]: float(probabilities[number, guess]) for guess in most_probable
+                },
             }
         )
     return described
@@ -174,11 +180,20 @@ def main(arguments=None):
     parser = network_parser("predictions", __doc__)
     add_data_options(parser)
     parser.add_argument(
-        "--show", nargs="+", default=["random"], help="random, mistakes, or numbers of images (default: random)"
+        "--show",
+        nargs="+",
+        default=["random"],
+        help="random, mistakes, or numbers of images (default: random)",
     )
-    parser.add_argument("--count", type=int, default=8, help="number of random images or mistakes (default: 8)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of random images (default: 0)")
-    parser.add_argument("--batch-size", type=int, default=128, help="images in a batch (default: 128)")
+    parser.add_argument(
+        "--count", type=int, default=8, help="number of random images or mistakes (default: 8)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the choice of random images (default: 0)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=128, help="images in a batch (default: 128)"
+    )
     return run_command(parser, predictions, arguments)
 
 

@@ -66,9 +66,11 @@ def nonlinearities(name, groups, slower="tanh", **comparison):
         name=name,
         section="section 3.1, figure 1",
         # The figure is of the training error, so that validations may be rare.
-        base={"config": "four_layer", "dataset": "cifar10", "validation_freq": 40},
+        base={"preset": "four_layer", "dataset": "cifar10", "validation_freq": 40},
         variants=variants,
-        comparisons=tuple(Comparison(f"{slower}, {group}", f"ReLU, {group}", **comparison) for group in groups),
+        comparisons=tuple(
+            Comparison(f"{slower}, {group}", f"ReLU, {group}", **comparison) for group in groups
+        ),
         metric=EpochsToError(25.0),
         learning_rates=learning_rates,
     )

@@ -50,7 +50,9 @@ def saturation(*experiments, dataset="cifar10", images=1000):
     from alexnet_keras.data import Dataset
 
     data = Dataset(dataset, 32, 32)
-    pixels = next(iter(data.train(min(images, data.info.train_count), crops=False, colour_noise="none")))[0]
+    pixels = next(
+        iter(data.train(min(images, data.info.train_count), random_crop=False, pca_noise="none"))
+    )[0]
     lines = ["| | standard deviation of conv1's sums | tanh units beyond 0.99 |", "|---|---|---|"]
     networks = []
     for experiment in experiments:

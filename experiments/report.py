@@ -34,9 +34,13 @@ def pages(root):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m experiments.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--root", default=".", help="folder with results, README.md and docs (default: this one)")
+    parser.add_argument(
+        "--root", default=".", help="folder with results, README.md and docs (default: this one)"
+    )
     return run_command(parser, _write, arguments)
 
 
@@ -44,9 +48,14 @@ def _write(options, command):
     root = Path(options.root)
     results = root / "results"
     if not results.is_dir():
-        raise ValueError(f"`root` must be a folder that holds a folder `results`. Received: root={options.root!r}")
+        raise ValueError(
+            f"`root` must be a folder that holds a folder `results`. Received: root={options.root!r}"
+        )
     paths = sorted(results.rglob("results.json"))
-    print(f"Reading {len(paths)} files of stored results in {results}. Nothing is trained.", flush=True)
+    print(
+        f"Reading {len(paths)} files of stored results in {results}. Nothing is trained.",
+        flush=True,
+    )
     written = pages(root)
     _draw(paths, results)
     for path, text in written.items():

@@ -6,7 +6,7 @@ Claim (section 3.3): it lowers the top-1 and top-5 errors by 1.4 and 1.2 points.
 
 Other implementations differ in three ways. They divide alpha by the size (the 2012 source, PyTorch,
 Caffe), which is the other convention here. They normalize across the towers, or before the ReLU.
-With --config source, conv1 has it before the ReLU in all variants.
+With --preset source, conv1 has it before the ReLU in all variants.
 
 Time: 15 runs of two minutes on two cores; most other ablations share 3 of them.
 """
@@ -20,7 +20,8 @@ def _before_activation(network):
     """The stages of all layers, with the normalization before the activation."""
     order = ("normalization", "activation", "spatial_normalization", "pool")
     return tuple(
-        tuple(sorted(stages, key=order.index)) if "normalization" in stages else stages for stages in network.stages
+        tuple(sorted(stages, key=order.index)) if "normalization" in stages else stages
+        for stages in network.stages
     )
 
 
@@ -41,9 +42,15 @@ EXPERIMENT = Experiment(
     },
     comparisons=(
         *top1_and_top5(
-            "with normalization", "without normalization", (-1.4, -1.2), "Response normalization lowers the errors"
+            "with normalization",
+            "without normalization",
+            (-1.4, -1.2),
+            "Response normalization lowers the errors",
         ),
-        *(Comparison(form, "with normalization", None, "A form of the normalization") for form in _FORMS),
+        *(
+            Comparison(form, "with normalization", None, "A form of the normalization")
+            for form in _FORMS
+        ),
     ),
     metric=TOP1,
 )

@@ -33,9 +33,20 @@ EXPERIMENT = Experiment(
         "two towers without exchange": {"overrides": {"exchange": ()}},
     },
     comparisons=(
-        *top1_and_top5("two towers", "one tower of half the kernels", (-1.7, -1.2), "Two towers lower the errors"),
+        *top1_and_top5(
+            "two towers",
+            "one tower of half the kernels",
+            (-1.7, -1.2),
+            "Two towers lower the errors",
+        ),
         Comparison("one wide tower", "two towers", None, "All maps seen by all kernels"),
-        Comparison("two towers without exchange", "two towers", None, "No exchange between the towers", side=1),
+        Comparison(
+            "two towers without exchange",
+            "two towers",
+            None,
+            "No exchange between the towers",
+            side=1,
+        ),
     ),
     metric=TOP1,
 )

@@ -1,13 +1,13 @@
 """Trains AlexNet on an image data set and measures its top-1 and top-5 error.
 
-    python -m experiments.train --dataset imagenette/320px-v2 --config source --epochs 30 --workdir runs/imagenette
+    python -m experiments.train --dataset imagenette/320px-v2 --preset source --epochs 30 --workdir runs/imagenette
 
 Rerun the same command to resume after Ctrl-C, SIGTERM or a crash.
 
 ImageNet as in the paper (two GPUs, 90 epochs, batches of 128), where it reports a top-1 error of
 40.7% and a top-5 error of 18.2% on ten crops:
 
-    python -m experiments.train --dataset imagenet2012 --config source --devices 2 --workdir runs/imagenet
+    python -m experiments.train --dataset imagenet2012 --preset source --devices 2 --workdir runs/imagenet
 
 Two machines get the same command with another --host, and share the workdir:
 
@@ -24,18 +24,12 @@ from pathlib import Path
 
 from experiments.framework.cli import INTERRUPTED, print_interrupted
 
-
-def _view(text):
-    """An entry of `--views`."""
-    return int(text) if text.isdecimal() else text
-
-
 # Type and placeholder of the entries of a tuple; those of other tuples are shares.
 _TUPLE_ITEMS = {
-    "views": (_view, "N"),
-    "only_classes": (int, "N"),
+    "test_views": (str, "VIEWS"),
+    "class_subset": (int, "N"),
     "initial_layers": (str, "LAYER"),
-    "scales": (int, "PIXELS"),
+    "scale_jitter": (int, "PIXELS"),
 }
 _OPTIONAL_PLACEHOLDERS = {float: "NUMBER or none", int: "NUMBER or none", str: "FILE or none"}
 
@@ -50,13 +44,19 @@ def main(arguments=None):
     addresses = options.pop("hosts", None)
     host = options.pop("host", None)
     _check_hosts(parser, options.pop("backend", "jax"), has_several_hosts, addresses, host)
-    command = shlex.join(["python", "-m", "experiments.train", *(sys.argv[1:] if arguments is None else arguments)])
+    command = shlex.join(
+        ["python", "-m", "experiments.train", *(sys.argv[1:] if arguments is None else arguments)]
+    )
     try:
-        return _train(options, command, has_several_hosts, None if addresses == ["auto"] else addresses, host)
+        return _train(
+            options, command, has_several_hosts, None if addresses == ["auto"] else addresses, host
+        )
     except (ValueError, OSError, FloatingPointError) as error:
         if has_several_hosts:
             print(f"{parser.prog}: {error}", file=sys.stderr, flush=True)
-            os._exit(1)  # at exit JAX waits for the other hosts, which may be lost, or wait for this one
+            os._exit(
+                1
+            )  # at exit JAX waits for the other hosts, which may be lost, or wait for this one
         sys.exit(f"{parser.prog}: {error}")
     except KeyboardInterrupt:
         print_interrupted(parser.prog)
@@ -104,13 +104,15 @@ def draw(results, workdir):
         return
     config = results["config"]
     overrides = [f"{name}={value}" for name, value in config["overrides"].items()]
-    network = ", ".join([config["config"], *overrides])
+    network = ", ".join([config["preset"], *overrides])
     curves = plot_curves(results["history"], title=f"{network} on {results['data']['name']}")
     save_figure(curves, Path(workdir) / "curves.png")
     weights = Path(workdir) / "last.keras"
     if weights.exists():
         model = load_model(weights, "workdir")
-        save_figure(plot_kernels(model, layer=first_convolution(model)), Path(workdir) / "kernels.png")
+        save_figure(
+            plot_kernels(model, layer=first_convolution(model)), Path(workdir) / "kernels.png"
+        )
 
 
 def _check_hosts(parser, backend, has_several_hosts, addresses, host):
@@ -137,7 +139,9 @@ def _distribution_parser():
         help="hosts that share each batch; the first one coordinates them. auto finds them under Slurm, Open MPI, "
         "Kubernetes or on a TPU pod (default: KERAS_DISTRIBUTION_JOB_ADDRESSES, or else this host)",
     )
-    group.add_argument("--host", type=int, metavar="N", help="number of this host among --hosts, from 0")
+    group.add_argument(
+        "--host", type=int, metavar="N", help="number of this host among --hosts, from 0"
+    )
     return parser
 
 
@@ -145,17 +149,24 @@ def _parser(distribution):
     """The parser of the whole command, with an option for each field of `TrainingConfig`."""
     from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig
 
-    presets = [_preset_text(preset, options) for preset, options in TRAINING_PRESETS.items() if options]
+    presets = [
+        _preset_text(preset, options) for preset, options in TRAINING_PRESETS.items() if options
+    ]
     parser = argparse.ArgumentParser(
         prog="python -m experiments.train",
         parents=[distribution],
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
-        epilog="The defaults are those of --config paper. Other presets differ in:\n" + "\n".join(presets),
+        epilog="The defaults are those of --preset paper. Other presets differ in:\n"
+        + "\n".join(presets),
     )
-    parser.add_argument("--workdir", required=True, help="folder for everything that the training writes")
-    parser.add_argument("--classes", type=int, help="number of classes that the data must have (default: any)")
+    parser.add_argument(
+        "--workdir", required=True, help="folder for everything that the training writes"
+    )
+    parser.add_argument(
+        "--classes", type=int, help="number of classes that the data must have (default: any)"
+    )
     for field in dataclasses.fields(TrainingConfig):
         _add_field(parser, field)
     return parser
@@ -163,7 +174,9 @@ def _parser(distribution):
 
 def _preset_text(preset, options):
     """The options of a preset as the command line has them."""
-    differences = [f"{name.replace('_', '-')} {_value_text(value)}" for name, value in options.items()]
+    differences = [
+        f"{name.replace('_', '-')} {_value_text(value)}" for name, value in options.items()
+    ]
     return f"  {preset}: {', '.join(differences)}"
 
 
@@ -185,7 +198,9 @@ def _add_field(parser, field):
         parser.add_argument(flag, type=field.type, metavar=field.type.__name__.upper(), help=text)
     else:
         kind = field.type.__args__[0]
-        parser.add_argument(flag, type=_OrNone(kind), metavar=_OPTIONAL_PLACEHOLDERS[kind], help=text)
+        parser.add_argument(
+            flag, type=_OrNone(kind), metavar=_OPTIONAL_PLACEHOLDERS[kind], help=text
+        )
 
 
 def _choose_backend(backend):

@@ -8,7 +8,7 @@ for D (16, all 3x3) and 27.3% for E (19).
 
 Here narrow networks of the first four stages are trained on CIFAR-10. At the scale of the paper:
 
-    python -m experiments.vgg_depth --config vgg_A --dataset imagenet2012 --devices 4 --workdir results/imagenet2012
+    python -m experiments.vgg_depth --preset vgg_A --dataset imagenet2012 --devices 4 --workdir results/imagenet2012
 
 Time: 15 runs of two to four minutes on two cores.
 """
@@ -19,12 +19,12 @@ from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import FinalError
 
 BASE = {
-    "config": "vgg_A",
+    "preset": "vgg_A",
     "dataset": "cifar10",
     "epochs": 12,
     "batch_size": 64,
-    "schedule": "drops",
-    "drops": (0.6, 0.85),
+    "schedule": "step",
+    "lr_milestones": (0.6, 0.85),
     "image_size": 32,
     "crop_size": 28,
     "overrides": {
@@ -41,7 +41,11 @@ TOP1 = FinalError()
 
 def _as(letter):
     """The first stages of a configuration, as many as the base has."""
-    return {"overrides": {"kernel_sizes": lambda network: VGG_PRESETS[letter].kernel_sizes[: len(network.filters)]}}
+    return {
+        "overrides": {
+            "kernel_sizes": lambda network: VGG_PRESETS[letter].kernel_sizes[: len(network.filters)]
+        }
+    }
 
 
 EXPERIMENT = Experiment(
@@ -53,7 +57,9 @@ EXPERIMENT = Experiment(
         Comparison("B", "A", 28.7 - 29.6, "Deeper networks have lower errors"),
         Comparison("D", "A", 27.0 - 29.6, "Deeper networks have lower errors"),
         Comparison("E", "A", 27.3 - 29.6, "Deeper networks have lower errors"),
-        Comparison("C", "B", 28.1 - 28.7, "Further nonlinearities, in 1x1 convolutions, lower the errors"),
+        Comparison(
+            "C", "B", 28.1 - 28.7, "Further nonlinearities, in 1x1 convolutions, lower the errors"
+        ),
         Comparison("D", "C", 27.0 - 28.1, "Kernels of 3x3 in place of 1x1 lower the errors"),
     ),
     metric=TOP1,

@@ -25,10 +25,23 @@ EXPERIMENT = Experiment(
         "decoupled decay 0.005": {"weight_decay": 0.0, "decoupled_weight_decay": 0.005},
     },
     comparisons=(
-        Comparison("decay 0.0005", "no decay", None, "Decay lowers the training error", TrainingError(), side=-1),
+        Comparison(
+            "decay 0.0005",
+            "no decay",
+            None,
+            "Decay lowers the training error",
+            TrainingError(),
+            side=-1,
+        ),
         Comparison("decay 0.0005", "no decay", None, "Decay regularizes"),
         Comparison("decoupled decay 0.005", "decay 0.0005", None, "Decay past the momentum"),
-        Comparison("decoupled decay 0.005", "decay 0.0005", None, "Decay past the momentum", TrainingError()),
+        Comparison(
+            "decoupled decay 0.005",
+            "decay 0.0005",
+            None,
+            "Decay past the momentum",
+            TrainingError(),
+        ),
     ),
     metric=TOP1,
 )

@@ -50,17 +50,24 @@ def execute(notebook, folder, parameters=None):
     content = nbformat.read(notebook, as_version=4)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    index = next(i for i, c in enumerate(content.cells) if "parameters" in c.metadata.get("tags", ()))
+    index = next(
+        i for i, c in enumerate(content.cells) if "parameters" in c.metadata.get("tags", ())
+    )
     own = re.findall(r"^(\w+) =", content.cells[index].source, re.MULTILINE)
     if not set(parameters or {}) <= set(own):
-        raise ValueError(f"`parameters` must be of {', '.join(own)}. Received: parameters={parameters}")
+        raise ValueError(
+            f"`parameters` must be of {', '.join(own)}. Received: parameters={parameters}"
+        )
     parameters = {"workdir": str(folder), **(parameters or {})}
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     content.cells.insert(index + 1, nbformat.v4.new_code_cell(source))
     target = folder / Path(notebook).name
     try:
         _Client(
-            content, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(Path.cwd())}}
+            content,
+            timeout=None,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(Path.cwd())}},
         ).execute()
     finally:
         del content.cells[index + 1]
@@ -81,7 +88,7 @@ def _tidied(outputs):
 
 
 def _smaller(output):
-    """An output whose picture, if it is a large one of photographs, has 256 colours: a third of the size."""
+    """An output whose picture, if it is a large one of photographs, has 256 colors: a third of the size."""
     picture = output.get("data", {}).get("image/png", "")
     if len(picture) > _LARGE:
         file = io.BytesIO()
@@ -93,13 +100,19 @@ def _smaller(output):
 
 def _settled(text):
     """Text as a terminal shows it in the end: of a progress bar the last state alone."""
-    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1].replace("\b", "") for line in text.split("\n"))
+    return "\n".join(
+        line.rstrip("\r").rsplit("\r", 1)[-1].replace("\b", "") for line in text.split("\n")
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m notebooks.execute", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m notebooks.execute", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("notebook", help="path of the notebook")
-    parser.add_argument("folder", help="folder for the notebook with its outputs, and for what it writes")
+    parser.add_argument(
+        "folder", help="folder for the notebook with its outputs, and for what it writes"
+    )
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     start = time.perf_counter()
@@ -107,7 +120,9 @@ def main():
         target = execute(options.notebook, options.folder)
     except CellExecutionError as error:
         sys.exit(f"{options.notebook} failed:\n{error}")
-    print(f"\nThe notebook with its outputs: {target} ({(time.perf_counter() - start) / 60:.1f} min)")
+    print(
+        f"\nThe notebook with its outputs: {target} ({(time.perf_counter() - start) / 60:.1f} min)"
+    )
     print(f"Pictures and results: {options.folder}")
 
 

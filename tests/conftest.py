@@ -3,7 +3,9 @@ import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the package does where it is imported before keras
+os.environ.setdefault(
+    "TF_ENABLE_ONEDNN_OPTS", "1"
+)  # as the package does where it is imported before keras
 
 import keras
 import numpy as np
@@ -38,7 +40,7 @@ def mixed_bfloat16():
 
 
 def write_tiny_npz(path, validation_count=20):
-    """80 + 20 images of 32x32 in 4 classes that differ in colour, as an .npz file."""
+    """80 + 20 images of 32x32 in 4 classes that differ in color, as an .npz file."""
     random, arrays = np.random.RandomState(0), {}
     for split, count in (("train", 80), ("test", validation_count)):
         labels = np.arange(count) % 4

@@ -15,12 +15,19 @@ def conv2d(x, kernel, bias, stride, groups):
         first = f // (filters // groups) * depth
         for r in range(rows):
             for c in range(columns):
-                patch = x[:, r * stride : r * stride + side, c * stride : c * stride + side, first : first + depth]
+                patch = x[
+                    :,
+                    r * stride : r * stride + side,
+                    c * stride : c * stride + side,
+                    first : first + depth,
+                ]
                 y[:, r, c, f] = (patch * kernel[..., f]).sum((1, 2, 3)) + bias[f]
     return y
 
 
-def local_response_normalization(a, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, groups=1):
+def local_response_normalization(
+    a, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, groups=1
+):
     maps = a.shape[-1]
     b = np.zeros_like(a, "float64")
     scale = alpha / size if divide_alpha else alpha

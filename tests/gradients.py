@@ -10,7 +10,10 @@ def gradients(function, *arrays):
         import jax
 
         return [
-            np.asarray(g) for g in jax.grad(lambda *a: function(*a).sum(), argnums=tuple(range(len(arrays))))(*arrays)
+            np.asarray(g)
+            for g in jax.grad(lambda *a: function(*a).sum(), argnums=tuple(range(len(arrays))))(
+                *arrays
+            )
         ]
     if keras.backend.backend() == "torch":
         import torch
@@ -67,7 +70,9 @@ def squared_gradients(function):
             with tf.GradientTape() as tape:
                 tape.watch(tensors)
                 total = tf.reduce_sum(function(*tensors))
-            return tf.add_n([tf.reduce_sum(gradient**2) for gradient in tape.gradient(total, tensors)])
+            return tf.add_n(
+                [tf.reduce_sum(gradient**2) for gradient in tape.gradient(total, tensors)]
+            )
 
     return squares
 

@@ -33,16 +33,30 @@ WITH_JAX = {
     ids=str,
 )
 def test_these_pass_on_jax(tests, devices):
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-k", REPEATED, *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        REPEATED,
+        *tests,
+    ]
     flags = f"{WITH_JAX['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
-    result = subprocess.run(command, env={**WITH_JAX, "XLA_FLAGS": flags}, capture_output=True, text=True)
+    result = subprocess.run(
+        command, env={**WITH_JAX, "XLA_FLAGS": flags}, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
 
 
 def test_jax_gives_the_same_output_and_trains(tmp_path, random):
     keras.utils.set_random_seed(0)
-    model = AlexNet("cifar", classes=5, dropout=0.0)  # the loss of ten steps falls for sure only without it
+    model = AlexNet(
+        "cifar", classes=5, dropout=0.0
+    )  # the loss of ten steps falls for sure only without it
     images = random.normal(0, 60, (4, 32, 32, 3)).astype("float32")
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
@@ -55,6 +69,11 @@ def test_jax_gives_the_same_output_and_trains(tmp_path, random):
         "losses = [float(model.train_on_batch(images, np.arange(4))) for _ in range(10)]\n"
         "assert losses[-1] < losses[0], losses\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**WITH_JAX, "PYTHONPATH": os.getcwd()}, check=True)
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**WITH_JAX, "PYTHONPATH": os.getcwd()},
+        check=True,
+    )
     ours = keras.ops.convert_to_numpy(model(images))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), ours, rtol=1e-4, atol=1e-6)

@@ -53,12 +53,14 @@ def torchvision_state():
     weights = random_weights(TORCHVISION_SHAPES)
     weights["features.0"][0] *= 64  # which sees images of variance one
     kinds = ("weight", "bias")
-    return {f"{n}.{kind}": a for n, pair in weights.items() for kind, a in zip(kinds, pair, strict=True)}
+    return {
+        f"{n}.{kind}": a for n, pair in weights.items() for kind, a in zip(kinds, pair, strict=True)
+    }
 
 
 @functools.cache
 def photograph(size):
-    """RGB pixel values, 0-255, that change smoothly, with colours of their own."""
+    """RGB pixel values, 0-255, that change smoothly, with colors of their own."""
     noise = np.random.RandomState(0).uniform(0, 255, (1, 15, 15, 3)).astype("float32")
     return tf.image.resize(noise, (size, size), "bicubic").numpy().clip(0, 255)
 
@@ -86,7 +88,9 @@ def caffe_logits(weights, images, pool_first):
         return tf.nn.max_pool2d(x, 3, 2, "VALID")
 
     def norm(x):
-        return tf.nn.local_response_normalization(x, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
+        return tf.nn.local_response_normalization(
+            x, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75
+        )
 
     for name, stride, padding in (("conv1", 4, 0), ("conv2", 1, 2)):
         x = conv(name, x, stride, padding)
@@ -118,7 +122,11 @@ def torch_alexnet():
         def __init__(self):
             super().__init__()
             self.features = nn.Sequential(
-                *(nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
+                *(
+                    nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
+                    nn.ReLU(),
+                    nn.MaxPool2d(3, 2),
+                ),
                 *(nn.Conv2d(64, 192, kernel_size=5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)),
                 *(nn.Conv2d(192, 384, kernel_size=3, padding=1), nn.ReLU()),
                 *(nn.Conv2d(384, 256, kernel_size=3, padding=1), nn.ReLU()),
@@ -139,10 +147,15 @@ def torch_alexnet():
 
 def test_torchvisions_network_there_and_back(tmp_path, capsys):
     torch = pytest.importorskip("torch")
-    net, state = torch_alexnet(), {name: torch.tensor(array) for name, array in torchvision_state().items()}
+    net, state = (
+        torch_alexnet(),
+        {name: torch.tensor(array) for name, array in torchvision_state().items()},
+    )
     net.load_state_dict(state)
     torch.save(state, tmp_path / "alexnet.pth")
-    convert.main([str(tmp_path / "alexnet.pth"), str(tmp_path / "ours.keras"), "--config", "torchvision"])
+    convert.main(
+        [str(tmp_path / "alexnet.pth"), str(tmp_path / "ours.keras"), "--preset", "torchvision"]
+    )
     said = capsys.readouterr().out
     assert "less 123.675, 116.28, 103.53" in said
     assert "57,085,780 parameters" in said  # 61,100,840 less 980 classes of 4,097
@@ -193,9 +206,15 @@ def blob(array, old):
         head = b"".join(varint(n << 3) + varint(size) for n, size in enumerate(shape, 1))
         # Not packed, as a writer may do: each number with its key.
         small = array.size < 100
-        data = b"".join(varint(5 << 3 | 5) + struct.pack("<f", v) for v in array.ravel()) if small else None
+        data = (
+            b"".join(varint(5 << 3 | 5) + struct.pack("<f", v) for v in array.ravel())
+            if small
+            else None
+        )
         return head + (data if small else field(5, array.astype("<f4").tobytes()))
-    return field(5, array.astype("<f4").tobytes()) + field(7, field(1, b"".join(map(varint, array.shape))))
+    return field(5, array.astype("<f4").tobytes()) + field(
+        7, field(1, b"".join(map(varint, array.shape)))
+    )
 
 
 def caffemodel(weights, old):
@@ -203,7 +222,9 @@ def caffemodel(weights, old):
     layer, name, blobs = (2, 4, 6) if old else (100, 1, 7)
     parts = [field(1, "CaffeNet"), field(layer, field(name, "relu1"))]
     for its, pair in weights.items():
-        parts.append(field(layer, field(name, its) + b"".join(field(blobs, blob(a, old)) for a in pair)))
+        parts.append(
+            field(layer, field(name, its) + b"".join(field(blobs, blob(a, old)) for a in pair))
+        )
     return b"".join(parts)
 
 
@@ -219,7 +240,9 @@ def test_files_of_caffe(tmp_path):
         same_weights(convert.from_caffe(tmp_path / "net.caffemodel"), expected)
     truncated = (tmp_path / "net.caffemodel").read_bytes()[:-1000]
     (tmp_path / "cut.caffemodel").write_bytes(truncated)
-    with pytest.raises(ValueError, match=r"`weights` must be a \.caffemodel. Received: .*cut\.caffemodel"):
+    with pytest.raises(
+        ValueError, match=r"`weights` must be a \.caffemodel. Received: .*cut\.caffemodel"
+    ):
         convert.from_caffe(tmp_path / "cut.caffemodel")
 
 
@@ -235,7 +258,10 @@ def test_dumps_in_both_layouts(tmp_path):
             return kernel.reshape(-1, 256, 6, 6).transpose(2, 3, 1, 0).reshape(9216, -1)
         return kernel.T
 
-    dump = {n: {"weights": to_tensorflow(n, kernel), "biases": bias} for n, (kernel, bias) in caffe_weights().items()}
+    dump = {
+        n: {"weights": to_tensorflow(n, kernel), "biases": bias}
+        for n, (kernel, bias) in caffe_weights().items()
+    }
     np.save(tmp_path / "tensorflow.npy", dump)
     same_weights(convert.from_caffe(tmp_path / "tensorflow.npy"), expected)
 
@@ -253,7 +279,9 @@ def test_a_strangers_dump_runs_no_code(tmp_path, monkeypatch):
     with open("harmful.pth", "wb") as file:
         pickle.dump({"features.0.weight": Harmful()}, file)
     pytest.importorskip("torch")
-    with pytest.raises(ValueError, match="`weights` must be a file of PyTorch's with tensors alone"):
+    with pytest.raises(
+        ValueError, match="`weights` must be a file of PyTorch's with tensors alone"
+    ):
         convert.from_torchvision("harmful.pth")
     assert not (tmp_path / "harm").exists()
 
@@ -263,8 +291,10 @@ def test_files_that_are_not_pytorchs(tmp_path):
     for name, content in (("empty", b""), ("text", b"hello"), ("zip", b"PK\x03\x04" + bytes(99))):
         path = tmp_path / f"{name}.pth"
         path.write_bytes(content)
-        with pytest.raises(SystemExit, match=rf"file of PyTorch's with tensors alone. Received: .*{name}\.pth': \w"):
-            convert.main([str(path), str(tmp_path / "out.keras"), "--config", "torchvision"])
+        with pytest.raises(
+            SystemExit, match=rf"file of PyTorch's with tensors alone. Received: .*{name}\.pth': \w"
+        ):
+            convert.main([str(path), str(tmp_path / "out.keras"), "--preset", "torchvision"])
 
 
 def test_parameters_and_tensors_of_16_bits():
@@ -272,7 +302,10 @@ def test_parameters_and_tensors_of_16_bits():
     state = {name: torch.tensor(array) for name, array in torchvision_state().items()}
     rounded = {name: tensor.bfloat16() for name, tensor in state.items()}
     parameters = {name: torch.nn.Parameter(tensor) for name, tensor in state.items()}
-    for given, expected in ((parameters, state), (rounded, {n: t.float() for n, t in rounded.items()})):
+    for given, expected in (
+        (parameters, state),
+        (rounded, {n: t.float() for n, t in rounded.items()}),
+    ):
         kernel = convert.from_torchvision(given).get_layer("fc8").get_weights()[0]
         np.testing.assert_array_equal(kernel, expected["classifier.6.weight"].numpy().T)
 
@@ -289,31 +322,51 @@ def test_weights_that_are_not_what_they_say(tmp_path):
     for call, weights, words in (
         (convert.from_caffe, without(caffe, "fc7"), "Received: a dict without fc7"),
         (convert.from_caffe, {**caffe, "conv6": caffe["conv5"]}, "Received: a dict with conv6"),
-        (convert.from_caffe, {**caffe, "fc7": caffe["fc8"]}, r"fc7 \(4096, 4096\) and .* Received: \(20, 4096\)"),
+        (
+            convert.from_caffe,
+            {**caffe, "fc7": caffe["fc8"]},
+            r"fc7 \(4096, 4096\) and .* Received: \(20, 4096\)",
+        ),
         (convert.from_caffe, {**caffe, "conv2": 3}, "Received: another conv2 in a dict"),
         (convert.from_caffe, tmp_path / "none.npy", r"Received: weights='.*none\.npy'"),
         (convert.from_caffe, tmp_path / "text.npy", r"must be a \.npy file with a dict"),
-        (convert.from_caffe, tmp_path / "array.npy", r"it holds an array of shape \(3,\) and type float64"),
+        (
+            convert.from_caffe,
+            tmp_path / "array.npy",
+            r"it holds an array of shape \(3,\) and type float64",
+        ),
         (convert.from_caffe, tmp_path / "empty.caffemodel", "it holds no layer with weights"),
-        (convert.from_torchvision, without(state, "features.3.bias"), "a state dict without features.3.bias"),
+        (
+            convert.from_torchvision,
+            without(state, "features.3.bias"),
+            "a state dict without features.3.bias",
+        ),
         (convert.from_torchvision, {**state, "x": 0}, "a state dict with x"),
         (
             convert.from_torchvision,
             {**state, "features.3.weight": state["features.6.weight"]},
             r"features\.3 \(192, 64, 5, 5\) .* Received: \(384, 192, 3, 3\)",
         ),
-        (convert.from_torchvision, {**state, "classifier.6.bias": np.float32(0)}, r"classifier\.6 .* and \(\) in"),
+        (
+            convert.from_torchvision,
+            {**state, "classifier.6.bias": np.float32(0)},
+            r"classifier\.6 .* and \(\) in",
+        ),
         (convert.to_torchvision, AlexNet("cifar"), "`model` must be of the preset torchvision"),
         (
             convert.to_torchvision,
             AlexNet("torchvision", classes=3, activation="tanh"),
             "`model` must compute .*: Activation activation=relu. Received: Activation activation=tanh",
         ),
-        (convert.to_torchvision, AlexNet("torchvision", classes=3, input_scale=0.5), "Received: Rescaling scale=0.5"),
+        (
+            convert.to_torchvision,
+            AlexNet("torchvision", classes=3, input_scale=0.5),
+            "Received: Rescaling scale=0.5",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             call(weights)
-    with pytest.raises(ValueError, match="`config` must be bvlc_alexnet or caffenet"):
+    with pytest.raises(ValueError, match="`preset` must be bvlc_alexnet or caffenet"):
         convert.from_caffe(caffe, "paper")
 
 
@@ -323,7 +376,9 @@ def test_checkpoints_of_trainings(place, prefix):
     # All but one tensor is there: the message names that one alone where the others were found.
     names = [f"{layer}.{kind}" for layer in TORCHVISION_SHAPES for kind in ("weight", "bias")]
     state = {prefix + name: np.zeros(1, "float32") for name in names if name != "classifier.6.bias"}
-    checkpoint = {"epoch": 3, place: state, "optimizer_state_dict": {"state": {}}} if place else state
+    checkpoint = (
+        {"epoch": 3, place: state, "optimizer_state_dict": {"state": {}}} if place else state
+    )
     with pytest.raises(ValueError, match=r"Received: a state dict without classifier\.6\.bias$"):
         convert.from_torchvision(checkpoint)
 
@@ -341,12 +396,21 @@ def test_checkpoints_that_could_mean_two_things():
 def test_bad_arguments(tmp_path):
     (tmp_path / "there.keras").write_text("kept")
     for arguments, words in (
-        (["x.pth", str(tmp_path / "there.keras"), "--config", "torchvision"], "`output` must be a new file"),
-        (["x.pth", str(tmp_path / "a.h5"), "--config", "torchvision"], r"`output` must end in \.keras"),
-        (["x.pth", str(tmp_path / "a.keras")], "`config` must be one of torchvision, bvlc_alexnet, caffenet"),
+        (
+            ["x.pth", str(tmp_path / "there.keras"), "--preset", "torchvision"],
+            "`output` must be a new file",
+        ),
+        (
+            ["x.pth", str(tmp_path / "a.h5"), "--preset", "torchvision"],
+            r"`output` must end in \.keras",
+        ),
+        (
+            ["x.pth", str(tmp_path / "a.keras")],
+            "`preset` must be one of torchvision, bvlc_alexnet, caffenet",
+        ),
         (["x.keras", str(tmp_path / "a.keras")], r"`output` must end in \.pth"),
         (
-            ["x.npy", str(tmp_path / "there.keras" / "a.keras"), "--config", "caffenet"],
+            ["x.npy", str(tmp_path / "there.keras" / "a.keras"), "--preset", "caffenet"],
             "`output` must be in a folder that can be written. Received: output='.*there.keras'$",
         ),
     ):
@@ -358,7 +422,7 @@ def test_bad_arguments(tmp_path):
 def test_the_output_may_lie_in_a_new_folder(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     monkeypatch.setattr(convert, "from_caffe", lambda path, config: model)
-    convert.main(["x.npy", str(tmp_path / "new" / "a.keras"), "--config", "caffenet"])
+    convert.main(["x.npy", str(tmp_path / "new" / "a.keras"), "--preset", "caffenet"])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.keras"]
     read = keras.saving.load_model(tmp_path / "new" / "a.keras")
     np.testing.assert_array_equal(read.get_weights()[0], model.get_weights()[0])

@@ -13,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 SITE = Path(__file__).parents[1] / "site"
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 WIDTHS = (1280, 400)  # pixels: a desk and a telephone
 
 # Shows each page at each width in a frame, measures it there, and sends the report to the server.
@@ -53,7 +55,9 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         if self.path != "/measure":
             super().do_GET()
             return
-        text = _MEASURE.replace("PAGES", json.dumps(self.server.pages)).replace("WIDTHS", json.dumps(WIDTHS))
+        text = _MEASURE.replace("PAGES", json.dumps(self.server.pages)).replace(
+            "WIDTHS", json.dumps(WIDTHS)
+        )
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
@@ -71,11 +75,19 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 def measure(pages, folder, seconds=120):
     """Opens pages of the site in a browser and returns what it shows, a dict for each page and width."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=SITE))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Handler, directory=SITE)
+    )
     server.pages = pages
     server.reported = threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}"]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        f"--user-data-dir={folder}",
+    ]
     browser = subprocess.Popen(
         [BROWSER, *options, f"http://127.0.0.1:{server.server_port}/measure"],
         stdout=subprocess.DEVNULL,
@@ -122,7 +134,11 @@ def test_links_lead_to_files_of_the_site_and_nothing_is_loaded_from_other_hosts(
     for page in pages():
         links = _Links()
         links.feed(page.read_text())
-        wrong += [f"{page.name} loads {url[:60]}" for url in links.loaded if not url or urlsplit(url).netloc]
+        wrong += [
+            f"{page.name} loads {url[:60]}"
+            for url in links.loaded
+            if not url or urlsplit(url).netloc
+        ]
         for url in (*links.linked, *links.loaded):
             parts = urlsplit(url)
             if parts.scheme or parts.netloc or not parts.path:

@@ -27,16 +27,24 @@ with files.holding(pathlib.Path(sys.argv[2])):
 def test_a_folder_is_held_by_one_process_until_it_is_killed(tmp_path):
     folder = tmp_path / "run"
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD_FOREVER, files.__file__, folder], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD_FOREVER, files.__file__, folder],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as other:
         assert other.stdout.readline() == "held\n"
-        words = f"process {other.pid} on {socket.gethostname()} uses. Wait until it ends, or stop it"
+        words = (
+            f"process {other.pid} on {socket.gethostname()} uses. Wait until it ends, or stop it"
+        )
         for _ in range(2):  # who is refused changes nothing
             with pytest.raises(ValueError, match=re.escape(words)), holding(folder):
                 pass
         other.kill()
     assert (folder / LOCK).exists()
-    with holding(folder), pytest.raises(ValueError, match=f"process {os.getpid()} on "), holding(folder):
+    with (
+        holding(folder),
+        pytest.raises(ValueError, match=f"process {os.getpid()} on "),
+        holding(folder),
+    ):
         pass
     with holding(folder):
         pass
@@ -64,7 +72,11 @@ def test_a_lock_that_is_removed_in_between_does_not_count(tmp_path, monkeypatch)
         flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", remove_first)
-    with holding(tmp_path), pytest.raises(ValueError, match="no other process uses"), holding(tmp_path):
+    with (
+        holding(tmp_path),
+        pytest.raises(ValueError, match="no other process uses"),
+        holding(tmp_path),
+    ):
         pass
 
 
@@ -74,8 +86,9 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with holding(tmp_path):
-        assert f"{tmp_path} can't be locked ([Errno {errno.ENOLCK}] No locks available). Let no other" in (
-            capsys.readouterr().out
+        assert (
+            f"{tmp_path} can't be locked ([Errno {errno.ENOLCK}] No locks available). Let no other"
+            in (capsys.readouterr().out)
         )
 
 
@@ -95,7 +108,9 @@ def test_files_of_another_kind_are_named(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f"{path} must be a JSON"):
             read_json(path)
-        with pytest.raises(ValueError, match=f"{path} must be an .npz file with x, y. It is damaged, or another"):
+        with pytest.raises(
+            ValueError, match=f"{path} must be an .npz file with x, y. It is damaged, or another"
+        ):
             read_npz(path, "x", "y")
     path.write_text('{"x": 1}')
     assert read_json(path, "x") == {"x": 1}

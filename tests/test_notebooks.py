@@ -29,9 +29,16 @@ def trained(folder):
 def ten_classes(folder):
     """100 + 20 images of 32x32 in ten classes, as an .npz file."""
     random = np.random.RandomState(0)
-    images = {f"x_{split}": random.randint(0, 256, (n, 32, 32, 3)) for split, n in (("train", 100), ("test", 20))}
+    images = {
+        f"x_{split}": random.randint(0, 256, (n, 32, 32, 3))
+        for split, n in (("train", 100), ("test", 20))
+    }
     labels = {f"y_{name[2:]}": np.arange(len(values)) % 10 for name, values in images.items()}
-    np.savez(folder / "ten_classes.npz", **{name: values.astype("uint8") for name, values in images.items()}, **labels)
+    np.savez(
+        folder / "ten_classes.npz",
+        **{name: values.astype("uint8") for name, values in images.items()},
+        **labels,
+    )
     return str(folder / "ten_classes.npz")
 
 

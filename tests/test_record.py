@@ -29,14 +29,16 @@ def test_provenance_names_modules_of_other_processes(monkeypatch):
 
 
 def test_differences_are_named_with_both_values():
-    requested = as_stored({"seed": 1, "drops": (0.5,), "same": (1, 2)})
+    requested = as_stored({"seed": 1, "lr_milestones": (0.5,), "same": (1, 2)})
     stored = {"seed": 0, "same": [1, 2], "old": "x"}
     assert differences(requested, stored) == [
         "seed: stored 0, requested 1",
-        "drops: stored None, requested [0.5]",
+        "lr_milestones: stored None, requested [0.5]",
         "old: stored 'x', requested None",
     ]
-    assert differences(requested, stored, ["seed"], owner="relu") == ["seed of relu: stored 0, requested 1"]
+    assert differences(requested, stored, ["seed"], owner="relu") == [
+        "seed of relu: stored 0, requested 1"
+    ]
 
 
 def test_a_folder_is_new_or_has_the_same_settings(tmp_path):
@@ -46,9 +48,13 @@ def test_a_folder_is_new_or_has_the_same_settings(tmp_path):
     (path.parent / "lock").touch()  # of this process
     check_folder(path, {"sizes": (1, 2)}, expected="a new folder")
     (path.parent / "letter.txt").touch()
-    with pytest.raises(ValueError, match=r"`into` must be a new folder. Received: into='.*run', .* no config.json$"):
+    with pytest.raises(
+        ValueError, match=r"`into` must be a new folder. Received: into='.*run', .* no config.json$"
+    ):
         check_folder(path, {"sizes": (1, 2)}, argument="into", expected="a new folder")
     path.write_text(json.dumps({"sizes": [1, 2]}))
     check_folder(path, {"sizes": (1, 2)}, expected="a new folder")
-    with pytest.raises(ValueError, match=r"which holds other settings: sizes: stored \[1, 2\], requested \[1, 3\]$"):
+    with pytest.raises(
+        ValueError, match=r"which holds other settings: sizes: stored \[1, 2\], requested \[1, 3\]$"
+    ):
         check_folder(path, {"sizes": (1, 3)}, expected="a new folder")

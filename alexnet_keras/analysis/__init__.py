@@ -1,7 +1,7 @@
 """What a trained network has become: its kernels, as numbers and over the epochs."""
 
 from alexnet_keras.analysis.kernels import (
-    colourfulness,
+    colorfulness,
     high_frequency_energy,
     kernel_measures,
     layer_kernels,
@@ -13,7 +13,7 @@ from alexnet_keras.analysis.snapshots import KernelSnapshots, read_snapshots
 
 __all__ = [
     "KernelSnapshots",
-    "colourfulness",
+    "colorfulness",
     "high_frequency_energy",
     "kernel_measures",
     "layer_kernels",

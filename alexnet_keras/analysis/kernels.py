@@ -1,9 +1,11 @@
-"""Kernels as numbers: how colourful they are, which way their stripes run and how fine they are, tower by tower."""
+"""Kernels as numbers: how colorful they are, which way their stripes run and how fine they are, tower by tower."""
 
 import keras
 import numpy as np
 
-_SPECTRUM = 128  # points of the spectrum in each direction; a kernel is padded with zeros up to them
+_SPECTRUM = (
+    128  # points of the spectrum in each direction; a kernel is padded with zeros up to them
+)
 
 
 def layer_of(model, name):
@@ -14,7 +16,9 @@ def layer_of(model, name):
     """
     layers = {layer.name: layer for layer in model.layers}
     if name not in layers:
-        raise ValueError(f"`model` must have a layer {name}. Received: a model with {', '.join(layers)}")
+        raise ValueError(
+            f"`model` must have a layer {name}. Received: a model with {', '.join(layers)}"
+        )
     return layers[name]
 
 
@@ -41,7 +45,9 @@ def layer_kernels(model, layer="conv1"):
     found = layer_of(model, layer)
     if not isinstance(found, keras.layers.Conv2D):
         names = [each.name for each in model.layers if isinstance(each, keras.layers.Conv2D)]
-        raise ValueError(f"`layer` must be one of the convolutions {', '.join(names)}. Received: layer={layer!r}")
+        raise ValueError(
+            f"`layer` must be one of the convolutions {', '.join(names)}. Received: layer={layer!r}"
+        )
     kernels = np.moveaxis(keras.ops.convert_to_numpy(found.kernel).astype("float32"), -1, 0)
     return kernels.reshape(towers_of(model), -1, *kernels.shape[1:])
 
@@ -56,10 +62,10 @@ def towers_of(model):
     return max(getattr(layer, "groups", 1) for layer in model.layers)
 
 
-def colourfulness(kernels):
-    """Share of each kernel's energy that lies off the grey axis, from 0 to 1.
+def colorfulness(kernels):
+    """Share of each kernel's energy that lies off the gray axis, from 0 to 1.
 
-    `1 - sum_p 3 m[p]**2 / sum_pc w[p, c]**2`, where `w[p, c]` is the weight of colour `c` at position `p` and `m[p]`
+    `1 - sum_p 3 m[p]**2 / sum_pc w[p, c]**2`, where `w[p, c]` is the weight of color `c` at position `p` and `m[p]`
     the mean of the three there. A kernel that sees brightness alone has 0, one that is blind to it 1, and one of
     independent random numbers 2/3 on average.
 
@@ -74,21 +80,21 @@ def colourfulness(kernels):
 
     Example:
 
-    >>> float(colourfulness(np.array([1.0, 0.0, 0.0]).reshape(1, 1, 3)))  # red: two thirds of it is no grey
+    >>> float(colorfulness(np.array([1.0, 0.0, 0.0]).reshape(1, 1, 3)))  # red: two thirds of it is no gray
     0.6666666666666667
 
     Reference: section 6.1 and figure 3 of Krizhevsky et al. (2012), which say it in words.
     """
     kernels = _rgb(kernels)
     energy = np.square(kernels).sum((-3, -2, -1))
-    grey = 3 * np.square(kernels.mean(-1)).sum((-2, -1))
-    return _share(energy - grey, energy)
+    gray = 3 * np.square(kernels.mean(-1)).sum((-2, -1))
+    return _share(energy - gray, energy)
 
 
 def spatial_frequency(kernels):
     """The frequency at which each kernel's spectrum is highest, in periods a pixel of the image.
 
-    The spectrum is the power of the Fourier transform of the kernel, padded with zeros, summed over its colours. A
+    The spectrum is the power of the Fourier transform of the kernel, padded with zeros, summed over its colors. A
     patch of one sign has 0, the finest stripes of one direction 0.5.
 
     Args:
@@ -106,7 +112,7 @@ def high_frequency_energy(kernels):
     """Share of each kernel's energy above a quarter period a pixel, from 0 to 1.
 
     `sum P[f > 1/4] / sum P` with `P` the power of the kernel's Fourier transform, padded with zeros and summed over
-    its colours, and `f` the frequency in periods a pixel in any direction. It tells learned kernels from noise: white
+    its colors, and `f` the frequency in periods a pixel in any direction. It tells learned kernels from noise: white
     noise has 0.80 at any size, edges and blobs of color about 0.1.
 
     Args:
@@ -149,12 +155,12 @@ def kernel_measures(kernels):
         kernels: `(..., height, width, 3)`, as `layer_kernels` gives them.
 
     Returns:
-        dict of `colourfulness` (0-1), `spatial_frequency` (periods a pixel), `high_frequency_energy` (0-1),
+        dict of `colorfulness` (0-1), `spatial_frequency` (periods a pixel), `high_frequency_energy` (0-1),
         `orientation` (degrees) and `selectivity` (0-1), float64 `(...)` each.
     """
     degrees, selectivity = orientation(kernels)
     return {
-        "colourfulness": colourfulness(kernels),
+        "colorfulness": colorfulness(kernels),
         "spatial_frequency": spatial_frequency(kernels),
         "high_frequency_energy": high_frequency_energy(kernels),
         "orientation": degrees,
@@ -181,12 +187,14 @@ def permutation_test(models, permutations=10_000, seed=0):
     Raises:
         ValueError: for no network, or one of a single tower.
 
-    Reference: section 6.1 of Krizhevsky et al. (2012): one GPU colour-agnostic, one colour-specific, in every run.
+    Reference: section 6.1 of Krizhevsky et al. (2012): one GPU color-agnostic, one color-specific, in every run.
     """
     models = [np.asarray(values, float) for values in models]
     if not models or any(values.ndim != 2 or len(values) < 2 for values in models):
         shapes = [values.shape for values in models]
-        raise ValueError(f"`models` must be networks of two or more towers. Received: shapes {shapes}")
+        raise ValueError(
+            f"`models` must be networks of two or more towers. Received: shapes {shapes}"
+        )
     random = np.random.default_rng(seed)
     gaps = np.array([_gap(values) for values in models])
     dealt = np.empty((permutations, len(models)))
@@ -213,7 +221,9 @@ def _p_value(dealt, gap):
 def _rgb(kernels):
     kernels = np.asarray(kernels, "float64")
     if kernels.ndim < 3 or kernels.shape[-1] != 3:
-        raise ValueError(f"`kernels` must see the three colours of an image. Received: shape {kernels.shape}")
+        raise ValueError(
+            f"`kernels` must see the three colors of an image. Received: shape {kernels.shape}"
+        )
     return kernels
 
 

@@ -57,7 +57,12 @@ class KernelSnapshots(keras.callbacks.Callback):
 
     def _write(self, epoch):
         with replacing(self._path(epoch)) as partial:
-            np.savez_compressed(partial, epoch=epoch, layer=self.layer, kernels=layer_kernels(self.model, self.layer))
+            np.savez_compressed(
+                partial,
+                epoch=epoch,
+                layer=self.layer,
+                kernels=layer_kernels(self.model, self.layer),
+            )
 
 
 def read_snapshots(folder):

@@ -57,7 +57,7 @@ def read_arrays(name):
     x_train, x_test = stored["x_train"], stored["x_test"]
     y_train, y_test = (stored[key].reshape(-1).astype("int32") for key in ("y_train", "y_test"))
     digest = hashlib.blake2b(np.ascontiguousarray(x_train).data, digest_size=16).hexdigest()
-    order = mixed_order(len(x_train))
+    order = fixed_permutation(len(x_train))
     return Arrays(x_train[order], y_train[order], x_test, y_test, names, digest)
 
 
@@ -91,7 +91,9 @@ def _read(path):
 def _check_images(key, x):
     is_shape = x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))
     if x.dtype != np.uint8 or not is_shape:
-        raise ValueError(f"{key} must be uint8 of shape (images, height, width[, 3]), not {x.dtype} {x.shape}")
+        raise ValueError(
+            f"{key} must be uint8 of shape (images, height, width[, 3]), not {x.dtype} {x.shape}"
+        )
     if not x.size:
         raise ValueError(f"{key} must hold images; it has shape {x.shape}")
 
@@ -119,16 +121,20 @@ def _class_names(stored):
     if "class_names" not in stored:
         images = len(stored["y_train"]) + len(stored["y_test"])
         if highest >= images:
-            raise ValueError(f"labels must be 0 to classes - 1; {images} images have labels up to {highest}")
+            raise ValueError(
+                f"labels must be 0 to classes - 1; {images} images have labels up to {highest}"
+            )
         return tuple(str(label) for label in range(highest + 1))
     names = stored["class_names"]
     if names.ndim != 1:
         raise ValueError(f"class_names must be a list of names, not of shape {names.shape}")
     if len(names) <= highest:
-        raise ValueError(f"class_names must name every class; it has {len(names)} names for labels up to {highest}")
+        raise ValueError(
+            f"class_names must name every class; it has {len(names)} names for labels up to {highest}"
+        )
     return tuple(str(name) for name in names)
 
 
-def mixed_order(count):
+def fixed_permutation(count):
     """A fixed permutation. Data sorted by class need it, as a window of images is shuffled and not all of them."""
     return np.random.RandomState(0).permutation(count)

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from alexnet_keras.data.colour_noise import less_mean
+from alexnet_keras.data.pca_noise import subtract_mean
 
 
 def resize_and_crop(image, size):
-    """Scales the shorter side to `size` pixels and cuts out the centre square.
+    """Scales the shorter side to `size` pixels and cuts out the center square.
 
     Args:
         image: uint8 `(height, width, 3)`.
@@ -24,12 +24,12 @@ def resize_and_crop(image, size):
         top, left = tf.unstack((lengths - size) // 2)
         return image[top : top + size, left : left + size]
 
-    image = tf.cond(shorter == size, cut, lambda: _scaled_centre(image, size))
+    image = tf.cond(shorter == size, cut, lambda: _scaled_center(image, size))
     return tf.ensure_shape(image, (size, size, 3))
 
 
-def _scaled_centre(image, size):
-    """The centre square of an image whose shorter side is scaled to `size` pixels.
+def _scaled_center(image, size):
+    """The center square of an image whose shorter side is scaled to `size` pixels.
 
     Only pixels that count are scaled: whole, a very long image would take any amount of memory.
     """
@@ -74,7 +74,9 @@ def crop_and_flip(images, draws, size):
     left, right = tf.where(mirrored, right, left), tf.where(mirrored, left, right)
     # Not a pixel is resized: this is the one operation that cuts a crop of its own out of each image of a batch.
     boxes = _inside(tf.stack([top, left, bottom, right], 1) / tf.concat([last, last], 0))
-    return tf.image.crop_and_resize(images, boxes, tf.range(tf.shape(images)[0]), (size, size), "nearest")
+    return tf.image.crop_and_resize(
+        images, boxes, tf.range(tf.shape(images)[0]), (size, size), "nearest"
+    )
 
 
 def crop_at_scale(images, draws, size, scales):
@@ -105,7 +107,9 @@ def crop_at_scale(images, draws, size, scales):
     mirrored = draws[:, 2] < 0.5
     left, right = tf.where(mirrored, right, left), tf.where(mirrored, left, right)
     boxes = _inside(tf.stack([top, left, bottom, right], 1) / (side - 1))
-    return tf.image.crop_and_resize(images, boxes, tf.range(tf.shape(images)[0]), (size, size), "bilinear")
+    return tf.image.crop_and_resize(
+        images, boxes, tf.range(tf.shape(images)[0]), (size, size), "bilinear"
+    )
 
 
 def _inside(boxes):
@@ -131,6 +135,6 @@ def crop_and_flip_one(image, draw, size):
 
 
 @tf.function(jit_compile=True)  # one pass through memory, in place of four
-def cast_less_mean(images, mean, shift, divisor):
-    """`alexnet_keras.data.colour_noise.less_mean` of images of any dtype."""
-    return less_mean(tf.cast(images, tf.float32), mean, shift, divisor)
+def cast_and_subtract_mean(images, mean, shift, divisor):
+    """`alexnet_keras.data.pca_noise.subtract_mean` of images of any dtype."""
+    return subtract_mean(tf.cast(images, tf.float32), mean, shift, divisor)

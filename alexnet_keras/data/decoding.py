@@ -112,7 +112,9 @@ def reason_against(file, folders=None):
         folders: the folders that a link may lead into; `None` for any.
     """
     try:
-        if folders is not None and not any(file.resolve().is_relative_to(folder) for folder in folders):
+        if folders is not None and not any(
+            file.resolve().is_relative_to(folder) for folder in folders
+        ):
             return "a link that leads out of the folder"
         if folders is None and not file.exists():
             return "there is no such file"

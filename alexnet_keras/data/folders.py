@@ -32,10 +32,14 @@ _SPLIT_WORDS = {
     "testing": "test",
 }
 # Letters of a folder's name, in lower case: Train, training_set, test1, seg_train, images-val.
-_SPLIT_NAME = re.compile(rf"(?P<prefix>.*?)(?P<word>{'|'.join(_SPLIT_WORDS)})(?:set|data|dataset|split|images|imgs)?")
+_SPLIT_NAME = re.compile(
+    rf"(?P<prefix>.*?)(?P<word>{'|'.join(_SPLIT_WORDS)})(?:set|data|dataset|split|images|imgs)?"
+)
 # The class in the name of a file, without its ending: what stands before the last number.
 _CLASS_IN_NAME = r"(.*?)[\W_]*\d+\D*$"
-_EXPECTED = "a folder with train/CLASS/ and val/CLASS/ folders of images, or with CLASS/ folders only"
+_EXPECTED = (
+    "a folder with train/CLASS/ and val/CLASS/ folders of images, or with CLASS/ folders only"
+)
 _SHOWN = 10  # names in a message
 
 
@@ -81,13 +85,13 @@ class _Classes:
     left_out: list
 
 
-def read_folder(name, path, skip_corrupt, cache_dir, held_out):
+def read_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
     """Lists and checks the images of a folder, and prints a summary.
 
     Args:
         name: the data set's name, for messages.
         path: the folder.
-        skip_corrupt, cache_dir, held_out: as for `alexnet_keras.data.sources.open_source`.
+        skip_corrupt, cache_dir, hold_out_every: as for `alexnet_keras.data.sources.open_image_source`.
 
     Returns:
         a `FolderImages`.
@@ -101,7 +105,9 @@ def read_folder(name, path, skip_corrupt, cache_dir, held_out):
     classes = sorted(train.files)
     if len(classes) < 2:
         raise _error(
-            name, f"{_title(layout.train)} holds {len(classes)} class folder(s){_names(classes)}", "Use two or more"
+            name,
+            f"{_title(layout.train)} holds {len(classes)} class folder(s){_names(classes)}",
+            "Use two or more",
         )
     left_out = list(train.left_out)
     if layout.validation:
@@ -111,8 +117,11 @@ def read_folder(name, path, skip_corrupt, cache_dir, held_out):
         splits = (layout.train.name, layout.validation.name)
         _check_same_classes(name, layout, classes, listed.files)
     else:
-        parts = _hold_out(train.files, held_out)
-        splits = (f"{held_out - 1} in {held_out} of each class", f"1 in {held_out} of each class")
+        parts = _hold_out(train.files, hold_out_every)
+        splits = (
+            f"{hold_out_every - 1} in {hold_out_every} of each class",
+            f"1 in {hold_out_every} of each class",
+        )
     folders = {folder.resolve() for folder in (path, layout.train, layout.validation) if folder}
     everything = [str(file) for part in parts for label in classes for file in part.get(label, ())]
     fingerprint = fingerprint_of(str(path.resolve()), [Path(file) for file in everything])
@@ -124,10 +133,11 @@ def read_folder(name, path, skip_corrupt, cache_dir, held_out):
         )
     used = [_without(corrupt, part) for part in parts]
     _check_every_class_is_left(name, layout, parts, used, corrupt)
-    print(_summary(path, layout, classes, used, held_out, left_out, corrupt), flush=True)
+    print(_summary(path, layout, classes, used, hold_out_every, left_out, corrupt), flush=True)
     labels = {label: number for number, label in enumerate(classes)}
     train, validation = (
-        [(str(file), labels[label]) for label in classes for file in part.get(label, ())] for part in used
+        [(str(file), labels[label]) for label in classes for file in part.get(label, ())]
+        for part in used
     )
     return FolderImages(
         class_names=tuple(classes),
@@ -203,7 +213,9 @@ def _split_kinds(folders):
     # A class may be called steam_train: with a prefix both parts must be there.
     prefixes = {prefix for prefix, kind in found.values() if kind == "train"}
     prefixes &= {prefix for prefix, kind in found.values() if kind != "train"}
-    return {folder: kind for folder, (prefix, kind) in found.items() if not prefix or prefix in prefixes}
+    return {
+        folder: kind for folder, (prefix, kind) in found.items() if not prefix or prefix in prefixes
+    }
 
 
 def _unwrapped(folder):
@@ -230,13 +242,17 @@ def _check_others(name, found, train, validation, others):
 
 def _check_class_folders(name, path, folders):
     """Refuses subfolders that are not class folders, where no name says which part they are."""
-    inside = {folder: [sub.name for sub in _scan(folder)[0] if _holds_images(sub)] for folder in folders}
+    inside = {
+        folder: [sub.name for sub in _scan(folder)[0] if _holds_images(sub)] for folder in folders
+    }
     for folder in folders:
         subfolders = _scan(folder)[0]
         names = ", ".join(sub.name for sub in subfolders[:_SHOWN])
         is_wrapper = len(folders) == 1 and len(subfolders) > 1 and not _holds_images(folder)
         if is_wrapper or "train" in _split_kinds(subfolders).values():
-            raise _error(name, f"Its folder {folder.name} holds {names}", f"Use dataset={str(folder)!r}")
+            raise _error(
+                name, f"Its folder {folder.name} holds {names}", f"Use dataset={str(folder)!r}"
+            )
     parts = [folder for folder in folders if inside[folder] and not _holds_images(folder)]
     wide = [folder for folder in parts if len(inside[folder]) > 1]
     flat = [folder.name for folder in folders if _holds_images(folder)]
@@ -246,10 +262,14 @@ def _check_class_folders(name, path, folders):
         raise _error(name, found, f"{fix}images into one folder")
     counts = collections.Counter(sub for folder in parts for sub in inside[folder])
     shared = [sub for sub, count in counts.items() if count > 1]
-    if shared and wide:  # otherwise the images of each class lie in one folder more, such as CLASS/images/
+    if (
+        shared and wide
+    ):  # otherwise the images of each class lie in one folder more, such as CLASS/images/
         holding = [folder.name for folder in parts if shared[0] in inside[folder]]
         found = f"Its folders {', '.join(holding)} each hold {', '.join(shared[:_SHOWN])}"
-        fix = "Rename one to train and one to val; if they are classes, put them into a folder train"
+        fix = (
+            "Rename one to train and one to val; if they are classes, put them into a folder train"
+        )
         raise _error(name, found, fix)
 
 
@@ -298,7 +318,9 @@ def _flat_error(name, folder, images):
 
 
 def _error(name, found, fix):
-    return ValueError(f"`dataset` must be {_EXPECTED}. Received: dataset={str(name)!r}. {found}. {fix}")
+    return ValueError(
+        f"`dataset` must be {_EXPECTED}. Received: dataset={str(name)!r}. {found}. {fix}"
+    )
 
 
 def _title(folder):
@@ -312,7 +334,9 @@ def _list_classes(name, folder):
     """The image files of every class folder, sorted."""
     folders, loose = _scan(folder)
     images = [file for file in loose if _is_image(file)]
-    left_out = [(file, "in no class folder" if _is_image(file) else _ending(file)) for file in loose]
+    left_out = [
+        (file, "in no class folder" if _is_image(file) else _ending(file)) for file in loose
+    ]
     classes, empty = {}, []
     for sub in folders:
         files, others = _walk(sub)
@@ -325,7 +349,9 @@ def _list_classes(name, folder):
         raise _flat_error(name, folder, images)
     if not folders:
         raise _error(
-            name, f"{_title(folder)} holds no folders", "Put the images of each class into a folder of its own"
+            name,
+            f"{_title(folder)} holds no folders",
+            "Put the images of each class into a folder of its own",
         )
     if empty:
         fix = f"Images end in {', '.join(IMAGE_SUFFIXES)}; convert the files, or move the folder elsewhere"
@@ -355,17 +381,20 @@ def _walk(folder):
     return sorted(files), left_out
 
 
-def _hold_out(classes, held_out):
-    """Training and validation files, of each class every `held_out`th for validation."""
+def _hold_out(classes, hold_out_every):
+    """Training and validation files, of each class every `hold_out_every`th for validation."""
     train, validation = {}, {}
     for label, files in classes.items():
-        train[label] = [file for number, file in enumerate(files) if number % held_out]
-        validation[label] = files[::held_out]
+        train[label] = [file for number, file in enumerate(files) if number % hold_out_every]
+        validation[label] = files[::hold_out_every]
     return train, validation
 
 
 def _without(corrupt, files):
-    return {label: [file for file in of_class if str(file) not in corrupt] for label, of_class in files.items()}
+    return {
+        label: [file for file in of_class if str(file) not in corrupt]
+        for label, of_class in files.items()
+    }
 
 
 def _check_every_class_is_left(name, layout, parts, used, corrupt):
@@ -379,7 +408,11 @@ def _check_every_class_is_left(name, layout, parts, used, corrupt):
                     f"{label}, where all {len(files[label])} are corrupt:\n{_list_reasons(corrupt)}"
                 )
             if not kept[label]:
-                raise _error(name, f"Class {label} has one image, which is held out", "Add images, or a folder val")
+                raise _error(
+                    name,
+                    f"Class {label} has one image, which is held out",
+                    "Add images, or a folder val",
+                )
     if not any(used[1].values()):
         raise ValueError(
             f"`dataset` {name!r} must have validation images that are not corrupt. Received:\n{_list_reasons(corrupt)}"
@@ -417,7 +450,7 @@ def _ending(file):
 # What is said of them.
 
 
-def _summary(path, layout, classes, used, held_out, left_out, corrupt):
+def _summary(path, layout, classes, used, hold_out_every, left_out, corrupt):
     train, validation = (sum(map(len, part.values())) for part in used)
     lines = [f"Images in {path}:", f"  {len(classes):,} classes{_names(classes)}"]
     if layout.validation:
@@ -427,8 +460,12 @@ def _summary(path, layout, classes, used, held_out, left_out, corrupt):
         if absent:
             lines.append(f"  classes without validation images{_names(absent)}")
     else:
-        lines.append(f"  {train:,} training images and {validation:,} validation images in {layout.train}:")
-        lines.append(f"    one in {held_out} of each class is held out, as there is no validation folder")
+        lines.append(
+            f"  {train:,} training images and {validation:,} validation images in {layout.train}:"
+        )
+        lines.append(
+            f"    one in {hold_out_every} of each class is held out, as there is no validation folder"
+        )
     if layout.unused:
         lines.append(f"  not used{_names([file.name for file in layout.unused])}")
     reasons = collections.defaultdict(list)

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from alexnet_keras.data.arrays import read_arrays
-from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, less_mean, noise_divisor
-from alexnet_keras.data.info import DatasetInfo, centre, check_sizes, check_training, mean_of
+from alexnet_keras.data.info import DatasetInfo, center, check_sizes, check_training, mean_of
+from alexnet_keras.data.pca_noise import NOISE_STDDEV, color_shift, noise_divisor, subtract_mean
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 
 
@@ -24,7 +24,7 @@ class InMemoryDataset:
         name: path of the `.npz` file, as for `load`.
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops, in pixels.
-        mean: as for `load`.
+        mean_subtraction: as for `load`.
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
 
     Raises:
@@ -32,9 +32,13 @@ class InMemoryDataset:
             images.
     """
 
-    def __init__(self, name, image_size=256, crop_size=224, *, mean="image", cache_dir=None):
+    def __init__(
+        self, name, image_size=256, crop_size=224, *, mean_subtraction="image", cache_dir=None
+    ):
         if keras.backend.backend() != "jax":
-            raise ValueError(f"`in_memory` needs the jax backend. Received: {keras.backend.backend()}")
+            raise ValueError(
+                f"`in_memory` needs the jax backend. Received: {keras.backend.backend()}"
+            )
         check_sizes(image_size, crop_size)
         arrays = read_arrays(name)
         self._labels = {"train": arrays.y_train, "validation": arrays.y_test}
@@ -58,8 +62,8 @@ class InMemoryDataset:
             splits=("x_train", "x_test"),
             image_size=image_size,
             crop_size=crop_size,
-            mean_image=mean_of(mean_image, mean, image_size),
-            colour_covariance=covariance,
+            mean_image=mean_of(mean_image, mean_subtraction, image_size),
+            color_covariance=covariance,
             fingerprint=arrays.fingerprint,
         )
         self._mean_crop = jax.device_put(self.info.mean_crop)
@@ -68,9 +72,9 @@ class InMemoryDataset:
         self,
         batch_size=128,
         *,
-        crops=True,
-        colour_noise="standard_deviation",
-        colour_noise_epochs=None,
+        random_crop=True,
+        pca_noise="standard_deviation",
+        pca_noise_epochs=None,
         seed=0,
         first_epoch=0,
         first_step=0,
@@ -80,24 +84,34 @@ class InMemoryDataset:
         Yields:
             `(batch, labels)`: what `augment` takes, and int32 `(batch_size,)`.
         """
-        check_training(self.info, batch_size, colour_noise)
-        return self._train(batch_size, crops, colour_noise, colour_noise_epochs, seed, first_epoch, first_step)
+        check_training(self.info, batch_size, pca_noise)
+        return self._train(
+            batch_size, random_crop, pca_noise, pca_noise_epochs, seed, first_epoch, first_step
+        )
 
-    def _train(self, batch_size, crops, colour_noise, colour_noise_epochs, seed, first_epoch, first_step):
+    def _train(
+        self, batch_size, random_crop, pca_noise, pca_noise_epochs, seed, first_epoch, first_step
+    ):
         info = self.info
         room = info.image_size - info.crop_size
         for epoch in itertools.count(first_epoch):
-            noisy = colour_noise != "none" and (colour_noise_epochs is None or epoch < colour_noise_epochs)
+            noisy = pca_noise != "none" and (pca_noise_epochs is None or epoch < pca_noise_epochs)
             random = np.random.default_rng((seed, epoch))
             order = random.permutation(info.train_count).astype("int32")
             corners = random.integers(0, room, (info.train_count, 2), dtype="int32", endpoint=True)
             mirrored = random.random(info.train_count) < 0.5
-            if not crops:
+            if not random_crop:
                 corners[:], mirrored[:] = room // 2, False
             alpha = random.normal(0, NOISE_STDDEV, (info.train_count, 3)).astype("float32")
-            shift = colour_shift(alpha, info.colour_covariance, colour_noise) if noisy else np.zeros_like(alpha)
-            divisor = noise_divisor(colour_noise) if noisy else 1.0
-            for step in range(first_step if epoch == first_epoch else 0, info.train_count // batch_size):
+            shift = (
+                color_shift(alpha, info.color_covariance, pca_noise)
+                if noisy
+                else np.zeros_like(alpha)
+            )
+            divisor = noise_divisor(pca_noise) if noisy else 1.0
+            for step in range(
+                first_step if epoch == first_epoch else 0, info.train_count // batch_size
+            ):
                 part = slice(step * batch_size, (step + 1) * batch_size)
                 batch = {
                     "images": self._images["train"],
@@ -117,13 +131,21 @@ class InMemoryDataset:
         size = self.info.crop_size
         steps = jnp.arange(size)
         rows = batch["corners"][:, :1] + steps
-        columns = batch["corners"][:, 1:] + jnp.where(batch["mirrored"][:, None], steps[::-1], steps)
-        crops = batch["images"][batch["index"][:, None, None], rows[:, :, None], columns[:, None, :]]
-        return less_mean(crops.astype("float32"), self._mean_crop, batch["shift"], batch["divisor"])
+        columns = batch["corners"][:, 1:] + jnp.where(
+            batch["mirrored"][:, None], steps[::-1], steps
+        )
+        crops = batch["images"][
+            batch["index"][:, None, None], rows[:, :, None], columns[:, None, :]
+        ]
+        return subtract_mean(
+            crops.astype("float32"), self._mean_crop, batch["shift"], batch["divisor"]
+        )
 
     def validation(self, batch_size=128, **kwargs):
-        """Validation batches of centre crops less the mean, as `validation_images` gives them."""
-        return self._batches(batch_size, lambda images: centre(images, self.info.crop_size) - self._mean_crop)
+        """Validation batches of center crops less the mean, as `validation_images` gives them."""
+        return self._batches(
+            batch_size, lambda images: center(images, self.info.crop_size) - self._mean_crop
+        )
 
     def validation_images(self, batch_size=128, **kwargs):
         """Validation batches of whole prepared images, as those of `Dataset` that are padded."""
@@ -151,19 +173,19 @@ class _Batches(keras.utils.PyDataset):
 
 
 def _prepare(images, size):
-    """Scales the shorter side of uint8 images to `size` pixels and cuts out the centre square, of three colours."""
+    """Scales the shorter side of uint8 images to `size` pixels and cuts out the center square, of three colors."""
     images = images[..., None] if images.ndim == 3 else images
     lengths = np.array(images.shape[1:3])
     if lengths.min() == size:
         top, left = (lengths - size) // 2
         images = images[:, top : top + size, left : left + size]
     else:
-        images = _scaled_centres(images, size)
+        images = _scaled_centers(images, size)
     return np.broadcast_to(images, (len(images), size, size, 3))
 
 
-def _scaled_centres(images, size):
-    """The centre squares of images whose shorter side is scaled to `size` pixels.
+def _scaled_centers(images, size):
+    """The center squares of images whose shorter side is scaled to `size` pixels.
 
     Only pixels that count are scaled: whole, a very long image would take any amount of memory.
     """

@@ -6,15 +6,22 @@ import keras
 import tensorflow as tf
 
 from alexnet_keras.data.augmentation import (
-    cast_less_mean,
+    cast_and_subtract_mean,
     crop_and_flip,
     crop_and_flip_one,
     crop_at_scale,
     resize_and_crop,
 )
-from alexnet_keras.data.colour_noise import NOISE_STDDEV, colour_shift, less_mean, noise_divisor
-from alexnet_keras.data.info import DatasetInfo, centre, check_scales, check_sizes, check_training, mean_of
-from alexnet_keras.data.sources import open_source
+from alexnet_keras.data.info import (
+    DatasetInfo,
+    center,
+    check_scale_jitter,
+    check_sizes,
+    check_training,
+    mean_of,
+)
+from alexnet_keras.data.pca_noise import NOISE_STDDEV, color_shift, noise_divisor, subtract_mean
+from alexnet_keras.data.sources import open_image_source
 from alexnet_keras.data.statistics import default_cache_dir, training_statistics
 from alexnet_keras.distributed.devices import replica_count
 
@@ -40,26 +47,26 @@ def load(
     image_size=256,
     crop_size=224,
     batch_size=128,
-    crops=True,
-    colour_noise="standard_deviation",
-    colour_noise_epochs=None,
+    random_crop=True,
+    pca_noise="standard_deviation",
+    pca_noise_epochs=None,
     seed=0,
     first_epoch=0,
     first_step=0,
-    scales=(),
-    mean="image",
+    scale_jitter=(),
+    mean_subtraction="image",
     skip_corrupt=False,
-    held_out=10,
-    only_classes=(),
-    images_per_class=None,
+    hold_out_every=10,
+    class_subset=(),
+    max_images_per_class=None,
     memory_gib=2.0,
     cache_dir=None,
 ):
     """Loads an image data set and prepares and augments it as the paper does.
 
-    Images are scaled so that the shorter side has `image_size` pixels, and their centre square is taken. For training,
-    random crops of `crop_size` pixels and their mirror images, less the centre crop of the mean image of the training
-    set, plus PCA colour noise; for validation the centre crop, less the same mean.
+    Images are scaled so that the shorter side has `image_size` pixels, and their center square is taken. For training,
+    random crops of `crop_size` pixels and their mirror images, less the center crop of the mean image of the training
+    set, plus PCA color noise; for validation the center crop, less the same mean.
 
     What an epoch holds, and in which order, depends on `seed` and the number of the epoch alone (and, with more than
     10,000 training images, on whether they fit into `memory_gib`), so that a training that is resumed with
@@ -74,21 +81,21 @@ def load(
         image_size: pixels.
         crop_size: pixels.
         batch_size: images.
-        crops: whether training takes random crops and mirror images, or centre crops alone.
-        colour_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012 source).
-        colour_noise_epochs: number of epochs after which the colour noise ends; `None` for never.
+        random_crop: whether training takes random crops and mirror images, or center crops alone.
+        pca_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012 source).
+        pca_noise_epochs: number of epochs after which the color noise ends; `None` for never.
         seed: whole number that fixes order, crops and noise.
         first_epoch: number of the epoch that the first pass over `train` gives.
         first_step: number of the first batch in it.
-        scales: the smallest and the largest side of the whole training image, pixels, between which that of each is
-            drawn for every random crop, as VGG's scale jittering has it; needs the mean `"colour"`. Validation images
+        scale_jitter: the smallest and the largest side of the whole training image, pixels, between which that of each is
+            drawn for every random crop, as VGG's scale jittering has it; needs the mean `"color"`. Validation images
             have `image_size` all the same. Empty for `image_size` in training, too.
-        mean: what is subtracted of the training images: their mean `"image"`, or their mean `"colour"`, as VGG does.
+        mean_subtraction: what is subtracted of the training images: their mean `"image"`, or their mean `"color"`, as VGG does.
         skip_corrupt: leave corrupt files of a folder out instead of stopping.
-        held_out: of a set without validation images, one image in so many, of a folder of each class, is taken for
+        hold_out_every: of a set without validation images, one image in so many, of a folder of each class, is taken for
             them, the same on every machine; 2 for the halves of the Fall 2009 release (section 6).
-        only_classes: numbers of the classes that count, numbered anew in this order; empty for all.
-        images_per_class: the first so many training images of each class alone; `None` for all.
+        class_subset: numbers of the classes that count, numbered anew in this order; empty for all.
+        max_images_per_class: the first so many training images of each class alone; `None` for all.
         memory_gib: prepared images stay in memory where the training set takes no more than this, in GiB.
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
 
@@ -113,20 +120,20 @@ def load(
         name,
         image_size,
         crop_size,
-        scales=scales,
-        mean=mean,
+        scale_jitter=scale_jitter,
+        mean_subtraction=mean_subtraction,
         skip_corrupt=skip_corrupt,
-        held_out=held_out,
-        only_classes=only_classes,
-        images_per_class=images_per_class,
+        hold_out_every=hold_out_every,
+        class_subset=class_subset,
+        max_images_per_class=max_images_per_class,
         memory_gib=memory_gib,
         cache_dir=cache_dir,
     )
     train = dataset.train(
         batch_size,
-        crops=crops,
-        colour_noise=colour_noise,
-        colour_noise_epochs=colour_noise_epochs,
+        random_crop=random_crop,
+        pca_noise=pca_noise,
+        pca_noise_epochs=pca_noise_epochs,
         seed=seed,
         first_epoch=first_epoch,
         first_step=first_step,
@@ -139,7 +146,7 @@ class Dataset:
     """A data set whose images are prepared: the parts of `load`, for those who need them one by one.
 
     Args:
-        name, image_size, crop_size, scales, mean, skip_corrupt, held_out, only_classes, images_per_class, memory_gib,
+        name, image_size, crop_size, scale_jitter, mean_subtraction, skip_corrupt, hold_out_every, class_subset, max_images_per_class, memory_gib,
             cache_dir: as for `load`.
         host: this host's number, where several hosts share each batch.
         hosts: how many they are. Each reads and decodes its own part of the images; of a training set that fits into
@@ -152,23 +159,27 @@ class Dataset:
         image_size=256,
         crop_size=224,
         *,
-        scales=(),
-        mean="image",
+        scale_jitter=(),
+        mean_subtraction="image",
         skip_corrupt=False,
-        held_out=10,
-        only_classes=(),
-        images_per_class=None,
+        hold_out_every=10,
+        class_subset=(),
+        max_images_per_class=None,
         memory_gib=2.0,
         cache_dir=None,
         host=0,
         hosts=1,
     ):
         check_sizes(image_size, crop_size)
-        check_scales(scales, crop_size, mean)
+        check_scale_jitter(scale_jitter, crop_size, mean_subtraction)
         cache_dir = default_cache_dir() if cache_dir is None else cache_dir
-        source = self._source = open_source(name, skip_corrupt, cache_dir, held_out, only_classes, images_per_class)
-        self._scales, self._host, self._hosts = scales, host, hosts
-        self._train_size = scales[1] if scales else image_size  # crops at all scales are cut of the largest
+        source = self._source = open_image_source(
+            name, skip_corrupt, cache_dir, hold_out_every, class_subset, max_images_per_class
+        )
+        self._scale_jitter, self._host, self._hosts = scale_jitter, host, hosts
+        self._train_size = (
+            scale_jitter[1] if scale_jitter else image_size
+        )  # crops at all scales are cut of the largest
 
         def fits(count, size):
             return count * size * size * 3 / 2**30 <= memory_gib
@@ -176,7 +187,9 @@ class Dataset:
         self._train_in_memory = fits(source.train_count, self._train_size)
         self._train = self._prepare(source.train, self._train_size, self._train_in_memory)
         validation = source.part("validation", host, hosts)
-        self._validation = self._prepare(validation, image_size, fits(source.validation_count, image_size))
+        self._validation = self._prepare(
+            validation, image_size, fits(source.validation_count, image_size)
+        )
         mean_image, covariance = training_statistics(
             self._train.batch(128).map(lambda images, labels: images).prefetch(1),
             source.train_count,
@@ -193,8 +206,8 @@ class Dataset:
             splits=source.splits,
             image_size=image_size,
             crop_size=crop_size,
-            mean_image=mean_of(mean_image, mean, image_size),
-            colour_covariance=covariance,
+            mean_image=mean_of(mean_image, mean_subtraction, image_size),
+            color_covariance=covariance,
             fingerprint=source.fingerprint,
             content=source.content,
             skipped=source.skipped,
@@ -211,39 +224,45 @@ class Dataset:
         self,
         batch_size=128,
         *,
-        crops=True,
-        colour_noise="standard_deviation",
-        colour_noise_epochs=None,
+        random_crop=True,
+        pca_noise="standard_deviation",
+        pca_noise_epochs=None,
         seed=0,
         first_epoch=0,
         first_step=0,
-        in_step=False,
+        device_augmentation=False,
         endless=True,
     ):
         """Augmented training batches, of several hosts this one's part.
 
         Args:
-            batch_size, crops, colour_noise, colour_noise_epochs, seed, first_epoch, first_step: as for `load`.
-            in_step: whether to leave the mean and the colour noise to `augment`, for a model of
+            batch_size, random_crop, pca_noise, pca_noise_epochs, seed, first_epoch, first_step: as for `load`.
+            device_augmentation: whether to leave the mean and the color noise to `augment`, for a model of
                 `alexnet_keras.training.device_augmentation.augmenting_model`. A batch then has a dict of the crops,
-                uint8 (drawn from several `scales`, float32), `shift` and `divisor`, rather than images.
+                uint8 (drawn from several scales, float32), `shift` and `divisor`, rather than images.
             endless: whether one pass holds all epochs, one after the other. Otherwise each pass holds one epoch, and
                 the next pass the next epoch.
         """
-        info, host, hosts, scales = self.info, self._host, self._hosts, self._scales
-        if scales and not crops:
-            raise ValueError(f"`scales` goes with random crops. Received: scales={scales}, crops={crops}")
-        check_training(info, batch_size, colour_noise)
+        info, host, hosts, scale_jitter = self.info, self._host, self._hosts, self._scale_jitter
+        if scale_jitter and not random_crop:
+            raise ValueError(
+                f"`scale_jitter` goes with random crops. Received: scale_jitter={scale_jitter}, random_crop={random_crop}"
+            )
+        check_training(info, batch_size, pca_noise)
         if batch_size % hosts:
-            raise ValueError(f"`batch_size` must be a multiple of the {hosts} hosts. Received: batch_size={batch_size}")
+            raise ValueError(
+                f"`batch_size` must be a multiple of the {hosts} hosts. Received: batch_size={batch_size}"
+            )
         steps, own_size = info.train_count // batch_size, batch_size // hosts
-        mean, covariance, crop_size = info.mean_crop, info.colour_covariance, info.crop_size
-        last_noise = tf.int64.max if colour_noise_epochs is None else colour_noise_epochs
+        mean, covariance, crop_size = info.mean_crop, info.color_covariance, info.crop_size
+        last_noise = tf.int64.max if pca_noise_epochs is None else pca_noise_epochs
 
         def epoch_of_batches(epoch):
             draws = tf.random.stateless_uniform((info.train_count, 3), seed=tf.stack([seed, epoch]))
-            if scales:
-                of_scale = tf.random.stateless_uniform((info.train_count, 1), seed=tf.stack([seed + 2, epoch]))
+            if scale_jitter:
+                of_scale = tf.random.stateless_uniform(
+                    (info.train_count, 1), seed=tf.stack([seed + 2, epoch])
+                )
                 draws = tf.concat([draws, of_scale], 1)
             # In here this concerns the order alone, which then does not depend on the seed of the process.
             tf.random.set_seed(seed + 1)
@@ -258,7 +277,9 @@ class Dataset:
             examples = tf.data.Dataset.zip(shuffled, tf.data.Dataset.from_tensor_slices(draws))
             if self._train_in_memory and hosts > 1:
                 numbered = examples.take(steps * batch_size).enumerate()
-                own = numbered.filter(lambda number, example: number % batch_size // own_size == host)
+                own = numbered.filter(
+                    lambda number, example: number % batch_size // own_size == host
+                )
                 examples = own.map(lambda number, example: example)
             examples = examples.take(steps * own_size).skip(done * own_size)
             if not self._train_in_memory:  # one by one, as they are decoded
@@ -266,10 +287,14 @@ class Dataset:
                 def prepare(example, draw):
                     stored, label = example
                     image = resize_and_crop(self._source.decode(stored), self._train_size)
-                    if scales:
-                        crop = crop_at_scale(image[None], draw[None], crop_size, scales)[0]
+                    if scale_jitter:
+                        crop = crop_at_scale(image[None], draw[None], crop_size, scale_jitter)[0]
                     else:
-                        crop = crop_and_flip_one(image, draw, crop_size) if crops else centre(image, crop_size)
+                        crop = (
+                            crop_and_flip_one(image, draw, crop_size)
+                            if random_crop
+                            else center(image, crop_size)
+                        )
                     return (crop, label), draw
 
                 examples = examples.map(prepare, num_parallel_calls=os.cpu_count())
@@ -277,26 +302,32 @@ class Dataset:
 
             def finish(step, batch):
                 (images, labels), draws = batch
-                if self._train_in_memory:  # the small images of CIFAR-10 are too many to be cropped one by one
-                    if scales:
-                        images = crop_at_scale(images, draws, crop_size, scales)
+                if (
+                    self._train_in_memory
+                ):  # the small images of CIFAR-10 are too many to be cropped one by one
+                    if scale_jitter:
+                        images = crop_at_scale(images, draws, crop_size, scale_jitter)
                     else:
-                        images = crop_and_flip(images, draws, crop_size) if crops else centre(images, crop_size)
+                        images = (
+                            crop_and_flip(images, draws, crop_size)
+                            if random_crop
+                            else center(images, crop_size)
+                        )
                 shift, divisor = tf.zeros((own_size, 3)), tf.constant(1.0)
-                if colour_noise != "none":
+                if pca_noise != "none":
                     number = epoch * steps + step
                     alpha = tf.random.stateless_normal(
                         (batch_size, 3), seed=tf.stack([seed + 1, number]), stddev=NOISE_STDDEV
                     )
                     alpha = alpha[host * own_size : (host + 1) * own_size]
                     noisy = epoch < last_noise
-                    shift = tf.where(noisy, colour_shift(alpha, covariance, colour_noise), shift)
-                    divisor = tf.where(noisy, noise_divisor(colour_noise), divisor)
-                if in_step:
-                    images = images if scales else tf.cast(images, tf.uint8)
+                    shift = tf.where(noisy, color_shift(alpha, covariance, pca_noise), shift)
+                    divisor = tf.where(noisy, noise_divisor(pca_noise), divisor)
+                if device_augmentation:
+                    images = images if scale_jitter else tf.cast(images, tf.uint8)
                     divisor = tf.fill((own_size, 1, 1, 1), divisor)
                     return {"crops": images, "shift": shift, "divisor": divisor}, labels
-                return cast_less_mean(images, mean, shift, divisor), labels
+                return cast_and_subtract_mean(images, mean, shift, divisor), labels
 
             return batches.enumerate(done).map(finish, num_parallel_calls=_AT_ONCE)
 
@@ -309,19 +340,19 @@ class Dataset:
         return batches.prefetch(2).with_options(NOT_TUNED)
 
     def augment(self, batch):
-        """The images of a training batch with `in_step`, float32 `(batch_size, crop_size, crop_size, 3)`.
+        """The images of a training batch with `device_augmentation`, float32 `(batch_size, crop_size, crop_size, 3)`.
 
         Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
         """
         crops = keras.ops.cast(batch["crops"], "float32")
-        return less_mean(crops, self.info.mean_crop, batch["shift"], batch["divisor"])
+        return subtract_mean(crops, self.info.mean_crop, batch["shift"], batch["divisor"])
 
     def validation(self, batch_size=128, *, padded=False):
-        """Validation batches of centre crops less the mean; `padded` as for `validation_images`."""
+        """Validation batches of center crops less the mean; `padded` as for `validation_images`."""
         mean, crop_size = self.info.mean_crop, self.info.crop_size
 
         def finish(images, *rest):
-            return tf.cast(centre(images, crop_size), tf.float32) - mean, *rest
+            return tf.cast(center(images, crop_size), tf.float32) - mean, *rest
 
         images = self.validation_images(batch_size, padded=padded)
         return images.map(finish, num_parallel_calls=_AT_ONCE).prefetch(2)
@@ -349,13 +380,17 @@ class Dataset:
         size = self.info.image_size
         filler = (tf.zeros((size, size, 3), tf.uint8), tf.constant(0), tf.constant(0.0))
         images = self._validation.map(lambda image, label: (image, label, weight))
-        images = images.concatenate(tf.data.Dataset.from_tensors(filler).repeat()).take(steps * batch_size // hosts)
+        images = images.concatenate(tf.data.Dataset.from_tensors(filler).repeat()).take(
+            steps * batch_size // hosts
+        )
         return images.batch(batch_size // hosts, drop_remainder=True).prefetch(2)
 
     def training_images(self, batch_size=128):
         """Training images in their stored order, as `validation_images` gives them."""
         size = self.info.image_size
-        images = self._train if size == self._train_size else self._prepare(self._source.train, size)
+        images = (
+            self._train if size == self._train_size else self._prepare(self._source.train, size)
+        )
         return images.batch(batch_size).prefetch(2)
 
 

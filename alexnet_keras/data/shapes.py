@@ -20,7 +20,7 @@ CLASS_NAMES = (
     "yellow ring",
     "violet ring",
 )
-# Hue of each class in turns of the colour circle; None where any hue will do.
+# Hue of each class in turns of the color circle; None where any hue will do.
 _HUES = (0.07, 0.60, 0.36, 0.36, None, None, 0.98, 0.98, 0.15, 0.79)
 _HUE_JITTER = 0.025
 _SEED = 2012
@@ -31,7 +31,7 @@ _PIXEL = 2 / SIZE
 
 
 class Shapes(tfds.core.GeneratorBasedBuilder):
-    """Ten classes of textured, shaded, coloured objects on cluttered backgrounds, 64x64, 8,000 + 2,000 images.
+    """Ten classes of textured, shaded, colored objects on cluttered backgrounds, 64x64, 8,000 + 2,000 images.
 
     `tfds.load("shapes")` works once this module is imported; the images are drawn at first use, in seconds and without
     a network, and are the same on every machine.
@@ -43,7 +43,7 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
     def _info(self):
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Ten classes of drawn objects; some differ in colour alone, some in orientation alone.",
+            description="Ten classes of drawn objects; some differ in color alone, some in orientation alone.",
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(SIZE, SIZE, 3), encoding_format="png"),
@@ -76,25 +76,27 @@ def draw(label, seed):
     Returns:
         uint8 `(64, 64, 3)`.
     """
-    random = np.random.RandomState(list(seed))  # its stream of numbers is frozen, unlike numpy.random.Generator's
+    random = np.random.RandomState(
+        list(seed)
+    )  # its stream of numbers is frozen, unlike numpy.random.Generator's
     image = _background(random)
     for _ in range(random.randint(5, 10)):
         window, distance = _clutter(random)
-        _paint(image[window], distance, _colour(random.uniform(), random))
-    centre_y, centre_x = random.uniform(-0.38, 0.38, 2)
+        _paint(image[window], distance, _color(random.uniform(), random))
+    center_y, center_x = random.uniform(-0.38, 0.38, 2)
     radius = random.uniform(0.36, 0.6)
     angle = random.uniform(-0.22, 0.22)
-    y, x = (_Y - centre_y) / radius, (_X - centre_x) / radius
+    y, x = (_Y - center_y) / radius, (_X - center_x) / radius
     y, x = np.cos(angle) * y - np.sin(angle) * x, np.sin(angle) * y + np.cos(angle) * x
     hue = _HUES[label]
     hue = random.uniform() if hue is None else hue + random.uniform(-_HUE_JITTER, _HUE_JITTER)
-    colour = _colour(hue, random, saturated=True)
+    color = _color(hue, random, saturated=True)
     if label in (4, 5):
         along = x if label == 4 else y
         stripes = np.sin(along * random.uniform(7, 11) + random.uniform(0, 6.28)) > 0
-        other = _colour(hue + random.uniform(0.3, 0.7), random, saturated=True)
-        colour = np.where(stripes[..., None], colour, other)
-    _paint(image, _distance(label, y, x) * radius, _shaded(colour, y, x, random))
+        other = _color(hue + random.uniform(0.3, 0.7), random, saturated=True)
+        color = np.where(stripes[..., None], color, other)
+    _paint(image, _distance(label, y, x) * radius, _shaded(color, y, x, random))
     image += random.normal(0, 0.02, image.shape)
     return np.round(np.clip(image, 0, 1) * 255).astype("uint8")
 
@@ -116,12 +118,15 @@ def _distance(label, y, x):
 
 def _clutter(random):
     """A small bar or disc at a random place: the window of the image that holds it, and the signed distance there."""
-    centre = random.uniform(-1, 1, 2)
+    center = random.uniform(-1, 1, 2)
     is_disc = random.uniform() < 0.4
-    thickness, length = random.uniform(0.06, 0.2) if is_disc else random.uniform(0.02, 0.07), random.uniform(0.2, 0.6)
+    thickness, length = (
+        random.uniform(0.06, 0.2) if is_disc else random.uniform(0.02, 0.07),
+        random.uniform(0.2, 0.6),
+    )
     reach = (thickness if is_disc else length + thickness) + _PIXEL
-    window = tuple(slice(*np.searchsorted(_AXIS, (c - reach, c + reach))) for c in centre)
-    y, x = _Y[window] - centre[0], _X[window] - centre[1]
+    window = tuple(slice(*np.searchsorted(_AXIS, (c - reach, c + reach))) for c in center)
+    y, x = _Y[window] - center[0], _X[window] - center[1]
     if is_disc:
         return window, np.hypot(y, x) - thickness
     angle = random.uniform(0, 3.1416)
@@ -132,8 +137,8 @@ def _clutter(random):
 def _background(random):
     angle = random.uniform(0, 6.2832)
     ramp = (np.cos(angle) * _Y + np.sin(angle) * _X + 1.5) / 3
-    colours = [_colour(random.uniform(), random) for _ in range(2)]
-    image = ramp[..., None] * colours[0] + (1 - ramp[..., None]) * colours[1]
+    colors = [_color(random.uniform(), random) for _ in range(2)]
+    image = ramp[..., None] * colors[0] + (1 - ramp[..., None]) * colors[1]
     return image + 0.25 * _texture(random, 9)[..., None]
 
 
@@ -144,21 +149,21 @@ def _texture(random, cells):
     return weights @ random.normal(0, 1, (cells, cells)) @ weights.T
 
 
-def _colour(hue, random, saturated=False):
+def _color(hue, random, saturated=False):
     saturation = random.uniform(0.65, 1.0) if saturated else random.uniform(0.1, 0.8)
     value = random.uniform(0.6, 1.0) if saturated else random.uniform(0.25, 0.9)
     return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
 
 
-def _shaded(colour, y, x, random):
-    """A colour as light from one side and a rough surface change it over an object."""
+def _shaded(color, y, x, random):
+    """A color as light from one side and a rough surface change it over an object."""
     light = random.uniform(0, 6.2832)
     height = np.sqrt(np.maximum(0.05, 1 - 0.7 * (y**2 + x**2)))
     shade = 0.35 * (np.cos(light) * y + np.sin(light) * x) + 0.55 * height + 0.35
-    return colour * (shade + 0.12 * _texture(random, 17))[..., None]
+    return color * (shade + 0.12 * _texture(random, 17))[..., None]
 
 
-def _paint(image, distance, colour):
+def _paint(image, distance, color):
     """Paints what lies inside, `distance < 0`, with an edge of one pixel."""
     cover = np.clip(0.5 - distance / _PIXEL, 0, 1)[..., None]
-    image += cover * (colour - image)
+    image += cover * (color - image)

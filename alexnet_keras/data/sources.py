@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from alexnet_keras.data.arrays import ARRAYS, mixed_order, read_arrays
+from alexnet_keras.data.arrays import ARRAYS, fixed_permutation, read_arrays
 from alexnet_keras.data.decoding import decode_image
 from alexnet_keras.data.folders import fingerprint_of, read_folder
 
@@ -63,53 +63,64 @@ class Source:
         return getattr(self, split).shard(parts, number)
 
 
-def open_source(name, skip_corrupt=False, cache_dir=None, held_out=10, only_classes=(), images_per_class=None):
+def open_image_source(
+    name,
+    skip_corrupt=False,
+    cache_dir=None,
+    hold_out_every=10,
+    class_subset=(),
+    max_images_per_class=None,
+):
     """Opens the data set `name` without reading its images (a folder's files are decoded once, to find corrupt ones).
 
     Args:
         name: a TFDS name such as `"cifar10"`, a folder, or the path of an `.npz` file.
         skip_corrupt: leave out corrupt files of a folder instead of stopping.
         cache_dir: where the list of a folder's corrupt files is remembered.
-        held_out, only_classes, images_per_class: as for `alexnet_keras.data.load`.
+        hold_out_every, class_subset, max_images_per_class: as for `alexnet_keras.data.load`.
 
     Raises:
         ValueError: for an unknown name, a set that is not image classification, a folder that is not laid out as class
             folders, corrupt files, or a part of the set that it does not have.
         FileNotFoundError: for data that must be downloaded by hand and is not there.
     """
-    if not isinstance(held_out, int) or held_out < 2:
-        raise ValueError(f"`held_out` must be a whole number from 2. Received: held_out={held_out!r}")
+    if not isinstance(hold_out_every, int) or hold_out_every < 2:
+        raise ValueError(
+            f"`hold_out_every` must be a whole number from 2. Received: hold_out_every={hold_out_every!r}"
+        )
     path = Path(name).expanduser()
     if path.is_dir():
-        source = _from_folder(name, path, skip_corrupt, cache_dir, held_out)
+        source = _from_folder(name, path, skip_corrupt, cache_dir, hold_out_every)
     elif path.suffix == ".npz":
         source = _from_npz(name)
     else:
         _check_not_path(name, path)
-        source = _from_tfds(name, held_out)
-    if held_out != 10 and source.has_validation:
+        source = _from_tfds(name, hold_out_every)
+    if hold_out_every != 10 and source.has_validation:
         raise ValueError(
-            f"`held_out` goes with a data set without validation images of its own. Received: held_out={held_out}, "
+            f"`hold_out_every` goes with a data set without validation images of its own. Received: hold_out_every={hold_out_every}, "
             f"dataset={name!r}, which has {source.splits[1]}"
         )
-    if only_classes or images_per_class is not None:
-        source = _selected(source, name, tuple(only_classes), images_per_class)
+    if class_subset or max_images_per_class is not None:
+        source = _selected(source, name, tuple(class_subset), max_images_per_class)
     return source
 
 
-def _selected(source, name, only_classes, images_per_class):
+def _selected(source, name, class_subset, max_images_per_class):
     """Some classes of a source, and the first images of each for training."""
     classes = len(source.class_names)
-    numbers = only_classes or tuple(range(classes))
+    numbers = class_subset or tuple(range(classes))
     known = all(isinstance(n, int) and 0 <= n < classes for n in numbers)
     if not known or len(set(numbers)) < max(len(numbers), 2):
         raise ValueError(
-            f"`only_classes` must be different numbers from 0 to {classes - 1}, at least two. "
-            f"Received: only_classes={only_classes}"
+            f"`class_subset` must be different numbers from 0 to {classes - 1}, at least two. "
+            f"Received: class_subset={class_subset}"
         )
-    if images_per_class is not None and (not isinstance(images_per_class, int) or images_per_class < 1):
+    if max_images_per_class is not None and (
+        not isinstance(max_images_per_class, int) or max_images_per_class < 1
+    ):
         raise ValueError(
-            f"`images_per_class` must be a positive whole number. Received: images_per_class={images_per_class!r}"
+            f"`max_images_per_class` must be a positive whole number. Received: max_images_per_class={max_images_per_class!r}"
         )
     new_labels = np.full(classes, -1, "int32")
     new_labels[list(numbers)] = np.arange(len(numbers))
@@ -121,27 +132,32 @@ def _selected(source, name, only_classes, images_per_class):
     def first_of_each(images):
         def number(counts, example):
             counts += tf.one_hot(example[1], len(numbers), dtype=tf.int32)
-            return counts, (*example, counts[example[1]] <= images_per_class)
+            return counts, (*example, counts[example[1]] <= max_images_per_class)
 
         numbered = images.scan(tf.zeros(len(numbers), tf.int32), number)
-        return numbered.filter(lambda image, label, taken: taken).map(lambda image, label, taken: (image, label))
+        return numbered.filter(lambda image, label, taken: taken).map(
+            lambda image, label, taken: (image, label)
+        )
 
     train, validation = of_classes(source.train), of_classes(source.validation)
     counts = _count(train, len(numbers)), _count(validation, len(numbers))
-    if images_per_class is not None:
-        if counts[0].min() < images_per_class:
+    if max_images_per_class is not None:
+        if counts[0].min() < max_images_per_class:
             fewest = counts[0].argmin()
             raise ValueError(
-                f"`images_per_class` must be at most the training images of each class, {counts[0][fewest]} of "
-                f"{source.class_names[numbers[fewest]]!r} in {name!r}. Received: images_per_class={images_per_class}"
+                f"`max_images_per_class` must be at most the training images of each class, {counts[0][fewest]} of "
+                f"{source.class_names[numbers[fewest]]!r} in {name!r}. Received: max_images_per_class={max_images_per_class}"
             )
-        train, counts = first_of_each(train), (np.full(len(numbers), images_per_class), counts[1])
+        train, counts = (
+            first_of_each(train),
+            (np.full(len(numbers), max_images_per_class), counts[1]),
+        )
     if not counts[1].sum():
         raise ValueError(
-            f"`only_classes` must have validation images. Received: only_classes={only_classes}, of which {name!r} has "
+            f"`class_subset` must have validation images. Received: class_subset={class_subset}, of which {name!r} has "
             "none"
         )
-    what = f"{source.fingerprint}{numbers}{images_per_class}"
+    what = f"{source.fingerprint}{numbers}{max_images_per_class}"
     totals = [int(of_each.sum()) for of_each in counts]
     return dataclasses.replace(
         source,
@@ -178,11 +194,18 @@ def _check_not_path(name, path):
     if path.exists():
         raise ValueError(f"{_EXPECTED} Received: dataset={str(name)!r}, a file of another kind")
     text = str(name)
-    if isinstance(name, Path) or text.startswith((".", "~", os.sep)) or text.endswith(os.sep) or "\\" in text:
-        raise ValueError(f"{_EXPECTED} Received: dataset={text!r}, where nothing is (from {Path.cwd()})")
+    if (
+        isinstance(name, Path)
+        or text.startswith((".", "~", os.sep))
+        or text.endswith(os.sep)
+        or "\\" in text
+    ):
+        raise ValueError(
+            f"{_EXPECTED} Received: dataset={text!r}, where nothing is (from {Path.cwd()})"
+        )
 
 
-def _from_tfds(name, held_out):
+def _from_tfds(name, hold_out_every):
     import tensorflow_datasets as tfds
 
     from alexnet_keras.data import shapes  # noqa: F401  registers the builder
@@ -191,13 +214,17 @@ def _from_tfds(name, held_out):
         builder = tfds.builder(name)
     except (tfds.core.DatasetNotFoundError, ValueError, RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
-        if isinstance(error, tfds.core.DatasetNotFoundError) or reason.startswith("Parsing builder name"):
+        if isinstance(error, tfds.core.DatasetNotFoundError) or reason.startswith(
+            "Parsing builder name"
+        ):
             reason = "neither an existing file or folder nor the name of a TFDS set"
         raise ValueError(f"{_EXPECTED} Received: dataset={name!r}: {reason}") from error
     keys = builder.info.supervised_keys
     features = builder.info.features
     image, label = (features[key] for key in keys[:2]) if keys else (None, None)
-    if not isinstance(image, tfds.features.Image) or not isinstance(label, tfds.features.ClassLabel):
+    if not isinstance(image, tfds.features.Image) or not isinstance(
+        label, tfds.features.ClassLabel
+    ):
         raise ValueError(
             f"`dataset` must be an image classification set. Received: dataset={name!r}, whose features are {features}"
         )
@@ -211,7 +238,7 @@ def _from_tfds(name, held_out):
             f"`dataset` must have a split train. Received: dataset={name!r} with {', '.join(available) or 'no splits'}"
         )
     validation = next((split for split in ("validation", "test") if split in available), None)
-    first = available["train"].num_examples - available["train"].num_examples // held_out
+    first = available["train"].num_examples - available["train"].num_examples // hold_out_every
     splits = ("train", validation) if validation else (f"train[:{first}]", f"train[{first}:]")
     counts = [available[split].num_examples for split in splits]
     if not all(counts):
@@ -234,7 +261,9 @@ def _from_tfds(name, held_out):
         train_count=counts[0],
         validation_count=counts[1],
         decode=decode_image,
-        fingerprint=fingerprint_of(name if validation else f"{name}{splits}", sorted(Path(builder.data_dir).iterdir())),
+        fingerprint=fingerprint_of(
+            name if validation else f"{name}{splits}", sorted(Path(builder.data_dir).iterdir())
+        ),
         splits=splits,
         has_validation=validation is not None,
         read=tf.identity,
@@ -308,13 +337,15 @@ def _from_npz(name):
     )
 
 
-def _from_folder(name, path, skip_corrupt, cache_dir, held_out):
-    folder = read_folder(name, path, skip_corrupt, cache_dir, held_out)
+def _from_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
+    folder = read_folder(name, path, skip_corrupt, cache_dir, hold_out_every)
 
     def dataset(files):
-        files = [files[i] for i in mixed_order(len(files))]
+        files = [files[i] for i in fixed_permutation(len(files))]
         paths, labels = zip(*files, strict=True)
-        return tf.data.Dataset.from_tensor_slices(([os.fsencode(p) for p in paths], np.array(labels, "int32")))
+        return tf.data.Dataset.from_tensor_slices(
+            ([os.fsencode(p) for p in paths], np.array(labels, "int32"))
+        )
 
     return Source(
         class_names=folder.class_names,

@@ -1,4 +1,4 @@
-"""The mean image and the colour covariance of a training set."""
+"""The mean image and the color covariance of a training set."""
 
 import collections
 import concurrent.futures
@@ -11,7 +11,9 @@ from tqdm import tqdm
 
 from alexnet_keras.files import check_writable
 
-_MOVE = "Set the environment variable ALEXNET_KERAS_CACHE to a folder with space that can be written"
+_MOVE = (
+    "Set the environment variable ALEXNET_KERAS_CACHE to a folder with space that can be written"
+)
 
 
 def default_cache_dir():
@@ -63,21 +65,23 @@ def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
 
 def _compute(images, count):
     total, products, seen = 0, np.zeros((3, 3)), 0
-    with tqdm(total=count, desc="Mean image and colour covariance", unit="image") as bar:
+    with tqdm(total=count, desc="Mean image and color covariance", unit="image") as bar:
         for size, sums, squares in _on_all_cores(_sums, images):
             total, products, seen = total + sums, products + squares, seen + size
             bar.update(size)
     mean_image = total / seen
     mean = mean_image.mean((0, 1)) - 128.0
-    covariance = products / (seen * mean_image.shape[0] * mean_image.shape[1]) - np.outer(mean, mean)
+    covariance = products / (seen * mean_image.shape[0] * mean_image.shape[1]) - np.outer(
+        mean, mean
+    )
     return mean_image.astype("float32"), covariance
 
 
 def _sums(batch):
-    """Number, sum, and sum of the products of the colours less 128, of the images of a batch."""
+    """Number, sum, and sum of the products of the colors less 128, of the images of a batch."""
     batch, squares = np.asarray(batch), np.zeros((3, 3))
     for part in np.array_split(batch, -(-len(batch) // 16)):  # few enough for a core's cache
-        # Sums of centred squares of one image are exact enough in float32; across images they need float64.
+        # Sums of centered squares of one image are exact enough in float32; across images they need float64.
         pixels = part.reshape(len(part), -1, 3).astype("float32") - 128
         squares += (pixels.transpose(0, 2, 1) @ pixels).sum(0, dtype="float64")
     return len(batch), batch.sum(0, dtype="uint64"), squares

@@ -33,7 +33,11 @@ class DeviceRequest:
     @property
     def option(self) -> int | tuple[str, ...]:
         """The request as a configuration stores it: a number, or names."""
-        return self.count if self.kind is None else tuple(f"{self.kind}:{index}" for index in self.indices)
+        return (
+            self.count
+            if self.kind is None
+            else tuple(f"{self.kind}:{index}" for index in self.indices)
+        )
 
 
 def parse_devices(devices) -> DeviceRequest:
@@ -109,7 +113,9 @@ def scope_for(devices):
     if keras.backend.backend() == "jax":
         return _scope_on_jax(request)
     if keras.backend.backend() != "tensorflow":
-        raise ValueError(f"Training runs on the tensorflow and jax backends. Received: {keras.backend.backend()}")
+        raise ValueError(
+            f"Training runs on the tensorflow and jax backends. Received: {keras.backend.backend()}"
+        )
     return _scope_on_tensorflow(request)
 
 
@@ -121,7 +127,9 @@ def _scope_on_tensorflow(request):
     if kind == "GPU" and max(request.indices) >= len(gpus):
         raise _unknown_gpus(_names("GPU", len(gpus)), request)
     if kind == "GPU":
-        details = [tf.config.experimental.get_device_details(gpus[index]) for index in request.indices]
+        details = [
+            tf.config.experimental.get_device_details(gpus[index]) for index in request.indices
+        ]
         names = [detail.get("device_name", "GPU") for detail in details]
         description = f"GPU{'s' * (request.count > 1)}: {', '.join(names)}"
     else:
@@ -131,7 +139,9 @@ def _scope_on_tensorflow(request):
     is_default = request.indices == (0,) and kind == ("GPU" if gpus else "CPU")
     if is_default:
         return contextlib.nullcontext(), description
-    return tf.distribute.MirroredStrategy([f"{kind}:{index}" for index in request.indices]).scope(), description
+    return tf.distribute.MirroredStrategy(
+        [f"{kind}:{index}" for index in request.indices]
+    ).scope(), description
 
 
 def split_cpu(devices: int) -> None:
@@ -142,7 +152,9 @@ def split_cpu(devices: int) -> None:
     have = tf.config.get_logical_device_configuration(cpu)
     if have is None or len(have) < devices:
         try:
-            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+            tf.config.set_logical_device_configuration(
+                cpu, [tf.config.LogicalDeviceConfiguration()] * devices
+            )
         except RuntimeError as error:
             raise RuntimeError(
                 f"`devices`: TensorFlow is already running in this process with {len(have or [0])} CPU device(s), and "
@@ -214,7 +226,9 @@ def _names(kind, count):
 
 
 def _unknown_gpus(names, request):
-    return ValueError(f"`devices` must be among the GPUs here: {names}. Received: devices={request.option}")
+    return ValueError(
+        f"`devices` must be among the GPUs here: {names}. Received: devices={request.option}"
+    )
 
 
 def _describe_cpu(devices, is_fallback):

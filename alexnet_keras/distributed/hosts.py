@@ -33,7 +33,11 @@ def join_hosts(addresses=None, host=None):
     if addresses is None and host is not None:
         raise ValueError(f"`host` goes with `hosts`. Received: host={host}, hosts=None")
     if addresses is None:
-        addresses = [name for name in os.environ.get("KERAS_DISTRIBUTION_JOB_ADDRESSES", "").split(",") if name]
+        addresses = [
+            name
+            for name in os.environ.get("KERAS_DISTRIBUTION_JOB_ADDRESSES", "").split(",")
+            if name
+        ]
         count, host = (
             int(os.environ[name]) if name in os.environ else None
             for name in ("KERAS_DISTRIBUTION_NUM_PROCESSES", "KERAS_DISTRIBUTION_PROCESS_ID")
@@ -44,11 +48,19 @@ def join_hosts(addresses=None, host=None):
     count = count or len(addresses)
     port = addresses[0].rpartition(":")[2] if addresses else ""
     if not port.isdecimal() or count < 2 or len(addresses) not in (1, count):
-        raise ValueError(f"`hosts` must be NAME:PORT of two hosts or more. Received: hosts={addresses}")
+        raise ValueError(
+            f"`hosts` must be NAME:PORT of two hosts or more. Received: hosts={addresses}"
+        )
     if host is None or not 0 <= host < count:
-        raise ValueError(f"`host` must be this host's number, 0 to {count - 1}. Received: host={host}")
+        raise ValueError(
+            f"`host` must be this host's number, 0 to {count - 1}. Received: host={host}"
+        )
     jax.distributed.initialize(
-        addresses[0], count, host, cluster_detection_method="deactivate", heartbeat_timeout_seconds=_HEARTBEAT
+        addresses[0],
+        count,
+        host,
+        cluster_detection_method="deactivate",
+        heartbeat_timeout_seconds=_HEARTBEAT,
     )
 
 

@@ -49,5 +49,6 @@ def is_split_by_tower():
     """Whether models are built for one tower a device."""
     distribution = keras.distribution.distribution()
     return (
-        isinstance(distribution, keras.distribution.ModelParallel) and "towers" in distribution.device_mesh.axis_names
+        isinstance(distribution, keras.distribution.ModelParallel)
+        and "towers" in distribution.device_mesh.axis_names
     )

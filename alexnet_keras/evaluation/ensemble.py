@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from alexnet_keras.data.info import centre
+from alexnet_keras.data.info import center
 from alexnet_keras.evaluation.probabilities import ends_in_logits
 from alexnet_keras.evaluation.views import views_model
 
@@ -26,14 +26,14 @@ def check_ensemble(models, names=None):
         ends_in_logits(model, name)
 
 
-def ensemble_model(models, info, views=10):
+def ensemble_model(models, info, test_views="ten_crop"):
     """A model from whole images to each network's probabilities, averaged over views.
 
     Args:
         models: classifiers of square crops less the mean, that end in a softmax or in logits, of the same classes. The
             crops may differ in size.
         info: the `DatasetInfo` of the images.
-        views: 1 for the centre crop, 10 for the ten crops of the paper.
+        test_views: `"center"` for the center crop, `"ten_crop"` for the ten crops of the paper.
 
     Returns:
         `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, models, classes)`.
@@ -53,5 +53,7 @@ def ensemble_model(models, info, views=10):
                 f"`models` must take crops of at most {info.image_size} pixels, the images' side. "
                 f"Received: a model of input {model.input_shape}"
             )
-        each.append(views_model(model, info.image_size, centre(info.mean_image, size), views)(images))
+        each.append(
+            views_model(model, info.image_size, center(info.mean_image, size), test_views)(images)
+        )
     return keras.Model(images, ops.stack(each, axis=1))

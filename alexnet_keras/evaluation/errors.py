@@ -60,7 +60,9 @@ class TopKError(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         wrong = ops.cast(top_k_miss(y_pred, y_true, self.k), self.dtype)
-        weight = ops.ones_like(wrong) if sample_weight is None else ops.cast(sample_weight, self.dtype)
+        weight = (
+            ops.ones_like(wrong) if sample_weight is None else ops.cast(sample_weight, self.dtype)
+        )
         self.wrong.assign_add(ops.sum(wrong * ops.reshape(weight, (-1,))))
         self.images.assign_add(ops.sum(weight))
 

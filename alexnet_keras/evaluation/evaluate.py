@@ -6,17 +6,17 @@ import keras
 
 from alexnet_keras.distributed.devices import needs_full_batches
 from alexnet_keras.evaluation.errors import TopKError
-from alexnet_keras.evaluation.views import dense_model, views_model
+from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
 
 
-def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
+def evaluate(model, dataset, test_views="ten_crop", batch_size=128, verbose=1):
     """Top-1 and top-5 error and loss on the validation images, predictions averaged over views.
 
     Args:
         model: a classifier that ends in a softmax or in logits.
         dataset: an `alexnet_keras.data.Dataset`.
-        views: 1 for the centre crop, 10 for the ten crops of the paper, `"dense"` for all positions of the whole image
-            and its mirror image, as VGG's.
+        test_views: `"center"` for the center crop, `"ten_crop"` for the ten crops of the paper, `"dense"` for all
+            positions of the whole image and its mirror image, as VGG does.
         batch_size: crops that pass through the network at a time.
         verbose: 1 for a progress bar, 0 for none.
 
@@ -38,13 +38,16 @@ def evaluate(model, dataset, views=10, batch_size=128, verbose=1):
         raise ValueError(
             f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
         )
+    check_test_views(test_views)
     with _strategy_scope():
-        if views == "dense":
-            whole, views = dense_model(model, info.image_size, info.mean_image), 2
+        if test_views == "dense":
+            whole = dense_model(model, info.image_size, info.mean_image)
         else:
-            whole = views_model(model, info.image_size, info.mean_crop, views)
+            whole = views_model(model, info.image_size, info.mean_crop, test_views)
         compile_classifier(whole)
-    images = dataset.validation_images(batch_size // views, padded=needs_full_batches())
+    images = dataset.validation_images(
+        max(1, batch_size // TEST_VIEWS[test_views]), padded=needs_full_batches()
+    )
     result = whole.evaluate(images, verbose=verbose, return_dict=True)
     return {name: float(result[name]) for name in ("top1_error", "top5_error", "loss")}
 

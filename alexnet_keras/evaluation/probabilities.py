@@ -32,7 +32,9 @@ def ends_in_logits(model, name=None):
 
 
 def _is_linear_activation(layer):
-    return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
+    return (
+        isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
+    )
 
 
 def as_probabilities(model, outputs):

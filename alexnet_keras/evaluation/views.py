@@ -1,4 +1,4 @@
-"""Several views of each image: centre crop, ten crops, and all positions of the whole image."""
+"""Several views of each image: center crop, ten crops, and all positions of the whole image."""
 
 import keras
 import numpy as np
@@ -6,50 +6,60 @@ from keras import ops
 
 from alexnet_keras.evaluation.probabilities import as_probabilities
 
-VIEW_NAMES = {1: "centre_crop", 10: "ten_crops", "dense": "dense"}  # in results, by the value of `views`
-VIEWS = tuple(VIEW_NAMES)
-_CROPS = (1, 10)
+# Names of the test views, and how many views of an image pass through the network.
+TEST_VIEWS = {"center": 1, "ten_crop": 10, "dense": 2}
+CROPS = ("center", "ten_crop")
 
 
-def crop_views(images, size, views=10):
+def check_test_views(test_views, accepted=tuple(TEST_VIEWS)):
+    """Raises a `ValueError` for a name that is not among the accepted test views."""
+    if test_views not in accepted:
+        raise ValueError(
+            f"`test_views` must be one of {', '.join(accepted)}. Received: test_views={test_views!r}"
+        )
+
+
+def crop_views(images, size, test_views="ten_crop"):
     """The crops that a prediction is averaged over.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
         size: side of the crops, in pixels.
-        views: 1 for the centre crop; 10 for the four corners and the centre, then their mirror images.
+        test_views: `"center"` for the center crop; `"ten_crop"` for the four corners and the center, then their
+            mirror images.
 
     Returns:
         tensor `(batch, views, size, size, channels)`.
 
     Raises:
-        ValueError: for another number of views, or crops that are larger than the images.
+        ValueError: for other views, or crops that are larger than the images.
 
     Reference: section 4.1 of Krizhevsky et al. (2012).
     """
     height, width = images.shape[1:3]
-    if views not in _CROPS:
-        raise ValueError(f"`views` must be 1 or 10. Received: views={views}")
+    check_test_views(test_views, CROPS)
     if size > min(height, width):
-        raise ValueError(f"`size` must be at most {min(height, width)} pixels, the images' side. Received: size={size}")
+        raise ValueError(
+            f"`size` must be at most {min(height, width)} pixels, the images' side. Received: size={size}"
+        )
     bottom, right = height - size, width - size
     corners = [(0, 0), (0, right), (bottom // 2, right // 2), (bottom, 0), (bottom, right)]
-    if views == 1:
+    if test_views == "center":
         corners = corners[2:3]
     crops = [images[:, y : y + size, x : x + size] for y, x in corners]
-    if views == 10:
+    if test_views == "ten_crop":
         crops += [ops.flip(crop, axis=2) for crop in crops]
     return ops.stack(crops, axis=1)
 
 
-def views_model(model, image_size, mean_crop, views=10):
+def views_model(model, image_size, mean_crop, test_views="ten_crop"):
     """A model from whole images to probabilities averaged over views.
 
     Args:
         model: a classifier of crops less the mean, `(batch, size, size, 3)`, that ends in a softmax or in logits.
         image_size: side of the whole images, in pixels.
         mean_crop: `(size, size, 3)`, what is subtracted from every crop.
-        views: 1 or 10.
+        test_views: `"center"` or `"ten_crop"`.
 
     Returns:
         `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, classes)`.
@@ -61,9 +71,13 @@ def views_model(model, image_size, mean_crop, views=10):
     """
     size, classes = model.input_shape[1], model.output_shape[-1]
     images = keras.Input((image_size, image_size, 3), name="whole_image")
-    crops = crop_views(images, size, views) - np.asarray(mean_crop, "float32")
-    probabilities = as_probabilities(model, model(ops.reshape(crops, (-1, size, size, 3)), training=False))
-    return keras.Model(images, ops.mean(ops.reshape(probabilities, (-1, views, classes)), axis=1))
+    crops = crop_views(images, size, test_views) - np.asarray(mean_crop, "float32")
+    probabilities = as_probabilities(
+        model, model(ops.reshape(crops, (-1, size, size, 3)), training=False)
+    )
+    return keras.Model(
+        images, ops.mean(ops.reshape(probabilities, (-1, TEST_VIEWS[test_views], classes)), axis=1)
+    )
 
 
 def dense_model(model, image_size, mean_image):
@@ -86,9 +100,15 @@ def dense_model(model, image_size, mean_image):
 
     Reference: section 3.2 of Simonyan and Zisserman (2014).
     """
-    layers = [layer for layer in model.layers if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout))]
+    layers = [
+        layer
+        for layer in model.layers
+        if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout))
+    ]
     flat = [i for i, layer in enumerate(layers) if isinstance(layer, keras.layers.Flatten)]
-    if len(flat) != 1 or not all(isinstance(layer, keras.layers.Dense) for layer in layers[flat[0] + 1 :]):
+    if len(flat) != 1 or not all(
+        isinstance(layer, keras.layers.Dense) for layer in layers[flat[0] + 1 :]
+    ):
         raise ValueError(
             "`model` must be a chain of layers with one Flatten ahead of fully connected ones. Received: a model with "
             f"{', '.join(layer.name for layer in model.layers)}"
@@ -101,7 +121,9 @@ def dense_model(model, image_size, mean_image):
             x = layer(x)
         size = layers[flat[0]].input.shape[1:]
         for layer in layers[flat[0] + 1 :]:
-            x = _DenseAsConvolution(layer, size, last=layer is layers[-1], dtype=layer.dtype_policy)(x)
+            x = _DenseAsConvolution(
+                layer, size, last=layer is layers[-1], dtype=layer.dtype_policy
+            )(x)
             size = (1, 1, layer.units)
         probabilities.append(as_probabilities(model, x))
     return keras.Model(whole, (probabilities[0] + probabilities[1]) / 2)

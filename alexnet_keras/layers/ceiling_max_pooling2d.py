@@ -36,7 +36,9 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     def __init__(self, pool_size=3, strides=2, **kwargs):
         for name, accepted in (("padding", "valid"), ("data_format", "channels_last")):
             if kwargs.setdefault(name, accepted) != accepted:
-                raise ValueError(f"`{name}` must be {accepted!r}. Received: {name}={kwargs[name]!r}")
+                raise ValueError(
+                    f"`{name}` must be {accepted!r}. Received: {name}={kwargs[name]!r}"
+                )
         super().__init__(pool_size, strides, **kwargs)
 
     def call(self, inputs):

@@ -23,7 +23,9 @@ class FullyConnected(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         bias = self.bias if self.use_bias else None
-        outputs = self.choose_implementation(inputs.shape, training).function(inputs, self.kernel, bias)
+        outputs = self.choose_implementation(inputs.shape, training).function(
+            inputs, self.kernel, bias
+        )
         return outputs if self.activation is None else self.activation(outputs)
 
     def choose_implementation(self, input_shape, training):

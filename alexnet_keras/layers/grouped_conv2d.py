@@ -54,12 +54,21 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     def call(self, inputs, training=False):
         bias = self.bias if self.use_bias else None
-        outputs = self.choose_implementation(inputs.shape, training).function(inputs, self.kernel, bias)
+        outputs = self.choose_implementation(inputs.shape, training).function(
+            inputs, self.kernel, bias
+        )
         return outputs if self.activation is None else self.activation(outputs)
 
     def choose_implementation(self, input_shape, training):
         """The `alexnet_keras.ops.dispatch.Choice` for an input of this shape."""
-        options = ConvOptions(self.strides, self.padding, self.groups, self.dilation_rate, self.data_format)
+        options = ConvOptions(
+            self.strides, self.padding, self.groups, self.dilation_rate, self.data_format
+        )
         return choose_conv2d(
-            tuple(input_shape), tuple(self.kernel.shape), self.compute_dtype, options, training, self.name
+            tuple(input_shape),
+            tuple(self.kernel.shape),
+            self.compute_dtype,
+            options,
+            training,
+            self.name,
         )

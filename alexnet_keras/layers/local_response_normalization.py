@@ -8,7 +8,7 @@ from alexnet_keras.ops.dispatch import choose_local_response_normalization
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides each activity by a norm of its neighbours in the other feature maps at the same position.
+    """Divides each activity by a norm of its neighbors in the other feature maps at the same position.
 
     `b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta`, where `j` runs over the `size` maps from `i - size // 2` to
     `i + (size - 1) // 2`, those that do not exist left out. `a` is the input, `b` the output, `i` the map.
@@ -17,7 +17,7 @@ class LocalResponseNormalization(keras.layers.Layer):
     mixed precision; the output has the compute dtype.
 
     Args:
-        size: number of neighbouring maps in the sum, `n` of the paper.
+        size: number of neighboring maps in the sum, `n` of the paper.
         k: the constant in the denominator.
         alpha: the weight of the sum of squares.
         beta: the power.
@@ -39,13 +39,19 @@ class LocalResponseNormalization(keras.layers.Layer):
     Reference: section 3.3 of Krizhevsky et al. (2012).
     """
 
-    def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, groups=1, **kwargs):
+    def __init__(
+        self, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, groups=1, **kwargs
+    ):
         super().__init__(**kwargs)
         for name, value in (("size", size), ("groups", groups)):
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value}")
+                raise ValueError(
+                    f"`{name}` must be a positive whole number. Received: {name}={value}"
+                )
         if k <= 0 or alpha < 0:
-            raise ValueError(f"`k` must be positive and `alpha` not negative. Received: k={k}, alpha={alpha}")
+            raise ValueError(
+                f"`k` must be positive and `alpha` not negative. Received: k={k}, alpha={alpha}"
+            )
         self.size = size
         self.k = k
         self.alpha = alpha
@@ -70,7 +76,9 @@ class LocalResponseNormalization(keras.layers.Layer):
         """The `alexnet_keras.ops.dispatch.Choice` for an input of this shape."""
         alpha = self.alpha / self.size if self.divide_alpha else self.alpha
         constants = (self.size, self.k, alpha, self.beta, self.groups)
-        return choose_local_response_normalization(len(input_shape), *constants, training, self.name)
+        return choose_local_response_normalization(
+            len(input_shape), *constants, training, self.name
+        )
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -8,7 +8,7 @@ from alexnet_keras.ops.dispatch import choose_spatial_response_normalization
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class SpatialResponseNormalization(keras.layers.Layer):
-    """Divides each activity by a norm of its neighbours in the same feature map.
+    """Divides each activity by a norm of its neighbors in the same feature map.
 
     `b[y, x] = a[y, x] / (k + alpha / size**2 * sum a[v, u]**2) ** beta`, where `v` runs from `y - size // 2` to
     `y + (size - 1) // 2` and `u` likewise around `x`, positions outside the map left out. `a` is the input, `b` the
@@ -43,7 +43,9 @@ class SpatialResponseNormalization(keras.layers.Layer):
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"`size` must be a positive whole number. Received: size={size}")
         if k <= 0 or alpha < 0:
-            raise ValueError(f"`k` must be positive and `alpha` not negative. Received: k={k}, alpha={alpha}")
+            raise ValueError(
+                f"`k` must be positive and `alpha` not negative. Received: k={k}, alpha={alpha}"
+            )
         self.size = size
         self.k = k
         self.alpha = alpha
@@ -70,4 +72,10 @@ class SpatialResponseNormalization(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "size": self.size, "k": self.k, "alpha": self.alpha, "beta": self.beta}
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "k": self.k,
+            "alpha": self.alpha,
+            "beta": self.beta,
+        }

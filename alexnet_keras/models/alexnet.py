@@ -17,7 +17,7 @@ from alexnet_keras.models.saved import load_weights
 
 
 def AlexNet(
-    config="paper",
+    preset="paper",
     *,
     input_shape=None,
     classes=1000,
@@ -35,7 +35,7 @@ def AlexNet(
     | `"one_tower"` | one GPU of the two as the source ran it: half the kernels in conv1-conv4, wide conv5 and fc |
     | `"conv6"` | `"source"` with the sixth conv layer over the last pool, for larger data sets |
     | `"torchvision"` | torchvision's `alexnet`, of "one weird trick": one tower, other widths, no normalization |
-    | `"bvlc_alexnet"`, `"caffenet"` | Caffe's: 227 pixels, k = 1, neighbours across towers; `"caffenet"` pools first |
+    | `"bvlc_alexnet"`, `"caffenet"` | Caffe's: 227 pixels, k = 1, neighbors across towers; `"caffenet"` pools first |
     | `"small"` | the same eight layers and towers for images of 64x64 pixels, light enough for a laptop |
     | `"cifar"` | the same for images of 32x32 pixels |
     | `"four_layer"` | three conv layers (32, 32 and 64 kernels of 5x5) and fc8: the network of figure 1, for CIFAR-10 |
@@ -59,7 +59,7 @@ def AlexNet(
     steps, which these short trainings never reach; from a small start the kernels show what they have learned.
 
     Args:
-        config: a preset's name or an `AlexNetConfig`.
+        preset: a preset's name or an `AlexNetConfig`.
         input_shape: `(height, width, channels)` of the image in pixels; `None` for the preset's own.
         classes: number of classes.
         classifier_activation: activation of fc8; `None` for logits.
@@ -87,7 +87,7 @@ def AlexNet(
     """
     if input_shape is not None:
         overrides["input_shape"] = input_shape
-    config = alexnet_config(config, **overrides)
+    config = alexnet_config(preset, **overrides)
     check_classes(classes)
     seed = random.randrange(2**31)  # which `keras.utils.set_random_seed` fixes
     inputs = x = keras.Input(config.input_shape, name="image")
@@ -95,7 +95,9 @@ def AlexNet(
         x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
     for conv in CONV_LAYERS:
         x = _conv_block(x, config, conv, seed)
-    x = fully_connected(x, config, classes, classifier_activation, lambda layer: _initializers(config, layer, seed))
+    x = fully_connected(
+        x, config, classes, classifier_activation, lambda layer: _initializers(config, layer, seed)
+    )
     model = keras.Model(inputs, x, name=name or "alexnet")
     if weights is not None:
         load_weights(model, weights)
@@ -115,7 +117,12 @@ def _conv_block(x, config, conv, seed):
             x = keras.layers.Activation(config.activation, name=f"{config.activation}{number}")(x)
         elif stage == "pool":
             pool = CeilingMaxPooling2D if config.round_up else keras.layers.MaxPooling2D
-            x = pool(config.pool_size, config.pool_stride, data_format="channels_last", name=f"pool{number}")(x)
+            x = pool(
+                config.pool_size,
+                config.pool_stride,
+                data_format="channels_last",
+                name=f"pool{number}",
+            )(x)
         elif config.normalization and stage == "normalization":
             x = LocalResponseNormalization(
                 size=config.normalization_size,
@@ -133,14 +140,20 @@ def _conv_block(x, config, conv, seed):
 
 def _convolution(x, config, conv, seed):
     index = CONV_LAYERS.index(conv)
-    kernel, stride, padding = config.kernel_sizes[index], config.strides[index], config.paddings[index]
+    kernel, stride, padding = (
+        config.kernel_sizes[index],
+        config.strides[index],
+        config.paddings[index],
+    )
     # Convolutions pad by themselves where they can, which is faster than a layer for it.
     same = stride == 1 and 2 * padding == kernel - 1
     if not same:
         missing = [config.missing(n + 2 * padding, kernel, stride) for n in x.shape[1:3]]
         if padding or any(missing):
             zeros = tuple((padding, padding + n) for n in missing)
-            x = keras.layers.ZeroPadding2D(zeros, data_format="channels_last", name=f"pad{conv[-1]}")(x)
+            x = keras.layers.ZeroPadding2D(
+                zeros, data_format="channels_last", name=f"pad{conv[-1]}"
+            )(x)
     sees_all = conv == "conv1" or conv in config.exchange
     return GroupedConv2D(
         config.filters[index],
@@ -160,5 +173,9 @@ def _initializers(config, layer, seed):
         kernel = keras.initializers.RandomNormal(stddev=config.conv1_kernel_stddev)
     elif kernel == "gaussian":
         middle = layer in ("conv3", "conv4", "conv5", "conv6")
-        kernel = keras.initializers.RandomNormal(stddev=config.middle_kernel_stddev if middle else config.kernel_stddev)
-    return layer_initializers(kernel, config.bias if layer in config.bias_layers else 0.0, seed, layer)
+        kernel = keras.initializers.RandomNormal(
+            stddev=config.middle_kernel_stddev if middle else config.kernel_stddev
+        )
+    return layer_initializers(
+        kernel, config.bias if layer in config.bias_layers else 0.0, seed, layer
+    )

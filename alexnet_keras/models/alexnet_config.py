@@ -39,12 +39,12 @@ class AlexNetConfig:
         pool_size: side of the pooling windows, in positions.
         pool_stride: distance between the pooling windows, in positions.
         normalization: whether the normalization stages are there at all.
-        normalization_size: number of neighbouring maps, n of the paper.
+        normalization_size: number of neighboring maps, n of the paper.
         normalization_k: constant of the denominator.
         normalization_alpha: weight of the sum of squares.
         normalization_beta: power.
         normalization_divide_alpha: whether alpha is divided by the size.
-        normalization_in_towers: whether the neighbours end at the border of a tower.
+        normalization_in_towers: whether the neighbors end at the border of a tower.
         dropout: rate of the activities that dropout sets to zero after fc6 and fc7; 0 for none.
         initializer: `"gaussian"`, with the standard deviations below, or the name of a Keras initializer.
         kernel_stddev: standard deviation of the initial weights of conv1, conv2 and the fully connected layers.
@@ -107,7 +107,9 @@ class AlexNetConfig:
         self._check_names("exchange", CONV_LAYERS)
         self._check_names("bias_layers", (*CONV_LAYERS, *HIDDEN_LAYERS, "fc8"))
         if "conv1" not in self.conv_layers:
-            raise ValueError(f"`conv_layers` must hold 'conv1'. Received: conv_layers={self.conv_layers}")
+            raise ValueError(
+                f"`conv_layers` must hold 'conv1'. Received: conv_layers={self.conv_layers}"
+            )
         if len(self.stages) != len(CONV_LAYERS):
             raise ValueError(
                 f"`stages` must have {len(CONV_LAYERS)} entries, one for each of {', '.join(CONV_LAYERS)}. "
@@ -128,12 +130,20 @@ class AlexNetConfig:
                 )
         keras.activations.get(self.activation)
         for stages in self.stages:
-            if not isinstance(stages, tuple) or not set(stages) <= set(STAGES) or len(set(stages)) < len(stages):
-                raise ValueError(f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}")
+            if (
+                not isinstance(stages, tuple)
+                or not set(stages) <= set(STAGES)
+                or len(set(stages)) < len(stages)
+            ):
+                raise ValueError(
+                    f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}"
+                )
         for name in ("kernel_stddev", "middle_kernel_stddev", "conv1_kernel_stddev"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
-                raise ValueError(f"`{name}` must be a standard deviation, at least 0. Received: {name}={value!r}")
+                raise ValueError(
+                    f"`{name}` must be a standard deviation, at least 0. Received: {name}={value!r}"
+                )
         if not 0 <= self.dropout < 1:
             raise ValueError(
                 f"`dropout` must be a rate from 0 to below 1 (0 for none). Received: dropout={self.dropout}"
@@ -148,7 +158,9 @@ class AlexNetConfig:
 
     def _check_names(self, field, accepted):
         value = getattr(self, field)
-        if not set(value) <= set(accepted) or list(value) != [name for name in accepted if name in value]:
+        if not set(value) <= set(accepted) or list(value) != [
+            name for name in accepted if name in value
+        ]:
             raise ValueError(
                 f"`{field}` must be names out of {', '.join(accepted)}, in this order. Received: {field}={value!r}"
             )
@@ -253,7 +265,11 @@ PRESETS = {
     "bvlc_alexnet": dataclasses.replace(_CAFFE, bias=0.1),
     "caffenet": dataclasses.replace(
         _CAFFE,
-        stages=(("activation", "pool", "normalization"), ("activation", "pool", "normalization"), *_PAPER.stages[2:]),
+        stages=(
+            ("activation", "pool", "normalization"),
+            ("activation", "pool", "normalization"),
+            *_PAPER.stages[2:],
+        ),
     ),
     "small": _SMALL,
     "cifar": dataclasses.replace(
@@ -292,28 +308,30 @@ PRESETS = {
 }
 
 
-def alexnet_config(config="paper", **overrides):
+def alexnet_config(preset="paper", **overrides):
     """The configuration that a preset's name (or an `AlexNetConfig`) and overrides of single fields describe.
 
     Args:
-        config: one of `PRESETS`, or an `AlexNetConfig`.
+        preset: one of `PRESETS`, or an `AlexNetConfig`.
         **overrides: fields of `AlexNetConfig` that replace the preset's.
 
     Raises:
         ValueError: for an unknown preset or field, or a value that no network can have.
     """
-    if isinstance(config, str):
-        if config not in PRESETS:
+    if isinstance(preset, str):
+        if preset not in PRESETS:
             raise ValueError(
-                f"`config` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. Received: config={config!r}"
+                f"`preset` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. Received: preset={preset!r}"
             )
-        config = PRESETS[config]
-    elif not isinstance(config, AlexNetConfig):
+        preset = PRESETS[preset]
+    elif not isinstance(preset, AlexNetConfig):
         raise ValueError(
-            f"`config` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. Received: config={config!r}"
+            f"`preset` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. Received: preset={preset!r}"
         )
     fields = [field.name for field in dataclasses.fields(AlexNetConfig)]
     unknown = [name for name in overrides if name not in fields]
     if unknown:
-        raise ValueError(f"An override must be one of {', '.join(fields)}. Received: {', '.join(unknown)}")
-    return dataclasses.replace(config, **overrides)
+        raise ValueError(
+            f"An override must be one of {', '.join(fields)}. Received: {', '.join(unknown)}"
+        )
+    return dataclasses.replace(preset, **overrides)

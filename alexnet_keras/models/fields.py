@@ -13,10 +13,14 @@ def check_fields(config):
             frozen = tuple(tuple(entry) if isinstance(entry, list) else entry for entry in value)
             object.__setattr__(config, name, frozen)
         elif field.type is int and (not isinstance(value, int) or value < 1):
-            raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")
+            raise ValueError(
+                f"`{name}` must be a positive whole number. Received: {name}={value!r}"
+            )
         elif field.type == float | None and value is None:
             continue
-        elif field.type in (float, float | None) and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        elif field.type in (float, float | None) and (
+            isinstance(value, bool) or not isinstance(value, (int, float))
+        ):
             raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}")
         elif field.type is bool and not isinstance(value, bool):
             raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")

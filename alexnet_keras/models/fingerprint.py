@@ -19,5 +19,7 @@ def fingerprint(model):
     for layer in model.layers:
         digest.update(layer.name.encode())
         for weight in layer.weights:
-            digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight), "float32").tobytes())
+            digest.update(
+                np.ascontiguousarray(keras.ops.convert_to_numpy(weight), "float32").tobytes()
+            )
     return digest.hexdigest()

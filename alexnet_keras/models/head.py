@@ -8,7 +8,9 @@ from alexnet_keras.layers import FullyConnected
 def check_classes(classes):
     """Raises a `ValueError` for a number of classes that no network can have."""
     if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"`classes` must be a positive whole number. Received: classes={classes!r}")
+        raise ValueError(
+            f"`classes` must be a positive whole number. Received: classes={classes!r}"
+        )
 
 
 def fully_connected(x, config, classes, classifier_activation, initializers):
@@ -33,4 +35,6 @@ def fully_connected(x, config, classes, classifier_activation, initializers):
             x = keras.layers.Dropout(config.dropout, name=f"drop{number}")(x)
     # Probabilities in float32 also under mixed precision.
     dtype = keras.config.dtype_policy().variable_dtype
-    return FullyConnected(classes, activation=classifier_activation, **initializers("fc8"), dtype=dtype, name="fc8")(x)
+    return FullyConnected(
+        classes, activation=classifier_activation, **initializers("fc8"), dtype=dtype, name="fc8"
+    )(x)

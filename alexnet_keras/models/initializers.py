@@ -19,5 +19,7 @@ def layer_initializers(kernel, bias, seed, layer):
     """
     kernel = keras.initializers.get(kernel)
     if "seed" in kernel.get_config():
-        kernel = kernel.from_config({**kernel.get_config(), "seed": zlib.crc32(f"{seed} {layer}".encode())})
+        kernel = kernel.from_config(
+            {**kernel.get_config(), "seed": zlib.crc32(f"{seed} {layer}".encode())}
+        )
     return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.Constant(bias)}

@@ -39,7 +39,9 @@ def _reason_against(path, error):
         return "it can't be read: permission denied"
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         return "its name does not end in .keras"
-    is_whole = {".keras": zipfile.is_zipfile, ".h5": h5py.is_hdf5, ".hdf5": h5py.is_hdf5}[path.suffix]
+    is_whole = {".keras": zipfile.is_zipfile, ".h5": h5py.is_hdf5, ".hdf5": h5py.is_hdf5}[
+        path.suffix
+    ]
     if not is_whole(path):
         return "it is damaged, or a file of another kind"
     # The first line: Keras adds whole arrays in further lines.
@@ -90,10 +92,14 @@ def _stored_shapes(model, path):
                     stored[paths.get((name, int(index)), f"{name}/{index}")] = tuple(array.shape)
     if named or len(stored) != len(paths):
         return stored
-    return _shapes(model)  # without names, as old versions of Keras wrote it: Keras itself compares the shapes
+    return _shapes(
+        model
+    )  # without names, as old versions of Keras wrote it: Keras itself compares the shapes
 
 
 def _check_same_weights(ours, theirs):
     for path in (*ours, *theirs):
         if ours.get(path) != theirs.get(path):
-            raise ValueError(f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here")
+            raise ValueError(
+                f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here"
+            )

@@ -12,7 +12,7 @@ from alexnet_keras.models.vgg_config import vgg_config
 
 
 def VGG(
-    config="D",
+    preset="D",
     *,
     input_shape=None,
     classes=1000,
@@ -36,7 +36,7 @@ def VGG(
     512 maps.
 
     Args:
-        config: a configuration's letter or a `VGGConfig`.
+        preset: a configuration's letter or a `VGGConfig`.
         input_shape: `(height, width, channels)` of the image in pixels; `None` for the configuration's own.
         classes: number of classes.
         classifier_activation: activation of fc8; `None` for logits.
@@ -45,7 +45,7 @@ def VGG(
         **overrides: fields of `VGGConfig` that replace the configuration's, e.g. `dropout=0.0`.
 
     Returns:
-        A `keras.Model` from images, `(batch, height, width, channels)` on the scale 0-255 less the mean colour, to
+        A `keras.Model` from images, `(batch, height, width, channels)` on the scale 0-255 less the mean color, to
         `(batch, classes)`. Its layers are conv1_1, conv1_2, pool1, ..., fc6, drop6, fc7, drop7, fc8.
 
     Raises:
@@ -61,7 +61,7 @@ def VGG(
     """
     if input_shape is not None:
         overrides["input_shape"] = input_shape
-    config = vgg_config(config, **overrides)
+    config = vgg_config(preset, **overrides)
     check_classes(classes)
     seed = random.randrange(2**31)  # which `keras.utils.set_random_seed` fixes
 
@@ -73,7 +73,9 @@ def VGG(
     inputs = x = keras.Input(config.input_shape, name="image")
     if config.input_scale != 1:
         x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
-    for stage, (kernel_sizes, filters) in enumerate(zip(config.kernel_sizes, config.filters, strict=True), 1):
+    for stage, (kernel_sizes, filters) in enumerate(
+        zip(config.kernel_sizes, config.filters, strict=True), 1
+    ):
         for number, kernel_size in enumerate(kernel_sizes, 1):
             layer = f"conv{stage}_{number}"
             x = GroupedConv2D(

@@ -56,9 +56,13 @@ class VGGConfig:
         for name, count in (("input_shape", 3), ("filters", stages), ("units", 2)):
             value = getattr(self, name)
             if len(value) != count or not all(isinstance(n, int) and n > 0 for n in value):
-                raise ValueError(f"`{name}` must be {count} positive whole numbers. Received: {name}={value}")
+                raise ValueError(
+                    f"`{name}` must be {count} positive whole numbers. Received: {name}={value}"
+                )
         if not all(
-            isinstance(stage, tuple) and stage and all(isinstance(size, int) and size % 2 for size in stage)
+            isinstance(stage, tuple)
+            and stage
+            and all(isinstance(size, int) and size % 2 for size in stage)
             for stage in self.kernel_sizes
         ):
             raise ValueError(
@@ -94,24 +98,26 @@ VGG_PRESETS = {
 }
 
 
-def vgg_config(config="D", **overrides):
+def vgg_config(preset="D", **overrides):
     """The configuration that a letter of the paper (or a `VGGConfig`) and overrides of single fields describe.
 
     Args:
-        config: one of `VGG_PRESETS`, or a `VGGConfig`.
+        preset: one of `VGG_PRESETS`, or a `VGGConfig`.
         **overrides: fields of `VGGConfig` that replace its.
 
     Raises:
         ValueError: for an unknown configuration or field, or a value that no network can have.
     """
-    if not isinstance(config, VGGConfig):
-        if not isinstance(config, str) or config not in VGG_PRESETS:
+    if not isinstance(preset, VGGConfig):
+        if not isinstance(preset, str) or preset not in VGG_PRESETS:
             raise ValueError(
-                f"`config` must be one of {', '.join(VGG_PRESETS)}, or a VGGConfig. Received: config={config!r}"
+                f"`preset` must be one of {', '.join(VGG_PRESETS)}, or a VGGConfig. Received: preset={preset!r}"
             )
-        config = VGG_PRESETS[config]
+        preset = VGG_PRESETS[preset]
     fields = [field.name for field in dataclasses.fields(VGGConfig)]
     unknown = [name for name in overrides if name not in fields]
     if unknown:
-        raise ValueError(f"An override must be one of {', '.join(fields)}. Received: {', '.join(unknown)}")
-    return dataclasses.replace(config, **overrides)
+        raise ValueError(
+            f"An override must be one of {', '.join(fields)}. Received: {', '.join(unknown)}"
+        )
+    return dataclasses.replace(preset, **overrides)

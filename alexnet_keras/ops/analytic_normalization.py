@@ -64,7 +64,9 @@ class Normalization:
 
     def join(self, x, own, shared):
         """The gradient, from that of an element's own output and from all outputs in whose window it is."""
-        sums = sliding_sum(ops.cast(shared, "float32"), transpose_windows(self.windows), self.groups)
+        sums = sliding_sum(
+            ops.cast(shared, "float32"), transpose_windows(self.windows), self.groups
+        )
         factor = 2 * self.alpha * self.beta
         return ops.cast(ops.cast(own, "float32") - factor * ops.cast(x, "float32") * sums, x.dtype)
 
@@ -103,9 +105,13 @@ def analytic_normalization(x, normalization, name, keep_denominators=False, use_
 
     @ops.custom_gradient
     def function(x):
-        output, *kept = passes.outputs_and_denominators(x) if keep_denominators else (passes.outputs(x),)
+        output, *kept = (
+            passes.outputs_and_denominators(x) if keep_denominators else (passes.outputs(x),)
+        )
         known = (output, *kept)
-        if keras.backend.backend() != "jax":  # which differentiates the operations of gradients as well
+        if (
+            keras.backend.backend() != "jax"
+        ):  # which differentiates the operations of gradients as well
             # PyTorch would never free an output that its own gradient holds.
             known = tuple(ops.stop_gradient(tensor) for tensor in known)
 
@@ -129,7 +135,14 @@ def analytic_normalization(x, normalization, name, keep_denominators=False, use_
     return function(x)
 
 
-_PASSES = ("outputs", "denominators", "outputs_and_denominators", "shared_part", "gradient", "second_gradient")
+_PASSES = (
+    "outputs",
+    "denominators",
+    "outputs_and_denominators",
+    "shared_part",
+    "gradient",
+    "second_gradient",
+)
 
 
 @functools.lru_cache  # TensorFlow compiles a function once a shape, for all layers and models alike

@@ -103,7 +103,9 @@ def _forced_name():
 def _check_name(name, argument):
     accepted = list(dict.fromkeys(n for names in IMPLEMENTATIONS.values() for n in names))
     if name is not None and name not in accepted:
-        raise ValueError(f"`{argument}` must be one of {', '.join(accepted)}. Received: {argument}={name!r}")
+        raise ValueError(
+            f"`{argument}` must be one of {', '.join(accepted)}. Received: {argument}={name!r}"
+        )
 
 
 def _choose(possible, fastest, reason):
@@ -165,7 +167,9 @@ def choose_conv2d(input_shape, kernel_shape, dtype, options, training, name):
         possible["space_to_depth"] = functools.partial(_with_bias, _space_to_depth_conv, options)
     tile = winograd_tile(input_shape, kernel_shape, dtype, options)
     if tile and training:
-        possible["winograd"] = functools.partial(_winograd_conv, tile=tile, groups=options.groups, name=name)
+        possible["winograd"] = functools.partial(
+            _winograd_conv, tile=tile, groups=options.groups, name=name
+        )
     if options.groups > 1 and is_split_by_tower() and not is_plain:
         raise ValueError(
             f"Layer '{name}' on two devices must have channels_last and no dilation. Received: "
@@ -188,7 +192,10 @@ def _fastest_conv2d(possible, tile, options):
     # benchmarks.layers, conv2, conv4 and conv5. PyTorch's groups are fast on a CPU; Keras on PyTorch or
     # TensorFlow has not been measured on a GPU.
     if keras.backend.backend() == "jax" or is_tensorflow_on_cpu():
-        return "reference", f"a convolution a group is faster than the groups of {keras.backend.backend()}"
+        return (
+            "reference",
+            f"a convolution a group is faster than the groups of {keras.backend.backend()}",
+        )
     return "native", f"the groups of {keras.backend.backend()} are fast"
 
 
@@ -226,11 +233,17 @@ def winograd_tile(input_shape, kernel_shape, dtype, options):
 def _has_long_stride(kernel_shape, options):
     few_maps = options.groups == 1 and kernel_shape[2] <= 4
     stride = options.strides[0]
-    return few_maps and options.padding == "valid" and 1 < stride == options.strides[1] <= min(kernel_shape[:2])
+    return (
+        few_maps
+        and options.padding == "valid"
+        and 1 < stride == options.strides[1] <= min(kernel_shape[:2])
+    )
 
 
 def _native_conv2d(x, kernel, bias, options):
-    y = keras.ops.conv(x, kernel, options.strides, options.padding, options.data_format, options.dilation_rate)
+    y = keras.ops.conv(
+        x, kernel, options.strides, options.padding, options.data_format, options.dilation_rate
+    )
     if bias is None:
         return y
     shape = (1, -1, 1, 1) if options.data_format == "channels_first" else (1, 1, 1, -1)
@@ -268,35 +281,55 @@ def choose_local_response_normalization(axes, size, k, alpha, beta, groups, trai
         A `Choice` whose function takes the input.
     """
     definition = functools.partial(
-        reference.local_response_normalization, size=size, k=k, alpha=alpha, beta=beta, groups=groups
+        reference.local_response_normalization,
+        size=size,
+        k=k,
+        alpha=alpha,
+        beta=beta,
+        groups=groups,
     )
     reach = (size // 2, (size - 1) // 2)
-    possible = _normalizations(definition, Normalization(((axes - 1, *reach),), k, alpha, beta, groups), training, name)
+    possible = _normalizations(
+        definition, Normalization(((axes - 1, *reach),), k, alpha, beta, groups), training, name
+    )
     fastest, reason = _fastest_normalization()
     if is_split_by_tower() and groups > 1:
-        inner = _normalizations(definition, Normalization(((axes, *reach),), k, alpha, beta), training, name)
-        possible["by_tower"] = functools.partial(normalization_by_tower, groups=groups, normalize=inner[fastest])
+        inner = _normalizations(
+            definition, Normalization(((axes, *reach),), k, alpha, beta), training, name
+        )
+        possible["by_tower"] = functools.partial(
+            normalization_by_tower, groups=groups, normalize=inner[fastest]
+        )
         fastest, reason = "by_tower", "XLA splits it over two devices"
     return _choose(possible, fastest, reason)
 
 
 def choose_spatial_response_normalization(size, k, alpha, beta, training, name):
     """The implementation of response normalization across positions; see `choose_local_response_normalization`."""
-    definition = functools.partial(reference.spatial_response_normalization, size=size, k=k, alpha=alpha, beta=beta)
+    definition = functools.partial(
+        reference.spatial_response_normalization, size=size, k=k, alpha=alpha, beta=beta
+    )
     reach = (size // 2, (size - 1) // 2)
     normalization = Normalization(((1, *reach), (2, *reach)), k, alpha, beta)
-    return _choose(_normalizations(definition, normalization, training, name), *_fastest_normalization())
+    return _choose(
+        _normalizations(definition, normalization, training, name), *_fastest_normalization()
+    )
 
 
 def _normalizations(definition, normalization, training, name):
     analytic = functools.partial(
-        analytic_normalization, normalization=normalization, name=name, keep_denominators=bool(training)
+        analytic_normalization,
+        normalization=normalization,
+        name=name,
+        keep_denominators=bool(training),
     )
     possible = {"reference": definition, "analytic": analytic}
     if keras.backend.backend() == "tensorflow":
         possible["analytic_xla"] = functools.partial(analytic, use_xla=True)
     if keras.backend.backend() == "jax":
-        possible["recomputing"] = functools.partial(recomputing_normalization, normalization=normalization, name=name)
+        possible["recomputing"] = functools.partial(
+            recomputing_normalization, normalization=normalization, name=name
+        )
     return possible
 
 
@@ -363,7 +396,10 @@ def choose_dense(axes, dtype, training, name):
         possible["swapped"] = functools.partial(swapped_dense, name=name)
         # benchmarks.layers, fc6
         if is_tensorflow_on_cpu():
-            fastest, reason = "swapped", "TensorFlow on a CPU transposes the weights for the gradient"
+            fastest, reason = (
+                "swapped",
+                "TensorFlow on a CPU transposes the weights for the gradient",
+            )
     return _choose(possible, fastest, reason)
 
 
@@ -403,7 +439,9 @@ def explain(model):
     for layer in model.layers:
         if not hasattr(layer, "choose_implementation"):
             continue
-        training, evaluation = (layer.choose_implementation(layer.input.shape, training=t) for t in (True, False))
+        training, evaluation = (
+            layer.choose_implementation(layer.input.shape, training=t) for t in (True, False)
+        )
         if training.name == evaluation.name:
             lines.append(f"{layer.name:14s}{training.name}: {training.reason}")
         else:

@@ -35,7 +35,9 @@ def gather_max_pool(x, pool_size, strides, ceil_mode=False):
         where = ops.cast(where, "int8")  # what is kept for the gradient
 
         def gradient(*args, upstream=None):
-            return _gathered(args[0] if upstream is None else upstream, where, x, pool_size, strides)
+            return _gathered(
+                args[0] if upstream is None else upstream, where, x, pool_size, strides
+            )
 
         return y, gradient
 
@@ -47,13 +49,17 @@ def _windows(x, sizes, strides, counts):
     (rows, columns), (down, right) = counts, strides
     for i in range(sizes[0]):
         for j in range(sizes[1]):
-            yield x[:, i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * right + 1 : right]
+            yield x[
+                :, i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * right + 1 : right
+            ]
 
 
 def _gathered(upstream, where, x, sizes, strides):
     """The gradient of the maxima of windows by the positions that they stand at, with the shape of `x`."""
     (height, width), (down, right), (rows, columns) = sizes, strides, upstream.shape[1:3]
-    beyond = [(k - 1) // s for k, s in zip(sizes, strides, strict=True)]  # windows that hold a position, less one
+    beyond = [
+        (k - 1) // s for k, s in zip(sizes, strides, strict=True)
+    ]  # windows that hold a position, less one
     lines = []
     for a in range(down):  # positions a, a + down, a + 2 * down, ...
         parts = []
@@ -68,7 +74,9 @@ def _gathered(upstream, where, x, sizes, strides):
             parts.append(total)
         lines.append(ops.stack(parts, axis=3))
     gradient = ops.stack(lines, axis=2)
-    gradient = ops.reshape(gradient, (-1, (rows + beyond[0]) * down, (columns + beyond[1]) * right, x.shape[-1]))
+    gradient = ops.reshape(
+        gradient, (-1, (rows + beyond[0]) * down, (columns + beyond[1]) * right, x.shape[-1])
+    )
     gradient = gradient[:, : x.shape[1], : x.shape[2]]
     missing = [(0, n - m) for n, m in zip(x.shape[1:3], gradient.shape[1:3], strict=True)]
     return ops.cast(ops.pad(gradient, [(0, 0), *missing, (0, 0)]), x.dtype)

@@ -16,7 +16,9 @@ def in_place_momentum(variable, velocity, gradient, learning_rate, momentum, dec
     dtype = variable.dtype
     if decay:
         amount = tf.cast(learning_rate * (decay / momentum), dtype)
-        tf.raw_ops.ResourceApplyGradientDescent(var=velocity.handle, alpha=amount, delta=variable.read_value())
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=velocity.handle, alpha=amount, delta=variable.read_value()
+        )
     tf.raw_ops.ResourceApplyKerasMomentum(
         var=variable.handle,
         accum=velocity.handle,

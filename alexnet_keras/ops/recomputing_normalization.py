@@ -39,7 +39,9 @@ def recomputing_normalization(x, normalization, name):
         own = ops.cast(of_output, "float32") * on_gpu.power(denominators)
         product, own = _materialize(x.dtype, own * ops.cast(x, "float32") / denominators, own)
         shared = pad_for_window(product, transpose_windows(on_gpu.windows))
-        return on_gpu.join(x, own, shared), lambda upstream: on_gpu.second_gradient(x, of_output, upstream)
+        return on_gpu.join(x, own, shared), lambda upstream: on_gpu.second_gradient(
+            x, of_output, upstream
+        )
 
     return function(x)
 

@@ -8,7 +8,16 @@ feature maps are `(batch, height, width, maps)`. Gradients are the backend's own
 from keras import ops
 
 
-def conv2d(x, kernel, bias=None, strides=1, padding="valid", groups=1, dilation_rate=1, data_format="channels_last"):
+def conv2d(
+    x,
+    kernel,
+    bias=None,
+    strides=1,
+    padding="valid",
+    groups=1,
+    dilation_rate=1,
+    data_format="channels_last",
+):
     """Convolution in groups: kernel part `g` sees input part `g` only.
 
     Args:

@@ -124,7 +124,9 @@ class Tiling:
         upstream = self._to_points(upstream, outputs, self._covered)
         transposed = ops.transpose(weights, (0, 1, 2, 3, 4, 6, 5))
         of_inputs = self._from_points(ops.matmul(upstream, transposed), inputs, self.sizes)
-        of_weights = ops.matmul(ops.transpose(self._split_sum(windows), (0, 1, 3, 2)), self._split_sum(upstream))
+        of_weights = ops.matmul(
+            ops.transpose(self._split_sum(windows), (0, 1, 3, 2)), self._split_sum(upstream)
+        )
         of_weights = ops.sum(ops.cast(of_weights, "float32"), axis=1)
         of_weights = ops.reshape(of_weights, (*upstream.shape[:5], self.maps, self.filters))
         # In two steps, as TensorFlow is slow to sum over axes that are apart.
@@ -146,17 +148,28 @@ class Tiling:
 
     def _to_points(self, x, transforms, covered):
         """`(groups, strips down, points, tiles in a strip * strips, points, tiles in a strip * images, maps)`."""
-        (height, width), row, groups, maps = covered, self.row, self.groups, x.shape[-1] // self.groups
+        (height, width), row, groups, maps = (
+            covered,
+            self.row,
+            self.groups,
+            x.shape[-1] // self.groups,
+        )
         down, across = (ops.cast(matrix, x.dtype) for matrix in transforms)
         if covered != self.sizes:
-            x = ops.pad(x, [(0, 0), (0, height - self.sizes[0]), (0, width - self.sizes[1]), (0, 0)])
+            x = ops.pad(
+                x, [(0, 0), (0, height - self.sizes[0]), (0, width - self.sizes[1]), (0, 0)]
+            )
         x = ops.reshape(x, (row, row, -1, height, width, groups, maps))
         x = ops.transpose(x, (5, 0, 3, 1, 4, 2, 6))
-        x = ops.matmul(down, ops.reshape(x, (groups * row * height // down.shape[1], down.shape[1], -1)))
+        x = ops.matmul(
+            down, ops.reshape(x, (groups * row * height // down.shape[1], down.shape[1], -1))
+        )
         strips = self._strips_across(width, across.shape[1])
         x = ops.matmul(across, ops.reshape(x, (strips, across.shape[1], -1)))
         in_strips = self.tiles[0] // self.strips[0] * self.strips[1]
-        return ops.reshape(x, (groups, self.strips[0], self.points, in_strips, self.points, -1, maps))
+        return ops.reshape(
+            x, (groups, self.strips[0], self.points, in_strips, self.points, -1, maps)
+        )
 
     def _from_points(self, x, transforms, covered):
         """The transpose of `_to_points`."""
@@ -164,7 +177,9 @@ class Tiling:
         down, across = (ops.cast(matrix.T, x.dtype) for matrix in transforms)
         strips = self._strips_across(width, across.shape[0])
         x = ops.matmul(across, ops.reshape(x, (strips, across.shape[1], -1)))
-        x = ops.matmul(down, ops.reshape(x, (groups * row * height // down.shape[0], down.shape[1], -1)))
+        x = ops.matmul(
+            down, ops.reshape(x, (groups * row * height // down.shape[0], down.shape[1], -1))
+        )
         x = ops.reshape(x, (groups, row, height, row, width, -1, maps))
         x = ops.reshape(ops.transpose(x, (1, 3, 5, 2, 4, 0, 6)), (-1, height, width, groups * maps))
         return x[:, : self.sizes[0], : self.sizes[1]]
@@ -184,7 +199,9 @@ def _choose_tiling(input_shape, kernel_shape, tile, groups):
     images, *sizes = input_shape[:3]
     side, _, maps, filters = kernel_shape
     filters //= groups
-    tiles, tiles_of_two = ([_count_tiles(tile, side, size, row) for size in sizes] for row in (1, 2))
+    tiles, tiles_of_two = (
+        [_count_tiles(tile, side, size, row) for size in sizes] for row in (1, 2)
+    )
     fewer = math.prod(tiles_of_two) < 4 * math.prod(tiles)
     # With kernels of 5x5, sums over rows of the tiles of two images would be too long.
     row = 2 if images and images % 4 == 0 and side == 3 and fewer else 1
@@ -208,7 +225,9 @@ def transform_matrices(tile, side):
         ValueError: for more than 8 positions.
     """
     if tile + side - 2 > len(_POINTS):
-        raise ValueError(f"`tile` + `side` must be at most {len(_POINTS) + 2}. Received: tile={tile}, side={side}")
+        raise ValueError(
+            f"`tile` + `side` must be at most {len(_POINTS) + 2}. Received: tile={tile}, side={side}"
+        )
     # The coefficients of the product of two polynomials, of degrees tile - 1 and side - 1, follow from its
     # values at n - 1 points and at infinity: `B` are Lagrange's polynomials. The correlation is its transpose.
     points = np.array(_POINTS[: tile + side - 2])

@@ -17,7 +17,7 @@ from alexnet_keras.plots.kernels import (
     plot_kernels,
     save_animation,
 )
-from alexnet_keras.plots.neighbours import plot_codes, plot_neighbours
+from alexnet_keras.plots.neighbors import plot_codes, plot_neighbors
 from alexnet_keras.plots.predictions import plot_predictions
 from alexnet_keras.plots.style import save_figure
 
@@ -34,7 +34,7 @@ __all__ = [
     "plot_kernel_strip",
     "plot_kernels",
     "plot_learning_rates",
-    "plot_neighbours",
+    "plot_neighbors",
     "plot_predictions",
     "plot_training_errors",
     "save_animation",

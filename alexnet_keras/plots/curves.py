@@ -16,11 +16,21 @@ def plot_curves(history, title=""):
     """
     figure, axes = new_figure(1, 2, (9.5, 3.8))
     marker = "o" if len(history) < 30 else ""
-    for axis, name, label in ((axes[0], "loss", "loss (nats)"), (axes[1], "top1_error", "top-1 error (%)")):
-        for key, words, line in ((name, "training, with augmentation", "-"), (f"val_{name}", "validation", "--")):
-            points = [(epoch, float(row[key])) for epoch, row in enumerate(history, start=1) if key in row]
+    for axis, name, label in (
+        (axes[0], "loss", "loss (nats)"),
+        (axes[1], "top1_error", "top-1 error (%)"),
+    ):
+        for key, words, line in (
+            (name, "training, with augmentation", "-"),
+            (f"val_{name}", "validation", "--"),
+        ):
+            points = [
+                (epoch, float(row[key])) for epoch, row in enumerate(history, start=1) if key in row
+            ]
             if points:
-                axis.plot(*zip(*points, strict=True), line, label=words, marker=marker, markersize=3)
+                axis.plot(
+                    *zip(*points, strict=True), line, label=words, marker=marker, markersize=3
+                )
         axis.set_xlabel("epoch")
         axis.set_ylabel(label)
         axis.set_ylim(0, 1.1 * axis.dataLim.ymax)
@@ -30,7 +40,9 @@ def plot_curves(history, title=""):
     drops = [i for i in range(1, len(rates)) if rates[i] < 0.5 * rates[i - 1]]
     for axis in axes:
         for n, drop in enumerate(drops):
-            axis.axvline(drop + 0.5, color="grey", linewidth=0.8, label=None if n else "learning rate / 10")
+            axis.axvline(
+                drop + 0.5, color="gray", linewidth=0.8, label=None if n else "learning rate / 10"
+            )
         axis.legend(frameon=False)
     figure.suptitle(title)
     return figure

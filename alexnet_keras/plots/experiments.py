@@ -23,9 +23,14 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
 
     Reference: figure 1 of Krizhevsky et al. (2012).
     """
-    figure, axes = new_figure(1, len(groups), (5.6 * len(groups), 4.4), squeeze=False, sharex=True, sharey=True)
+    figure, axes = new_figure(
+        1, len(groups), (5.6 * len(groups), 4.4), squeeze=False, sharex=True, sharey=True
+    )
     right = longest = max(
-        len(run) for variants in groups.values() for measured in variants.values() for run in measured["curves"]
+        len(run)
+        for variants in groups.values()
+        for measured in variants.values()
+        for run in measured["curves"]
     )
     for axis, (group, variants) in zip(axes[0], groups.items(), strict=True):
         axis.axhline(target, color="black", linewidth=0.8)
@@ -33,14 +38,26 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
         for n, (variant, measured) in enumerate(variants.items()):
             color, mean, interval = f"C{n}", measured["mean"], measured["interval"]
             reached = "not reached" if mean is None else f"{mean:.1f} epochs"
-            count, there = len(measured["curves"]), sum(min(run) <= target for run in measured["curves"])
+            count, there = (
+                len(measured["curves"]),
+                sum(min(run) <= target for run in measured["curves"]),
+            )
             label = f"{variant}: {reached} (n = {f'{there} of {count}' if 0 < there < count else count})"
             for run in measured["curves"]:
-                axis.plot(range(1, len(run) + 1), run, _LINES[n % len(_LINES)], color=color, linewidth=1.2, label=label)
+                axis.plot(
+                    range(1, len(run) + 1),
+                    run,
+                    _LINES[n % len(_LINES)],
+                    color=color,
+                    linewidth=1.2,
+                    label=label,
+                )
                 label = None
             if mean is not None:
                 ends = [[mean - interval[0]], [interval[1] - mean]] if interval else None
-                axis.errorbar(mean, target, xerr=ends, fmt="o", color=color, markersize=5, capsize=4, zorder=3)
+                axis.errorbar(
+                    mean, target, xerr=ends, fmt="o", color=color, markersize=5, capsize=4, zorder=3
+                )
                 right = max(right, min(interval[1], 2 * longest)) if interval else right
         if paper and group in paper:
             words, epochs = paper[group]
@@ -71,8 +88,16 @@ def plot_learning_rates(groups, label):
     Returns:
         A matplotlib figure, a column a group.
     """
-    figure, axes = new_figure(2, len(groups), (5.6 * len(groups), 6.4), squeeze=False, sharex="col", sharey="row")
-    values = [v for variants in groups.values() for points in variants.values() for _, v, _ in points if v is not None]
+    figure, axes = new_figure(
+        2, len(groups), (5.6 * len(groups), 6.4), squeeze=False, sharex="col", sharey="row"
+    )
+    values = [
+        v
+        for variants in groups.values()
+        for points in variants.values()
+        for _, v, _ in points
+        if v is not None
+    ]
     top = 1.4 * max(values, default=1.0)
     for (axis, early), (group, variants) in zip(axes.T, groups.items(), strict=True):
         for n, (variant, points) in enumerate(variants.items()):
@@ -81,8 +106,16 @@ def plot_learning_rates(groups, label):
             style = dict(color=f"C{n}", linestyle=_LINES[n % len(_LINES)], label=variant)
             axis.plot([p[0] for p in measured], [p[1] for p in measured], marker="o", **style)
             if stopped:
-                height = (0.97 - 0.04 * n) * top  # crosses of different variants do not hide each other
-                axis.plot(stopped, [height] * len(stopped), "x", color=f"C{n}", label=f"{variant}: stopped early")
+                height = (
+                    0.97 - 0.04 * n
+                ) * top  # crosses of different variants do not hide each other
+                axis.plot(
+                    stopped,
+                    [height] * len(stopped),
+                    "x",
+                    color=f"C{n}",
+                    label=f"{variant}: stopped early",
+                )
             errors = [(rate, curve[:3][-1]) for rate, _, curve in points if curve]
             early.plot([p[0] for p in errors], [p[1] for p in errors], marker="o", **style)
         early.set_xscale("log")
@@ -131,13 +164,18 @@ def plot_comparisons(comparisons, title=""):
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
     axis.set_yticks(
-        range(len(comparisons)), [f"{c['variant']}\nagainst {c['baseline']} (n = {c['n']})" for c in comparisons]
+        range(len(comparisons)),
+        [f"{c['variant']}\nagainst {c['baseline']} (n = {c['n']})" for c in comparisons],
     )
     axis.set_ylim(len(comparisons) - 0.5, -0.5)
     axis.set_xlabel(comparisons[0]["unit"])
     handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), frameon=False, loc="outside lower center", ncols=2)
-    figure.suptitle(title, fontsize=10)  # over the labels, too, which may leave the axes little width
+    figure.legend(
+        handles.values(), handles.keys(), frameon=False, loc="outside lower center", ncols=2
+    )
+    figure.suptitle(
+        title, fontsize=10
+    )  # over the labels, too, which may leave the axes little width
     return figure
 
 
@@ -158,7 +196,14 @@ def plot_ensembles(errors, title=""):
         name = f"top{k}_error"
         points = [(size, group[name]) for size, groups in errors.items() for group in groups]
         means = [sum(group[name] for group in groups) / len(groups) for groups in errors.values()]
-        axis.plot(*zip(*points, strict=True), "o", color="C0", alpha=0.4, markersize=4, label="a group of networks")
+        axis.plot(
+            *zip(*points, strict=True),
+            "o",
+            color="C0",
+            alpha=0.4,
+            markersize=4,
+            label="a group of networks",
+        )
         axis.plot(list(errors), means, "o-", color="C0", label="mean")
         axis.set_xlabel("networks averaged")
         axis.set_ylabel(f"top-{k} error (%)")

@@ -9,14 +9,14 @@ from alexnet_keras.analysis.kernels import high_frequency_energy, layer_kernels,
 from alexnet_keras.files import replacing
 from alexnet_keras.plots.style import new_figure
 
-# Kernels of a tower, and input maps of each, that are shown where there are more than colours.
+# Kernels of a tower, and input maps of each, that are shown where there are more than colors.
 _SHOWN, _SHOWN_MAPS = 8, 16
 
 
 def plot_kernels(model, columns=16, layer="conv1"):
     """The kernels of a layer as tiles, tower 1 in the upper rows and tower 2 in the lower, on one common scale.
 
-    Kernels that see the colours of the image are tiles, and the title says how much of their energy is above a quarter
+    Kernels that see the colors of the image are tiles, and the title says how much of their energy is above a quarter
     period a pixel, which tells them from noise. Of others the first 8 of each tower are shown, a
     kernel a row, with the first 16 of the maps that it sees in the columns.
 
@@ -41,13 +41,11 @@ def plot_kernels(model, columns=16, layer="conv1"):
     if maps not in (1, 3):
         kernels = np.moveaxis(kernels[:, :_SHOWN, ..., :_SHOWN_MAPS], -1, 2)
         shown, columns = kernels.shape[1:3]
-        words = (
-            f"{shown} of {count} {layer} kernels of each tower (rows), {columns} of the {maps} maps they see (columns)"
-        )
+        words = f"{shown} of {count} {layer} kernels of each tower (rows), {columns} of the {maps} maps they see (columns)"
         kernels = kernels.reshape(towers, -1, height, width, 1)
     largest = float(np.abs(kernels).max()) or 1.0
     sheets = [_sheet(0.5 + 0.5 * tiles / largest, columns) for tiles in kernels]
-    return _plot_sheets(sheets, f"{words};\ngrey is 0, the full range is ±{largest:.2g} for all")
+    return _plot_sheets(sheets, f"{words};\ngray is 0, the full range is ±{largest:.2g} for all")
 
 
 def plot_feature_maps(model, image, layer="conv1", columns=16, original=None):
@@ -68,11 +66,17 @@ def plot_feature_maps(model, image, layer="conv1", columns=16, original=None):
     """
     output = layer_of(model, layer).output
     if len(output.shape) != 4:
-        raise ValueError(f"`layer` must give maps. Received: layer={layer!r}, whose output is {output.shape}")
+        raise ValueError(
+            f"`layer` must give maps. Received: layer={layer!r}, whose output is {output.shape}"
+        )
     image = np.asarray(image, "float32")
     if image.shape != model.input_shape[1:]:
-        raise ValueError(f"`image` must be of shape {model.input_shape[1:]}. Received: shape {image.shape}")
-    maps = keras.ops.convert_to_numpy(keras.Model(model.input, output)(image[None]))[0].astype("float32")
+        raise ValueError(
+            f"`image` must be of shape {model.input_shape[1:]}. Received: shape {image.shape}"
+        )
+    maps = keras.ops.convert_to_numpy(keras.Model(model.input, output)(image[None]))[0].astype(
+        "float32"
+    )
     maps = np.moveaxis(maps, -1, 0).reshape(towers_of(model), -1, *maps.shape[:2], 1)
     low, high = min(0.0, float(maps.min())), float(maps.max())
     sheets = [_sheet((tiles - low) / ((high - low) or 1.0), columns) for tiles in maps]
@@ -92,21 +96,32 @@ def plot_kernel_measures(models, p_values=None):
         A matplotlib figure.
     """
     panels = (
-        ("colourfulness", "colourfulness (share of energy)", (0, 1)),
+        ("colorfulness", "colorfulness (share of energy)", (0, 1)),
         ("spatial_frequency", "spatial frequency (periods / pixel)", (0, 0.71)),
         ("orientation", "orientation of the stripes (degrees)", (0, 180)),
     )
-    figure, axes = new_figure(len(models), 3, (10.5, 2.5 * len(models) + 0.5), squeeze=False, sharex="col")
+    figure, axes = new_figure(
+        len(models), 3, (10.5, 2.5 * len(models) + 0.5), squeeze=False, sharex="col"
+    )
     for row, (name, measures) in enumerate(models.items()):
         for axis, (measure, label, ends) in zip(axes[row], panels, strict=True):
             for tower, values in enumerate(measures[measure]):
                 # Stripes that run nowhere in particular count little.
                 weights = measures["selectivity"][tower] if measure == "orientation" else None
-                look = dict(color="0.75") if tower == 0 else dict(histtype="step", color="black", linewidth=1.5)
+                look = (
+                    dict(color="0.75")
+                    if tower == 0
+                    else dict(histtype="step", color="black", linewidth=1.5)
+                )
                 words = f"tower {tower + 1}" if len(measures[measure]) > 1 else "one tower"
                 axis.hist(values, np.linspace(*ends, 13), weights=weights, label=words, **look)
                 if measure != "orientation":
-                    axis.axvline(np.mean(values), color="0.5" if tower == 0 else "black", linestyle="--", linewidth=1)
+                    axis.axvline(
+                        np.mean(values),
+                        color="0.5" if tower == 0 else "black",
+                        linestyle="--",
+                        linewidth=1,
+                    )
             p = p_values[measure][row] if p_values and measure in p_values else None
             axis.set_title("" if p is None else f"p = {p:.2g}", fontsize=9)
             axis.set_xlim(ends)
@@ -123,7 +138,7 @@ def plot_kernel_strip(snapshots, kernels=8, columns=10):
     """How kernels came to be: a kernel a row, an epoch a column, on one common scale.
 
     Args:
-        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer that sees three colours.
+        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer that sees three colors.
         kernels: kernels shown of each tower, those with the most energy in the last epoch.
         columns: epochs shown, evenly spaced, the first and last among them.
 
@@ -131,10 +146,12 @@ def plot_kernel_strip(snapshots, kernels=8, columns=10):
         A matplotlib figure.
 
     Raises:
-        ValueError: for kernels that see other than three colours.
+        ValueError: for kernels that see other than three colors.
     """
-    _check_colours(snapshots)
-    chosen = np.unique(np.linspace(0, len(snapshots) - 1, min(columns, len(snapshots))).round().astype(int))
+    _check_colors(snapshots)
+    chosen = np.unique(
+        np.linspace(0, len(snapshots) - 1, min(columns, len(snapshots))).round().astype(int)
+    )
     shown = [snapshots[i] for i in chosen]
     last = shown[-1].kernels
     largest = max(float(np.abs(snapshot.kernels).max()) for snapshot in shown) or 1.0
@@ -143,7 +160,7 @@ def plot_kernel_strip(snapshots, kernels=8, columns=10):
         strongest = np.argsort(-np.square(last[tower]).sum((1, 2, 3)), kind="stable")[:kernels]
         tiles = np.stack([snapshot.kernels[tower, strongest] for snapshot in shown], axis=1)
         sheets.append(_sheet(0.5 + 0.5 * tiles.reshape(-1, *tiles.shape[2:]) / largest, len(shown)))
-    title = f"{shown[-1].layer} kernels by epoch; grey is 0, the full range is ±{largest:.2g} for all;\n"
+    title = f"{shown[-1].layer} kernels by epoch; gray is 0, the full range is ±{largest:.2g} for all;\n"
     title += f"in the last epoch {_energy_label(last)}"
     side = last.shape[3] + 1
     figure = _plot_sheets(sheets, title, width=0.55 * len(shown))
@@ -152,7 +169,11 @@ def plot_kernel_strip(snapshots, kernels=8, columns=10):
         axis.grid(False)
         axis.spines[:].set_visible(False)
         axis.set_yticks([])
-        axis.set_xticks([i * side + side / 2 - 1 for i in range(len(shown))], [s.epoch for s in shown], fontsize=8)
+        axis.set_xticks(
+            [i * side + side / 2 - 1 for i in range(len(shown))],
+            [s.epoch for s in shown],
+            fontsize=8,
+        )
         axis.tick_params(length=0)
     figure.axes[-1].set_xlabel("epochs of training")
     return figure
@@ -162,16 +183,16 @@ def animate_kernels(snapshots, columns=16):
     """How all kernels of a layer came to be, an epoch a picture, on one common scale.
 
     Args:
-        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer that sees three colours.
+        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer that sees three colors.
         columns: tiles in a row.
 
     Returns:
         A matplotlib animation, for `save_animation`.
 
     Raises:
-        ValueError: for kernels that see other than three colours.
+        ValueError: for kernels that see other than three colors.
     """
-    _check_colours(snapshots)
+    _check_colors(snapshots)
     largest = max(float(np.abs(snapshot.kernels).max()) for snapshot in snapshots) or 1.0
 
     def sheets(snapshot):
@@ -210,10 +231,12 @@ def _energy_label(kernels):
     return f"{share:.0%} high-frequency energy (white noise: 80%)"
 
 
-def _check_colours(snapshots):
+def _check_colors(snapshots):
     shape = snapshots[0].kernels.shape
     if shape[-1] != 3:
-        raise ValueError(f"`snapshots` must be of kernels that see three colours. Received: shape {shape}")
+        raise ValueError(
+            f"`snapshots` must be of kernels that see three colors. Received: shape {shape}"
+        )
 
 
 def _sheet(tiles, columns):
@@ -233,15 +256,23 @@ def _plot_sheets(sheets, title, original=None, width=8):
     each = width * sheets[0].shape[0] / sheets[0].shape[1] + 0.3
     rows = [1.8] * (original is not None) + [each] * len(sheets)
     figure, axes = new_figure(
-        len(rows), 1, (max(width, 6), sum(rows) + 0.5), squeeze=False, gridspec_kw={"height_ratios": rows}
+        len(rows),
+        1,
+        (max(width, 6), sum(rows) + 0.5),
+        squeeze=False,
+        gridspec_kw={"height_ratios": rows},
     )
     axes = axes[:, 0]
     for axis in axes:
         axis.set_axis_off()
     if original is not None:
         axes[0].imshow(np.clip(original, 0, 255).astype("uint8"))
-    for tower, (axis, sheet) in enumerate(zip(axes[len(axes) - len(sheets) :], sheets, strict=True)):
+    for tower, (axis, sheet) in enumerate(
+        zip(axes[len(axes) - len(sheets) :], sheets, strict=True)
+    ):
         axis.imshow(sheet, interpolation="nearest")
-        axis.set_title(f"tower {tower + 1}" if len(sheets) > 1 else "one tower", loc="left", fontsize=9)
+        axis.set_title(
+            f"tower {tower + 1}" if len(sheets) > 1 else "one tower", loc="left", fontsize=9
+        )
     figure.suptitle(title, fontsize=10)
     return figure

@@ -8,7 +8,7 @@ _LETTERS = 26  # of a name; more would leave its panel
 
 
 def plot_predictions(images, probabilities, labels, class_names, top=5, columns=4, title=""):
-    """Images over their most probable labels as bars, the correct one hatched and in another colour.
+    """Images over their most probable labels as bars, the correct one hatched and in another color.
 
     Args:
         images: `(count, height, width, 3)`, 0-255.
@@ -27,8 +27,14 @@ def plot_predictions(images, probabilities, labels, class_names, top=5, columns=
 
     Reference: figure 4, left, of Krizhevsky et al. (2012).
     """
-    images, probabilities, labels = np.asarray(images), np.asarray(probabilities), np.asarray(labels)
-    if not len(images) == len(probabilities) == len(labels) > 0 or probabilities.shape[1] != len(class_names):
+    images, probabilities, labels = (
+        np.asarray(images),
+        np.asarray(probabilities),
+        np.asarray(labels),
+    )
+    if not len(images) == len(probabilities) == len(labels) > 0 or probabilities.shape[1] != len(
+        class_names
+    ):
         raise ValueError(
             "`images`, `probabilities` and `labels` must be equally many, and a probability each of `class_names`. "
             f"Received: {len(images)} images, probabilities {probabilities.shape}, {len(labels)} labels, "
@@ -51,16 +57,31 @@ def plot_predictions(images, probabilities, labels, class_names, top=5, columns=
     )
     for axis in axes.flat:
         axis.set_axis_off()
-    for i, (image, probability, label) in enumerate(zip(images, probabilities, labels, strict=True)):
+    for i, (image, probability, label) in enumerate(
+        zip(images, probabilities, labels, strict=True)
+    ):
         picture, bars = axes[2 * (i // columns) : 2 * (i // columns) + 2, i % columns]
         picture.imshow(np.clip(image, 0, 255).astype("uint8"))
         picture.set_title(names[label], fontsize=9)
         best = np.argsort(-probability, kind="stable")[:top]
         for row, guess in enumerate(best):
-            look = dict(color="C1", hatch="//", edgecolor="white") if guess == label else dict(color="0.8")
+            look = (
+                dict(color="C1", hatch="//", edgecolor="white")
+                if guess == label
+                else dict(color="0.8")
+            )
             bars.barh(row, probability[guess], height=0.85, **look)
-            bars.text(0.01, row, names[guess], fontsize=8, va="center", bbox=dict(color="white", alpha=0.6, pad=0.5))
-            bars.text(1.2, row, f"{100 * probability[guess]:.0f}%", fontsize=8, va="center", ha="right")
+            bars.text(
+                0.01,
+                row,
+                names[guess],
+                fontsize=8,
+                va="center",
+                bbox=dict(color="white", alpha=0.6, pad=0.5),
+            )
+            bars.text(
+                1.2, row, f"{100 * probability[guess]:.0f}%", fontsize=8, va="center", ha="right"
+            )
         bars.set_xlim(0, 1.2)
         bars.set_ylim(top - 0.5, -0.5)
     figure.suptitle(title, fontsize=10)

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet_keras.analysis.kernels import layer_of
-from alexnet_keras.data.info import centre
+from alexnet_keras.data.info import center
 from alexnet_keras.files import holding, read_json, read_npz, replacing, write_text
 from alexnet_keras.models import fingerprint
 from alexnet_keras.record import check_folder
@@ -34,9 +34,13 @@ class Activations:
         self.folder = Path(folder)
         path = self.folder / "activations.json"
         if not path.exists():
-            raise ValueError(f"`folder` must be one that write_activations wrote. Received: folder={str(folder)!r}")
+            raise ValueError(
+                f"`folder` must be one that write_activations wrote. Received: folder={str(folder)!r}"
+            )
         self.about = read_json(path)
-        missing = [path.name for split in SPLITS for path in self._paths(split) if not path.exists()]
+        missing = [
+            path.name for split in SPLITS for path in self._paths(split) if not path.exists()
+        ]
         if missing:
             raise ValueError(
                 f"`folder` must hold all activations; write_activations goes on where it was. Received: "
@@ -66,7 +70,9 @@ class Activations:
             try:
                 (array,) = read_npz(path, what)
             except ValueError as error:
-                raise ValueError(f"{error}. Remove it, and write_activations computes it again") from error
+                raise ValueError(
+                    f"{error}. Remove it, and write_activations computes it again"
+                ) from error
             yield array
 
     def rows(self, split, numbers, what="activations"):
@@ -74,7 +80,9 @@ class Activations:
         order = np.argsort(numbers)
         numbers, first, parts = np.asarray(numbers)[order], 0, []
         for chunk in self.chunks(split, what):
-            parts.append(chunk[numbers[(numbers >= first) & (numbers < first + len(chunk))] - first])
+            parts.append(
+                chunk[numbers[(numbers >= first) & (numbers < first + len(chunk))] - first]
+            )
             first += len(chunk)
         return np.concatenate(parts)[np.argsort(order)]
 
@@ -82,8 +90,10 @@ class Activations:
         return _paths(self.folder, split, self.about)
 
 
-def write_activations(model, dataset, folder, layer="fc7", pixel_size=None, batch_size=128, chunk=_CHUNK):
-    """Computes the activations of a layer for the centre crops of all images, and writes them to a folder.
+def write_activations(
+    model, dataset, folder, layer="fc7", pixel_size=None, batch_size=128, chunk=_CHUNK
+):
+    """Computes the activations of a layer for the center crops of all images, and writes them to a folder.
 
     Beside them are the crops themselves, made smaller, and the labels. What the folder holds of the same model and
     images is not computed again, so that a call that was stopped is gone on with by the next one.
@@ -113,25 +123,35 @@ def write_activations(model, dataset, folder, layer="fc7", pixel_size=None, batc
     with holding(folder, "folder"):
         write_text(folder / "activations.json", json.dumps(about, indent=1) + "\n")
         for split in SPLITS:
-            missing = [number for number, path in enumerate(_paths(folder, split, about)) if not path.exists()]
+            missing = [
+                number
+                for number, path in enumerate(_paths(folder, split, about))
+                if not path.exists()
+            ]
             if missing:
                 _write_split(network, dataset, folder, split, about, missing[0], batch_size)
     return Activations(folder)
 
 
-def check_activations(model, dataset, folder, layer="fc7", pixel_size=None, batch_size=128, chunk=_CHUNK):
+def check_activations(
+    model, dataset, folder, layer="fc7", pixel_size=None, batch_size=128, chunk=_CHUNK
+):
     """Raises what `write_activations` would, before any work; returns what it writes about the activations."""
     info, folder = dataset.info, Path(folder)
     output = layer_of(model, layer).output
     if len(output.shape) != 2:
-        raise ValueError(f"`layer` must be fully connected. Received: layer={layer!r}, whose output is {output.shape}")
+        raise ValueError(
+            f"`layer` must be fully connected. Received: layer={layer!r}, whose output is {output.shape}"
+        )
     if model.input_shape[1:] != (info.crop_size, info.crop_size, 3):
         raise ValueError(
             f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
         )
     pixel_size = min(32, info.crop_size) if pixel_size is None else pixel_size
     if not 1 <= pixel_size <= info.crop_size:
-        raise ValueError(f"`pixel_size` must be from 1 to {info.crop_size}. Received: pixel_size={pixel_size}")
+        raise ValueError(
+            f"`pixel_size` must be from 1 to {info.crop_size}. Received: pixel_size={pixel_size}"
+        )
     if batch_size < 1 or chunk % batch_size:
         raise ValueError(
             f"`chunk` must be a multiple of `batch_size`. Received: chunk={chunk}, batch_size={batch_size}"
@@ -151,17 +171,23 @@ def _write_split(network, dataset, folder, split, about, first, batch_size):
     images = dataset.training_images if split == "train" else dataset.validation_images
     batches = images(batch_size).skip(first * about["chunk"] // batch_size).as_numpy_iterator()
     count, size = about[f"{split}_count"], about["pixel_size"]
-    with tqdm(total=count, initial=first * about["chunk"], desc=f"Activations, {split}", unit="image") as bar:
+    with tqdm(
+        total=count, initial=first * about["chunk"], desc=f"Activations, {split}", unit="image"
+    ) as bar:
         for path in _paths(folder, split, about)[first:]:
             parts, read = [], 0
             while read < about["chunk"] and bar.n < count:
                 whole, labels = next(batches)
-                crops = centre(whole, about["crop_size"])
-                activations = network.predict_on_batch(crops.astype("float32") - dataset.info.mean_crop)
+                crops = center(whole, about["crop_size"])
+                activations = network.predict_on_batch(
+                    crops.astype("float32") - dataset.info.mean_crop
+                )
                 parts.append((np.asarray(activations, "float32"), _made_small(crops, size), labels))
                 read += len(labels)
                 bar.update(len(labels))
-            activations, pixels, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+            activations, pixels, labels = (
+                np.concatenate(part) for part in zip(*parts, strict=True)
+            )
             with replacing(path) as partial:
                 np.savez(partial, activations=activations, pixels=pixels, labels=labels)
 
@@ -169,7 +195,9 @@ def _write_split(network, dataset, folder, split, about, first, batch_size):
 def _made_small(crops, size):
     if size != crops.shape[1]:
         crops = crops.astype("float32")
-        crops = keras.ops.image.resize(crops, (size, size), antialias=True, data_format="channels_last")
+        crops = keras.ops.image.resize(
+            crops, (size, size), antialias=True, data_format="channels_last"
+        )
         crops = np.round(keras.ops.convert_to_numpy(crops)).clip(0, 255).astype("uint8")
     return crops.reshape(len(crops), -1)
 

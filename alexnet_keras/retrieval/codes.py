@@ -7,10 +7,12 @@ from keras import layers
 from alexnet_keras.layers import BinaryUnits
 
 
-def train_encoder(vectors, bits, *, hidden=512, epochs=20, batch_size=128, learning_rate=0.001, seed=0, verbose=0):
+def train_encoder(
+    vectors, bits, *, hidden=512, epochs=20, batch_size=128, learning_rate=0.001, seed=0, verbose=0
+):
     """Trains an autoencoder whose narrowest layer is binary, and returns the half of it that makes the codes.
 
-    The input is centred, and divided by one number for all of it, so that its largest deviations matter most. A hidden
+    The input is centered, and divided by one number for all of it, so that its largest deviations matter most. A hidden
     layer of ReLUs is on either side of the code. The inputs of the code's units are normalized over the batch, so that
     each is 0 for about half of the images.
 
@@ -37,7 +39,9 @@ def train_encoder(vectors, bits, *, hidden=512, epochs=20, batch_size=128, learn
     if not isinstance(bits, int) or bits < 8 or bits % 8:
         raise ValueError(f"`bits` must be a positive multiple of 8. Received: bits={bits!r}")
     if vectors.ndim != 2 or len(vectors) < 2:
-        raise ValueError(f"`vectors` must be two or more, (images, numbers). Received: shape {vectors.shape}")
+        raise ValueError(
+            f"`vectors` must be two or more, (images, numbers). Received: shape {vectors.shape}"
+        )
     keras.utils.set_random_seed(seed)
     mean = vectors.mean(0, dtype="float64").astype("float32")
     vectors = vectors - mean
@@ -72,5 +76,8 @@ def encode(encoder, chunks, batch_size=1024):
     Returns:
         uint8 `(vectors, bits / 8)`, eight bits in a byte.
     """
-    codes = [encoder.predict(np.asarray(chunk, "float32"), batch_size=batch_size, verbose=0) for chunk in chunks]
+    codes = [
+        encoder.predict(np.asarray(chunk, "float32"), batch_size=batch_size, verbose=0)
+        for chunk in chunks
+    ]
     return np.packbits(np.concatenate(codes) > 0.5, axis=1)

@@ -15,17 +15,21 @@ def nearest(queries, chunks, count):
     Args:
         queries: `(queries, numbers)`.
         chunks: arrays `(vectors, numbers)`, of which one at a time is in memory.
-        count: neighbours of each query.
+        count: neighbors of each query.
 
     Returns:
         `(distances, numbers)`, float32 and int64 `(queries, count)`, the nearest first; a vector's number is its place
         in all chunks together.
 
     Raises:
-        ValueError: when there are fewer vectors than neighbours, or they have other lengths than the queries.
+        ValueError: when there are fewer vectors than neighbors, or they have other lengths than the queries.
     """
     queries = np.ascontiguousarray(np.asarray(queries).reshape(len(queries), -1), "float32")
-    distances, numbers, first = np.empty((len(queries), 0), "float32"), np.empty((len(queries), 0), "int64"), 0
+    distances, numbers, first = (
+        np.empty((len(queries), 0), "float32"),
+        np.empty((len(queries), 0), "int64"),
+        0,
+    )
     for chunk in chunks:
         chunk = np.ascontiguousarray(np.asarray(chunk).reshape(len(chunk), -1), "float32")
         if chunk.shape[1] != queries.shape[1]:
@@ -45,9 +49,11 @@ def nearest(queries, chunks, count):
 
 
 def check_count(count, images):
-    """Raises a `ValueError` for more neighbours than there are images, or none."""
+    """Raises a `ValueError` for more neighbors than there are images, or none."""
     if not 1 <= count <= images:
-        raise ValueError(f"`neighbours` must be from 1 to the number of images, {images}. Received: neighbours={count}")
+        raise ValueError(
+            f"`neighbors` must be from 1 to the number of images, {images}. Received: neighbors={count}"
+        )
 
 
 class CodeIndex:
@@ -65,7 +71,9 @@ class CodeIndex:
     def __init__(self, codes, about):
         codes = np.ascontiguousarray(codes)
         if codes.dtype != np.uint8 or codes.ndim != 2:
-            raise ValueError(f"`codes` must be uint8 (images, bytes). Received: {codes.dtype} {codes.shape}")
+            raise ValueError(
+                f"`codes` must be uint8 (images, bytes). Received: {codes.dtype} {codes.shape}"
+            )
         self.codes, self.about = codes, dict(about)
         self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
         self._index.query_batch_size = 1024  # the threads wait for each other after each batch
@@ -76,13 +84,13 @@ class CodeIndex:
 
         Args:
             codes: uint8 `(queries, bits / 8)`.
-            count: neighbours of each query.
+            count: neighbors of each query.
 
         Returns:
             `(distances, numbers)`: int32 bits and int64 places, `(queries, count)`, the nearest first.
 
         Raises:
-            ValueError: for more neighbours than images, or codes of another length.
+            ValueError: for more neighbors than images, or codes of another length.
         """
         check_count(count, len(self.codes))
         codes = np.ascontiguousarray(codes)
@@ -111,5 +119,7 @@ class CodeIndex:
         codes, about = read_npz(path, "codes", "about")
         about = json.loads(str(about))
         if model not in (None, about.get("model")):
-            raise ValueError(f"`path` must be an index of model {model}. Received: one of model {about.get('model')}")
+            raise ValueError(
+                f"`path` must be an index of model {model}. Received: one of model {about.get('model')}"
+            )
         return cls(codes, about)

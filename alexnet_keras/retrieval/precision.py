@@ -1,14 +1,14 @@
-"""How good the neighbours are: the share of them that have the class of the query."""
+"""How good the neighbors are: the share of them that have the class of the query."""
 
 import numpy as np
 
 
 def precision_at(relevant, count=6):
-    """Share of each query's nearest neighbours that have its class.
+    """Share of each query's nearest neighbors that have its class.
 
     Args:
-        relevant: bool `(queries, neighbours)`, whether each has the class of the query, the nearest first.
-        count: how many neighbours count; the paper shows six.
+        relevant: bool `(queries, neighbors)`, whether each has the class of the query, the nearest first.
+        count: how many neighbors count; the paper shows six.
 
     Returns:
         float64 `(queries,)`.
@@ -17,13 +17,13 @@ def precision_at(relevant, count=6):
 
 
 def average_precision(relevant, totals):
-    """The mean of the precisions at the places of the neighbours that have the query's class.
+    """The mean of the precisions at the places of the neighbors that have the query's class.
 
-    `sum_r P(r) rel(r) / min(R, n)`, where `rel(r)` is 1 if neighbour `r` of `n` has the class and else 0, `P(r)` the
+    `sum_r P(r) rel(r) / min(R, n)`, where `rel(r)` is 1 if neighbor `r` of `n` has the class and else 0, `P(r)` the
     share of the first `r` that have it, and `R` the number of all images that have it.
 
     Args:
-        relevant: bool `(queries, neighbours)`, the nearest first.
+        relevant: bool `(queries, neighbors)`, the nearest first.
         totals: `(queries,)`, how many images of the query's class there are.
 
     Returns:

@@ -35,7 +35,9 @@ class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
     """
 
     def __init__(self, monitor="val_top1_error", drops=3, **kwargs):
-        super().__init__(monitor=monitor, factor=0.1, mode="min", min_delta=0.0, verbose=1, **kwargs)
+        super().__init__(
+            monitor=monitor, factor=0.1, mode="min", min_delta=0.0, verbose=1, **kwargs
+        )
         self.drops = drops
 
     def on_train_begin(self, logs=None):
@@ -115,13 +117,19 @@ class Throughput(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = self.elapsed()
         self.seconds.append(seconds)
-        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        logs["learning_rate"] = float(
+            keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        )
         logs["seconds"] = seconds
         logs["images_per_second"] = self.steps * self.batch_size / (self.trained or seconds)
         left = statistics.median(self.seconds[-3:]) * (self.epochs - epoch - 1)
         if not self.verbose:
             return
-        validation = f"{logs['val_top1_error']:.1f}% in validation" if "val_top1_error" in logs else "not validated"
+        validation = (
+            f"{logs['val_top1_error']:.1f}% in validation"
+            if "val_top1_error" in logs
+            else "not validated"
+        )
         print(
             f"Epoch {epoch + 1} of {self.epochs}: top-1 error {logs['top1_error']:.1f}% in training, "
             f"{validation}; {logs['images_per_second']:.0f} images/s; "
@@ -141,7 +149,9 @@ class DeterministicDropout(keras.callbacks.Callback):
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         for index, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout):
-                layer.seed_generator.state.assign([1000 * self.seed + index, step])  # grows by one a step
+                layer.seed_generator.state.assign(
+                    [1000 * self.seed + index, step]
+                )  # grows by one a step
 
 
 class RaiseOnNaN(keras.callbacks.Callback):
@@ -168,12 +178,14 @@ class RaiseOnNaN(keras.callbacks.Callback):
 
     def _check(self, loss):
         if not math.isfinite(loss):
-            epoch, step = divmod(int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) - 1, self.steps)
+            epoch, step = divmod(
+                int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) - 1, self.steps
+            )
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             raise FloatingPointError(
                 f"The loss is {loss} at step {step + 1} of epoch {epoch + 1}, with a learning rate of {rate:g}. "
                 "Try a lower `learning_rate`, float32 instead of mixed_bfloat16, or the initialization of "
-                "--config source. What was saved before is untouched"
+                "--preset source. What was saved before is untouched"
             )
 
 
@@ -212,7 +224,9 @@ class ChanceLevel(keras.callbacks.Callback):
         self.steps += 1
         self.step += 1
         # The mean over the epoch; in the first step of a resumed one, the loss of this step only.
-        self.total = self.total + float(logs["loss"]) if self.resumed else float(logs["loss"]) * self.step
+        self.total = (
+            self.total + float(logs["loss"]) if self.resumed else float(logs["loss"]) * self.step
+        )
         self.resumed = False
         if self.step % self._WINDOW == 0:
             loss, self.before = (self.total - self.before) / self._WINDOW, self.total
@@ -220,7 +234,8 @@ class ChanceLevel(keras.callbacks.Callback):
                 self.left = self.steps
                 if self.verbose:
                     print(
-                        f"\nThe loss has left that of guessing, {self.chance:.2f}, after {self.left} steps", flush=True
+                        f"\nThe loss has left that of guessing, {self.chance:.2f}, after {self.left} steps",
+                        flush=True,
                     )
 
     def on_epoch_end(self, epoch, logs=None):

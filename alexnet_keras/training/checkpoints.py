@@ -47,7 +47,10 @@ def find_checkpoint(workdir):
             damaged.append(f"{path} ({error})")
             continue
         if damaged:
-            print(f"Damaged: {damaged[0]}. Going on from {path}, after epoch {state['epoch']}", flush=True)
+            print(
+                f"Damaged: {damaged[0]}. Going on from {path}, after epoch {state['epoch']}",
+                flush=True,
+            )
         return path, state
     if damaged:
         raise ValueError(
@@ -63,7 +66,9 @@ def _read_state(path):
         if damaged:
             raise zipfile.BadZipFile(f"{damaged} in it is damaged")
         if _STATE not in archive.namelist():
-            raise ValueError(f"`workdir` must be that of a training. Received: {path}, a model without its training")
+            raise ValueError(
+                f"`workdir` must be that of a training. Received: {path}, a model without its training"
+            )
         try:
             return _START | dict(json.loads(archive.read(_STATE)))
         except (ValueError, TypeError) as error:
@@ -95,11 +100,25 @@ class Checkpoints(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, network, workdir, steps, minutes, throughput, chance, state, best=float("inf"), monitor="val_top1_error"
+        self,
+        network,
+        workdir,
+        steps,
+        minutes,
+        throughput,
+        chance,
+        state,
+        best=float("inf"),
+        monitor="val_top1_error",
     ):
         super().__init__()
         self.network = network
-        self.workdir, self.steps, self.seconds, self.throughput = Path(workdir), steps, 60 * minutes, throughput
+        self.workdir, self.steps, self.seconds, self.throughput = (
+            Path(workdir),
+            steps,
+            60 * minutes,
+            throughput,
+        )
         self.best, self.monitor, self.state, self.chance = best, monitor, state, chance
         self.epoch, self.step = self.saved = state["epoch"], state["step"]
         self.terminated, self.signal = False, signal.SIGTERM
@@ -135,7 +154,9 @@ class Checkpoints(keras.callbacks.Callback):
         if number == signal.SIGINT:
             signal.signal(number, self.handlers[number])
             # A print here could meet one that the signal has interrupted.
-            os.write(2, b"\nCtrl-C: saving at the end of this step. Press it again to end at once\n")
+            os.write(
+                2, b"\nCtrl-C: saving at the end of this step. Press it again to end at once\n"
+            )
         if self.hosts > 1:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
@@ -204,7 +225,9 @@ class Checkpoints(keras.callbacks.Callback):
                 state = {"seconds": self.throughput.trained or self.throughput.elapsed()}
                 if self.step < self.steps:
                     sums = self.model.metrics_variables
-                    state["sums"] = [keras.ops.convert_to_numpy(variable).tolist() for variable in sums]
+                    state["sums"] = [
+                        keras.ops.convert_to_numpy(variable).tolist() for variable in sums
+                    ]
                 else:
                     state["logs"] = self.logs or self._training_logs()
                 self._save(state)
@@ -215,7 +238,8 @@ class Checkpoints(keras.callbacks.Callback):
         epoch, step = self.saved
         name = "Ctrl-C" if self.signal == signal.SIGINT else "SIGTERM"
         print(
-            f"\nStopped by {name} after step {step} of epoch {epoch + 1}. Rerun the same command to resume", flush=True
+            f"\nStopped by {name} after step {step} of epoch {epoch + 1}. Rerun the same command to resume",
+            flush=True,
         )
         raise SystemExit(128 + self.signal)
 
@@ -223,9 +247,19 @@ class Checkpoints(keras.callbacks.Callback):
         if not self.is_main:
             self.saved, self.time = (self.epoch, self.step), time.monotonic()
             return
-        partial, copy, last = (self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras"))
-        stopped = bool(self.model.stop_training)  # Keras brings the variables up to date when the model is asked for
-        state = {"epoch": self.epoch, "step": self.step, "stopped": stopped, "chance": self.chance.state, **state}
+        partial, copy, last = (
+            self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras")
+        )
+        stopped = bool(
+            self.model.stop_training
+        )  # Keras brings the variables up to date when the model is asked for
+        state = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "stopped": stopped,
+            "chance": self.chance.state,
+            **state,
+        }
         try:
             with no_distribution():  # Keras makes variables while it saves
                 self.network.save(partial)
@@ -238,6 +272,9 @@ class Checkpoints(keras.callbacks.Callback):
         except (OSError, RuntimeError) as error:
             for path in (partial, copy):
                 path.unlink(missing_ok=True)
-            kept = f"; {last}, after step {self.saved[1]} of epoch {self.saved[0] + 1}, is whole" * last.exists()
+            kept = (
+                f"; {last}, after step {self.saved[1]} of epoch {self.saved[0] + 1}, is whole"
+                * last.exists()
+            )
             raise OSError(f"Cannot save the training in {self.workdir}: {error}{kept}") from error
         self.saved, self.time = (self.epoch, self.step), time.monotonic()

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from alexnet_keras.data.colour_noise import COLOUR_NOISE
-from alexnet_keras.data.info import check_scales
+from alexnet_keras.data.info import check_scale_jitter
+from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.distributed.devices import parse_devices
-from alexnet_keras.evaluation.views import VIEWS
+from alexnet_keras.evaluation.views import TEST_VIEWS
 from alexnet_keras.models import NETWORKS, VGG_PRESETS, network_config
 from alexnet_keras.training.fields import (
     Number,
@@ -16,9 +16,10 @@ from alexnet_keras.training.fields import (
     factors_by_layer,
     positive_integer,
     seed_number,
+    share,
 )
 
-SCHEDULES = ("plateau", "drops")
+SCHEDULES = ("plateau", "step")
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -46,20 +47,30 @@ class TrainingConfig:
     Reference: sections 2, 4 and 5 of Krizhevsky et al. (2012).
     """
 
-    dataset: str = _option("imagenet2012", "TFDS name, folder with train/CLASS/ and val/CLASS/, or .npz file")
-    config: str = _option("paper", f"preset of network and training: {', '.join(NETWORKS)}", OneOf(NETWORKS))
-    overrides: dict = _option({}, "fields of AlexNetConfig (VGGConfig) that replace the preset's, as NAME=VALUE")
+    dataset: str = _option(
+        "imagenet2012", "TFDS name, folder with train/CLASS/ and val/CLASS/, or .npz file"
+    )
+    preset: str = _option(
+        "paper", f"preset of network and training: {', '.join(NETWORKS)}", OneOf(NETWORKS)
+    )
+    overrides: dict = _option(
+        {}, "fields of AlexNetConfig (VGGConfig) that replace the preset's, as NAME=VALUE"
+    )
     epochs: int = _option(90, "passes over the training images, at most", positive_integer)
     batch_size: int = _option(128, "images in a step, over all devices together", positive_integer)
     learning_rate: float = _option(0.01, "initial learning rate", Number())
     schedule: str = _option(
         "plateau",
         "plateau: a tenth of the rate when the validation top-1 error stops improving, three times, then stop; "
-        "drops: a tenth at fixed shares of the epochs",
+        "step: a tenth at fixed shares of the epochs",
         OneOf(SCHEDULES),
     )
-    patience: int = _option(5, "epochs without a better validation top-1 error that make a plateau", positive_integer)
-    drops: tuple = _option((23 / 93, 51 / 93, 78 / 93), "shares of the epochs, 0-1, at which the rate drops", Shares())
+    patience: int = _option(
+        5, "epochs without a better validation top-1 error that make a plateau", positive_integer
+    )
+    lr_milestones: tuple = _option(
+        (23 / 93, 51 / 93, 78 / 93), "shares of the epochs, 0-1, at which the rate drops", Shares()
+    )
     momentum: float = _option(0.9, "momentum, 0-1", Number(below=1))
     weight_decay: float = _option(0.0005, "weight decay through the momentum", Number())
     decay_biases: bool = _option(True, "whether biases decay too")
@@ -69,33 +80,42 @@ class TrainingConfig:
     bias_learning_rate: float | None = _option(
         None, "learning rate of the biases; none: that of the weights", Number(optional=True)
     )
-    initial_weights: str | None = _option(None, "a .keras file whose layers the network starts from; none: new ones")
+    initial_weights: str | None = _option(
+        None, "a .keras file whose layers the network starts from; none: new ones"
+    )
     initial_layers: tuple = _option(
         (), "layers that are taken from it; none: all convolutions that both have", as_tuple
     )
     layer_learning_rates: dict = _option(
         {}, "factors of the learning rate, as LAYER=FACTOR; 0 freezes a layer", factors_by_layer
     )
-    crops: bool = _option(True, "random crops and mirror images; otherwise centre crops")
-    scales: tuple = _option(
+    random_crop: bool = _option(True, "random crops and mirror images; otherwise center crops")
+    scale_jitter: tuple = _option(
         (),
         "smallest and largest side of the training images, pixels, drawn for each crop (VGG's scale jittering); "
         "validation images have image_size; none: image_size for all",
         as_tuple,
     )
-    colour_noise: str = _option(
-        "eigenvalue", "none, eigenvalue (paper's formula) or standard_deviation (2012 source)", OneOf(COLOUR_NOISE)
+    pca_noise: str = _option(
+        "eigenvalue",
+        "none, eigenvalue (paper's formula) or standard_deviation (2012 source)",
+        OneOf(PCA_NOISE),
     )
-    mean: str = _option(
+    mean_subtraction: str = _option(
         "image",
-        "what is subtracted of the training images: their mean image, or colour (VGG)",
-        OneOf(("image", "colour")),
+        "what is subtracted of the images: the mean image of the training images, or their mean color (VGG)",
+        OneOf(("image", "color")),
     )
     image_size: int = _option(256, "side of the prepared images, pixels", positive_integer)
-    crop_size: int = _option(224, "side of the crops that the network sees, pixels", positive_integer)
-    late_changes: tuple = _option(
+    crop_size: int = _option(
+        224, "side of the crops that the network sees, pixels", positive_integer
+    )
+    pca_noise_end: float | None = _option(
+        None, "share of the epochs, 0-1, after which images get no color noise; none: never", share
+    )
+    conv1_milestones: tuple = _option(
         (),
-        "two shares of the epochs, 0-1: colour noise off and conv1 at a tenth of the rate; conv1 frozen. Empty: never",
+        "two shares of the epochs, 0-1, at which conv1's learning rate falls to a tenth and conv1 is frozen; none: never",
         Shares(number=2),
     )
     precision: str = _option("float32", f"arithmetic: {', '.join(PRECISIONS)}", OneOf(PRECISIONS))
@@ -105,18 +125,26 @@ class TrainingConfig:
         "as GPU:0 GPU:2",
         _device_option,
     )
-    seed: int = _option(0, "fixes initial weights, order of images, crops, noise and dropout", seed_number)
-    skip_corrupt: bool = _option(False, "leave out corrupt images of a folder instead of stopping; they are counted")
-    held_out: int = _option(10, "of data without validation images one in so many is held out; 2 for half")
-    only_classes: tuple = _option(
+    seed: int = _option(
+        0, "fixes initial weights, order of images, crops, noise and dropout", seed_number
+    )
+    skip_corrupt: bool = _option(
+        False, "leave out corrupt images of a folder instead of stopping; they are counted"
+    )
+    hold_out_every: int = _option(
+        10, "of data without validation images one in so many is held out; 2 for half"
+    )
+    class_subset: tuple = _option(
         (), "numbers of the classes that count, numbered anew in this order; none for all", as_tuple
     )
-    images_per_class: int | None = _option(None, "the first so many training images of each class alone; none: all")
-    views: tuple = _option(
-        (1, 10),
-        "what predictions are averaged over at the end: 1 or 10 crops, dense for all positions of the whole image "
-        "and its mirror image (VGG), or several of these",
-        Subset(VIEWS),
+    max_images_per_class: int | None = _option(
+        None, "the first so many training images of each class alone; none: all"
+    )
+    test_views: tuple = _option(
+        ("center", "ten_crop"),
+        "views of an image that predictions are averaged over at the end: center, ten_crop, "
+        "dense (all positions of the whole image and its mirror image, as VGG), or several of these",
+        Subset(tuple(TEST_VIEWS)),
     )
     validation_freq: int = _option(
         1, "epochs from one validation to the next; the last epoch always has one", positive_integer
@@ -128,7 +156,9 @@ class TrainingConfig:
         False,
         "the images lie in the GPU's memory, and the compiled step cuts its crops (jax backend, an .npz, one GPU)",
     )
-    memory_gib: float = _option(2.0, "decoded training images stay in memory if they take no more, GiB")
+    memory_gib: float = _option(
+        2.0, "decoded training images stay in memory if they take no more, GiB"
+    )
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -151,15 +181,22 @@ class TrainingConfig:
             )
 
     def _check_images(self):
-        check_scales(self.scales, self.crop_size, self.mean)
-        if self.scales and not self.crops:
-            raise ValueError(f"`scales` goes with random crops. Received: scales={self.scales}, crops={self.crops}")
+        check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
+        if self.scale_jitter and not self.random_crop:
+            raise ValueError(
+                f"`scale_jitter` goes with random crops. Received: scale_jitter={self.scale_jitter}, random_crop={self.random_crop}"
+            )
         if self.crop_size > self.image_size:
             raise ValueError(
                 f"`crop_size` must be at most image_size. Received: crop_size={self.crop_size}, "
                 f"image_size={self.image_size}"
             )
-        parts = {"held_out": 10, "only_classes": (), "images_per_class": None, "scales": ()}
+        parts = {
+            "hold_out_every": 10,
+            "class_subset": (),
+            "max_images_per_class": None,
+            "scale_jitter": (),
+        }
         whole = all(getattr(self, name) == default for name, default in parts.items())
         if self.in_memory and (self.devices != 1 or not self.dataset.endswith(".npz") or not whole):
             raise ValueError(
@@ -169,10 +206,10 @@ class TrainingConfig:
             )
 
     def _check_schedule(self):
-        if self.late_changes and self.config.startswith("vgg"):
+        if self.conv1_milestones and self.preset.startswith("vgg"):
             raise ValueError(
-                f"`late_changes` is of AlexNet's conv1. Received: config={self.config!r}, "
-                f"late_changes={self.late_changes}"
+                f"`conv1_milestones` needs a layer conv1, which VGG lacks. Received: preset={self.preset!r}, "
+                f"conv1_milestones={self.conv1_milestones}"
             )
         if self.validation_freq > 1 and self.schedule == "plateau":
             raise ValueError(
@@ -184,52 +221,78 @@ class TrainingConfig:
     def network(self):
         """The `AlexNetConfig` or `VGGConfig` of what this trains: the preset's for crops of `crop_size` pixels."""
         overrides = {"input_shape": (self.crop_size, self.crop_size, 3), **self.overrides}
-        return network_config(self.config, **overrides)
+        return network_config(self.preset, **overrides)
 
     @property
     def validated(self):
         """The epochs that end with a validation, counted from 1, a list."""
-        return sorted({*range(self.validation_freq, self.epochs + 1, self.validation_freq), self.epochs})
+        return sorted(
+            {*range(self.validation_freq, self.epochs + 1, self.validation_freq), self.epochs}
+        )
 
     def learning_rate_at(self, epoch):
         """Returns the learning rate of an epoch, counted from 0, of a schedule with drops at fixed epochs."""
-        drops, _ = self.changes(self.epochs)
+        drops = self.changes(self.epochs)["lr_milestones"]
         return self.learning_rate * 0.1 ** sum(epoch >= drop for drop in drops)
 
-    def changes(self, epochs):
-        """What happens at given epochs among the first `epochs`: those of the rate's drops, and of the late changes.
+    @property
+    def shares_of_changes(self):
+        """The shares of the epochs at which something changes: a dict from the field to a tuple."""
+        return {
+            "lr_milestones": self.lr_milestones if self.schedule == "step" else (),
+            "pca_noise_end": () if self.pca_noise_end is None else (self.pca_noise_end,),
+            "conv1_milestones": self.conv1_milestones,
+        }
 
-        Epochs count from 0; a late change that comes later stands as `epochs`. Two trainings that agree in this and in
-        all other fields have the same first `epochs` epochs.
+    def changes(self, epochs):
+        """Returns the epochs, counted from 0, at which something changes among the first `epochs`.
+
+        Two trainings that agree in this and in all other fields have the same first `epochs` epochs.
+
+        Returns:
+            Dict from the field, as in `shares_of_changes`, to a list of epochs.
         """
-        drops = [round(share * self.epochs) for share in self.drops] if self.schedule == "drops" else []
-        late = [round(share * self.epochs) for share in self.late_changes]
-        return [drop for drop in drops if drop < epochs], [min(change, epochs) for change in late]
+        changes = {}
+        for name, shares in self.shares_of_changes.items():
+            at = [round(share * self.epochs) for share in shares]
+            changes[name] = [epoch for epoch in at if epoch < epochs]
+        return changes
+
+    @property
+    def pca_noise_epochs(self):
+        """Number of epochs with color noise; `None` for all."""
+        return None if self.pca_noise_end is None else round(self.pca_noise_end * self.epochs)
+
+    @property
+    def conv1_epochs(self):
+        """The epochs, counted from 0, at which conv1 slows down and is frozen; empty for never."""
+        return tuple(round(share * self.epochs) for share in self.conv1_milestones)
 
 
 _SOURCE = dict(
-    schedule="drops",
+    schedule="step",
     decay_biases=False,
     bias_learning_rate=0.02,
-    colour_noise="standard_deviation",
-    late_changes=(68 / 93, 72 / 93),
+    pca_noise="standard_deviation",
+    pca_noise_end=68 / 93,
+    conv1_milestones=(68 / 93, 72 / 93),
 )
 _SMALL = dict(
     dataset="shapes",
     epochs=4,
     batch_size=64,
-    schedule="drops",
-    drops=(0.75,),
-    colour_noise="standard_deviation",
+    schedule="step",
+    lr_milestones=(0.75,),
+    pca_noise="standard_deviation",
     image_size=64,
     crop_size=56,
 )
 _CAFFE = dict(
     batch_size=256,
-    schedule="drops",
-    drops=(2 / 9, 4 / 9, 6 / 9, 8 / 9),
+    schedule="step",
+    lr_milestones=(2 / 9, 4 / 9, 6 / 9, 8 / 9),
     decay_biases=False,
-    colour_noise="none",
+    pca_noise="none",
     crop_size=227,
 )
 TRAINING_PRESETS = {
@@ -239,7 +302,11 @@ TRAINING_PRESETS = {
     "conv6": _SOURCE,
     # As far as their authors' training is of the kinds that there are here.
     "torchvision": dict(
-        batch_size=256, schedule="drops", drops=(1 / 3, 2 / 3), weight_decay=0.0001, colour_noise="none"
+        batch_size=256,
+        schedule="step",
+        lr_milestones=(1 / 3, 2 / 3),
+        weight_decay=0.0001,
+        pca_noise="none",
     ),
     "bvlc_alexnet": _CAFFE,
     "caffenet": _CAFFE,
@@ -249,13 +316,15 @@ TRAINING_PRESETS = {
         "dataset": "cifar10",
         "epochs": 30,
         "batch_size": 128,
-        "drops": (0.6, 0.85),
+        "lr_milestones": (0.6, 0.85),
         "image_size": 32,
         "crop_size": 28,
     },
     # Section 3.1 of Simonyan and Zisserman (2014).
     **{
-        f"vgg_{letter}": dict(epochs=74, batch_size=256, mean="colour", colour_noise="standard_deviation")
+        f"vgg_{letter}": dict(
+            epochs=74, batch_size=256, mean_subtraction="color", pca_noise="standard_deviation"
+        )
         for letter in VGG_PRESETS
     },
     # As for figure 1: no regularization of any kind, one rate throughout.
@@ -263,34 +332,38 @@ TRAINING_PRESETS = {
         dataset="cifar10",
         epochs=60,
         learning_rate=0.02,
-        schedule="drops",
-        drops=(),
+        schedule="step",
+        lr_milestones=(),
         weight_decay=0.0,
-        crops=False,
-        colour_noise="none",
+        random_crop=False,
+        pca_noise="none",
         image_size=32,
         crop_size=32,
-        views=(1,),
+        test_views=("center",),
     ),
 }
 
 
-def training_config(config="paper", **options):
+def training_config(preset="paper", **options):
     """The training of a preset.
 
     Args:
-        config: a preset's name. `"source"` and its relatives train as net 145 did: no decay and a rate of 0.02 for
-            biases, colour noise by the standard deviation, the rate lowered at fixed epochs (23, 51 and 78 of 93),
-            colour noise off and conv1 slowed late (68), then frozen (72).
+        preset: a preset's name. `"source"` and its relatives train as net 145 did: no decay and a rate of 0.02 for
+            biases, color noise by the standard deviation, the rate lowered at fixed epochs (23, 51 and 78 of 93),
+            color noise off and conv1 slowed late (68), then frozen (72).
         **options: fields of `TrainingConfig` that replace the preset's.
 
     Raises:
         ValueError: for an unknown preset or field, or a value that no training can have.
     """
-    if config not in TRAINING_PRESETS:
-        raise ValueError(f"`config` must be one of {', '.join(NETWORKS)}. Received: config={config!r}")
+    if preset not in TRAINING_PRESETS:
+        raise ValueError(
+            f"`preset` must be one of {', '.join(NETWORKS)}. Received: preset={preset!r}"
+        )
     fields = [field.name for field in dataclasses.fields(TrainingConfig)]
     unknown = [name for name in options if name not in fields]
     if unknown:
-        raise ValueError(f"An option must be one of {', '.join(fields)}. Received: {', '.join(unknown)}")
-    return TrainingConfig(**{"config": config, **TRAINING_PRESETS[config], **options})
+        raise ValueError(
+            f"An option must be one of {', '.join(fields)}. Received: {', '.join(unknown)}"
+        )
+    return TrainingConfig(**{"preset": preset, **TRAINING_PRESETS[preset], **options})

@@ -28,7 +28,7 @@ def augmenting_model(network, dataset) -> AugmentingModel:
     Args:
         network: classifier on the JAX backend, compiled for training. Train the returned model, and
             evaluate and save the network.
-        dataset: a `Dataset`, whose batches are made with `in_step=True`, or an `InMemoryDataset`.
+        dataset: a `Dataset`, whose batches are made with `device_augmentation=True`, or an `InMemoryDataset`.
     """
     model = AugmentingModel(network.input, network.output, name=network.name)
     model.augment = dataset.augment

@@ -12,7 +12,9 @@ class OneOf:
 
     def __call__(self, name, value):
         if value not in self.accepted:
-            raise ValueError(f"`{name}` must be one of {', '.join(self.accepted)}. Received: {name}={value!r}")
+            raise ValueError(
+                f"`{name}` must be one of {', '.join(self.accepted)}. Received: {name}={value!r}"
+            )
         return value
 
 
@@ -25,7 +27,9 @@ class Subset:
     def __call__(self, name, value):
         value = tuple(value)
         if not value or not set(value) <= set(self.accepted):
-            raise ValueError(f"`{name}` must be out of {', '.join(map(str, self.accepted))}. Received: {name}={value}")
+            raise ValueError(
+                f"`{name}` must be out of {', '.join(map(str, self.accepted))}. Received: {name}={value}"
+            )
         return value
 
 
@@ -39,7 +43,9 @@ def positive_integer(name, value):
 def seed_number(name, value):
     """Checks for a seed that all libraries accept."""
     if not isinstance(value, int) or not 0 <= value < 2**31:
-        raise ValueError(f"`{name}` must be a whole number from 0 to 2**31 - 1. Received: {name}={value!r}")
+        raise ValueError(
+            f"`{name}` must be a whole number from 0 to 2**31 - 1. Received: {name}={value!r}"
+        )
     return value
 
 
@@ -78,14 +84,35 @@ class Shares:
         value = tuple(value)
         if not all(0 <= share <= 1 for share in value):
             raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={value}")
+        if list(value) != sorted(value):
+            raise ValueError(
+                f"`{name}` must rise from one share to the next. Received: {name}={value}"
+            )
         if self.number is not None and len(value) not in (0, self.number):
-            raise ValueError(f"`{name}` must be {self.number} shares or none. Received: {name}={value}")
+            raise ValueError(
+                f"`{name}` must be {self.number} shares or none. Received: {name}={value}"
+            )
         return value
+
+
+def share(name, value):
+    """Checks for a share of the epochs, or `None`; gives a float."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(
+            f"`{name}` must be a share from 0 to 1, or none. Received: {name}={value!r}"
+        )
+    return float(value)
 
 
 def factors_by_layer(name, value):
     """Checks for factors of the learning rate by the names of layers."""
-    factors = [factor for factor in value.values() if isinstance(factor, (int, float)) and not isinstance(factor, bool)]
+    factors = [
+        factor
+        for factor in value.values()
+        if isinstance(factor, (int, float)) and not isinstance(factor, bool)
+    ]
     if len(factors) < len(value) or not all(0 <= factor < math.inf for factor in factors):
         raise ValueError(f"`{name}` must be factors from 0 by layer. Received: {name}={value}")
     return value

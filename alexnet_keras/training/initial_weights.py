@@ -18,7 +18,8 @@ def read_initial_weights(config):
     if config.initial_weights is None and not config.layer_learning_rates:
         return {}
     ours = {
-        layer.name: [tuple(w.shape) for w in layer.weights] for layer in build_network(config.network, classes=2).layers
+        layer.name: [tuple(w.shape) for w in layer.weights]
+        for layer in build_network(config.network, classes=2).layers
     }
     trained = [name for name, shapes in ours.items() if shapes]
     unknown = [name for name in config.layer_learning_rates if name not in trained]
@@ -29,8 +30,12 @@ def read_initial_weights(config):
     if config.initial_weights is None:
         return {}
     path = config.initial_weights
-    theirs = {layer.name: layer for layer in load_model(path, "initial_weights").layers if layer.weights}
-    chosen = config.initial_layers or tuple(name for name in theirs if name.startswith("conv") and name in trained)
+    theirs = {
+        layer.name: layer for layer in load_model(path, "initial_weights").layers if layer.weights
+    }
+    chosen = config.initial_layers or tuple(
+        name for name in theirs if name.startswith("conv") and name in trained
+    )
     for name in chosen:
         if name not in theirs or name not in trained:
             where = "this network" if name in theirs else path
@@ -38,7 +43,9 @@ def read_initial_weights(config):
                 f"`initial_layers` must be layers that both networks have. Received: {name!r}, which is not in {where}"
             )
         if name != "fc8":  # whose classes the data decide
-            _check_shapes(name, [tuple(weight.shape) for weight in theirs[name].weights], ours[name])
+            _check_shapes(
+                name, [tuple(weight.shape) for weight in theirs[name].weights], ours[name]
+            )
     if not chosen:
         raise ValueError(
             f"`initial_weights` must hold convolutions of this network. Received: {path!r} with "
@@ -55,7 +62,11 @@ def set_initial_weights(model, weights):
     """
     for name, arrays in weights.items():
         layer = model.get_layer(name)
-        _check_shapes(name, [array.shape for array in arrays], [tuple(weight.shape) for weight in layer.weights])
+        _check_shapes(
+            name,
+            [array.shape for array in arrays],
+            [tuple(weight.shape) for weight in layer.weights],
+        )
         layer.set_weights(arrays)
 
 

@@ -50,7 +50,10 @@ class AlexNetSGD(keras.optimizers.SGD):
     ):
         super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
         rates = dict(layer_learning_rates or {})
-        numbers = {"coupled_weight_decay": coupled_weight_decay, "bias_learning_rate": bias_learning_rate or 0.0}
+        numbers = {
+            "coupled_weight_decay": coupled_weight_decay,
+            "bias_learning_rate": bias_learning_rate or 0.0,
+        }
         for argument, value in {**numbers, **rates}.items():
             if value < 0:
                 raise ValueError(f"`{argument}` must not be negative. Received: {argument}={value}")
@@ -60,7 +63,9 @@ class AlexNetSGD(keras.optimizers.SGD):
         self.layer_learning_rates = rates
         self._layer_factors = {}
         if not decay_biases:
-            self.exclude_from_weight_decay(var_names=["bias"])  # from Keras' own, which `weight_decay` sets
+            self.exclude_from_weight_decay(
+                var_names=["bias"]
+            )  # from Keras' own, which `weight_decay` sets
 
     def build(self, variables):
         if self.built:
@@ -115,7 +120,9 @@ class AlexNetSGD(keras.optimizers.SGD):
             update.function(variable, velocity.value, gradient, learning_rate, self.momentum, decay)
             return
         gradient, rate = ops.cast(gradient, variable.dtype), ops.cast(learning_rate, variable.dtype)
-        weight, new_velocity = update.function(variable, velocity, gradient, rate, self.momentum, decay)
+        weight, new_velocity = update.function(
+            variable, velocity, gradient, rate, self.momentum, decay
+        )
         self.assign(velocity, new_velocity)
         self.assign(variable, weight)
 

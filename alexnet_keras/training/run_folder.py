@@ -9,16 +9,32 @@ import zlib
 from pathlib import Path
 
 from alexnet_keras.distributed.hosts import barrier, is_same_on_all_hosts, process_index
-from alexnet_keras.evaluation.views import VIEW_NAMES
 from alexnet_keras.files import check_writable, holding, read_json, write_text
 from alexnet_keras.record import as_stored, differences, settings_error
 from alexnet_keras.training.callbacks import NOT_MEASURED
 from alexnet_keras.training.config import TrainingConfig
 
 # Fields that may differ between the calls of one training.
-_FREE_FIELDS = ("devices", "views", "checkpoint_minutes")
+_FREE_FIELDS = ("devices", "test_views", "checkpoint_minutes")
 # Fields that may differ as far as they concern epochs that are still to come.
-_FIELDS_OF_CHANGES = {"epochs", "drops", "late_changes"}
+_CHANGES = {
+    "lr_milestones": "drops of the learning rate",
+    "pca_noise_end": "end of the color noise",
+    "conv1_milestones": "changes of conv1's learning rate",
+}
+_FIELDS_OF_CHANGES = {"epochs", *_CHANGES}
+# Fields of earlier versions that now have other names.
+
+_RENAMED_FIELDS = (
+    "config",
+    "drops",
+    "crops",
+    "scales",
+    "mean",
+    "views",
+    "late_changes",
+    "held_out",
+)
 
 
 class RunFolder:
@@ -71,7 +87,7 @@ class RunFolder:
     def finished_results(self) -> dict | None:
         """Returns the results of a training that has ended and been evaluated; else `None`."""
         errors = self.stored_errors()
-        if all(VIEW_NAMES[views] in errors for views in self.config.views):
+        if all(views in errors for views in self.config.test_views):
             return read_json(self.results_path)
         return None
 
@@ -92,7 +108,14 @@ class RunFolder:
         if not path.exists():
             return
         # A field that was added later had its default.
-        stored = as_stored(dataclasses.asdict(TrainingConfig())) | read_json(path)
+        stored = read_json(path)
+        if any(name in stored for name in _RENAMED_FIELDS):
+            raise ValueError(
+                f"`workdir` must be new, or of a training by this version. Received: {str(self.path)!r}, which an "
+                "earlier version wrote, whose options had other names. Its .keras files still load: start a new "
+                "training from one by `initial_weights` (--initial-weights)"
+            )
+        stored = as_stored(dataclasses.asdict(TrainingConfig())) | stored
         requested = as_stored(dataclasses.asdict(self.config) | ({"data": data} if data else {}))
         old_names, new_names = _take(stored, "class_names"), _take(requested, "class_names")
         old_content, new_content = _take(stored, "content"), _take(requested, "content")
@@ -104,13 +127,17 @@ class RunFolder:
         elif None not in (old_content, new_content) and old_content != new_content:
             found.append("data: the class folders hold other files than when the training began")
         elif {name for name in names if requested[name] != stored.get(name)} <= _FIELDS_OF_CHANGES:
-            before = TrainingConfig(**{field.name: stored[field.name] for field in dataclasses.fields(TrainingConfig)})
+            before = TrainingConfig(
+                **{field.name: stored[field.name] for field in dataclasses.fields(TrainingConfig)}
+            )
             done = len(self.history())
             if done <= self.config.epochs and before.changes(done) == self.config.changes(done):
                 return
             found.append(_passed_changes(before, self.config, done))
         if found:
-            raise settings_error(self.path, found, expected="a new folder, or one of the same configuration")
+            raise settings_error(
+                self.path, found, expected="a new folder, or one of the same configuration"
+            )
 
     def check_position(self, state: dict, data: dict) -> None:
         """Checks that all hosts resume the same training, and that it has not passed the requested epochs.
@@ -122,9 +149,15 @@ class RunFolder:
         Raises:
             ValueError: if not.
         """
-        fields = {name: value for name, value in dataclasses.asdict(self.config).items() if name not in _FREE_FIELDS}
+        fields = {
+            name: value
+            for name, value in dataclasses.asdict(self.config).items()
+            if name not in _FREE_FIELDS
+        }
         if not is_same_on_all_hosts(zlib.crc32(json.dumps([fields, data]).encode()) >> 1):
-            raise ValueError("The arguments and the data must be the same on all hosts; they are not")
+            raise ValueError(
+                "The arguments and the data must be the same on all hosts; they are not"
+            )
         if not is_same_on_all_hosts((state["epoch"], state["step"])):
             raise ValueError(
                 f"`workdir` must be one folder that all hosts share. Received: workdir={str(self.path)!r}, where not "
@@ -167,14 +200,20 @@ class RunFolder:
             write_text(self.results_path, json.dumps(results, indent=1) + "\n")
             for name, error in errors.items():
                 label = name.replace("_", " ")
-                print(f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({label})")
+                print(
+                    f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({label})"
+                )
             print(f"Everything is in {self.path}", flush=True)
         return as_stored(results)
 
     def measured(self, record: dict, errors: dict) -> dict:
         """Returns results as far as they go: the record, with errors, history and seconds."""
         history = self.history()
-        return record | {"seconds": sum(row["seconds"] for row in history), "errors": errors, "history": history}
+        return record | {
+            "seconds": sum(row["seconds"] for row in history),
+            "errors": errors,
+            "history": history,
+        }
 
     def _cut_history(self, epochs):
         path = self.path / "history.csv"
@@ -202,9 +241,14 @@ def read_history(workdir) -> list[dict]:
             rows = list(csv.DictReader(file))
         if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
             rows.pop()
-        return [{name: float(value) for name, value in row.items() if value != NOT_MEASURED} for row in rows]
+        return [
+            {name: float(value) for name, value in row.items() if value != NOT_MEASURED}
+            for row in rows
+        ]
     except (ValueError, TypeError, csv.Error) as error:
-        raise ValueError(f"{path} must have a row of numbers for each epoch. It is damaged: {error}") from error
+        raise ValueError(
+            f"{path} must have a row of numbers for each epoch. It is damaged: {error}"
+        ) from error
 
 
 def _take(settings, name):
@@ -227,17 +271,21 @@ def _passed_changes(before, config, done):
     if done > config.epochs:
         return f"{done} epochs are stored, give `epochs` (--epochs) of {done} or more"
     reasons, options = [], []
-    labels = {"drops": "drops of the learning rate", "late_changes": "late changes"}
-    for index, field in enumerate(labels):
-        stored, requested = before.changes(done)[index], config.changes(done)[index]
+    for field, label in _CHANGES.items():
+        stored, requested = before.changes(done)[field], config.changes(done)[field]
         if stored == requested:
             continue
         passed = [epoch for epoch in stored if epoch < done]
-        wanted = [epoch for epoch in config.changes(config.epochs)[index] if epoch < config.epochs]
-        reasons.append(f"{labels[field]}: stored {_at_epochs(passed)}, requested {_at_epochs(wanted)}")
+        wanted = config.changes(config.epochs)[field]
+        reasons.append(f"{label}: stored {_at_epochs(passed)}, requested {_at_epochs(wanted)}")
         shares = [epoch / config.epochs for epoch in passed]
-        shares += [max(share, done / config.epochs) for share in getattr(config, field)[len(passed) :]]
-        options.append(f"`{field}` (--{field.replace('_', '-')}) {' '.join(f'{share:.6g}' for share in shares)}")
+        shares += [
+            max(share, done / config.epochs)
+            for share in config.shares_of_changes[field][len(passed) :]
+        ]
+        options.append(
+            f"`{field}` (--{field.replace('_', '-')}) {' '.join(f'{share:.6g}' for share in shares)}"
+        )
     return f"{' and '.join(reasons)}; to resume, give {' and '.join(options)}"
 
 

@@ -6,7 +6,6 @@ import keras
 
 from alexnet_keras.distributed.hosts import process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
-from alexnet_keras.evaluation.views import VIEW_NAMES
 from alexnet_keras.models import build_network
 from alexnet_keras.record import provenance
 from alexnet_keras.training.checkpoints import find_checkpoint
@@ -72,7 +71,11 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             path, state = find_checkpoint(folder.path)
             # Before a network is built: making variables is a common act of all hosts.
             folder.check_position(state, data.identity | data.description)
-            network = keras.saving.load_model(path) if path else _build_network(config, data, initial_weights)
+            network = (
+                keras.saving.load_model(path)
+                if path
+                else _build_network(config, data, initial_weights)
+            )
             folder.begin(state, data.identity)
             _print_summary(network, data, folder, scope, state)
             record = {
@@ -100,7 +103,10 @@ def compile_for_training(model, config):
         weight_decay=config.decoupled_weight_decay or None,
         decay_biases=config.decay_biases,
         bias_learning_rate=config.bias_learning_rate,
-        layer_learning_rates={**({"conv1": 1.0} if config.late_changes else {}), **config.layer_learning_rates},
+        layer_learning_rates={
+            **({"conv1": 1.0} if config.conv1_milestones else {}),
+            **config.layer_learning_rates,
+        },
     )
     compile_classifier(model, optimizer)
 
@@ -130,7 +136,7 @@ def _print_summary(network, data, folder, scope, state):
     print(
         f"Data: {info.name}, {info.classes} classes, {info.train_count:,} training images ({info.splits[0]}) and "
         f"{info.validation_count:,} validation images ({info.splits[1]}){skipped}\n"
-        f"Network: {config.config}, {network.count_params():,} parameters, {scope.precision}\n"
+        f"Network: {config.preset}, {network.count_params():,} parameters, {scope.precision}\n"
         f"Device: {scope.devices}\n"
         f"Training: {remaining}, each {data.steps} steps of {config.batch_size} images\n"
         f"Results: {folder.path}",
@@ -141,8 +147,9 @@ def _print_summary(network, data, folder, scope, state):
 def _evaluate_views(network, data, known, verbose):
     """Returns the errors of all test views of a training, of which some may be known."""
     errors = dict(known)
-    for views in data.config.views:
-        name = VIEW_NAMES[views]
-        if name not in errors:
-            errors[name] = evaluate(network, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1))
+    for views in data.config.test_views:
+        if views not in errors:
+            errors[views] = evaluate(
+                network, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1)
+            )
     return errors

@@ -30,7 +30,9 @@ class Trainer:
 
     def __init__(self, network, data, folder, state):
         self.network, self.data, self.folder, self.state = network, data, folder, state
-        self.model = augmenting_model(network, data.dataset) if data.is_augmented_on_device else network
+        self.model = (
+            augmenting_model(network, data.dataset) if data.is_augmented_on_device else network
+        )
         self.config = data.config
 
     def run(self, callbacks=(), verbose=1):
@@ -56,7 +58,11 @@ class Trainer:
         elif step:
             self._fit(epoch, epoch + 1, step)
         epoch += step > 0
-        if epoch < self.config.epochs and not self.model.stop_training and not self.state["stopped"]:
+        if (
+            epoch < self.config.epochs
+            and not self.model.stop_training
+            and not self.state["stopped"]
+        ):
             self._fit(epoch, self.config.epochs)
 
     def _fit(self, epoch, end, step=0):
@@ -79,18 +85,35 @@ class Trainer:
         callbacks.on_epoch_begin(epoch)
         errors = {}
         if epoch + 1 in self.config.validated:
-            errors = self.model.evaluate(self._validation, callbacks=callbacks, return_dict=True, verbose=0)
-        callbacks.on_epoch_end(epoch, self.state["logs"] | {f"val_{name}": value for name, value in errors.items()})
+            errors = self.model.evaluate(
+                self._validation, callbacks=callbacks, return_dict=True, verbose=0
+            )
+        callbacks.on_epoch_end(
+            epoch, self.state["logs"] | {f"val_{name}": value for name, value in errors.items()}
+        )
         callbacks.on_train_end()
 
     def _checkpoints(self):
         config, state, is_main = self.config, self.state, self.folder.is_main
-        throughput = Throughput(config.batch_size, config.epochs, state["step"], state["seconds"], verbose=is_main)
-        chance = ChanceLevel(self.model.output_shape[-1], state["step"], state["chance"], verbose=is_main)
+        throughput = Throughput(
+            config.batch_size, config.epochs, state["step"], state["seconds"], verbose=is_main
+        )
+        chance = ChanceLevel(
+            self.model.output_shape[-1], state["step"], state["chance"], verbose=is_main
+        )
         errors = [row["val_top1_error"] for row in self.folder.history() if "val_top1_error" in row]
         best = min(errors, default=float("inf"))
         minutes = config.checkpoint_minutes
-        return Checkpoints(self.network, self.folder.path, self.data.steps, minutes, throughput, chance, state, best)
+        return Checkpoints(
+            self.network,
+            self.folder.path,
+            self.data.steps,
+            minutes,
+            throughput,
+            chance,
+            state,
+            best,
+        )
 
     def _own_callbacks(self, checkpoints):
         config, path = self.config, self.folder.path
@@ -101,18 +124,21 @@ class Trainer:
             checkpoints.chance,
             self._schedule(),
         ]
-        if config.late_changes:
-            _, late_changes = config.changes(config.epochs)
-            callbacks.append(FreezeConv1(*late_changes, config.layer_learning_rates.get("conv1", 1.0)))
+        if config.conv1_milestones:
+            callbacks.append(
+                FreezeConv1(*config.conv1_epochs, config.layer_learning_rates.get("conv1", 1.0))
+            )
         if self.folder.is_main:
             callbacks.append(EpochLog(path / "history.csv"))
             callbacks.append(KernelSnapshots(path / "snapshots", first_convolution(self.model)))
         if self.folder.is_main and not config.in_memory:  # TensorFlow writes these
-            callbacks.append(keras.callbacks.TensorBoard(str(path / "tensorboard"), write_graph=False))
+            callbacks.append(
+                keras.callbacks.TensorBoard(str(path / "tensorboard"), write_graph=False)
+            )
         return callbacks
 
     def _schedule(self):
-        if self.config.schedule == "drops":
+        if self.config.schedule == "step":
             return keras.callbacks.LearningRateScheduler(self.config.learning_rate_at)
         plateau = DropOnPlateau(patience=self.config.patience)
         plateau.set_model(self.model)

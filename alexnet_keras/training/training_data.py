@@ -35,7 +35,12 @@ class DataRequest:
         if options.pop("in_memory"):
             from alexnet_keras.data import InMemoryDataset
 
-            return InMemoryDataset(name, options["image_size"], options["crop_size"], mean=options["mean"])
+            return InMemoryDataset(
+                name,
+                options["image_size"],
+                options["crop_size"],
+                mean_subtraction=options["mean_subtraction"],
+            )
         from alexnet_keras.data import Dataset
 
         return Dataset(name, **options, host=self.host, hosts=self.hosts)
@@ -97,27 +102,32 @@ class TrainingData:
     def identity(self) -> dict:
         """What must stay the same when a training is resumed."""
         info = self.info
-        identity = {"classes": info.classes, "train_count": info.train_count, "class_names": list(info.class_names)}
+        identity = {
+            "classes": info.classes,
+            "train_count": info.train_count,
+            "class_names": list(info.class_names),
+        }
         return identity | ({"content": info.content} if info.content else {})
 
     @property
     def description(self) -> dict:
         """The data set in the results."""
         names = ("name", "classes", "train_count", "validation_count", "splits")
-        return {name: getattr(self.info, name) for name in names} | {"skipped": len(self.info.skipped)}
+        return {name: getattr(self.info, name) for name in names} | {
+            "skipped": len(self.info.skipped)
+        }
 
     def batches(self, epoch: int, step: int):
         """Returns the training batches, without end, from a step of an epoch on."""
         config = self.config
-        _, late_changes = config.changes(config.epochs)
         options = {}
         if self.is_augmented_on_device and not config.in_memory:  # in memory it knows no other way
-            options["in_step"] = True
+            options["device_augmentation"] = True
         return self.dataset.train(
             config.batch_size,
-            crops=config.crops,
-            colour_noise=config.colour_noise,
-            colour_noise_epochs=late_changes[0] if late_changes else None,
+            random_crop=config.random_crop,
+            pca_noise=config.pca_noise,
+            pca_noise_epochs=config.pca_noise_epochs,
             seed=config.seed,
             first_epoch=epoch,
             first_step=step,
@@ -130,8 +140,16 @@ class TrainingData:
 
 
 _DATA_FIELDS = (
-    *("dataset", "in_memory", "image_size", "crop_size", "scales", "mean", "skip_corrupt"),
-    *("held_out", "only_classes", "images_per_class", "memory_gib"),
+    *(
+        "dataset",
+        "in_memory",
+        "image_size",
+        "crop_size",
+        "scale_jitter",
+        "mean_subtraction",
+        "skip_corrupt",
+    ),
+    *("hold_out_every", "class_subset", "max_images_per_class", "memory_gib"),
 )
 
 

@@ -6,11 +6,11 @@ alpha of response normalization is the paper's times 64 squared.
 
 Every ablation at the scale of the paper (90 epochs a run on two GPUs):
 
-    python -m experiments.NAME --config source --dataset imagenet2012 --devices 2 --workdir results/imagenet2012
+    python -m experiments.NAME --preset source --dataset imagenet2012 --devices 2 --workdir results/imagenet2012
 
 The full-size network on the ten classes of Imagenette, with one seed and four epochs:
 
-    python -m experiments.NAME --config source --dataset imagenette/320px-v2 --epochs 4 --batch-size 32 \\
+    python -m experiments.NAME --preset source --dataset imagenette/320px-v2 --epochs 4 --batch-size 32 \\
       --learning-rates 0.003 --bias-learning-rate 0.006 --seeds 0 --workdir results/imagenette
 """
 
@@ -18,7 +18,7 @@ from experiments.framework.experiment import Comparison
 from experiments.framework.metrics import FinalError
 
 BASE = {
-    "config": "cifar",
+    "preset": "cifar",
     "dataset": "cifar10",
     "epochs": 16,
     "overrides": {

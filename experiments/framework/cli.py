@@ -21,7 +21,9 @@ def main(experiment, description, arguments=None):
         Content of `results.json`.
     """
     parser = _parser(experiment, description)
-    return run_command(parser, lambda options, command: _run(experiment, vars(options), command), arguments)
+    return run_command(
+        parser, lambda options, command: _run(experiment, vars(options), command), arguments
+    )
 
 
 def run_command(parser, function, arguments=None):
@@ -73,12 +75,16 @@ def _add_training_options(group, experiment):
         help=f"TFDS name, folder or .npz file of the images (default: {base['dataset']})",
     )
     group.add_argument(
-        "--config",
+        "--preset",
         help="preset of network and training that replaces the experiment's own settings "
-        f"(default: {base['config']} with the experiment's changes)",
+        f"(default: {base['preset']} with the experiment's changes)",
     )
-    group.add_argument("--epochs", type=int, help="maximum number of epochs of a run (default: the experiment's)")
-    group.add_argument("--batch-size", type=int, help="images in a training step (default: the experiment's)")
+    group.add_argument(
+        "--epochs", type=int, help="maximum number of epochs of a run (default: the experiment's)"
+    )
+    group.add_argument(
+        "--batch-size", type=int, help="images in a training step (default: the experiment's)"
+    )
     group.add_argument("--precision", help="float32 or mixed_bfloat16 (default: float32)")
     group.add_argument(
         "--devices",
@@ -108,7 +114,9 @@ def _add_run_options(group, experiment):
         metavar="VARIANT",
         help=f"variants to run (default: all of {names})",
     )
-    group.add_argument("--seeds", type=int, nargs="+", help=f"seeds, one run each (default: {seeds})")
+    group.add_argument(
+        "--seeds", type=int, nargs="+", help=f"seeds, one run each (default: {seeds})"
+    )
     group.add_argument(
         "--learning-rates",
         type=float,
@@ -153,7 +161,9 @@ def _run(experiment, options, command):
 def _check(experiment, variants, options):
     """Raises a `ValueError` for variants, seeds or learning rates that can't be run."""
     if variants is not None and not set(variants) <= set(experiment.variants):
-        raise ValueError(f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}")
+        raise ValueError(
+            f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}"
+        )
     seeds = options.get("seeds", ())
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"`seeds` must differ. Received: seeds={seeds}")
@@ -170,7 +180,7 @@ def _with_options(experiment, options, smoke):
     grids = dict.fromkeys(experiment.variants, rates) if rates else experiment.learning_rates
     metric = experiment.metric
     # A preset replaces the settings of the experiment.
-    base = {"dataset": experiment.base["dataset"]} if "config" in options else experiment.base
+    base = {"dataset": experiment.base["dataset"]} if "preset" in options else experiment.base
     given = set(options)
     if smoke:
         grids = {variant: grid[:1] for variant, grid in grids.items()}
@@ -180,7 +190,9 @@ def _with_options(experiment, options, smoke):
     return dataclasses.replace(
         experiment,
         base={**base, **options},
-        variants={variant: _without(fields, given) for variant, fields in experiment.variants.items()},
+        variants={
+            variant: _without(fields, given) for variant, fields in experiment.variants.items()
+        },
         seeds=tuple(seeds),
         learning_rates=grids,
         metric=metric,
@@ -203,4 +215,6 @@ def _tiny(base):
 
 def _without(fields, names):
     """Returns the options that are not among some names."""
-    return {name: value for name, value in fields.items() if name == "overrides" or name not in names}
+    return {
+        name: value for name, value in fields.items() if name == "overrides" or name not in names
+    }

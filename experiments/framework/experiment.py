@@ -13,10 +13,10 @@ PRETRAINED = "pre-trained"
 _PRETRAINED_FOLDER = Path("runs/pretrained")
 # Fields of a configuration that do not change a run's result. The network replaces two of them.
 IRRELEVANT_FIELDS = (
-    "config",
+    "preset",
     "overrides",
     "devices",
-    "views",
+    "test_views",
     "checkpoint_minutes",
     "validation_freq",
 )
@@ -31,7 +31,7 @@ class Comparison:
         paper: figure of the paper, in the unit of the metric's comparison; `None` if it gives none.
         claim: claim of the paper, one line.
         metric: `Metric` to compare; `None` for the experiment's metric.
-        baseline_metric: `Metric` of the baseline if it differs, such as another number of views.
+        baseline_metric: `Metric` of the baseline if it differs, such as other test views.
         side: 1 or -1 if the paper only says that the variant is higher or lower.
         margin: gain that still counts as none if the paper claims no gain, in the unit of the
             comparison. `side` is then the side of a loss.
@@ -79,14 +79,18 @@ class Experiment:
     def config(self, variant, **options):
         """Returns the `TrainingConfig` of a variant, with further options."""
         merged = self._merged(self.base, self.variants[variant], options)
-        merged["views"] = tuple(sorted({1, *(metric.views for metric in self.metrics)}))
+        merged["test_views"] = tuple(
+            sorted({"center", *(metric.test_views for metric in self.metrics)})
+        )
         if merged.get("initial_weights") == PRETRAINED:
             merged["initial_weights"] = self._pretrained_path(merged.get("seed", 0))
         return training_config(**merged)
 
     def pretraining_config(self, seed):
         """Returns the `TrainingConfig` of the pre-training with a seed."""
-        return training_config(**self._merged(self.base, self.pretraining, {"seed": seed, "views": (1,)}))
+        return training_config(
+            **self._merged(self.base, self.pretraining, {"seed": seed, "test_views": ("center",)})
+        )
 
     def pretraining_of(self, config):
         """Returns the `TrainingConfig` of the pre-training that a run starts from, or `None`."""
@@ -136,7 +140,9 @@ class Experiment:
         for part in parts:
             merged.update(part)
             overrides.update(part.get("overrides", {}))
-        overrides = {name: value(network) if callable(value) else value for name, value in overrides.items()}
+        overrides = {
+            name: value(network) if callable(value) else value for name, value in overrides.items()
+        }
         return {**merged, "overrides": overrides}
 
 

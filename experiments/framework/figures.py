@@ -29,11 +29,16 @@ def figures(results):
     if results["target"] is not None:
         drawn["training_error"] = _training_error_figure(results)
     searches = {
-        name: [(rate["learning_rate"], rate["value"], rate["curve"]) for rate in variant["learning_rates"]]
+        name: [
+            (rate["learning_rate"], rate["value"], rate["curve"])
+            for rate in variant["learning_rates"]
+        ]
         for name, variant in results["variants"].items()
     }
     if any(len(points) > 1 for points in searches.values()):
-        drawn["learning_rates"] = plot_learning_rates(_by_group(searches), results["settings"]["metric"])
+        drawn["learning_rates"] = plot_learning_rates(
+            _by_group(searches), results["settings"]["metric"]
+        )
     return drawn
 
 
@@ -58,9 +63,14 @@ def _training_error_figure(results):
         if comparison["paper"] is not None and baseline_mean is not None:
             words = f"{label} by the paper's ratio of {comparison['paper']:g}"
             paper[group] = words, comparison["paper"] * baseline_mean
-        ratios.setdefault(group, []).append(f"{label} / {baseline_label}: {estimate_with_interval(comparison)}")
+        ratios.setdefault(group, []).append(
+            f"{label} / {baseline_label}: {estimate_with_interval(comparison)}"
+        )
     ratios = {group: ", ".join(lines) for group, lines in ratios.items()}
-    curves = {name: {**variant, "curves": list(variant["curves"].values())} for name, variant in variants.items()}
+    curves = {
+        name: {**variant, "curves": list(variant["curves"].values())}
+        for name, variant in variants.items()
+    }
     return plot_training_errors(_by_group(curves), results["target"], paper, ratios)
 
 

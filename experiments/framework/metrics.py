@@ -1,13 +1,12 @@
 """Metrics: what an experiment measures of a run, and how two variants compare in it.
 
-A metric has a `name`, and the number of `views` that its evaluation needs. For comparisons it has a
+A metric has a `name`, and the `test_views` that its evaluation needs. For comparisons it has a
 `unit`, the value of `no_effect`, and a function `compare`.
 """
 
 import dataclasses
 import statistics
 
-from alexnet_keras.evaluation.views import VIEW_NAMES
 from experiments.framework.statistics import paired_difference, paired_ratio
 
 # Why runs ended, as stored with them.
@@ -16,6 +15,9 @@ TARGET_REACHED = "target reached"
 AT_CHANCE = "no better than chance"
 DIVERGED = "loss is no number"
 EARLY_STOPPED = "slower than another learning rate"
+
+
+_VIEW_LABELS = {"center": "the center crop", "ten_crop": "ten crops"}
 
 
 class Metric:
@@ -62,11 +64,11 @@ class FinalError(Metric):
     """Error on the validation images after training, in percent, compared by the difference.
 
     Args:
-        views: 1 for the center crop, 10 for ten crops.
+        test_views: `"center"` or `"ten_crop"`.
         top: 1 or 5.
     """
 
-    views: int = 10
+    test_views: str = "ten_crop"
     top: int = 1
 
     unit = "percentage points"
@@ -75,11 +77,11 @@ class FinalError(Metric):
 
     @property
     def name(self):
-        return f"top-{self.top} error on {'ten crops' if self.views == 10 else 'the centre crop'} (%)"
+        return f"top-{self.top} error on {_VIEW_LABELS[self.test_views]} (%)"
 
     def value(self, run):
         """Returns the error of a run, or `None` for one that diverged."""
-        return run["errors"].get(VIEW_NAMES[self.views], {}).get(f"top{self.top}_error")
+        return run["errors"].get(self.test_views, {}).get(f"top{self.top}_error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ class TrainingError(Metric):
     """Training top-1 error of the last epoch, in percent, compared by the difference."""
 
     name = "training top-1 error (%)"
-    views = 1
+    test_views = "center"
     unit = "percentage points"
     no_effect = 0.0
     compare = staticmethod(paired_difference)
@@ -105,7 +107,7 @@ class EpochSeconds(Metric):
     """
 
     name = "seconds of an epoch"
-    views = 1
+    test_views = "center"
     unit = "times the seconds"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
@@ -127,7 +129,7 @@ class EpochsToConverge(Metric):
 
     margin: float = 1.0
 
-    views = 1
+    test_views = "center"
     unit = "times the epochs"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
@@ -155,7 +157,7 @@ class StepsAtChance(Metric):
 
     name = "steps until the loss leaves that of guessing"
     ends_early = True
-    views = 1
+    test_views = "center"
     unit = "times the steps"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
@@ -183,7 +185,7 @@ class EpochsToError(Metric):
     target: float = 25.0
 
     ends_early = True
-    views = 1
+    test_views = "center"
     unit = "times the epochs"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
@@ -231,7 +233,10 @@ class EpochsToError(Metric):
         if epoch < self._WARM_UP:
             return False
         incumbent_errors = [row["top1_error"] for row in incumbent["history"]]
-        if epoch <= len(incumbent_errors) and not errors[-1] < incumbent_errors[epoch - 1] + self._MARGIN:
+        if (
+            epoch <= len(incumbent_errors)
+            and not errors[-1] < incumbent_errors[epoch - 1] + self._MARGIN
+        ):
             return True
         arrival = self.value(incumbent)
         if arrival is None:

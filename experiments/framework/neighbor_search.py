@@ -17,7 +17,9 @@ SPACES = ("activations", "pixels")
 def add_search_options(parser):
     """Adds the options of `NeighborSearch`."""
     add_data_options(parser)
-    parser.add_argument("--layer", default="fc7", help="hidden layer whose activations are compared (default: fc7)")
+    parser.add_argument(
+        "--layer", default="fc7", help="hidden layer whose activations are compared (default: fc7)"
+    )
     parser.add_argument(
         "--activations",
         metavar="FOLDER",
@@ -34,14 +36,18 @@ def add_search_options(parser):
         default=128,
         help="images in a batch, a divisor of 4096 (default: 128)",
     )
-    parser.add_argument("--neighbours", type=int, default=6, help="neighbors of each query (default: 6)")
+    parser.add_argument(
+        "--neighbors", type=int, default=6, help="neighbors of each query (default: 6)"
+    )
     parser.add_argument(
         "--depth",
         type=int,
         default=1000,
         help="neighbors that count for the mean average precision (default: 1000)",
     )
-    parser.add_argument("--queries", type=int, default=1000, help="validation images to search for (default: 1000)")
+    parser.add_argument(
+        "--queries", type=int, default=1000, help="validation images to search for (default: 1000)"
+    )
 
 
 class NeighborSearch:
@@ -72,13 +78,13 @@ class NeighborSearch:
         from alexnet_keras.retrieval.activations import check_activations
         from alexnet_keras.retrieval.index import check_count
 
-        check_positive(options, "queries", "depth", "neighbours")
+        check_positive(options, "queries", "depth", "neighbors")
         model = load_model(options.weights)
         self.options = options
         self.name = name
         self.dataset = open_dataset(model, options)
         info = self.dataset.info
-        check_count(options.neighbours, info.train_count)
+        check_count(options.neighbors, info.train_count)
         folder = options.activations or Path(options.weights).parent / "activations"
         arguments = (
             model,
@@ -89,7 +95,7 @@ class NeighborSearch:
             options.batch_size,
         )
         check_activations(*arguments)
-        names = ("neighbours", "depth", "queries", *more_settings)
+        names = ("neighbors", "depth", "queries", *more_settings)
         self.settings = {option: getattr(options, option) for option in names}
         inputs = {
             "model": fingerprint(model),
@@ -114,9 +120,11 @@ class NeighborSearch:
         self.queries = np.unique(numbers.round().astype(int))
         self.labels = self.activations.labels("validation")[self.queries]
         self.train_labels = self.activations.labels("train")
-        self.count = max(min(self.options.depth, len(self.train_labels)), self.options.neighbours)
+        self.count = max(min(self.options.depth, len(self.train_labels)), self.options.neighbors)
         # The number of training images of each query's class.
-        self._same_class = np.bincount(self.train_labels, minlength=self.labels.max() + 1)[self.labels]
+        self._same_class = np.bincount(self.train_labels, minlength=self.labels.max() + 1)[
+            self.labels
+        ]
         self.chance = float(self._same_class.mean() / len(self.train_labels))
 
     def exact(self, space):
@@ -133,7 +141,9 @@ class NeighborSearch:
         from alexnet_keras.retrieval import nearest
 
         vectors = self.activations.rows("validation", self.queries, space)
-        chunks = tqdm(self.activations.chunks("train", space), f"Exact search in {space}", unit="file")
+        chunks = tqdm(
+            self.activations.chunks("train", space), f"Exact search in {space}", unit="file"
+        )
         return vectors, nearest(vectors, chunks, self.count)[1]
 
     def relevance(self, neighbors):
@@ -148,7 +158,7 @@ class NeighborSearch:
         from alexnet_keras.retrieval import average_precision, precision_at
 
         relevant = self.train_labels[neighbors] == self.labels[:, None]
-        precision = precision_at(relevant, self.options.neighbours)
+        precision = precision_at(relevant, self.options.neighbors)
         average = average_precision(relevant[:, : self.options.depth], self._same_class)
         return {"precision": float(precision.mean()), "map": float(average.mean())}, precision
 
@@ -166,7 +176,7 @@ class NeighborSearch:
             "experiment": self.name,
             "section": "section 6.1",
             "target": None,
-            "settings": {"metric": f"precision at {self.options.neighbours}", **self.settings},
+            "settings": {"metric": f"precision at {self.options.neighbors}", **self.settings},
             "about": self.activations.about,
             "models": [{"weights": self.options.weights, "data": {"name": self.dataset.info.name}}],
             "queries": len(self.queries),
@@ -188,6 +198,6 @@ class NeighborSearch:
             "claim": claim,
             **paired_difference(*(100 * precisions[space] for space in SPACES)),
             "of": "queries of one network",
-            "unit": f"percentage points of precision at {self.options.neighbours}",
+            "unit": f"percentage points of precision at {self.options.neighbors}",
             "no_effect": 0.0,
         }

@@ -77,7 +77,9 @@ class Progress:
         self.experiment = experiment
         self.searches = {
             # The one learning rate of a variant without a grid is its own, `None`.
-            variant: LearningRateSearch(list(experiment.learning_rates.get(variant, (None,))), experiment.metric)
+            variant: LearningRateSearch(
+                list(experiment.learning_rates.get(variant, (None,))), experiment.metric
+            )
             for variant in variants
         }
         self._repeats = {variant: {} for variant in variants}  # runs of the other seeds

@@ -37,7 +37,9 @@ def comparison_results(experiment, variants):
 def _variant(progress, variant, runs):
     metric, *others = progress.experiment.metrics
     values = _values(metric, runs)
-    searched = sorted((rate, run) for rate, run in progress.searches[variant].runs.items() if rate is not None)
+    searched = sorted(
+        (rate, run) for rate, run in progress.searches[variant].runs.items() if rate is not None
+    )
     return {
         "learning_rate": next(iter(runs.values()))["config"]["learning_rate"],
         "values": values,
@@ -73,10 +75,15 @@ def _comparison(comparison, main_metric, variants):
     seeds = [seed for seed in values if None not in (values[seed], baseline_values.get(seed))]
     measured = {"estimate": None, "interval": None, "n": 0}
     if seeds:
-        measured = metric.compare([values[seed] for seed in seeds], [baseline_values[seed] for seed in seeds])
+        measured = metric.compare(
+            [values[seed] for seed in seeds], [baseline_values[seed] for seed in seeds]
+        )
     fields = dataclasses.asdict(comparison)
     return {
-        **{name: fields[name] for name in ("variant", "baseline", "paper", "side", "margin", "claim")},
+        **{
+            name: fields[name]
+            for name in ("variant", "baseline", "paper", "side", "margin", "claim")
+        },
         "metric": metric.name,
         "baseline_metric": baseline_metric.name,
         **measured,

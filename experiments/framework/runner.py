@@ -138,7 +138,9 @@ class ExperimentRunner:
         keras.utils.clear_session()
         ended = None
         try:
-            results = train.train_and_evaluate(config, folder, callbacks=[end], verbose=self.verbose)
+            results = train.train_and_evaluate(
+                config, folder, callbacks=[end], verbose=self.verbose
+            )
         except FloatingPointError as error:
             print(error, flush=True)
             results = error.results
@@ -147,7 +149,9 @@ class ExperimentRunner:
         run = {
             **{name: results[name] for name in _KEPT},
             "network": as_stored(dataclasses.asdict(config.network)),
-            "ended": ended or end.reason(results["history"], results["data"]["classes"]) or ALL_EPOCHS,
+            "ended": ended
+            or end.reason(results["history"], results["data"]["classes"])
+            or ALL_EPOCHS,
         }
         if pretraining is not None:
             run["pretraining"] = as_stored(
@@ -191,7 +195,9 @@ class ExperimentRunner:
         before = self.stored.content
         runs = self.stored.runs_to_store(self.progress.all_runs)
         variants = {**before.get("variants", {}), **variant_results(self.progress)}
-        variants = {variant: variants[variant] for variant in experiment.variants if variant in variants}
+        variants = {
+            variant: variants[variant] for variant in experiment.variants if variant in variants
+        }
         results = {
             "experiment": experiment.name,
             "section": experiment.section,
@@ -242,6 +248,8 @@ def _command_in_new_folder(command):
     if "--workdir" in words:
         position = words.index("--workdir")
         del words[position : position + 2]
-    folders = itertools.chain(["runs/again"], (f"runs/again_{number}" for number in itertools.count(2)))
+    folders = itertools.chain(
+        ["runs/again"], (f"runs/again_{number}" for number in itertools.count(2))
+    )
     folder = next(folder for folder in folders if not Path(folder).exists())
     return shlex.join([*words, "--workdir", folder])

@@ -3,7 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-from alexnet_keras.evaluation.views import VIEW_NAMES
 from alexnet_keras.files import read_json
 from alexnet_keras.record import differences, settings_error
 from experiments.framework.experiment import stored_run_key
@@ -40,10 +39,14 @@ class StoredRuns:
         self.content = {}
         self._runs = []
         # The experiment's own file comes first, as it may share runs with others.
-        paths = sorted(Path(workdir).glob("*/results.json"), key=lambda path: (path != self.path, path))
+        paths = sorted(
+            Path(workdir).glob("*/results.json"), key=lambda path: (path != self.path, path)
+        )
         for path in paths:
             content = read_json(path, *(("settings", "runs") if path == self.path else ()))
-            self._runs += [StoredRun(stored_run_key(run), run, path) for run in content.get("runs", ())]
+            self._runs += [
+                StoredRun(stored_run_key(run), run, path) for run in content.get("runs", ())
+            ]
             if path == self.path:
                 self.content = content
 
@@ -102,16 +105,22 @@ class StoredRuns:
             return False
         if run["config"].get("validation_freq", 1) > config.validation_freq:
             return False
-        return run["ended"] == DIVERGED or all(VIEW_NAMES[views] in run["errors"] for views in config.views)
+        return run["ended"] == DIVERGED or all(
+            views in run["errors"] for views in config.test_views
+        )
 
 
 def _flat(key):
     """Returns the values of a `run_key`, its network and its pre-training in one dict."""
-    flat = {name: value for name, value in key.items() if name not in ("network", "initial_weights")}
+    flat = {
+        name: value for name, value in key.items() if name not in ("network", "initial_weights")
+    }
     flat.update(key["network"])
     initial_weights = key.get("initial_weights")
     if isinstance(initial_weights, dict):
-        flat.update({f"pre-training's {name}": value for name, value in _flat(initial_weights).items()})
+        flat.update(
+            {f"pre-training's {name}": value for name, value in _flat(initial_weights).items()}
+        )
     else:
         flat["initial_weights"] = initial_weights
     return flat

@@ -11,7 +11,9 @@ def table(results):
         "|---|---|---|---|",
     ]
     for name, variant in results["variants"].items():
-        lines.append(f"| {name} | {variant['learning_rate']:g} | {mean_with_deviation(variant)} | {_count(variant)} |")
+        lines.append(
+            f"| {name} | {variant['learning_rate']:g} | {mean_with_deviation(variant)} | {_count(variant)} |"
+        )
     lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
     for comparison in labeled_comparisons(results):
         paper = "not given" if comparison["paper"] is None else f"{comparison['paper']:g}"
@@ -45,7 +47,10 @@ def comparison_text(comparison):
         return text
     text += f" {comparison['unit']}"
     no_effect = comparison["no_effect"]
-    if comparison["interval"] is None or not comparison["interval"][0] < no_effect < comparison["interval"][1]:
+    if (
+        comparison["interval"] is None
+        or not comparison["interval"][0] < no_effect < comparison["interval"][1]
+    ):
         return text
     seeds = seeds_for_significance(comparison, no_effect)
     needed = "over 1,000" if seeds is None else f"about {seeds}"

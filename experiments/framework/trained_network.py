@@ -5,7 +5,13 @@ import json
 from pathlib import Path
 
 # Options of a training's data set that a measurement takes over.
-_DATA_OPTIONS = ("held_out", "only_classes", "images_per_class", "skip_corrupt", "mean")
+_DATA_OPTIONS = (
+    "hold_out_every",
+    "class_subset",
+    "max_images_per_class",
+    "skip_corrupt",
+    "mean_subtraction",
+)
 
 
 def network_parser(name, description, several=None, flag="--weights"):
@@ -33,13 +39,17 @@ def network_parser(name, description, several=None, flag="--weights"):
         metavar="FILE",
         help=networks,
     )
-    parser.add_argument("--workdir", help=f"folder of the results (default: {name}, in the folder of the network)")
+    parser.add_argument(
+        "--workdir", help=f"folder of the results (default: {name}, in the folder of the network)"
+    )
     return parser
 
 
 def add_data_options(parser):
     """Adds the options of `open_dataset`."""
-    parser.add_argument("--dataset", help="TFDS name, folder or .npz file of the images (default: as in training)")
+    parser.add_argument(
+        "--dataset", help="TFDS name, folder or .npz file of the images (default: as in training)"
+    )
     parser.add_argument(
         "--image-size",
         type=int,
@@ -84,8 +94,8 @@ def open_dataset(model, options):
     data_options = {}
     if _is_dataset_of(name, training):
         data_options = {option: training[option] for option in _DATA_OPTIONS if option in training}
-    if getattr(options, "mean", None):
-        data_options["mean"] = options.mean
+    if getattr(options, "mean_subtraction", None):
+        data_options["mean_subtraction"] = options.mean_subtraction
     dataset = Dataset(name, image_size, model.input_shape[1], **data_options)
     if model.output_shape[-1] != dataset.info.classes:
         raise ValueError(
@@ -133,7 +143,7 @@ def images_at(dataset, numbers, split="validation"):
     """
     import numpy as np
 
-    from alexnet_keras.data.info import centre
+    from alexnet_keras.data.info import center
 
     batches = dataset.validation_images() if split == "validation" else dataset.training_images()
     wanted = set(numbers)
@@ -141,7 +151,7 @@ def images_at(dataset, numbers, split="validation"):
     first = 0
     for images, labels in batches.as_numpy_iterator():
         for number in wanted.intersection(range(first, first + len(labels))):
-            found[number] = centre(images[number - first], dataset.info.crop_size)
+            found[number] = center(images[number - first], dataset.info.crop_size)
         first += len(labels)
         if len(found) == len(wanted):
             break
@@ -163,7 +173,9 @@ def claim_workdir(options, name, settings):
     from alexnet_keras.files import check_writable, write_text
     from alexnet_keras.record import as_stored, check_folder
 
-    workdir = Path(options.workdir) if options.workdir else Path(_first(options.weights)).parent / name
+    workdir = (
+        Path(options.workdir) if options.workdir else Path(_first(options.weights)).parent / name
+    )
     check_writable(workdir)
     settings = as_stored({"experiment": name, **settings})
     path = workdir / "config.json"
@@ -188,7 +200,9 @@ def print_summary(models, options, dataset=None):
     """Prints the networks, the data and the device in use."""
     if dataset is not None:
         info = dataset.info
-        print(f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images")
+        print(
+            f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} validation images"
+        )
     paths = [options.weights] if isinstance(options.weights, str) else options.weights
     for path, model in zip(paths, models, strict=True):
         print(f"Network: {path}, {model.count_params():,} parameters")

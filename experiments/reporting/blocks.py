@@ -32,7 +32,9 @@ def fill_blocks(text, workdir):
     def fill(match):
         name, *arguments = match[2].split()
         if name not in _BLOCKS:
-            raise ValueError(f"A block must have one of the names {', '.join(_BLOCKS)}. Received: {name!r}")
+            raise ValueError(
+                f"A block must have one of the names {', '.join(_BLOCKS)}. Received: {name!r}"
+            )
         return f"{match[1]}\n{_BLOCKS[name](Path(workdir), *arguments)}\n\n{match[3]}"
 
     return _BLOCK.sub(fill, text)
@@ -59,12 +61,18 @@ def _results(workdir, *experiments):
     for experiment in experiments:
         claims = [claim for claim in CLAIMS if claim.experiment == experiment]
         if not claims:
-            raise ValueError(f"A block `results` must name experiments with a claim. Received: {experiment!r}")
+            raise ValueError(
+                f"A block `results` must name experiments with a claim. Received: {experiment!r}"
+            )
         for row in rows_of(claims, workdir):
             paper = f"; the paper: {row.paper}" if row.paper else ""
             n = f", n = {row.comparison['n']:,}" if row.comparison else ""
             measured = f": {row.measured}{n}{paper}" if row.comparison else ""
-            lines.append(_filled(f"- {row.names}{measured}. **{row.verdict[0].upper()}{row.verdict[1:]}.**", "  "))
+            lines.append(
+                _filled(
+                    f"- {row.names}{measured}. **{row.verdict[0].upper()}{row.verdict[1:]}.**", "  "
+                )
+            )
     return "\n".join(lines)
 
 
@@ -75,7 +83,9 @@ def _table(workdir, path):
 
 
 def _filled(text, indent=""):
-    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 _BLOCKS = {

@@ -49,7 +49,9 @@ GROUPS = (
             Claim("ILSVRC-2010 test, center crop", "39.0 / 18.3", reason=_NO_IMAGENET),
             Claim("ILSVRC-2012 validation, ten crops", "40.7 / 18.2", reason=_NO_IMAGENET),
             Claim("Five networks averaged, ILSVRC-2012", "38.1 / 16.4", reason=_NO_IMAGENET),
-            Claim("Sixth conv layer, pre-trained on Fall 2011", "39.0 / 16.6", reason=_NO_FALL_2011),
+            Claim(
+                "Sixth conv layer, pre-trained on Fall 2011", "39.0 / 16.6", reason=_NO_FALL_2011
+            ),
             Claim("Seven networks averaged", "36.7 / 15.4", reason=_NO_FALL_2011),
             Claim("Fall 2009, 10,184 classes", "67.4 / 40.9", reason=_NO_FALL_2009),
         ),
@@ -69,7 +71,9 @@ GROUPS = (
                 experiment="relu_vs_tanh_inputs",
             ),
         ),
-        {"relu_vs_tanh/training_error.png": "Training error by epoch with ReLU and with tanh, figure 1 of the paper"},
+        {
+            "relu_vs_tanh/training_error.png": "Training error by epoch with ReLU and with tanh, figure 1 of the paper"
+        },
     ),
     ClaimGroup(
         "Response normalization",
@@ -79,13 +83,25 @@ GROUPS = (
                 "11% with it, 13% without it",
                 experiment="cifar_normalization",
             ),
-            Claim("Normalization lowers the errors", "by 1.4 / 1.2 points", experiment="response_normalization"),
+            Claim(
+                "Normalization lowers the errors",
+                "by 1.4 / 1.2 points",
+                experiment="response_normalization",
+            ),
         ),
-        {"response_normalization/comparisons.png": "Differences of the errors by response normalization"},
+        {
+            "response_normalization/comparisons.png": "Differences of the errors by response normalization"
+        },
     ),
     ClaimGroup(
         "Overlapping pooling",
-        (Claim("Overlapping pools lower the errors", "by 0.4 / 0.3 points", experiment="overlapping_pooling"),),
+        (
+            Claim(
+                "Overlapping pools lower the errors",
+                "by 0.4 / 0.3 points",
+                experiment="overlapping_pooling",
+            ),
+        ),
         {"overlapping_pooling/comparisons.png": "Differences of the errors by overlapping pools"},
     ),
     ClaimGroup(
@@ -108,7 +124,13 @@ GROUPS = (
     ),
     ClaimGroup(
         "Depth",
-        (Claim("Removing a middle conv layer raises the top-1 error", "by about 2 points", experiment="depth"),),
+        (
+            Claim(
+                "Removing a middle conv layer raises the top-1 error",
+                "by about 2 points",
+                experiment="depth",
+            ),
+        ),
         {"depth/comparisons.png": "Differences of the errors without a layer"},
     ),
     ClaimGroup(
@@ -132,7 +154,12 @@ GROUPS = (
     ClaimGroup(
         "Dropout",
         (
-            Claim("Without dropout the network overfits", "substantially", experiment="dropout", of="overfitting"),
+            Claim(
+                "Without dropout the network overfits",
+                "substantially",
+                experiment="dropout",
+                of="overfitting",
+            ),
             Claim(
                 "Dropout raises the number of iterations to converge",
                 "about twice",
@@ -150,7 +177,9 @@ GROUPS = (
     ClaimGroup(
         "Initialization",
         (Claim("Biases of 1 speed up the early stage", "no figure", experiment="initialization"),),
-        {"initialization/comparisons.png": "Ratios of the steps until the loss leaves that of guessing"},
+        {
+            "initialization/comparisons.png": "Ratios of the steps until the loss leaves that of guessing"
+        },
     ),
     ClaimGroup(
         "Ten crops",
@@ -172,7 +201,9 @@ GROUPS = (
                 experiment="kernels",
             ),
         ),
-        {"kernels/kernels_imagenette_source_conv1.png": "Kernels of conv1 after two epochs of Imagenette"},
+        {
+            "kernels/kernels_imagenette_source_conv1.png": "Kernels of conv1 after two epochs of Imagenette"
+        },
     ),
     ClaimGroup(
         "Neighbors and binary codes",
@@ -215,10 +246,30 @@ GROUPS = (
     ClaimGroup(
         "VGG",
         (
-            Claim("More convolutions lower the top-1 error", "29.6 (A) to 27.0 (D)", "vgg_depth", of="Deeper"),
-            Claim("So do further 1x1 convolutions", "28.7 (B) to 28.1 (C)", "vgg_depth", of="1x1 convolutions"),
-            Claim("3x3 kernels are better than 1x1 kernels", "28.1 (C) to 27.0 (D)", "vgg_depth", of="3x3"),
-            Claim("Response normalization does not help", "29.6 (A) to 29.7", "vgg_normalization", of="help"),
+            Claim(
+                "More convolutions lower the top-1 error",
+                "29.6 (A) to 27.0 (D)",
+                "vgg_depth",
+                of="Deeper",
+            ),
+            Claim(
+                "So do further 1x1 convolutions",
+                "28.7 (B) to 28.1 (C)",
+                "vgg_depth",
+                of="1x1 convolutions",
+            ),
+            Claim(
+                "3x3 kernels are better than 1x1 kernels",
+                "28.1 (C) to 27.0 (D)",
+                "vgg_depth",
+                of="3x3",
+            ),
+            Claim(
+                "Response normalization does not help",
+                "29.6 (A) to 29.7",
+                "vgg_normalization",
+                of="help",
+            ),
             Claim("Response normalization costs time", "no figure", "vgg_normalization", of="time"),
         ),
         {"vgg_depth/comparisons.png": "Differences of the errors between VGG's configurations"},

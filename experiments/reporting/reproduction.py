@@ -88,7 +88,10 @@ def _detail(rows):
     metric = results["settings"]["metric"]
     others = list(dict.fromkeys(row.metric for row in rows if row.metric != metric))
     text = f"`{results['experiment']}` on {rows[0].dataset}, {metric}"
-    means = [f"{name} {mean_with_deviation(variant)}{_reached(variant)}" for name, variant in _variants(results)]
+    means = [
+        f"{name} {mean_with_deviation(variant)}{_reached(variant)}"
+        for name, variant in _variants(results)
+    ]
     text += f": {'; '.join(means)}." if means else "."
     if others:
         text += f" Also: {'; '.join(others)}."
@@ -99,8 +102,16 @@ def _detail(rows):
 
 def _variants(results):
     """The variants that are compared, with their names."""
-    compared = [comparison[side] for comparison in results["comparisons"] for side in ("variant", "baseline")]
-    return [(name, results["variants"][name]) for name in dict.fromkeys(compared) if name in results["variants"]]
+    compared = [
+        comparison[side]
+        for comparison in results["comparisons"]
+        for side in ("variant", "baseline")
+    ]
+    return [
+        (name, results["variants"][name])
+        for name in dict.fromkeys(compared)
+        if name in results["variants"]
+    ]
 
 
 def _reached(variant):
@@ -114,7 +125,9 @@ def _unmeasured(rows):
     by_reason = {}
     for row in rows:
         if row.claim.reason:
-            by_reason.setdefault(f"Not testable here, as it {row.claim.reason}", []).append(row.claim.words)
+            by_reason.setdefault(f"Not testable here, as it {row.claim.reason}", []).append(
+                row.claim.words
+            )
         elif row.comparison is None:
             by_reason.setdefault("Not run yet", []).append(row.claim.words)
     lines = []
@@ -125,9 +138,13 @@ def _unmeasured(rows):
 
 
 def _wrapped(text, indent):
-    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _wrapped_command(command):
-    lines = textwrap.wrap(command, _WIDTH - 2, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        command, _WIDTH - 2, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
     return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]

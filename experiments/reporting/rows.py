@@ -69,7 +69,9 @@ class Row:
         if self.comparison["estimate"] is None:
             return text
         number, _, rest = text.partition(" ")
-        sign = next(sign for words, sign in _UNITS.items() if self.comparison["unit"].startswith(words))
+        sign = next(
+            sign for words, sign in _UNITS.items() if self.comparison["unit"].startswith(words)
+        )
         return f"{number}{sign} {rest}" if sign == "×" else f"{number} {sign} {rest}"
 
     @property
@@ -129,7 +131,10 @@ def _rows(claim, workdir):
 
 def _paths(experiment, workdir):
     """The results of an experiment, and those at another scale in a folder of their own."""
-    paths = [workdir / experiment / "results.json", *sorted(workdir.glob(f"*/{experiment}/results.json"))]
+    paths = [
+        workdir / experiment / "results.json",
+        *sorted(workdir.glob(f"*/{experiment}/results.json")),
+    ]
     return [path for path in paths if path.exists()]
 
 
@@ -140,7 +145,11 @@ def _with_metrics(comparison):
     if metric == baseline_metric:
         return comparison
     variant = f"{comparison['variant']}, {metric}"
-    return {**comparison, "variant": variant, "baseline": f"{comparison['baseline']}, {baseline_metric}"}
+    return {
+        **comparison,
+        "variant": variant,
+        "baseline": f"{comparison['baseline']}, {baseline_metric}",
+    }
 
 
 def _tests_claim(comparison, claim):
@@ -167,5 +176,9 @@ def _compared(variant, baseline, metric):
 
 def _parts(name):
     """The parts of a variant's name; an error and the views that it is taken on are two parts."""
-    name = name.replace(" (%)", "").replace(" error on the ", " error, ").replace(" error on ", " error, ")
+    name = (
+        name.replace(" (%)", "")
+        .replace(" error on the ", " error, ")
+        .replace(" error on ", " error, ")
+    )
     return name.split(", ")

@@ -32,7 +32,11 @@ def _panels(workdir):
     panels = []
     for folder, precision, batch_size in (("", "float32", 128), ("h200", "bfloat16", 2048)):
         stored = read_json(Path(workdir) / "benchmarks" / folder / "training.json", "groups")
-        found = [g for g in stored["groups"] if (g["precision"], g["batch_size"]) == (precision, batch_size)]
+        found = [
+            g
+            for g in stored["groups"]
+            if (g["precision"], g["batch_size"]) == (precision, batch_size)
+        ]
         panels.append((stored, found[0]))
     return panels
 
@@ -51,7 +55,10 @@ def _sentence(stored, group):
 def _draw(axis, stored, group):
     names = sorted(_names(group), key=lambda name: _speed(group, name))
     speeds = [_speed(group, name) for name in names]
-    ranges = [[median - low for median, low, _ in speeds], [high - median for median, _, high in speeds]]
+    ranges = [
+        [median - low for median, low, _ in speeds],
+        [high - median for median, _, high in speeds],
+    ]
     labels = [_OURS.get(name, WAYS[name][1]) for name in names]
     colors = ["C0" if name in _OURS else "0.65" for name in names]
     medians = [median for median, _, _ in speeds]
@@ -59,7 +66,9 @@ def _draw(axis, stored, group):
     for number, (median, _, high) in enumerate(speeds):
         text = f"{median:,.0f}" if median > 1000 else f"{median:.1f}"
         axis.annotate(text, (high, number), (6, 0), textcoords="offset points", va="center")
-    axis.set_title(f"{_machine(stored)}: {group['precision']}, batches of {group['batch_size']}", loc="left")
+    axis.set_title(
+        f"{_machine(stored)}: {group['precision']}, batches of {group['batch_size']}", loc="left"
+    )
     axis.set_xlim(0, 1.15 * max(medians))
     axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.grid(False, axis="y")
@@ -74,7 +83,11 @@ def _machine(stored):
     """The GPU, or the processor, that a benchmark ran on."""
     processor = stored["machine"]["processor"]
     device = stored["device"].partition(" on ")[2]
-    return f"{stored['machine']['cores']} cores of an {processor}" if device == processor else f"one {device}"
+    return (
+        f"{stored['machine']['cores']} cores of an {processor}"
+        if device == processor
+        else f"one {device}"
+    )
 
 
 def _speed(group, name):

@@ -33,10 +33,12 @@ def trainings_table(workdir):
     for folder, words in _TRAININGS:
         results = _read(workdir, folder)
         config = results["config"]
-        preset = config.get("preset", config.get("config"))
+        preset = config["preset"]
         run = f"{config['epochs']}, {config['batch_size']}"
-        views = [_errors(results["errors"].get(view)) for view in ("centre_crop", "ten_crops")]
-        lines.append(f"| {words} | `{preset}` | {run} | {' | '.join(views)} | {results['machine']['processor']} |")
+        views = [_errors(results["errors"].get(view)) for view in ("center", "ten_crop")]
+        lines.append(
+            f"| {words} | `{preset}` | {run} | {' | '.join(views)} | {results['machine']['processor']} |"
+        )
     return "\n".join(lines)
 
 
@@ -56,7 +58,11 @@ def export_table(workdir):
         "|---|---|---|---|---|",
     ]
     for kind, figures in _read(workdir, "export")["formats"].items():
-        cells = [_FORMATS[kind], f"{figures['megabytes']:.0f}", f"{figures['images_per_second']:.0f}"]
+        cells = [
+            _FORMATS[kind],
+            f"{figures['megabytes']:.0f}",
+            f"{figures['images_per_second']:.0f}",
+        ]
         cells += ["", ""] if kind == "keras" else _differences(figures)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -67,7 +73,11 @@ def _read(workdir, folder):
 
 
 def _errors(errors):
-    return "not measured" if errors is None else f"{errors['top1_error']:.2f}% / {errors['top5_error']:.2f}%"
+    return (
+        "not measured"
+        if errors is None
+        else f"{errors['top1_error']:.2f}% / {errors['top5_error']:.2f}%"
+    )
 
 
 def _differences(figures):

@@ -6,7 +6,7 @@ import pytest
 
 from alexnet_keras import AlexNet
 from alexnet_keras.analysis import (
-    colourfulness,
+    colorfulness,
     high_frequency_energy,
     kernel_measures,
     layer_kernels,
@@ -16,12 +16,12 @@ from alexnet_keras.analysis import (
 )
 
 
-def stripes(degrees, frequency, colours=(1, 1, 1), side=11):
+def stripes(degrees, frequency, colors=(1, 1, 1), side=11):
     """A kernel whose stripes run in a direction, counterclockwise from level."""
     y, x = np.mgrid[:side, :side]
     angle = np.radians(degrees)
     across = -np.sin(angle) * x - np.cos(angle) * y  # rows count downwards
-    return np.cos(2 * np.pi * frequency * across + 0.7)[..., None] * np.array(colours)
+    return np.cos(2 * np.pi * frequency * across + 0.7)[..., None] * np.array(colors)
 
 
 def test_kernels_are_in_towers():
@@ -32,26 +32,28 @@ def test_kernels_are_in_towers():
     np.testing.assert_array_equal(ours[1, 3], kernels[..., 32 + 3])
 
 
-def test_colourfulness_by_hand():
+def test_colorfulness_by_hand():
     kernels = np.zeros((5, 2, 2, 3))
-    kernels[0, :, :] = [2, 2, 2]  # grey
-    kernels[1, :, :] = [1, -1, 0]  # red against green: no grey in it
+    kernels[0, :, :] = [2, 2, 2]  # gray
+    kernels[1, :, :] = [1, -1, 0]  # red against green: no gray in it
     kernels[2, 0, 0] = [1, 0, 0]  # 1 - 3 (1/3)^2
     kernels[3, 0, 0], kernels[3, 1, 1] = [2, 2, 2], [1, -1, 0]  # 2 of 14
-    np.testing.assert_allclose(colourfulness(kernels), [0, 1, 2 / 3, 2 / 14, 0], atol=1e-12)
+    np.testing.assert_allclose(colorfulness(kernels), [0, 1, 2 / 3, 2 / 14, 0], atol=1e-12)
 
 
-def test_colourfulness_of_a_random_start():
+def test_colorfulness_of_a_random_start():
     model = AlexNet("small", classes=2)
-    assert colourfulness(layer_kernels(model)).mean() == pytest.approx(2 / 3, abs=0.05)
+    assert colorfulness(layer_kernels(model)).mean() == pytest.approx(2 / 3, abs=0.05)
 
 
-def test_colourfulness_is_that_of_the_principal_axes(random):
+def test_colorfulness_is_that_of_the_principal_axes(random):
     kernel = random.normal(size=(3, 3, 3))
-    rotation, _ = np.linalg.qr(np.array([[1, 1, 0], [1, -1, 1], [1, 0, -1]], float))  # its first axis is grey
+    rotation, _ = np.linalg.qr(
+        np.array([[1, 1, 0], [1, -1, 1], [1, 0, -1]], float)
+    )  # its first axis is gray
     turned = kernel @ rotation
     expected = np.square(turned[..., 1:]).sum() / np.square(turned).sum()
-    assert colourfulness(kernel) == pytest.approx(expected)
+    assert colorfulness(kernel) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 45, 90, 120, 179])
@@ -101,9 +103,16 @@ def test_measures_keep_the_towers(random):
     kernels = random.normal(size=(2, 4, 5, 5, 3))
     measures = kernel_measures(kernels)
     assert {name: values.shape for name, values in measures.items()} == dict.fromkeys(
-        ("colourfulness", "spatial_frequency", "high_frequency_energy", "orientation", "selectivity"), (2, 4)
+        (
+            "colorfulness",
+            "spatial_frequency",
+            "high_frequency_energy",
+            "orientation",
+            "selectivity",
+        ),
+        (2, 4),
     )
-    assert measures["colourfulness"][1, 2] == pytest.approx(float(colourfulness(kernels[1, 2])))
+    assert measures["colorfulness"][1, 2] == pytest.approx(float(colorfulness(kernels[1, 2])))
 
 
 def test_permutation_test_against_all_permutations():
@@ -121,8 +130,10 @@ def test_permutation_test_against_all_permutations():
 
 
 def test_towers_that_differ_in_either_sense_are_found(random):
-    colourful, grey = random.normal(0.8, 0.05, (3, 16)), random.normal(0.3, 0.05, (3, 16))
-    models = [np.stack(pair[:: (-1) ** i]) for i, pair in enumerate(zip(colourful, grey, strict=True))]
+    colorful, gray = random.normal(0.8, 0.05, (3, 16)), random.normal(0.3, 0.05, (3, 16))
+    models = [
+        np.stack(pair[:: (-1) ** i]) for i, pair in enumerate(zip(colorful, gray, strict=True))
+    ]
     assert permutation_test(models, permutations=999)["p"] == 1 / 1000
     alike = random.normal(0.5, 0.1, (3, 2, 16))
     assert permutation_test(alike, permutations=999)["p"] > 0.05
@@ -130,9 +141,15 @@ def test_towers_that_differ_in_either_sense_are_found(random):
 
 def test_bad_arguments():
     model = keras.Sequential([keras.Input((3,), name="input"), keras.layers.Dense(2, name="dense")])
-    with pytest.raises(ValueError, match="`model` must have a layer conv1. Received: a model with dense"):
+    with pytest.raises(
+        ValueError, match="`model` must have a layer conv1. Received: a model with dense"
+    ):
         layer_kernels(model)
-    with pytest.raises(ValueError, match=r"three colours of an image. Received: shape \(2, 5, 5, 16\)"):
-        colourfulness(np.zeros((2, 5, 5, 16)))
-    with pytest.raises(ValueError, match=r"networks of two or more towers. Received: shapes \[\(1, 16\)\]"):
+    with pytest.raises(
+        ValueError, match=r"three colors of an image. Received: shape \(2, 5, 5, 16\)"
+    ):
+        colorfulness(np.zeros((2, 5, 5, 16)))
+    with pytest.raises(
+        ValueError, match=r"networks of two or more towers. Received: shapes \[\(1, 16\)\]"
+    ):
         permutation_test([np.zeros((1, 16))])

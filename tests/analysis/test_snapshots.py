@@ -9,8 +9,18 @@ TINY = {"filters": (4,) * 6, "units": (8, 8)}
 
 
 def fit(model, folder, first, last):
-    images, labels = np.random.RandomState(0).normal(0, 60, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 2
-    model.fit(images, labels, initial_epoch=first, epochs=last, callbacks=[KernelSnapshots(folder)], verbose=0)
+    images, labels = (
+        np.random.RandomState(0).normal(0, 60, (8, 32, 32, 3)).astype("float32"),
+        np.arange(8) % 2,
+    )
+    model.fit(
+        images,
+        labels,
+        initial_epoch=first,
+        epochs=last,
+        callbacks=[KernelSnapshots(folder)],
+        verbose=0,
+    )
 
 
 @pytest.fixture
@@ -51,4 +61,9 @@ def test_bad_arguments(model, tmp_path):
     with pytest.raises(ValueError, match="`snapshots` must be of one network"):
         read_snapshots(tmp_path)
     with pytest.raises(ValueError, match="`model` must have a layer conv7"):
-        model.fit(np.zeros((1, 32, 32, 3)), np.zeros(1), callbacks=[KernelSnapshots(tmp_path, "conv7")], verbose=0)
+        model.fit(
+            np.zeros((1, 32, 32, 3)),
+            np.zeros(1),
+            callbacks=[KernelSnapshots(tmp_path, "conv7")],
+            verbose=0,
+        )

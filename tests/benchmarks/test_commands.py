@@ -19,8 +19,24 @@ def _stored(module, workdir, arguments):
 def test_training(tmp_path, small_folder):
     """Ours, and what is for a GPU."""
     ways = ["ours", "ours_jax_pipeline"]
-    options = ["--batch-sizes", "2", "--precisions", "float32", "--limit-backend", "jax", "--classes", "10"]
-    options += ["--seconds", "0.01", "--dataset", str(small_folder), "--trace", str(tmp_path / "trace")]
+    options = [
+        "--batch-sizes",
+        "2",
+        "--precisions",
+        "float32",
+        "--limit-backend",
+        "jax",
+        "--classes",
+        "10",
+    ]
+    options += [
+        "--seconds",
+        "0.01",
+        "--dataset",
+        str(small_folder),
+        "--trace",
+        str(tmp_path / "trace"),
+    ]
     stored, table = _stored(training, tmp_path, [*options, "--ways", *ways])
     assert stored["flops_per_image"]["inference_flops"] == 2 * (724_406_816 - 990 * 4096)
     assert stored["device"].startswith("JAX on ")
@@ -39,7 +55,9 @@ def test_training(tmp_path, small_folder):
 def test_layers(tmp_path):
     options = ["--batch-size", "1", "--layers", "conv1", "norm2", "pool5", "--seconds", "0.01"]
     ways = ["ours", "ours_jax", "keras_jax"]
-    stored, table = _stored(layers, tmp_path, [*options, "--ways", *ways, "--precision", "bfloat16"])
+    stored, table = _stored(
+        layers, tmp_path, [*options, "--ways", *ways, "--precision", "bfloat16"]
+    )
     assert min(min(stored["ways"][way]["turns"][0].values()) for way in ways) > 0
     assert "a batch of 1, bfloat16" in table
     assert "| pool5 |" in table
@@ -48,7 +66,9 @@ def test_layers(tmp_path):
 
 @pytest.mark.slow
 def test_step_profile(tmp_path):
-    stored, table = _stored(step_profile, tmp_path, ["--batch-size", "1", "--precisions", "bfloat16"])
+    stored, table = _stored(
+        step_profile, tmp_path, ["--batch-size", "1", "--precisions", "bfloat16"]
+    )
     ways = stored["groups"][0]["ways"]
     spent, without = (ways[way][0]["layers"] for way in ("ours", "ours_without_normalization"))
     assert set(spent) - set(without) == {"norm1", "norm2"}
@@ -77,7 +97,10 @@ def test_operations_by_layer():
     operations = [
         ("S/gradient_tape/alexnet_1/conv3_1/convolution/Conv2DBackpropFilter:T", 2.0),
         ("S/alexnet_1/relu3_1/Relu:T", 1.0),
-        ("CpuExecutable::ExecuteAsyncOnStream", 0.5),  # norm1, norm2; then backward, in two passes each
+        (
+            "CpuExecutable::ExecuteAsyncOnStream",
+            0.5,
+        ),  # norm1, norm2; then backward, in two passes each
         ("CpuExecutable::ExecuteAsyncOnStream", 0.125),
         ("CpuExecutable::ExecuteAsyncOnStream", 1.0),
         ("CpuExecutable::ExecuteAsyncOnStream", 1.0),
@@ -101,7 +124,9 @@ def test_operations_by_layer():
 
 @pytest.mark.slow
 def test_growth(tmp_path):
-    stored, table = _stored(growth, tmp_path, ["--batch-size", "1", "--image-size", "--classes", "--seconds", "0.01"])
+    stored, table = _stored(
+        growth, tmp_path, ["--batch-size", "1", "--image-size", "--classes", "--seconds", "0.01"]
+    )
     assert stored["sweeps"]["batch_size"][0]["turns"][0]["parameters"] == 60_965_224
     assert "| 1 |" in table
     assert (tmp_path / "growth.png").exists()
@@ -110,14 +135,16 @@ def test_growth(tmp_path):
 @pytest.mark.slow
 def test_networks(tmp_path, capsys):
     options = ["--batch-size", "1", "--classes", "10", "--seconds", "0.01"]
-    stored, table = _stored(networks, tmp_path, [*options, "--configs", "cifar", "source"])
+    stored, table = _stored(networks, tmp_path, [*options, "--presets", "cifar", "source"])
     real = stored["networks"]["source"]["turns"][0]
     assert real["parameters"] == 60_965_224 - 990 * 4097
     assert real["step_seconds"] > stored["networks"]["cifar"]["turns"][0]["step_seconds"] > 0
-    assert real["peak_memory_mib"] > 3 * 4 * real["parameters"] / 2**20  # weights, gradients, momenta
+    assert (
+        real["peak_memory_mib"] > 3 * 4 * real["parameters"] / 2**20
+    )  # weights, gradients, momenta
     assert "| source | 56,909,194 |" in table
     with pytest.raises(SystemExit):
-        networks.main(["--configs", "vgg_F"])
+        networks.main(["--presets", "vgg_F"])
     assert "vgg_F" in capsys.readouterr().err
 
 
@@ -136,7 +163,16 @@ def test_start_up(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_input_pipeline(tmp_path, small_folder):
-    options = ["--dataset", str(small_folder), "--image-size", "32", "--crop-size", "28", "--images", "256"]
+    options = [
+        "--dataset",
+        str(small_folder),
+        "--image-size",
+        "32",
+        "--crop-size",
+        "28",
+        "--images",
+        "256",
+    ]
     options += ["--small", str(small_folder), "--small-steps", "1", "--seconds", "0.01"]
     stored, table = _stored(input_pipeline, tmp_path, options)
     stages = ("read", "decode", "crop", "train")

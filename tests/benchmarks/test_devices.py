@@ -9,7 +9,7 @@ from benchmarks.devices import main
 def test_measures_in_turns(tmp_path, capsys, monkeypatch):
     ways = ["TensorFlow, two replicas", "JAX, two towers"]
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    options = ["--config", "cifar", "--batch-size", "4", "--rounds", "2", "--seconds", "0.01"]
+    options = ["--preset", "cifar", "--batch-size", "4", "--rounds", "2", "--seconds", "0.01"]
     stored = main([*options, "--workdir", str(tmp_path), "--ways", *ways])
     assert stored == json.loads((tmp_path / "devices.json").read_text())
     for way in ways:

@@ -35,13 +35,27 @@ def test_flops(model):
 
 def test_limits_of_layers():
     product, bandwidth = 1e11, 1e10
-    assert limit_milliseconds("conv3", 10, product, bandwidth) == pytest.approx(10 * 6 * COUNTS["conv3"] / 1e8)
-    assert limit_milliseconds("conv1", 10, product, bandwidth) == pytest.approx(10 * 4 * COUNTS["conv1"] / 1e8)
-    assert limit_milliseconds("conv2", 1, product, bandwidth) == pytest.approx(6 * COUNTS["conv2"] / 1e8)
-    assert limit_milliseconds("fc8", 2, product, bandwidth) == pytest.approx(2 * 6 * COUNTS["fc8"] / 1e8)
+    assert limit_milliseconds("conv3", 10, product, bandwidth) == pytest.approx(
+        10 * 6 * COUNTS["conv3"] / 1e8
+    )
+    assert limit_milliseconds("conv1", 10, product, bandwidth) == pytest.approx(
+        10 * 4 * COUNTS["conv1"] / 1e8
+    )
+    assert limit_milliseconds("conv2", 1, product, bandwidth) == pytest.approx(
+        6 * COUNTS["conv2"] / 1e8
+    )
+    assert limit_milliseconds("fc8", 2, product, bandwidth) == pytest.approx(
+        2 * 6 * COUNTS["fc8"] / 1e8
+    )
     # Five tensors of 290,400 numbers of four bytes; weight, velocity and gradient read, weight and velocity written.
-    assert limit_milliseconds("norm1", 1, product, bandwidth) == pytest.approx(5 * 290_400 * 4 / 1e7)
+    assert limit_milliseconds("norm1", 1, product, bandwidth) == pytest.approx(
+        5 * 290_400 * 4 / 1e7
+    )
     half = limit_milliseconds("norm1", 1, product, bandwidth, precision="bfloat16")
     assert half == pytest.approx(5 * 290_400 * 2 / 1e7)
-    assert limit_milliseconds("pool1", 1, product, bandwidth) == pytest.approx((3 * 290_400 + 2 * 69_984) * 4 / 1e7)
-    assert limit_milliseconds("update of all weights", 1, product, bandwidth) == pytest.approx(5 * 60_965_224 * 4 / 1e7)
+    assert limit_milliseconds("pool1", 1, product, bandwidth) == pytest.approx(
+        (3 * 290_400 + 2 * 69_984) * 4 / 1e7
+    )
+    assert limit_milliseconds("update of all weights", 1, product, bandwidth) == pytest.approx(
+        5 * 60_965_224 * 4 / 1e7
+    )

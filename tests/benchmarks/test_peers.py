@@ -55,7 +55,9 @@ def test_pytorch(ours, images, expected, compiled):
         for parameter, value in zip(peer.module.parameters(), ours.get_weights(), strict=True):
             if value.ndim == 4:
                 value = value.transpose(3, 2, 0, 1)
-            elif value.shape[0] == 9216:  # flattened as (row, column, map) here, as (map, row, column) there
+            elif (
+                value.shape[0] == 9216
+            ):  # flattened as (row, column, map) here, as (map, row, column) there
                 value = value.reshape(6, 6, 256, -1).transpose(3, 2, 0, 1).reshape(-1, 9216)
             elif value.ndim == 2:
                 value = value.T
@@ -68,7 +70,10 @@ def test_pytorch(ours, images, expected, compiled):
 # A linear classifier by the paper's update rule (section 5). Its weights are large, so that what decays is seen.
 IMAGES = np.random.default_rng(1).normal(0, 0.01, (8, 1, 1, 4)).astype("float32")
 LABELS = (np.arange(8) % 3).astype("int32")
-KERNEL, BIAS = np.random.default_rng(2).normal(0, 100, (4, 3)).astype("float32"), np.zeros(3, "float32")
+KERNEL, BIAS = (
+    np.random.default_rng(2).normal(0, 100, (4, 3)).astype("float32"),
+    np.zeros(3, "float32"),
+)
 
 
 def trained(steps):
@@ -105,7 +110,9 @@ def test_update_of_tensorflow():
 def test_update_of_pytorch():
     torch = pytest.importorskip("torch", reason="PyTorch is in requirements-benchmarks.txt")
     peer = PyTorchPeer(CLASSES)
-    peer.call = peer.module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3)).to(peer.device)
+    peer.call = peer.module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3)).to(
+        peer.device
+    )
     with torch.no_grad():
         for parameter, value in zip(peer.module.parameters(), (KERNEL.T, BIAS), strict=True):
             parameter.copy_(torch.from_numpy(value.copy()))
@@ -118,10 +125,16 @@ def test_update_of_keras():
     model = KerasPeer(CLASSES).model
     with tf.GradientTape() as tape:
         loss = tf.add_n(model.losses)
-    for gradient, weight in zip(tape.gradient(loss, model.trainable_weights), model.trainable_weights, strict=True):
-        np.testing.assert_allclose(gradient, 0.0005 * weight.numpy(), rtol=1e-5)  # which SGD adds to that of the loss
+    for gradient, weight in zip(
+        tape.gradient(loss, model.trainable_weights), model.trainable_weights, strict=True
+    ):
+        np.testing.assert_allclose(
+            gradient, 0.0005 * weight.numpy(), rtol=1e-5
+        )  # which SGD adds to that of the loss
     last = model.layers[-1]
-    regularizers = {name: getattr(last, name) for name in ("kernel_regularizer", "bias_regularizer")}
+    regularizers = {
+        name: getattr(last, name) for name in ("kernel_regularizer", "bias_regularizer")
+    }
     layers = [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax", **regularizers)]
     small = keras.Sequential([keras.Input((1, 1, 4)), *layers])
     small.compile(type(model.optimizer).from_config(model.optimizer.get_config()), model.loss)

@@ -21,7 +21,9 @@ def test_rate_does_not_measure_the_steps_before():
         time.sleep(0.01 * steps)
 
     measure = turns.rate(step, steps=5, before=8)
-    assert 45 < measure() <= 100  # 5 steps in 0.05 s; with those before they would take 0.13 s, 38 a second
+    assert (
+        45 < measure() <= 100
+    )  # 5 steps in 0.05 s; with those before they would take 0.13 s, 38 a second
     assert done == [8, 5]
 
 
@@ -47,18 +49,25 @@ def test_a_way_that_cannot_be_measured(capsys):
 def test_the_command_gives_the_same_options():
     parser = turns.parser("layers", "words")
     parser.add_argument("--some-layers", nargs="+")
-    options = turns.parse(parser, ["--some-layers", "conv1", "all weights", "--seconds", "0.5", "--workdir", "there"])
+    options = turns.parse(
+        parser, ["--some-layers", "conv1", "all weights", "--seconds", "0.5", "--workdir", "there"]
+    )
     words = shlex.split(turns.record("layers", options, {})["command"])
     assert words[:3] == ["python", "-m", "benchmarks.layers"]
     assert turns.parse(parser, words[3:]) == options
-    assert turns.parse(parser, turns.as_arguments(options, some_layers=["fc6"])).some_layers == ["fc6"]
+    assert turns.parse(parser, turns.as_arguments(options, some_layers=["fc6"])).some_layers == [
+        "fc6"
+    ]
 
 
 def test_machine_words():
     machine = {"processor": "A chip", "cores": 2}
     assert turns.machine_words({"machine": machine}) == "A chip, 2 cores"
     assert turns.machine_words({"machine": machine, "device": "JAX on A chip"}) == "A chip, 2 cores"
-    assert turns.machine_words({"machine": machine, "device": "JAX on A GPU"}) == "A GPU (A chip, 2 cores)"
+    assert (
+        turns.machine_words({"machine": machine, "device": "JAX on A GPU"})
+        == "A GPU (A chip, 2 cores)"
+    )
 
 
 def test_ways_that_the_memory_has_no_room_for_come_later(monkeypatch):
@@ -75,7 +84,12 @@ def test_ways_that_the_memory_has_no_room_for_come_later(monkeypatch):
     measured = turns.take_turns("training", ways, [], 2, at_once=3, always=("limit",))
     assert shifts == [["a", "b", "limit"], ["c", "limit"]]
     assert list(measured) == ["a", "b", "c", "limit"]
-    assert {way: len(its["turns"]) for way, its in measured.items()} == {"a": 2, "b": 2, "c": 2, "limit": 4}
+    assert {way: len(its["turns"]) for way, its in measured.items()} == {
+        "a": 2,
+        "b": 2,
+        "c": 2,
+        "limit": 4,
+    }
     shifts.clear()
     turns.take_turns("training", ways, [], 2)
     assert shifts == [["a", "b", "c", "limit"]]

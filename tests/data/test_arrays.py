@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from alexnet_keras.data.arrays import read_arrays
-from alexnet_keras.data.sources import open_source
+from alexnet_keras.data.sources import open_image_source
 
 IMAGES = np.arange(4 * 5 * 6 * 3, dtype="uint8").reshape(4, 5, 6, 3)
 LABELS = np.array([0, 1, 2, 1])
@@ -42,10 +42,16 @@ def damaged():
 FILES = {
     "empty": (b"", "it is empty"),
     "single array": (npy(), r"it is a single array \(np.save\); write an .npz with np.savez"),
-    "page": (b"<!DOCTYPE html><html></html>", "it is not an .npz file, .* it begins with b'<!DOCT'"),
+    "page": (
+        b"<!DOCTYPE html><html></html>",
+        "it is not an .npz file, .* it begins with b'<!DOCT'",
+    ),
     "truncated": (npz()[:-100], "it is truncated or damaged"),
     "damaged": (damaged(), "it is truncated or damaged"),
-    "no array": (zipped(x_train="text", y_train="text", x_test="text", y_test="text"), "x_train is not an array"),
+    "no array": (
+        zipped(x_train="text", y_train="text", x_test="text", y_test="text"),
+        "x_train is not an array",
+    ),
     "other archive": (zipped(readme="text"), "it has no x_train, y_train, x_test, y_test"),
     "objects": (npz(x_train=np.array([None])), "Object arrays cannot be loaded"),
 }
@@ -56,8 +62,10 @@ def test_a_file_of_another_kind_is_said_in_one_line(kind, tmp_path):
     content, words = FILES[kind]
     path = tmp_path / "data.npz"
     path.write_bytes(content)
-    expected = rf"^`dataset` must be an \.npz file with x_train, .*Received: dataset='{path}': .*{words}"
-    for read in (read_arrays, open_source):
+    expected = (
+        rf"^`dataset` must be an \.npz file with x_train, .*Received: dataset='{path}': .*{words}"
+    )
+    for read in (read_arrays, open_image_source):
         with pytest.raises(ValueError, match=expected) as error:
             read(str(path))
         assert "\n" not in str(error.value)
@@ -70,7 +78,7 @@ def test_a_folder_no_file_and_a_file_without_permission(tmp_path, monkeypatch):
         read_arrays(tmp_path / "none.npz")
     (tmp_path / "folder.npz").mkdir()
     with pytest.raises(ValueError, match=r"folder\.npz holds no folders"):
-        open_source(str(tmp_path / "folder.npz"))
+        open_image_source(str(tmp_path / "folder.npz"))
 
     def refuse(*args):
         raise PermissionError(13, "Permission denied")
@@ -85,18 +93,42 @@ CHANGES = {
         {"y_train": np.eye(4, dtype="float32")},
         r"y_train must hold a whole number .* shape \(4,\), not float32 \(4, 4\); of one-hot rows take y_train.argmax",
     ),
-    "float": ({"y_test": LABELS + 0.0}, r"y_test .* shape \(4,\), not float64 \(4,\); y_test.astype"),
-    "string": ({"y_train": np.array(list("abcd"))}, r"y_train .* not <U1 \(4,\); np.unique\(y_train, return_inverse"),
+    "float": (
+        {"y_test": LABELS + 0.0},
+        r"y_test .* shape \(4,\), not float64 \(4,\); y_test.astype",
+    ),
+    "string": (
+        {"y_train": np.array(list("abcd"))},
+        r"y_train .* not <U1 \(4,\); np.unique\(y_train, return_inverse",
+    ),
     "boolean": ({"y_train": LABELS > 0}, r"y_train .* not bool \(4,\)"),
     "too few": ({"y_train": LABELS[:3]}, r"y_train .* shape \(4,\), not int64 \(3,\)"),
-    "other axes": ({"y_train": LABELS.reshape(2, 2)}, r"y_train .* shape \(4,\), not int64 \(2, 2\)"),
+    "other axes": (
+        {"y_train": LABELS.reshape(2, 2)},
+        r"y_train .* shape \(4,\), not int64 \(2, 2\)",
+    ),
     "negative": ({"y_test": LABELS - 1}, "y_test must hold labels from 0, not -1"),
-    "huge": ({"y_train": LABELS * 10**12}, "labels must be 0 to classes - 1; 8 images have labels up to 2000000000000"),
-    "no test images": ({"x_test": IMAGES[:0], "y_test": LABELS[:0]}, r"x_test must hold images; .* \(0, 5, 6, 3\)"),
-    "no training images": ({"x_train": IMAGES[:0], "y_train": LABELS[:0]}, "x_train must hold images"),
+    "huge": (
+        {"y_train": LABELS * 10**12},
+        "labels must be 0 to classes - 1; 8 images have labels up to 2000000000000",
+    ),
+    "no test images": (
+        {"x_test": IMAGES[:0], "y_test": LABELS[:0]},
+        r"x_test must hold images; .* \(0, 5, 6, 3\)",
+    ),
+    "no training images": (
+        {"x_train": IMAGES[:0], "y_train": LABELS[:0]},
+        "x_train must hold images",
+    ),
     "no pixels": ({"x_train": IMAGES[:, :0]}, r"x_train must hold images; .* \(4, 0, 6, 3\)"),
-    "float images": ({"x_train": IMAGES / 255}, r"x_train must be uint8 of shape .*, not float64 \(4, 5, 6, 3\)"),
-    "few names": ({"class_names": ["a", "b"]}, "class_names must name every class; it has 2 names for labels up to 2"),
+    "float images": (
+        {"x_train": IMAGES / 255},
+        r"x_train must be uint8 of shape .*, not float64 \(4, 5, 6, 3\)",
+    ),
+    "few names": (
+        {"class_names": ["a", "b"]},
+        "class_names must name every class; it has 2 names for labels up to 2",
+    ),
     "one name": ({"class_names": "a"}, r"class_names must be a list of names, not of shape \(\)"),
 }
 
@@ -110,7 +142,9 @@ def test_arrays_of_another_kind_are_said(case, tmp_path):
 
 
 def test_labels_may_be_a_column(tmp_path):
-    (tmp_path / "data.npz").write_bytes(npz(y_train=LABELS[:, None], class_names=["a", "b", "c", "none"]))
+    (tmp_path / "data.npz").write_bytes(
+        npz(y_train=LABELS[:, None], class_names=["a", "b", "c", "none"])
+    )
     arrays = read_arrays(tmp_path / "data.npz")
     assert arrays.class_names == ("a", "b", "c", "none")
     stored = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}

@@ -4,13 +4,13 @@ import tensorflow as tf
 from PIL import Image
 
 from alexnet_keras.data.augmentation import (
-    cast_less_mean,
+    cast_and_subtract_mean,
     crop_and_flip,
     crop_and_flip_one,
     crop_at_scale,
     resize_and_crop,
 )
-from alexnet_keras.data.colour_noise import colour_shift, less_mean, noise_divisor
+from alexnet_keras.data.pca_noise import color_shift, noise_divisor, subtract_mean
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def covariance(random):
 
 
 @pytest.mark.parametrize("convention", ["eigenvalue", "standard_deviation"])
-def test_colour_shift_is_the_definition(convention, covariance, random):
+def test_color_shift_is_the_definition(convention, covariance, random):
     alpha = random.normal(0, 0.1, (5, 3)).astype("float32")
     eigenvalues, eigenvectors = np.linalg.eigh(covariance)
     expected = np.zeros((5, 3))
@@ -28,27 +28,33 @@ def test_colour_shift_is_the_definition(convention, covariance, random):
         for i in range(3):
             size = eigenvalues[i] if convention == "eigenvalue" else np.sqrt(eigenvalues[i])
             expected[image] += eigenvectors[:, i] * alpha[image, i] * size
-    np.testing.assert_allclose(colour_shift(alpha, covariance, convention), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        color_shift(alpha, covariance, convention), expected, rtol=1e-4, atol=1e-4
+    )
 
 
-def test_colour_shifts_have_the_covariance_of_the_data(covariance, random):
+def test_color_shifts_have_the_covariance_of_the_data(covariance, random):
     # With the standard deviations, shifts drawn with deviation 0.1 have a hundredth of the pixels' covariance.
     alpha = random.normal(0, 0.1, (200_000, 3)).astype("float32")
-    shifts = colour_shift(alpha, covariance, "standard_deviation")
-    np.testing.assert_allclose(np.cov(shifts.T), covariance / 100, atol=0.02 * covariance.max() / 100)
+    shifts = color_shift(alpha, covariance, "standard_deviation")
+    np.testing.assert_allclose(
+        np.cov(shifts.T), covariance / 100, atol=0.02 * covariance.max() / 100
+    )
 
 
-def test_noise_is_one_colour_an_image(covariance, random):
+def test_noise_is_one_color_an_image(covariance, random):
     images = random.randint(0, 256, (2, 4, 4, 3)).astype("uint8")
     mean = random.uniform(0, 255, (4, 4, 3)).astype("float32")
     alpha = random.normal(0, 0.1, (2, 3)).astype("float32")
     for convention, divisor in (("none", 1.0), ("eigenvalue", 1.0), ("standard_deviation", 1.1)):
         assert noise_divisor(convention) == divisor
-        shift = colour_shift(alpha, covariance, convention)
+        shift = color_shift(alpha, covariance, convention)
         expected = (images - mean.astype("float64") + shift[:, None, None]) / divisor
-        seen = cast_less_mean(images, mean, shift, noise_divisor(convention))
+        seen = cast_and_subtract_mean(images, mean, shift, noise_divisor(convention))
         np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-4)
-        seen = less_mean(images.astype("float32"), mean, shift, np.full((2, 1, 1, 1), divisor, "float32"))
+        seen = subtract_mean(
+            images.astype("float32"), mean, shift, np.full((2, 1, 1, 1), divisor, "float32")
+        )
         np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-4)
 
 
@@ -63,7 +69,9 @@ def test_crops_at_the_edges_hold_pixels_alone(side, size, flip):
         sides = (np.arange(len(scales)) + 0.5) / len(scales)
         for some in np.array_split(sides, -(-len(scales) // 64)):
             draws = tf.constant([[place, place, flip, drawn] for drawn in some], tf.float32)
-            crops = crop_at_scale(np.repeat(images, len(some), 0), draws, size, (scales[0], scales[-1]))
+            crops = crop_at_scale(
+                np.repeat(images, len(some), 0), draws, size, (scales[0], scales[-1])
+            )
             np.testing.assert_allclose(crops, np.repeat(sevens, len(some), 0), rtol=1e-5)
 
 
@@ -83,7 +91,9 @@ def test_crop_and_flip(draw, top, flip, random):
 def test_crops_are_the_pixels_at_every_offset(size, crop, random):
     images = random.randint(0, 256, (size - crop + 1, size, size, 3)).astype("uint8")
     offsets = np.arange(len(images))
-    draws = np.stack([(offsets + 0.5) / len(images), (offsets[::-1] + 0.5) / len(images), offsets % 2], 1)
+    draws = np.stack(
+        [(offsets + 0.5) / len(images), (offsets[::-1] + 0.5) / len(images), offsets % 2], 1
+    )
     crops = crop_and_flip(images, draws.astype("float32"), crop).numpy()
     for top, left, image, out in zip(offsets, offsets[::-1], images, crops, strict=True):
         expected = image[top : top + crop, left : left + crop]
@@ -104,7 +114,7 @@ def test_every_offset_from_0_to_32_is_drawn_alike(random):
 
 
 @pytest.mark.parametrize("shape", [(300, 400), (400, 300), (256, 256), (100, 80), (256, 700)])
-def test_shorter_side_and_centre(shape):
+def test_shorter_side_and_center(shape):
     # A picture that is brighter from left to right, and greener from top to bottom.
     height, width = shape
     y, x = np.meshgrid(np.linspace(0, 255, height), np.linspace(0, 255, width), indexing="ij")
@@ -113,13 +123,15 @@ def test_shorter_side_and_centre(shape):
     assert out.shape == (256, 256, 3)
     for channel, length, other in ((0, width, height), (1, height, width)):
         seen = out[..., channel].astype("float64")
-        share = min(1.0, other / length)  # of this direction that the centre square shows
+        share = min(1.0, other / length)  # of this direction that the center square shows
         assert abs(seen.mean() - 127.5) < 3
         assert abs((seen.max() - seen.min()) / 255 - share) < 0.03
 
 
-@pytest.mark.parametrize(("shape", "size"), [((60, 81), 32), ((50, 33), 48), ((9, 7), 16), ((5, 90), 32)])
-def test_the_centre_square_is_cut_out_of_the_scaled_image(shape, size, random):
+@pytest.mark.parametrize(
+    ("shape", "size"), [((60, 81), 32), ((50, 33), 48), ((9, 7), 16), ((5, 90), 32)]
+)
+def test_the_center_square_is_cut_out_of_the_scaled_image(shape, size, random):
     image = random.randint(0, 256, (*shape, 3)).astype("uint8")
     height, width = (round(side * size / min(shape)) for side in shape)
     top, left = (height - size) // 2, (width - size) // 2
@@ -129,7 +141,7 @@ def test_the_centre_square_is_cut_out_of_the_scaled_image(shape, size, random):
 
 
 @pytest.mark.parametrize("length", [8000, 2_000_000])
-def test_a_thin_image_takes_no_more_memory_than_its_centre(length):
+def test_a_thin_image_takes_no_more_memory_than_its_center(length):
     image = np.zeros((1, length, 3), "uint8")
     image[0, length // 2] = 200  # pixel 0.5 to the right of the middle
     row = resize_and_crop(image, 256)[0, :, 0].numpy()
@@ -149,12 +161,24 @@ def test_crops_of_smaller_images_reach_further():
     # An image whose values are its 64 columns, scaled to a side of 32: pixel c is the mean of 2c and 2c + 1.
     images = np.tile(np.arange(64, dtype="uint8")[None, None, :, None], (5, 64, 1, 3))
     # Of 32 - 28 + 1 places the third, as it is and mirrored; the first and the last; one at a side of 64.
-    draws = np.array([[0, 0.5, 0.9, 0], [0, 0.5, 0.1, 0], [0, 0, 0.9, 0], [0, 0.99, 0.9, 0], [0, 0.5, 0.9, 0.999]])
+    draws = np.array(
+        [
+            [0, 0.5, 0.9, 0],
+            [0, 0.5, 0.1, 0],
+            [0, 0, 0.9, 0],
+            [0, 0.99, 0.9, 0],
+            [0, 0.5, 0.9, 0.999],
+        ]
+    )
     crops = crop_at_scale(images, draws.astype("float32"), 28, (32, 64)).numpy()
     columns = 2 * np.arange(28) + 0.5
-    for crop, expected in zip(crops, (columns + 4, columns[::-1] + 4, columns, columns + 8), strict=False):
+    for crop, expected in zip(
+        crops, (columns + 4, columns[::-1] + 4, columns, columns + 8), strict=False
+    ):
         np.testing.assert_allclose(crop[:, :, 1], np.tile(expected, (28, 1)), atol=0.01)
-    np.testing.assert_allclose(crops[4, 3, :, 0], np.arange(28) + 18, atol=0.01)  # the 18th of 37 places
+    np.testing.assert_allclose(
+        crops[4, 3, :, 0], np.arange(28) + 18, atol=0.01
+    )  # the 18th of 37 places
 
 
 def test_every_side_is_drawn_alike(random):

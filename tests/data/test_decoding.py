@@ -151,7 +151,12 @@ def test_reasons_are_plain(tmp_path):
     }
     for name, (content, _) in files.items():
         (tmp_path / name).write_bytes(content)
-    for name, kind in (("cut.jpg", "JPEG"), ("cut.png", "PNG"), ("cut.bmp", "BMP"), ("cut.webp", "WEBP")):
+    for name, kind in (
+        ("cut.jpg", "JPEG"),
+        ("cut.png", "PNG"),
+        ("cut.bmp", "BMP"),
+        ("cut.webp", "WEBP"),
+    ):
         (tmp_path / name).write_bytes(encode(RGB, kind)[:-100])
     names = [path.name for path in tmp_path.iterdir()]
     reasons = corrupt_files([str(tmp_path / name) for name in names], [tmp_path], "", None)

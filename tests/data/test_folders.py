@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from alexnet_keras.data.folders import read_folder
-from alexnet_keras.data.sources import open_source
+from alexnet_keras.data.sources import open_image_source
 
 
 def fill(root, *paths):
@@ -22,8 +22,8 @@ def fill(root, *paths):
             image.save(file, format="TIFF" if file.suffix == ".tif" else None)
 
 
-def read(root, skip_corrupt=False, held_out=10):
-    return read_folder(str(root), root, skip_corrupt, None, held_out)
+def read(root, skip_corrupt=False, hold_out_every=10):
+    return read_folder(str(root), root, skip_corrupt, None, hold_out_every)
 
 
 def names_of(root, files):
@@ -73,7 +73,7 @@ def test_validation_goes_before_test(tmp_path, capsys):
 
 def test_classes_may_have_such_names_in_them(tmp_path, capsys):
     fill(tmp_path, "5 steam_train", "5 contest", "5 interval")
-    data = read(tmp_path, held_out=5)
+    data = read(tmp_path, hold_out_every=5)
     assert data.class_names == ("contest", "interval", "steam_train")
     assert names_of(tmp_path, data.validation) == [f"{label}/0.png" for label in data.class_names]
     assert "12 training images and 3 validation images" in capsys.readouterr().out
@@ -87,13 +87,31 @@ UNCLEAR = {
         ["2 set/train/a", "2 set/train/b", "2 more"],
         r"folder set holds train. Use dataset=.*/set'$",
     ),
-    "classes a folder too far up": (["2 set/a", "2 set/b"], r"folder set holds a, b. Use dataset=.*/set'$"),
-    "two training folders": (["2 train/a", "2 Training/a"], "Keep one training and at most one validation folder"),
-    "two validation folders": (["2 train/a", "2 val/a", "2 valid/a"], "at most one validation folder"),
+    "classes a folder too far up": (
+        ["2 set/a", "2 set/b"],
+        r"folder set holds a, b. Use dataset=.*/set'$",
+    ),
+    "two training folders": (
+        ["2 train/a", "2 Training/a"],
+        "Keep one training and at most one validation folder",
+    ),
+    "two validation folders": (
+        ["2 train/a", "2 val/a", "2 valid/a"],
+        "at most one validation folder",
+    ),
     "no training folder": (["2 test/a", "2 test/b"], "holds test. Keep one training"),
-    "classes and a test": (["2 cats", "2 dogs", "2 test"], "holds cats, dogs, test. Keep one training"),
-    "a class or a part": (["2 car", "2 train"], "If train is a class, put all class folders into a folder train"),
-    "unknown names": (["2 x/a", "2 x/b", "2 y/a", "2 y/b"], "folders x, y each hold a, b. Rename one to train"),
+    "classes and a test": (
+        ["2 cats", "2 dogs", "2 test"],
+        "holds cats, dogs, test. Keep one training",
+    ),
+    "a class or a part": (
+        ["2 car", "2 train"],
+        "If train is a class, put all class folders into a folder train",
+    ),
+    "unknown names": (
+        ["2 x/a", "2 x/b", "2 y/a", "2 y/b"],
+        "folders x, y each hold a, b. Rename one to train",
+    ),
     "classes beside images": (
         ["2 images/a", "2 images/b", "2 samples"],
         "folder images holds a, b, and samples holds images. If images has the class folders, use dataset=",
@@ -102,22 +120,43 @@ UNCLEAR = {
         ["2 x/a", "2 x/b", "2 x/c", "2 y/a", "2 y/b"],
         "folders x, y each hold a, b. Rename one to train",
     ),
-    "unknown names of which one has a class": (["2 x/a", "2 x/b", "2 y/a"], "folders x, y each hold a. Rename one"),
-    "an unknown name": (["2 train/a", "2 train/b", "2 more/a"], "more has class folders of train. Rename more to val"),
+    "unknown names of which one has a class": (
+        ["2 x/a", "2 x/b", "2 y/a"],
+        "folders x, y each hold a. Rename one",
+    ),
+    "an unknown name": (
+        ["2 train/a", "2 train/b", "2 more/a"],
+        "more has class folders of train. Rename more to val",
+    ),
     "flat": (["3 train"], "train holds 3 images, such as 0.png, outside of class folders. Put"),
-    "no folders": (["0.png", "1.png"], "holds 2 images, such as 0.png, outside of class folders. Put"),
-    "flat validation": (["2 train/a", "2 train/b", "2 val"], "val holds 2 images, .* or move val elsewhere: then"),
-    "flat test": (["2 train/a", "2 train/b", "2 test"], "test holds 2 images, .* or move test elsewhere: then"),
+    "no folders": (
+        ["0.png", "1.png"],
+        "holds 2 images, such as 0.png, outside of class folders. Put",
+    ),
+    "flat validation": (
+        ["2 train/a", "2 train/b", "2 val"],
+        "val holds 2 images, .* or move val elsewhere: then",
+    ),
+    "flat test": (
+        ["2 train/a", "2 train/b", "2 test"],
+        "test holds 2 images, .* or move test elsewhere: then",
+    ),
     "ImageNet's validation": (
         ["2 train/a", "2 train/b", "val/ILSVRC2012_val_00000001.JPEG"],
         "The classes of ImageNet's validation images are in another file: .* imagenet2012",
     ),
-    "other classes": (["2 train/a", "2 train/b", "2 val/c"], "val has the class folders c, which train has not"),
+    "other classes": (
+        ["2 train/a", "2 train/b", "2 val/c"],
+        "val has the class folders c, which train has not",
+    ),
     "no image in a class": (
         ["2 a", "2 b", "c/x.tif", "c/y.tif"],
         r"without images: c \(2 \.tif\). Images end in \.jpg",
     ),
-    "none in validation": (["2 train/a", "2 train/b", "2 val/a", "val/b/x.tif"], r"without images: b \(1 \.tif\)"),
+    "none in validation": (
+        ["2 train/a", "2 train/b", "2 val/a", "val/b/x.tif"],
+        r"without images: b \(1 \.tif\)",
+    ),
     "one image": (["2 a", "1 b"], "Class b has one image, which is held out"),
 }
 
@@ -126,7 +165,9 @@ def test_content_tells_exchanged_names_and_not_another_place(tmp_path):
     sizes = {"a": 8, "b": 9}
     for label, size in sizes.items():
         for number in range(3):
-            file = tmp_path / "first" / label / f"{number}.bmp"  # whose size follows from its pixels
+            file = (
+                tmp_path / "first" / label / f"{number}.bmp"
+            )  # whose size follows from its pixels
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (size, size)).save(file)
     before = read(tmp_path / "first").content
@@ -147,7 +188,9 @@ def test_images_may_lie_one_folder_deeper(label, tmp_path):
 def test_an_unclear_layout_is_said(case, tmp_path):
     paths, words = UNCLEAR[case]
     fill(tmp_path, *paths)
-    with pytest.raises(ValueError, match=f"(?s)`dataset` must be a folder with train/CLASS/ .*{words}"):
+    with pytest.raises(
+        ValueError, match=f"(?s)`dataset` must be a folder with train/CLASS/ .*{words}"
+    ):
         read(tmp_path)
 
 
@@ -162,18 +205,23 @@ def test_an_empty_class_folder_is_said(tmp_path):
     "names",
     [
         {"cat": ["cat.0.jpg", "cat.1.jpg"], "dog": ["dog.0.jpg", "dog.1.jpg"]},
-        {"big dog": ["big dog_001.png", "big dog_2.png"], "n01440764": ["n01440764_18.JPEG", "n01440764_9.JPEG"]},
+        {
+            "big dog": ["big dog_001.png", "big dog_2.png"],
+            "n01440764": ["n01440764_18.JPEG", "n01440764_9.JPEG"],
+        },
     ],
 )
 def test_the_lines_of_the_message_sort_the_classes_of_the_names(names, tmp_path):
     fill(tmp_path, *(f"train/{file}" for files in names.values() for file in files))
     (tmp_path / "train" / "labels.csv").write_text("")
-    with pytest.raises(ValueError, match=f"by the class in their names: {', '.join(names)}\n") as error:
+    with pytest.raises(
+        ValueError, match=f"by the class in their names: {', '.join(names)}\n"
+    ) as error:
         read(tmp_path)
     exec(textwrap.dedent(str(error.value).split("\n", 1)[1]))
     for label, files in names.items():
         assert sorted(file.name for file in (tmp_path / "train" / label).iterdir()) == sorted(files)
-    assert read(tmp_path, held_out=2).class_names == tuple(names)
+    assert read(tmp_path, hold_out_every=2).class_names == tuple(names)
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path, capsys):
@@ -200,7 +248,12 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, capsys):
 
 def test_hidden_and_system_files_are_ignored(tmp_path, capsys):
     parts = [f"2 {part}/{label}" for part in ("train", "val") for label in "ab"]
-    hidden = ["train/.ipynb_checkpoints/x.png", "train/a/.ipynb_checkpoints/x.png", ".hidden/x.png", "train/a/._x.png"]
+    hidden = [
+        "train/.ipynb_checkpoints/x.png",
+        "train/a/.ipynb_checkpoints/x.png",
+        ".hidden/x.png",
+        "train/a/._x.png",
+    ]
     system = ["__MACOSX/train/a/x.png", "train/__MACOSX/x.png", "train/a/@eaDir/x.png"]
     fill(tmp_path, *parts, *hidden, *system)
     for name in ("Thumbs.db", "train/desktop.ini", "train/.DS_Store", "val/b/Thumbs.db"):
@@ -243,7 +296,7 @@ def test_photographs_are_read_upright(tmp_path):
     fill(tmp_path, "2 a", "2 b")
     for n in range(2):
         image.save(tmp_path / "a" / f"{n}.png", exif=exif)
-    source = open_source(str(tmp_path), held_out=2)
+    source = open_image_source(str(tmp_path), hold_out_every=2)
     images = [source.decode(path).numpy() for path, label in source.train if label == 0]
     assert [image.shape for image in images] == [(16, 8, 3)]
     np.testing.assert_array_equal(images[0][:, 0, 0], [255] * 8 + [0] * 8)
@@ -252,8 +305,14 @@ def test_photographs_are_read_upright(tmp_path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("data/flowers", "'data/flowers': neither an existing file or folder nor the name of a TFDS set"),
-        ("no flowers", "'no flowers': neither an existing file or folder nor the name of a TFDS set"),
+        (
+            "data/flowers",
+            "'data/flowers': neither an existing file or folder nor the name of a TFDS set",
+        ),
+        (
+            "no flowers",
+            "'no flowers': neither an existing file or folder nor the name of a TFDS set",
+        ),
         ("./flowers", "'./flowers', where nothing is"),
         ("/no/flowers/", "'/no/flowers/', where nothing is"),
         ("text.txt", "'text.txt', a file of another kind"),
@@ -262,5 +321,7 @@ def test_photographs_are_read_upright(tmp_path):
 def test_a_missing_folder_is_said(name, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("text")
-    with pytest.raises(ValueError, match=f"`dataset` must be the TFDS name .* Received: dataset={words}"):
-        open_source(name)
+    with pytest.raises(
+        ValueError, match=f"`dataset` must be the TFDS name .* Received: dataset={words}"
+    ):
+        open_image_source(name)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from alexnet_keras.data import Dataset, load, loader, shapes
-from alexnet_keras.data.sources import open_source
+from alexnet_keras.data.sources import open_image_source
 from alexnet_keras.data.statistics import training_statistics
 
 SMALL = dict(image_size=32, crop_size=28)
@@ -45,9 +45,9 @@ def test_npz(tiny_npz):
     images, labels = take(validation, -1)
     with np.load(tiny_npz) as arrays:
         np.testing.assert_array_equal(labels, arrays["y_test"])
-        centre = arrays["x_test"][:, 2:30, 2:30].astype("float32")
+        center = arrays["x_test"][:, 2:30, 2:30].astype("float32")
         mean = arrays["x_train"].astype("float64").mean(0)
-    np.testing.assert_allclose(images, centre - mean[2:30, 2:30], atol=1e-3)
+    np.testing.assert_allclose(images, center - mean[2:30, 2:30], atol=1e-3)
 
 
 def test_fit_takes_an_epoch_a_pass(tiny_npz):
@@ -69,7 +69,9 @@ def test_statistics_are_the_definition(tiny_npz):
     with np.load(tiny_npz) as arrays:
         x = arrays["x_train"].astype("float64")
     np.testing.assert_allclose(info.mean_image, x.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(info.colour_covariance, np.cov(x.reshape(-1, 3).T, bias=True), rtol=1e-4)
+    np.testing.assert_allclose(
+        info.color_covariance, np.cov(x.reshape(-1, 3).T, bias=True), rtol=1e-4
+    )
     assert info.mean_crop.shape == (28, 28, 3)
     np.testing.assert_array_equal(info.mean_crop, info.mean_image[2:30, 2:30])
 
@@ -85,9 +87,15 @@ def test_statistics_of_several_batches_are_those_of_all(random):
 def test_the_batches_of_two_hosts_are_those_of_one(tiny_npz):
     one = Dataset(tiny_npz, 32, 28).train(16, seed=3)
     hosts = [Dataset(tiny_npz, 32, 28, host=host, hosts=2).train(16, seed=3) for host in (0, 1)]
-    later = [Dataset(tiny_npz, 32, 28, host=h, hosts=2).train(16, seed=3, first_epoch=1, first_step=2) for h in (0, 1)]
+    later = [
+        Dataset(tiny_npz, 32, 28, host=h, hosts=2).train(16, seed=3, first_epoch=1, first_step=2)
+        for h in (0, 1)
+    ]
     batches = zip(*(data.take(12).as_numpy_iterator() for data in (one, *hosts)), strict=True)
-    batches = [(whole, [np.concatenate(parts) for parts in zip(*halves, strict=True)]) for whole, *halves in batches]
+    batches = [
+        (whole, [np.concatenate(parts) for parts in zip(*halves, strict=True)])
+        for whole, *halves in batches
+    ]
     for whole, halves in batches:
         np.testing.assert_allclose(halves[0], whole[0], atol=1e-4)
         np.testing.assert_array_equal(halves[1], whole[1])
@@ -97,16 +105,24 @@ def test_the_batches_of_two_hosts_are_those_of_one(tiny_npz):
 
 def test_each_host_reads_its_own_part_of_what_does_not_fit_into_memory(tiny_npz):
     hosts = [Dataset(tiny_npz, 32, 32, memory_gib=0.0, host=host, hosts=3) for host in range(3)]
-    epochs = [take(data.train(24, crops=False, colour_noise="none"), 3) for data in hosts]
+    epochs = [take(data.train(24, random_crop=False, pca_noise="none"), 3) for data in hosts]
     mean = hosts[0].info.mean_image
     with np.load(tiny_npz) as arrays:
-        stored = {image.tobytes(): label for image, label in zip(arrays["x_train"], arrays["y_train"], strict=True)}
-    seen = [{image.tobytes() for image in np.round(images + mean).astype("uint8")} for images, _ in epochs]
+        stored = {
+            image.tobytes(): label
+            for image, label in zip(arrays["x_train"], arrays["y_train"], strict=True)
+        }
+    seen = [
+        {image.tobytes() for image in np.round(images + mean).astype("uint8")}
+        for images, _ in epochs
+    ]
     assert [len(part) for part in seen] == [24, 24, 24]
     assert len(set.union(*seen)) == 72
     assert set.union(*seen) <= set(stored)
     for images, labels in epochs:
-        assert [stored[image.tobytes()] for image in np.round(images + mean).astype("uint8")] == list(labels)
+        assert [
+            stored[image.tobytes()] for image in np.round(images + mean).astype("uint8")
+        ] == list(labels)
 
 
 def test_hosts_read_parts_of_a_tfds_set(tmp_path, monkeypatch):
@@ -114,21 +130,33 @@ def test_hosts_read_parts_of_a_tfds_set(tmp_path, monkeypatch):
     monkeypatch.setattr(
         shapes.Shapes,
         "_split_generators",
-        lambda self, _: {"train": self._generate_examples(0, 21), "test": self._generate_examples(1, 9)},
+        lambda self, _: {
+            "train": self._generate_examples(0, 21),
+            "test": self._generate_examples(1, 9),
+        },
     )
-    source = open_source("shapes")
+    source = open_image_source("shapes")
     parts = [list(source.part("train", host, 4).as_numpy_iterator()) for host in range(4)]
     whole = list(source.train.as_numpy_iterator())
     assert [len(part) for part in parts] == [6, 5, 5, 5]
-    assert sorted(example[0] for part in parts for example in part) == sorted(example[0] for example in whole)
+    assert sorted(example[0] for part in parts for example in part) == sorted(
+        example[0] for example in whole
+    )
 
 
 @pytest.mark.parametrize("hosts", [1, 2])
 def test_padded_validation_has_full_batches_and_weights_that_leave_means_alone(tiny_npz, hosts):
-    parts = [Dataset(tiny_npz, 32, 28, host=host, hosts=hosts).validation(8, padded=True) for host in range(hosts)]
+    parts = [
+        Dataset(tiny_npz, 32, 28, host=host, hosts=hosts).validation(8, padded=True)
+        for host in range(hosts)
+    ]
     batches = [list(part.as_numpy_iterator()) for part in parts]
-    assert [[len(labels) for _, labels, _ in part] for part in batches] == [[8 // hosts] * 3] * hosts
-    labels, weights = (np.concatenate([batch[i] for part in batches for batch in part]) for i in (1, 2))
+    assert [[len(labels) for _, labels, _ in part] for part in batches] == [
+        [8 // hosts] * 3
+    ] * hosts
+    labels, weights = (
+        np.concatenate([batch[i] for part in batches for batch in part]) for i in (1, 2)
+    )
     assert weights.mean() == pytest.approx(1.0)
     np.testing.assert_allclose(np.bincount(labels[weights > 0]), [5, 5, 5, 5])
     np.testing.assert_allclose(weights[weights > 0], 24 / 20)
@@ -142,7 +170,9 @@ def test_padded_batches_suit_every_count_of_images(replicas, tmp_path, monkeypat
     for count in range(1, 13):  # up to twice the batch size
         test = {"x_test": images[:count], "y_test": labels[:count]}
         np.savez(tmp_path / "x.npz", x_train=images, y_train=labels, **test)
-        batches = list(Dataset(str(tmp_path / "x.npz"), 8, 8).validation(6, padded=True).as_numpy_iterator())
+        batches = list(
+            Dataset(str(tmp_path / "x.npz"), 8, 8).validation(6, padded=True).as_numpy_iterator()
+        )
         sizes = {len(batch[0]) for batch in batches}
         assert len(sizes) == 1 and sizes.pop() % replicas == 0
         found, weights = (np.concatenate([batch[i] for batch in batches]) for i in (1, 2))
@@ -177,7 +207,7 @@ def test_cached_statistics_are_used_and_a_damaged_cache_is_not(tiny_npz, tmp_pat
 @pytest.mark.parametrize("memory_gib", [0.0, 2.0])
 def test_an_epoch_holds_every_image_once(tiny_npz, memory_gib):
     dataset = Dataset(tiny_npz, 32, 32, memory_gib=memory_gib)
-    batches = dataset.train(8, crops=False, colour_noise="none")
+    batches = dataset.train(8, random_crop=False, pca_noise="none")
     first, second = (take(batches.skip(10 * n), 10)[0] + dataset.info.mean_image for n in (0, 1))
     with np.load(tiny_npz) as arrays:
         stored = arrays["x_train"]
@@ -199,7 +229,9 @@ def test_the_seed_and_the_epoch_fix_everything(tiny_npz, memory_gib):
     again, same = take(dataset.train(8, seed=0, first_epoch=1), 20)
     np.testing.assert_array_equal(images[80:], again)
     np.testing.assert_array_equal(labels[80:], same)
-    rest, same = take(dataset.train(8, seed=0, first_epoch=1, first_step=3), 17)  # and the epoch after
+    rest, same = take(
+        dataset.train(8, seed=0, first_epoch=1, first_step=3), 17
+    )  # and the epoch after
     np.testing.assert_array_equal(images[80 + 3 * 8 :], rest)
     np.testing.assert_array_equal(labels[80 + 3 * 8 :], same)
     assert not np.array_equal(take(dataset.train(8, seed=1), 30)[1], labels)
@@ -207,35 +239,57 @@ def test_the_seed_and_the_epoch_fix_everything(tiny_npz, memory_gib):
 
 def test_crops_flips_and_noise_are_there(tiny_npz):
     dataset = Dataset(tiny_npz, 32, 28)
-    plain = take(dataset.train(80, crops=False, colour_noise="none"), 1)[0]
-    cropped = take(dataset.train(80, colour_noise="none"), 1)[0]
-    noisy = take(dataset.train(80, crops=False, colour_noise="standard_deviation"), 1)[0]
+    plain = take(dataset.train(80, random_crop=False, pca_noise="none"), 1)[0]
+    cropped = take(dataset.train(80, pca_noise="none"), 1)[0]
+    noisy = take(dataset.train(80, random_crop=False, pca_noise="standard_deviation"), 1)[0]
     assert np.abs(cropped - plain).mean() > 10
     shift = noisy * 1.1 - plain
     np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1, :1], shift.shape), atol=1e-3)
     assert shift[:, 0, 0].std() > 1
-    late = take(dataset.train(80, crops=False, colour_noise_epochs=1), 2)[0]
+    late = take(dataset.train(80, random_crop=False, pca_noise_epochs=1), 2)[0]
     np.testing.assert_allclose(late[:80], noisy, atol=1e-4)
-    assert np.abs(np.round(late[80:] + dataset.info.mean_crop) - (late[80:] + dataset.info.mean_crop)).max() < 1e-3
+    assert (
+        np.abs(
+            np.round(late[80:] + dataset.info.mean_crop) - (late[80:] + dataset.info.mean_crop)
+        ).max()
+        < 1e-3
+    )
 
 
 @pytest.mark.parametrize("memory_gib", [2.0, 0.0])
 @pytest.mark.parametrize("scales", [(), (32, 40)])
 @pytest.mark.parametrize("noise", ["standard_deviation", "none"])
 def test_what_is_left_to_the_step_gives_the_same_images(tiny_npz, memory_gib, scales, noise):
-    dataset = Dataset(tiny_npz, 32, 28, memory_gib=memory_gib, scales=scales, mean="colour" if scales else "image")
-    options = dict(seed=3, colour_noise=noise, colour_noise_epochs=1, crops=bool(scales) or noise != "none")
+    dataset = Dataset(
+        tiny_npz,
+        32,
+        28,
+        memory_gib=memory_gib,
+        scale_jitter=scales,
+        mean_subtraction="color" if scales else "image",
+    )
+    options = dict(
+        seed=3, pca_noise=noise, pca_noise_epochs=1, random_crop=bool(scales) or noise != "none"
+    )
     finished = dataset.train(20, **options).take(6).as_numpy_iterator()  # four steps an epoch
-    batches = list(dataset.train(20, in_step=True, **options).take(6).as_numpy_iterator())
+    batches = list(
+        dataset.train(20, device_augmentation=True, **options).take(6).as_numpy_iterator()
+    )
     assert {batch["crops"].dtype.name for batch, _ in batches} == {"float32" if scales else "uint8"}
     for (batch, labels), (images, expected) in zip(batches, finished, strict=True):
         np.testing.assert_array_equal(labels, expected)
-        crops = batch["crops"].astype("float64") - dataset.info.mean_crop + batch["shift"][:, None, None]
+        crops = (
+            batch["crops"].astype("float64")
+            - dataset.info.mean_crop
+            + batch["shift"][:, None, None]
+        )
         np.testing.assert_allclose(images, crops / batch["divisor"], rtol=1e-5, atol=1e-4)
         np.testing.assert_allclose(dataset.augment(batch), images, rtol=1e-5, atol=1e-4)
     noisy = noise != "none"
     assert [np.any(batch["shift"]) for batch, _ in batches] == [noisy] * 4 + [False] * 2
-    assert [batch["divisor"].max() for batch, _ in batches] == pytest.approx([1.1 if noisy else 1.0] * 4 + [1.0] * 2)
+    assert [batch["divisor"].max() for batch, _ in batches] == pytest.approx(
+        [1.1 if noisy else 1.0] * 4 + [1.0] * 2
+    )
 
 
 def test_folder(folder):
@@ -294,7 +348,16 @@ def test_images_of_strangers(folder, tmp_path, capsys):
     os.mkfifo(train / "pipe.png")
     batches, _, info = load(str(folder), **SMALL, batch_size=4, skip_corrupt=True)
     assert {path.rsplit("/", 1)[1] for path in info.skipped} == {
-        *{"bomb.png", "large.png", "empty.jpg", "text.jpg", "zeros.png", "outside.png", "device.png", "broken.png"},
+        *{
+            "bomb.png",
+            "large.png",
+            "empty.jpg",
+            "text.jpg",
+            "zeros.png",
+            "outside.png",
+            "device.png",
+            "broken.png",
+        },
         *{"loop.png", "pipe.png", "animated.gif"},
     }
     assert info.train_count == 12 + 6
@@ -309,16 +372,24 @@ def test_images_of_strangers(folder, tmp_path, capsys):
 
 
 def test_bad_arguments(tiny_npz, tmp_path):
-    with pytest.raises(ValueError, match="`dataset` must be the TFDS name.* Received: dataset='cifar11'"):
+    with pytest.raises(
+        ValueError, match="`dataset` must be the TFDS name.* Received: dataset='cifar11'"
+    ):
         load("cifar11")
-    with pytest.raises(ValueError, match="`dataset` must be an image classification set. Received: dataset='imdb"):
+    with pytest.raises(
+        ValueError, match="`dataset` must be an image classification set. Received: dataset='imdb"
+    ):
         load("imdb_reviews")
     with pytest.raises(ValueError, match="`crop_size` must be from 1 to image_size"):
         load(tiny_npz, image_size=32, crop_size=33)
-    with pytest.raises(ValueError, match="`batch_size` must be .* 80 in .* Received: batch_size=81"):
+    with pytest.raises(
+        ValueError, match="`batch_size` must be .* 80 in .* Received: batch_size=81"
+    ):
         load(tiny_npz, **SMALL, batch_size=81)
-    with pytest.raises(ValueError, match="`colour_noise` must be one of none, eigenvalue, standard_deviation"):
-        load(tiny_npz, **SMALL, batch_size=8, colour_noise="pca")
+    with pytest.raises(
+        ValueError, match="`pca_noise` must be one of none, eigenvalue, standard_deviation"
+    ):
+        load(tiny_npz, **SMALL, batch_size=8, pca_noise="pca")
     np.savez(tmp_path / "half.npz", x_train=np.zeros((2, 4, 4, 3), "uint8"))
     with pytest.raises(ValueError, match="it has no y_train, x_test, y_test"):
         load(str(tmp_path / "half.npz"))
@@ -331,7 +402,10 @@ def test_a_window_of_a_sorted_set_holds_all_classes(tiny_npz, monkeypatch):
     with np.load(tiny_npz) as file:
         arrays = dict(file)
     order = np.argsort(arrays["y_train"], kind="stable")
-    np.savez(tiny_npz, **arrays | {"x_train": arrays["x_train"][order], "y_train": arrays["y_train"][order]})
+    np.savez(
+        tiny_npz,
+        **arrays | {"x_train": arrays["x_train"][order], "y_train": arrays["y_train"][order]},
+    )
     monkeypatch.setattr("alexnet_keras.data.loader._SHUFFLED_FILES", 4)
     labels = take(Dataset(tiny_npz, 32, 28, memory_gib=0.0).train(20), 1)[1]
     assert len(set(labels)) == 4
@@ -354,13 +428,13 @@ def files_of(dataset, split):
 
 
 def test_half_of_a_folder_is_held_out(folder):
-    dataset = Dataset(str(folder / "train"), 32, 28, held_out=2)
+    dataset = Dataset(str(folder / "train"), 32, 28, hold_out_every=2)
     assert (dataset.info.train_count, dataset.info.validation_count) == (6, 6)
     # Of the sorted files 0.JPEG, 1.png, ..., 5.png every second.
-    held_out = [f"{label}/{n}.JPEG" for label in ("cat", "dog") for n in (0, 2, 4)]
+    hold_out_every = [f"{label}/{n}.JPEG" for label in ("cat", "dog") for n in (0, 2, 4)]
     validation = [path.removeprefix(f"{folder}/train/") for path in files_of(dataset, "validation")]
-    assert sorted(validation) == held_out
-    assert validation != held_out  # the first of them are not all cats
+    assert sorted(validation) == hold_out_every
+    assert validation != hold_out_every  # the first of them are not all cats
     assert not set(files_of(dataset, "train")) & set(files_of(dataset, "validation"))
     assert dataset.info.splits == ("1 in 2 of each class", "1 in 2 of each class")
     assert dataset.info.fingerprint != Dataset(str(folder / "train"), 32, 28).info.fingerprint
@@ -379,7 +453,9 @@ def test_half_of_a_tfds_set_is_held_out(tmp_path, monkeypatch):
                 "label": tfds.features.ClassLabel(num_classes=3),
             }
             return tfds.core.DatasetInfo(
-                builder=self, features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+                builder=self,
+                features=tfds.features.FeaturesDict(features),
+                supervised_keys=("image", "label"),
             )
 
         def _split_generators(self, dl_manager):
@@ -391,19 +467,21 @@ def test_half_of_a_tfds_set_is_held_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tfds, "builder", lambda name: OnlyTrain(data_dir=str(tmp_path)))
     values = {}
-    for held_out, counts in ((2, (11, 10)), (10, (19, 2))):
-        dataset = Dataset("only_train", 32, 28, held_out=held_out)
+    for hold_out_every, counts in ((2, (11, 10)), (10, (19, 2))):
+        dataset = Dataset("only_train", 32, 28, hold_out_every=hold_out_every)
         assert (dataset.info.train_count, dataset.info.validation_count) == counts
         batches = dataset.training_images(30), dataset.validation_images(30)
-        values[held_out] = [take(batch, 1)[0][:, 0, 0, 0].tolist() for batch in batches]
-        assert [len(part) for part in values[held_out]] == list(counts)
-        assert sorted(values[held_out][0] + values[held_out][1]) == [10 * i for i in range(21)]
+        values[hold_out_every] = [take(batch, 1)[0][:, 0, 0, 0].tolist() for batch in batches]
+        assert [len(part) for part in values[hold_out_every]] == list(counts)
+        assert sorted(values[hold_out_every][0] + values[hold_out_every][1]) == [
+            10 * i for i in range(21)
+        ]
 
 
 def test_some_classes_and_the_first_images_of_each(tiny_npz):
     with np.load(tiny_npz) as arrays:
         test = arrays["x_test"][arrays["y_test"] == 3], arrays["x_test"][arrays["y_test"] == 1]
-    dataset = Dataset(tiny_npz, 32, 28, only_classes=(3, 1), images_per_class=7)
+    dataset = Dataset(tiny_npz, 32, 28, class_subset=(3, 1), max_images_per_class=7)
     info = dataset.info
     assert (info.classes, info.class_names) == (2, ("yellow", "red"))
     assert (info.train_count, info.validation_count) == (14, 10)
@@ -412,7 +490,7 @@ def test_some_classes_and_the_first_images_of_each(tiny_npz):
         np.testing.assert_array_equal(images[labels == label], expected)
     few, labels = take(dataset.training_images(20), 1)
     assert sorted(labels) == [0] * 7 + [1] * 7
-    every = take(Dataset(tiny_npz, 32, 28, only_classes=(3, 1)).training_images(40), 1)
+    every = take(Dataset(tiny_npz, 32, 28, class_subset=(3, 1)).training_images(40), 1)
     for label in (0, 1):  # the first seven of all
         np.testing.assert_array_equal(few[labels == label], every[0][every[1] == label][:7])
     np.testing.assert_allclose(info.mean_image, few.mean(0), atol=1e-3)  # of these images alone
@@ -422,15 +500,24 @@ def test_some_classes_and_the_first_images_of_each(tiny_npz):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"held_out": 1}, "`held_out` must be a whole number from 2. Received: held_out=1"),
-        ({"held_out": 2}, "`held_out` goes with a data set without validation images of its own. .* has x_test"),
-        ({"only_classes": (0, 4)}, "`only_classes` must be different numbers from 0 to 3, at least two"),
-        ({"only_classes": (1,)}, "`only_classes` must be different numbers"),
-        ({"only_classes": (1, 1)}, "`only_classes` must be different numbers"),
-        ({"images_per_class": 0}, "`images_per_class` must be a positive whole number"),
         (
-            {"images_per_class": 21},
-            "`images_per_class` must be at most the training images of each class, 20 of",
+            {"hold_out_every": 1},
+            "`hold_out_every` must be a whole number from 2. Received: hold_out_every=1",
+        ),
+        (
+            {"hold_out_every": 2},
+            "`hold_out_every` goes with a data set without validation images of its own. .* has x_test",
+        ),
+        (
+            {"class_subset": (0, 4)},
+            "`class_subset` must be different numbers from 0 to 3, at least two",
+        ),
+        ({"class_subset": (1,)}, "`class_subset` must be different numbers"),
+        ({"class_subset": (1, 1)}, "`class_subset` must be different numbers"),
+        ({"max_images_per_class": 0}, "`max_images_per_class` must be a positive whole number"),
+        (
+            {"max_images_per_class": 21},
+            "`max_images_per_class` must be at most the training images of each class, 20 of",
         ),
     ],
 )

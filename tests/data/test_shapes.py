@@ -37,13 +37,13 @@ def test_a_linear_model_does_not_pass_60_percent(images):
     assert 0.1 < best < 0.6
 
 
-def test_orientation_and_colour_matter(images):
-    # The two triangles have the same colour: their mean colours are alike, and their mean images are not.
+def test_orientation_and_color_matter(images):
+    # The two triangles have the same color: their mean colors are alike, and their mean images are not.
     labels = np.arange(len(images)) % len(CLASS_NAMES)
     up, down = (images[labels == k].astype("float64").mean(0) for k in (2, 3))
     assert np.abs(up.mean((0, 1)) - down.mean((0, 1))).max() < 8
     assert np.abs(up - down).max() > 12
-    # The two balls have the same shape and differ in colour.
+    # The two balls have the same shape and differ in color.
     orange, blue = (images[labels == k].astype("float64").mean((0, 1, 2)) for k in (0, 1))
     assert orange[0] - blue[0] > 10
     assert blue[2] - orange[2] > 10
@@ -55,10 +55,18 @@ def test_is_a_tfds_builder(tmp_path, monkeypatch):
     monkeypatch.setattr(
         shapes.Shapes,
         "_split_generators",
-        lambda self, _: {"train": self._generate_examples(0, 20), "test": self._generate_examples(1, 10)},
+        lambda self, _: {
+            "train": self._generate_examples(0, 20),
+            "test": self._generate_examples(1, 10),
+        },
     )
-    data, info = tfds.load("shapes", data_dir=str(tmp_path), with_info=True, as_supervised=True, shuffle_files=False)
+    data, info = tfds.load(
+        "shapes", data_dir=str(tmp_path), with_info=True, as_supervised=True, shuffle_files=False
+    )
     assert info.features["label"].names == list(CLASS_NAMES)
-    assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 20, "test": 10}
+    assert {name: split.num_examples for name, split in info.splits.items()} == {
+        "train": 20,
+        "test": 10,
+    }
     drawn = sorted(draw(i % 10, (2012, 0, i)).tobytes() for i in range(20))
     assert sorted(image.tobytes() for image, _ in data["train"].as_numpy_iterator()) == drawn

@@ -19,7 +19,9 @@ def test_a_cache_that_cannot_be_written_is_said_before_any_work(tmp_path, monkey
     monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(cache))
     monkeypatch.setattr(cached, "_compute", None)  # which is not called
     for name in (write_tiny_npz(tmp_path / "tiny.npz"), str(tmp_path / "images")):
-        with pytest.raises(OSError, match=f"`cache_dir` must be a folder that can be .*'{cache}'. {MOVE}$"):
+        with pytest.raises(
+            OSError, match=f"`cache_dir` must be a folder that can be .*'{cache}'. {MOVE}$"
+        ):
             load(name, image_size=32, crop_size=28, batch_size=2)
 
 
@@ -43,6 +45,8 @@ def test_a_full_disk_leaves_no_half_of_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", fill)
     cache = tmp_path / "cache"
     images = [np.zeros((2, 4, 4, 3), "uint8")]
-    with pytest.raises(OSError, match=f"{cache}/statistics-key.npz can't be written: .*No space left.* {MOVE}$"):
+    with pytest.raises(
+        OSError, match=f"{cache}/statistics-key.npz can't be written: .*No space left.* {MOVE}$"
+    ):
         cached.training_statistics(images, 2, "key", cache)
     assert list(cache.iterdir()) == []

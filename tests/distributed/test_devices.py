@@ -2,7 +2,12 @@ import keras
 import pytest
 import tensorflow as tf
 
-from alexnet_keras.distributed.devices import DeviceRequest, has_accelerator, parse_devices, scope_for
+from alexnet_keras.distributed.devices import (
+    DeviceRequest,
+    has_accelerator,
+    parse_devices,
+    scope_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,10 +26,27 @@ def test_devices_are_a_number_or_names(devices, request_, option):
 
 
 @pytest.mark.parametrize(
-    "devices", [0, -1, 1.5, None, "2", [], ["0"], ["2", "3"], ["GPU:0", "GPU:00"], ["GPU:0", "CPU:1"], ["gpu:0"], [0.5]]
+    "devices",
+    [
+        0,
+        -1,
+        1.5,
+        None,
+        "2",
+        [],
+        ["0"],
+        ["2", "3"],
+        ["GPU:0", "GPU:00"],
+        ["GPU:0", "CPU:1"],
+        ["gpu:0"],
+        [0.5],
+    ],
 )
 def test_other_devices_are_refused(devices):
-    with pytest.raises(ValueError, match="`devices` must be a positive whole number, or different names of one kind"):
+    with pytest.raises(
+        ValueError,
+        match="`devices` must be a positive whole number, or different names of one kind",
+    ):
         parse_devices(devices)
 
 

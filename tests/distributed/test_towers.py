@@ -37,7 +37,9 @@ PREPARE = """
 def run(code, flags=""):
     code = textwrap.dedent(PREPARE) + textwrap.dedent(code)
     environment = {**TWO_DEVICES, "XLA_FLAGS": f"{TWO_DEVICES['XLA_FLAGS']} {flags}"}
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -95,11 +97,19 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
         print(jax.jit(jax.grad(loss)).lower(values, images).compile().as_text())
     """)
     assert out.count("`devices` must be two of cpu:0, cpu:1. Received: devices=[") == 3
-    placed = {path: rest for _, path, *rest in (line.split("|") for line in out.splitlines() if line[:7] == "placed|")}
+    placed = {
+        path: rest
+        for _, path, *rest in (
+            line.split("|") for line in out.splitlines() if line[:7] == "placed|"
+        )
+    }
     halves = [path for path, (_, first, second) in placed.items() if first != second]
     for layer in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"):
         for weight in ("kernel", "bias"):
-            assert sum(layer in path and weight in path for path in halves) == 2, (layer, weight)  # and its momentum
+            assert sum(layer in path and weight in path for path in halves) == 2, (
+                layer,
+                weight,
+            )  # and its momentum
     assert not any("fc8" in path for path in halves)
     crossing = {}
     for shape, kind, name in re.findall(
@@ -110,9 +120,14 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
         layer = re.search(r"(conv\d|norm\d|pool\d|spatial\w*\d|flatten|fc\d)", name)
         crossing.setdefault(layer and layer[0], []).append((kind, shape.split("{")[0]))
     assert set(crossing) <= {"conv3", "flatten", "fc6", "fc7", "fc8", None}, crossing
-    assert all(re.fullmatch(r"f32\[8(,1)?\]", shape) for _, shape in crossing.get(None, ())), crossing  # of the loss
+    assert all(re.fullmatch(r"f32\[8(,1)?\]", shape) for _, shape in crossing.get(None, ())), (
+        crossing
+    )  # of the loss
     # Into conv3 all maps of conv2 go to both devices, 8x8 positions of 16 maps for 8 images; back come their gradients.
-    assert sorted(crossing["conv3"]) == [("all-gather", "f32[8,8,8,16]"), ("all-reduce", "f32[8,8,8,16]")]
+    assert sorted(crossing["conv3"]) == [
+        ("all-gather", "f32[8,8,8,16]"),
+        ("all-reduce", "f32[8,8,8,16]"),
+    ]
     # What crosses for an image, in numbers. Forward it is what the paper's GPUs send each other: to each the half that
     # the other has, of the inputs of conv3, fc6 and fc7; but for fc8, sums of both halves in place of inputs. Backward
     # XLA sends whole gradients where halves would do.
@@ -120,10 +135,16 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
     crossed = 0
     for kind, shape in (exchange for exchanges in crossing.values() for exchange in exchanges):
         size = math.prod(int(length) for length in re.findall(r"\d+", shape.partition("[")[2]))
-        crossed += (2 if kind == "all-reduce" else 1) * size / 8 if "[8,1]" not in shape and "[8]" not in shape else 0
+        crossed += (
+            (2 if kind == "all-reduce" else 1) * size / 8
+            if "[8,1]" not in shape and "[8]" not in shape
+            else 0
+        )
     assert crossed == inputs + 2 * 5 + 2 * inputs
 
 
 def test_needs_jax():
-    with pytest.raises(RuntimeError, match="KERAS_BACKEND=jax before keras is imported. This is tensorflow"):
+    with pytest.raises(
+        RuntimeError, match="KERAS_BACKEND=jax before keras is imported. This is tensorflow"
+    ):
         two_towers()

@@ -12,7 +12,10 @@ from alexnet_keras.evaluation.errors import top_k_miss
 def test_is_the_definition(k, random):
     metric, wrong, images = TopKError(k), 0, 0
     for count in (7, 4):
-        labels, predictions = random.randint(0, 6, count), random.uniform(size=(count, 6)).astype("float32")
+        labels, predictions = (
+            random.randint(0, 6, count),
+            random.uniform(size=(count, 6)).astype("float32"),
+        )
         metric.update_state(labels, predictions)
         for label, row in zip(labels, predictions, strict=True):
             wrong += label not in np.argsort(-row)[:k]
@@ -46,13 +49,17 @@ def test_ties_are_the_mean_over_all_orders(k):
         expected = []
         for row in rows:
             # A sort that keeps the order of equal entries, over every order of the classes.
-            orders = (sorted(order, key=lambda c: -row[c]) for order in itertools.permutations(range(4)))
+            orders = (
+                sorted(order, key=lambda c: -row[c]) for order in itertools.permutations(range(4))
+            )
             expected.append(np.mean([label not in order[:k] for order in orders]))
         found = keras.ops.convert_to_numpy(top_k_miss(rows, np.full(4, label), k))
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_misses_of_several_networks():
-    predictions = np.array([[[0.1, 0.6, 0.3], [0.5, 0.2, 0.3]], [[np.nan, 0.6, 0.3], [0.5, 0.2, 0.2]]])
+    predictions = np.array(
+        [[[0.1, 0.6, 0.3], [0.5, 0.2, 0.3]], [[np.nan, 0.6, 0.3], [0.5, 0.2, 0.2]]]
+    )
     misses = keras.ops.convert_to_numpy(top_k_miss(predictions, [0, 2], 2))
     np.testing.assert_allclose(misses, [[1, 0], [1, 0.5]])

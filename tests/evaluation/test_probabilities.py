@@ -33,7 +33,9 @@ def test_the_rule():
     model = small("linear")
     assert ends_in_logits(model)
     logits = np.log([[0.2, 0.5, 0.3]]) + 7
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(as_probabilities(model, logits)), [[0.2, 0.5, 0.3]], 1e-5)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(as_probabilities(model, logits)), [[0.2, 0.5, 0.3]], 1e-5
+    )
     given = np.array([[0.2, 0.5, 0.3]])
     for softmax in (
         small("softmax"),
@@ -47,16 +49,24 @@ def test_the_rule():
         assert as_probabilities(softmax, given) is given
     for other, words in (
         (small("sigmoid"), "Received: x.keras, whose last layer 'last' has sigmoid"),
-        (keras.Sequential([keras.Input((3,)), keras.layers.Flatten(name="flat")]), "last layer 'flat' has Flatten"),
+        (
+            keras.Sequential([keras.Input((3,)), keras.layers.Flatten(name="flat")]),
+            "last layer 'flat' has Flatten",
+        ),
     ):
-        with pytest.raises(ValueError, match=f"`model` must end in a softmax, or in logits.*{words}"):
+        with pytest.raises(
+            ValueError, match=f"`model` must end in a softmax, or in logits.*{words}"
+        ):
             ends_in_logits(other, "x.keras")
 
 
 def test_views_of_whole_images(twins, random):
     images = random.randint(0, 256, (2, 32, 32, 3)).astype("float32")
     mean = np.full((32, 32, 3), 120, "float32")
-    pairs = [[views_model(model, 32, mean[2:30, 2:30], views) for model in twins] for views in (1, 10)]
+    pairs = [
+        [views_model(model, 32, mean[2:30, 2:30], views) for model in twins]
+        for views in ("center", "ten_crop")
+    ]
     pairs.append([dense_model(model, 32, mean) for model in twins])
     for pair in pairs:
         ours, theirs = (keras.ops.convert_to_numpy(whole(images)) for whole in reversed(pair))
@@ -66,17 +76,19 @@ def test_views_of_whole_images(twins, random):
 
 def test_errors_and_ensembles_of_a_data_set(twins, tiny_npz):
     dataset = Dataset(tiny_npz, 32, 28)
-    expected, ours = (evaluate(model, dataset, 1, verbose=0) for model in twins)
+    expected, ours = (evaluate(model, dataset, "center", verbose=0) for model in twins)
     assert ours == pytest.approx(expected, rel=1e-4)
     expected, ours = (classify(model, dataset)[0] for model in twins)
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
     images = next(dataset.validation_images(4).as_numpy_iterator())[0]
-    both = keras.ops.convert_to_numpy(ensemble_model(twins, dataset.info, 1)(images))
+    both = keras.ops.convert_to_numpy(ensemble_model(twins, dataset.info, "center")(images))
     np.testing.assert_allclose(both[:, 1], both[:, 0], rtol=1e-4, atol=1e-6)
 
 
 def test_another_end_is_refused_before_any_work(tmp_path, tiny_npz):
     path = save_as_trained(tiny_model(classifier_activation="sigmoid"), tmp_path / "run")
-    with pytest.raises(SystemExit, match="must end in a softmax.*best.keras, whose last layer 'fc8' has sigmoid"):
+    with pytest.raises(
+        SystemExit, match="must end in a softmax.*best.keras, whose last layer 'fc8' has sigmoid"
+    ):
         predictions(["--weights", path, "--dataset", tiny_npz, "--image-size", "32"])
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["best.keras"]

@@ -7,7 +7,7 @@ from alexnet_keras.evaluation.views import crop_views, dense_model, views_model
 
 
 def ten_crops(image, size):
-    """The four corners and the centre, then their mirror images, of one image."""
+    """The four corners and the center, then their mirror images, of one image."""
     height, width, _ = image.shape
     y, x = height - size, width - size
     five = [
@@ -26,25 +26,33 @@ def test_ten_crops_of_224_in_256(random):
     assert views.shape == (2, 10, 224, 224, 3)
     for image, ten in zip(images, views, strict=True):
         np.testing.assert_array_equal(ten, ten_crops(image, 224))
-    centre = keras.ops.convert_to_numpy(crop_views(keras.ops.convert_to_tensor(images), 224, 1))
-    np.testing.assert_array_equal(centre[:, 0], images[:, 16:240, 16:240])
+    center = keras.ops.convert_to_numpy(
+        crop_views(keras.ops.convert_to_tensor(images), 224, "center")
+    )
+    np.testing.assert_array_equal(center[:, 0], images[:, 16:240, 16:240])
 
 
-@pytest.mark.parametrize("views", [1, 10])
-def test_predictions_are_averaged(views, random):
+@pytest.mark.parametrize("test_views", ["center", "ten_crop"])
+def test_predictions_are_averaged(test_views, random):
     model = AlexNet("cifar", classes=3, input_shape=(28, 28, 3))
     images = random.randint(0, 256, (3, 32, 32, 3)).astype("uint8")
     mean = random.uniform(0, 255, (28, 28, 3)).astype("float32")
-    ours = keras.ops.convert_to_numpy(views_model(model, 32, mean, views)(images))
+    ours = keras.ops.convert_to_numpy(views_model(model, 32, mean, test_views)(images))
     for image, prediction in zip(images, ours, strict=True):
-        crops = ten_crops(image.astype("float32"), 28) if views == 10 else image[None, 2:30, 2:30].astype("float32")
+        crops = (
+            ten_crops(image.astype("float32"), 28)
+            if test_views == "ten_crop"
+            else image[None, 2:30, 2:30].astype("float32")
+        )
         each = keras.ops.convert_to_numpy(model(crops - mean))
         np.testing.assert_allclose(prediction, each.mean(0), rtol=1e-4, atol=1e-6)
 
 
 def test_bad_arguments():
     images = keras.ops.zeros((1, 32, 32, 3))
-    with pytest.raises(ValueError, match="`views` must be 1 or 10. Received: views=5"):
+    with pytest.raises(
+        ValueError, match="`test_views` must be one of center, ten_crop. Received: test_views=5"
+    ):
         crop_views(images, 28, 5)
     with pytest.raises(ValueError, match="`size` must be at most 32 pixels, .* Received: size=33"):
         crop_views(images, 33)
@@ -57,7 +65,12 @@ def softmax(logits):
 
 def test_dense_evaluation_is_the_network_at_every_position(random):
     # Kernels of 1x1 see no border, so that crops of the image and the image itself give the same activities.
-    narrow = {"kernel_sizes": ((1,), (1, 1)), "filters": (3, 4), "units": (5, 6), "input_shape": (8, 8, 3)}
+    narrow = {
+        "kernel_sizes": ((1,), (1, 1)),
+        "filters": (3, 4),
+        "units": (5, 6),
+        "input_shape": (8, 8, 3),
+    }
     model = VGG("A", **narrow, classes=4)
     logits = VGG("A", **narrow, classes=4, classifier_activation=None)
     logits.set_weights(model.get_weights())
@@ -68,7 +81,9 @@ def test_dense_evaluation_is_the_network_at_every_position(random):
         whole = whole - mean
         # Two pools: a step of one position is four pixels.
         crops = [whole[:, y : y + 8, x : x + 8] for y in (0, 4) for x in (0, 4)]
-        expected.append(softmax(np.mean([logits.predict(crop, verbose=0) for crop in crops], axis=0)))
+        expected.append(
+            softmax(np.mean([logits.predict(crop, verbose=0) for crop in crops], axis=0))
+        )
     out = dense_model(model, 12, mean).predict(images, verbose=0)
     assert np.ptp(out) > 0.01
     np.testing.assert_allclose(out, np.mean(expected, axis=0), rtol=1e-4, atol=1e-5)
@@ -77,15 +92,23 @@ def test_dense_evaluation_is_the_network_at_every_position(random):
 @pytest.mark.parametrize("network", [VGG, AlexNet])
 def test_dense_evaluation_of_one_position(network, random):
     overrides = {
-        VGG: {"config": "A-LRN", "filters": (2, 3, 4, 5, 6), "units": (7, 8), "input_shape": (32, 32, 3)},
-        AlexNet: {"config": "cifar", "filters": (4,) * 6, "units": (7, 8)},
+        VGG: {
+            "preset": "A-LRN",
+            "filters": (2, 3, 4, 5, 6),
+            "units": (7, 8),
+            "input_shape": (32, 32, 3),
+        },
+        AlexNet: {"preset": "cifar", "filters": (4,) * 6, "units": (7, 8)},
     }
     model = network(**overrides[network], classes=4)
     images = random.uniform(0, 255, (2, 32, 32, 3)).astype("float32")
     mean = np.full((32, 32, 3), 100.0)
     both = [model.predict(views - mean, verbose=0) for views in (images, images[:, :, ::-1])]
     np.testing.assert_allclose(
-        dense_model(model, 32, mean).predict(images, verbose=0), np.mean(both, axis=0), rtol=1e-4, atol=1e-6
+        dense_model(model, 32, mean).predict(images, verbose=0),
+        np.mean(both, axis=0),
+        rtol=1e-4,
+        atol=1e-6,
     )
     larger = dense_model(model, 48, np.zeros((48, 48, 3))).predict(
         np.tile(images, (1, 2, 2, 1))[:, :48, :48], verbose=0
@@ -95,6 +118,10 @@ def test_dense_evaluation_of_one_position(network, random):
 
 def test_dense_evaluation_needs_fully_connected_layers():
     inputs = keras.Input((8, 8, 3))
-    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs)))
-    with pytest.raises(ValueError, match="`model` must be a chain of layers with one Flatten ahead"):
+    model = keras.Model(
+        inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs))
+    )
+    with pytest.raises(
+        ValueError, match="`model` must be a chain of layers with one Flatten ahead"
+    ):
         dense_model(model, 12, np.zeros((12, 12, 3)))

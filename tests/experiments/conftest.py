@@ -6,7 +6,14 @@ from alexnet_keras import AlexNet
 def tiny_model(**overrides):
     """A network of four classes for crops of 28 pixels."""
     return AlexNet(
-        "cifar", **{"classes": 4, "filters": (8,) * 6, "units": (16, 16), "input_shape": (28, 28, 3), **overrides}
+        "cifar",
+        **{
+            "classes": 4,
+            "filters": (8,) * 6,
+            "units": (16, 16),
+            "input_shape": (28, 28, 3),
+            **overrides,
+        },
     )
 
 

@@ -44,9 +44,9 @@ CHANGES = {
     },
     "augmentation": {
         "both": set(),
-        "crops and mirror images": {"colour_noise"},
-        "colour noise": {"crops"},
-        "none": {"crops", "colour_noise"},
+        "crops and mirror images": {"pca_noise"},
+        "color noise": {"random_crop"},
+        "none": {"random_crop", "pca_noise"},
     },
     "dropout": {"with dropout": set(), "without dropout": {"dropout"}},
     "weight_decay": {
@@ -66,12 +66,15 @@ CHANGES = {
         f"{how}, {amount}": start | images
         for amount, images in (
             ("50 images a class", set()),
-            ("500 images a class", {"images_per_class", "epochs"}),
-            ("all images", {"images_per_class", "epochs"}),
+            ("500 images a class", {"max_images_per_class", "epochs"}),
+            ("all images", {"max_images_per_class", "epochs"}),
         )
         for how, start in (
             ("fine-tuned", set()),
-            ("from the start", {"initial_weights", "learning_rate", "layer_learning_rates", "late_changes"}),
+            (
+                "from the start",
+                {"initial_weights", "learning_rate", "layer_learning_rates", "conv1_milestones"},
+            ),
         )
     },
 }
@@ -89,9 +92,9 @@ def experiment(name):
 @pytest.mark.parametrize("scale", ["cifar", "source"])
 def test_a_variant_differs_in_the_named_fields_alone(name, scale):
     its = experiment(name)
-    if scale == "source":  # as --config source does
+    if scale == "source":  # as --preset source does
         preset = "vgg_A" if name.startswith("vgg") else "source"
-        its = dataclasses.replace(its, base={"config": preset, "dataset": "imagenet2012"})
+        its = dataclasses.replace(its, base={"preset": preset, "dataset": "imagenet2012"})
     assert list(its.variants) == list(CHANGES[name])
     first, *_ = configs = [run_key(its.config(variant)) for variant in its.variants]
     for (variant, fields), config in zip(CHANGES[name].items(), configs, strict=True):
@@ -101,7 +104,9 @@ def test_a_variant_differs_in_the_named_fields_alone(name, scale):
 
 def test_baselines_are_one_and_the_same_run():
     names = [name for name in CHANGES if name not in OWN_BASELINE]
-    configs = [json.dumps(run_key(experiment(n).config(b))) for n, b in zip(names, BASELINES, strict=True)]
+    configs = [
+        json.dumps(run_key(experiment(n).config(b))) for n, b in zip(names, BASELINES, strict=True)
+    ]
     assert len(set(configs)) == 1
 
 
@@ -109,16 +114,23 @@ def test_maps_keep_their_sizes_without_overlap():
     # 2012 source, net 147: conv2 has padding 1 and conv5 padding 0; conv3 and fc6 see what they see in net 145.
     source = alexnet_config("source")
     assert overlapping_pooling.paddings(source)[:5] == (0, 1, 1, 1, 0)
-    sizes = alexnet_config("source", pool_size=2, paddings=overlapping_pooling.paddings(source)).map_sizes()
+    sizes = alexnet_config(
+        "source", pool_size=2, paddings=overlapping_pooling.paddings(source)
+    ).map_sizes()
     assert (sizes["conv3"], sizes["pool5"]) == ((13, 13), (6, 6))
-    networks = [experiment("overlapping_pooling").config(v).network for v in ("overlapping", "not overlapping")]
+    networks = [
+        experiment("overlapping_pooling").config(v).network
+        for v in ("overlapping", "not overlapping")
+    ]
     maps = [network.map_sizes() for network in networks]
-    assert {name: maps[0][name] for name in ("conv3", "pool5")} == {name: maps[1][name] for name in ("conv3", "pool5")}
+    assert {name: maps[0][name] for name in ("conv3", "pool5")} == {
+        name: maps[1][name] for name in ("conv3", "pool5")
+    }
     assert networks[1].pool_size == 2
 
 
 def test_one_tower_has_half_the_kernels_but_the_width_of_two_above():
-    its = dataclasses.replace(experiment("towers"), base={"config": "source"})
+    its = dataclasses.replace(experiment("towers"), base={"preset": "source"})
     assert its.config("one tower of half the kernels").network == alexnet_config("one_tower")
 
 
@@ -131,7 +143,9 @@ def test_normalization_is_the_papers_on_other_pixel_values():
     norm = model.get_layer("norm1")
     paper = AlexNet("cifar", classes=10, normalization_alpha=1e-4).get_layer("norm1")
     ours = keras.ops.convert_to_numpy(norm(np.tile(values / 64, 2))) * 64
-    np.testing.assert_allclose(ours[..., :6], keras.ops.convert_to_numpy(paper(np.tile(values, 4)))[..., :6], rtol=1e-5)
+    np.testing.assert_allclose(
+        ours[..., :6], keras.ops.convert_to_numpy(paper(np.tile(values, 4)))[..., :6], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -148,9 +162,15 @@ def test_pairs_start_from_the_same_weights(name):
                 if i == 0:  # the kernel; biases are constant
                     values = values / values.std()  # which may be what differs
                     before = starts.setdefault((layer.name, values.shape), values)
-                    np.testing.assert_allclose(values, before, 1e-4, 1e-4, err_msg=f"{variant}, {layer.name}")
+                    np.testing.assert_allclose(
+                        values, before, 1e-4, 1e-4, err_msg=f"{variant}, {layer.name}"
+                    )
     keras.utils.set_random_seed(4)
-    first = next(layer for layer in build_network(its.config(variant).network, classes=10).layers if layer.weights)
+    first = next(
+        layer
+        for layer in build_network(its.config(variant).network, classes=10).layers
+        if layer.weights
+    )
     kernel = first.get_weights()[0]
     assert not np.allclose(kernel / kernel.std(), starts[first.name, kernel.shape], 1e-4, 1e-4)
 
@@ -161,7 +181,9 @@ def test_pairs_see_the_same_images_in_the_same_order(name, tiny_npz):
     dataset = Dataset(tiny_npz, 32, 28)
     for variant in its.variants:
         config = its.config(variant, seed=3, dataset=tiny_npz)
-        batches = dataset.train(16, crops=config.crops, colour_noise=config.colour_noise, seed=config.seed)
+        batches = dataset.train(
+            16, random_crop=config.random_crop, pca_noise=config.pca_noise, seed=config.seed
+        )
         orders.append([labels.numpy().tolist() for _, labels in batches.take(10)])
     assert all(order == orders[0] for order in orders)
     assert orders[0][:5] != orders[0][5:]
@@ -176,7 +198,9 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
         compile_for_training(model, config)
         model.run_eagerly = True  # a single step is not worth a graph
         size = config.crop_size
-        logs = model.train_on_batch(random.normal(0, 60, (4, size, size, 3)), np.arange(4), return_dict=True)
+        logs = model.train_on_batch(
+            random.normal(0, 60, (4, size, size, 3)), np.arange(4), return_dict=True
+        )
         assert np.isfinite(logs["loss"])
         row = {**logs, "left_chance_at_step": 1, "val_top1_error": 90.0, "seconds": 1.0}
         errors = {"top1_error": 90.0 + config.seed, "top5_error": 50.0}
@@ -185,7 +209,7 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
             "data": {"classes": 10, "name": config.dataset},
             **dict.fromkeys(("parameters", "machine", "versions")),
             "seconds": 1.0,
-            "errors": dict.fromkeys(("centre_crop", "ten_crops"), errors),
+            "errors": dict.fromkeys(("center", "ten_crop"), errors),
             "history": [row, row],
         }
 
@@ -206,13 +230,15 @@ def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
     runs = views["runs"]
     assert len(runs) == 2
     for comparison, top in zip(views["comparisons"], ("top1_error", "top5_error"), strict=True):
-        ten, one = ([run["errors"][kind][top] for run in runs] for kind in ("ten_crops", "centre_crop"))
+        ten, one = ([run["errors"][kind][top] for run in runs] for kind in ("ten_crop", "center"))
         assert comparison["estimate"] == pytest.approx(np.mean(np.subtract(ten, one)))
     decay = main(experiment("weight_decay"), "", arguments)
     assert len(decay["runs"]) == 6
     assert [run for run in decay["runs"] if run in runs] == runs  # shared
     decays = ("weight_decay", "decoupled_weight_decay", "seed")
-    errors = {tuple(r["config"][d] for d in decays): r["history"][-1]["top1_error"] for r in decay["runs"]}
+    errors = {
+        tuple(r["config"][d] for d in decays): r["history"][-1]["top1_error"] for r in decay["runs"]
+    }
     last = [[errors[decay, 0.0, seed] for seed in (0, 1)] for decay in (0.0005, 0.0)]
     assert decay["comparisons"][0]["metric"] == "training top-1 error (%)"
     decoupled = [run["config"]["decoupled_weight_decay"] for run in decay["runs"]]
@@ -226,10 +252,17 @@ def test_fine_tuning_keeps_its_classes_whatever_it_starts_from(monkeypatch):
     monkeypatch.setattr(ExperimentRunner, "run", lambda self: found.append(self.experiment) or {})
     monkeypatch.setattr("experiments.framework.figures.draw", lambda *arguments: None)
     monkeypatch.setattr("experiments.framework.tables.table", lambda results: "")
-    main(experiment("fine_tune"), "", ["--config", "source", "--workdir", "out"])
+    main(experiment("fine_tune"), "", ["--preset", "source", "--workdir", "out"])
     for variant in found[0].variants:
         config = found[0].config(variant)
-        assert (config.config, config.only_classes, config.bias_learning_rate) == ("source", (5, 6, 7, 8, 9), None)
+        assert (config.preset, config.class_subset, config.bias_learning_rate) == (
+            "source",
+            (5, 6, 7, 8, 9),
+            None,
+        )
         assert "conv6" in config.network.conv_layers
     pretraining = found[0].pretraining_config(0)
-    assert (pretraining.only_classes, "conv6" in pretraining.network.conv_layers) == ((0, 1, 2, 3, 4), True)
+    assert (pretraining.class_subset, "conv6" in pretraining.network.conv_layers) == (
+        (0, 1, 2, 3, 4),
+        True,
+    )

@@ -10,8 +10,21 @@ from experiments.codes import main
 
 
 def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
-    small = ["--bits", "16", "--hidden", "8", "--epochs", "1", "--fit-images", "50", "--made-up", "1000"]
-    results = main(["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", "--depth", "20", *small])
+    small = [
+        "--bits",
+        "16",
+        "--hidden",
+        "8",
+        "--epochs",
+        "1",
+        "--fit-images",
+        "50",
+        "--made-up",
+        "1000",
+    ]
+    results = main(
+        ["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", "--depth", "20", *small]
+    )
     folder = tmp_path / "run" / "codes"
     kinds = ("activations_16", "pixels_16")
     assert {path.name for path in folder.iterdir()} == {
@@ -45,7 +58,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         (["--bits", "8", "8"], "`bits` must be different positive multiples of 8"),
         (["--epochs", "0"], "`epochs` must be positive"),
         (["--fit-images", "1"], "`fit_images` must be two or more"),
-        (["--neighbours", "100"], "`neighbours` must be from 1 to the number of images, 80"),
+        (["--neighbors", "100"], "`neighbors` must be from 1 to the number of images, 80"),
     ):
         with pytest.raises(SystemExit, match=re.escape(words)):
             main(["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", *arguments])

@@ -21,7 +21,9 @@ def test_each_format_says_what_the_network_says(kind, weights, tmp_path, tiny_np
     assert list(measured) == ["keras", kind]
     assert measured["keras"]["largest_difference"] == 0
     assert 0 <= measured[kind]["largest_difference"] < TOLERANCES[kind]
-    assert main(["--weights", weights, *data, "--formats", kind])["formats"][kind]["megabytes"] > 0  # goes on
+    assert (
+        main(["--weights", weights, *data, "--formats", kind])["formats"][kind]["megabytes"] > 0
+    )  # goes on
 
     model = keras.saving.load_model(weights, compile=False)
     (images, _), *_ = Dataset(tiny_npz, 32, 28).validation(20).as_numpy_iterator()
@@ -37,10 +39,16 @@ def test_every_network_is_exported(config, kind, tmp_path):
     for module in exporting.FORMATS[kind][1]:
         pytest.importorskip(module)
     sizes = {"classes": 4, "units": (16, 16), "input_shape": (99, 99, 3)}
-    model = VGG("A-LRN", filters=(8,) * 5, **sizes) if config == "VGG" else AlexNet(config, filters=(8,) * 6, **sizes)
+    model = (
+        VGG("A-LRN", filters=(8,) * 5, **sizes)
+        if config == "VGG"
+        else AlexNet(config, filters=(8,) * 6, **sizes)
+    )
     path = tmp_path / f"model{exporting.FORMATS[kind][0]}"
     exporting.export(model, path, kind)
-    images = np.random.default_rng(0).uniform(-100, 100, (1, *model.input_shape[1:])).astype("float32")
+    images = (
+        np.random.default_rng(0).uniform(-100, 100, (1, *model.input_shape[1:])).astype("float32")
+    )
     said = exporting.load_exported(path, kind)(images)
     np.testing.assert_allclose(said, model.predict(images, verbose=0), atol=TOLERANCES[kind])
 
@@ -51,7 +59,9 @@ def test_mixed_precision_is_exported_in_float32(kind, tmp_path):
         pytest.importorskip(module)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = AlexNet("source", classes=4, units=(16, 16), filters=(8,) * 6, input_shape=(99, 99, 3))
+        model = AlexNet(
+            "source", classes=4, units=(16, 16), filters=(8,) * 6, input_shape=(99, 99, 3)
+        )
     finally:
         keras.config.set_dtype_policy("float32")
     exact = AlexNet("source", classes=4, units=(16, 16), filters=(8,) * 6, input_shape=(99, 99, 3))
@@ -61,7 +71,9 @@ def test_mixed_precision_is_exported_in_float32(kind, tmp_path):
     images = np.random.default_rng(0).uniform(-100, 100, (1, 99, 99, 3)).astype("float32")
     said = exporting.load_exported(path, kind)(images)
     np.testing.assert_allclose(said, exact.predict(images, verbose=0), atol=TOLERANCES[kind])
-    assert {file.name for file in tmp_path.iterdir()} == {path.name}  # nothing half written beside it
+    assert {file.name for file in tmp_path.iterdir()} == {
+        path.name
+    }  # nothing half written beside it
 
 
 def test_weights_of_few_bits_are_small(tmp_path):
@@ -84,20 +96,28 @@ def test_logits_are_compared_as_probabilities(tmp_path, tiny_npz, monkeypatch):
     weights = save_as_trained(model, tmp_path / "run")
     monkeypatch.setattr(exporting, "load_exported", load_exported)
     data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
-    measured = main(["--weights", weights, *data, "--formats", "saved_model", "--images", "3"])["formats"]
+    measured = main(["--weights", weights, *data, "--formats", "saved_model", "--images", "3"])[
+        "formats"
+    ]
     assert measured["saved_model"]["largest_difference"] < 1e-6
 
 
 def test_errors_come_before_any_work(weights, tmp_path, tiny_npz, monkeypatch):
     data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
     for arguments, words in (
-        (["--formats", "caffe"], "`formats` must be out of saved_model, onnx, float16, int8. Received: caffe"),
+        (
+            ["--formats", "caffe"],
+            "`formats` must be out of saved_model, onnx, float16, int8. Received: caffe",
+        ),
         (["--images", "0"], "`images` must be positive"),
     ):
         with pytest.raises(SystemExit, match=words):
             main(["--weights", weights, *data, *arguments])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match=r"need onnx, tf2onnx, onnxruntime: pip install -r requirements-export\.txt"):
+    with pytest.raises(
+        SystemExit,
+        match=r"need onnx, tf2onnx, onnxruntime: pip install -r requirements-export\.txt",
+    ):
         main(["--weights", weights, *data, "--formats", "onnx"])
     assert not (tmp_path / "out").exists()
 

@@ -22,7 +22,7 @@ from tests.conftest import write_tiny_npz
 from tests.experiments.conftest import save_as_trained, tiny_model
 
 DATA = ("--dataset", "{npz}", "--image-size", "32")
-TRAINING = ("--config", "cifar", "--epochs", "1", "--batch-size", "16")
+TRAINING = ("--preset", "cifar", "--epochs", "1", "--batch-size", "16")
 NETWORK = ("--weights", "{keras}", "--image-size", "32")
 # Command, argument, ending of the files that it takes, and the other arguments.
 ARGUMENTS = (
@@ -37,16 +37,16 @@ ARGUMENTS = (
     ("kernels", "--snapshots", ".npz", ("--weights", "{keras}")),
     ("predictions", "--weights", ".keras", DATA),
     ("predictions", "--dataset", ".npz", NETWORK),
-    ("neighbours", "--weights", ".keras", DATA),
-    ("neighbours", "--dataset", ".npz", NETWORK),
+    ("neighbors", "--weights", ".keras", DATA),
+    ("neighbors", "--dataset", ".npz", NETWORK),
     ("codes", "--weights", ".keras", DATA),
     ("codes", "--dataset", ".npz", NETWORK),
     ("export", "--weights", ".keras", (*DATA, "--formats", "saved_model")),
     ("export", "--dataset", ".npz", (*NETWORK, "--formats", "saved_model")),
     ("convert", None, ".keras", ("{out}.pth",)),
-    ("convert", None, ".pth", ("{out}.keras", "--config", "torchvision")),
-    ("convert", None, ".npy", ("{out}.keras", "--config", "bvlc_alexnet")),
-    ("convert", None, ".caffemodel", ("{out}.keras", "--config", "bvlc_alexnet")),
+    ("convert", None, ".pth", ("{out}.keras", "--preset", "torchvision")),
+    ("convert", None, ".npy", ("{out}.keras", "--preset", "bvlc_alexnet")),
+    ("convert", None, ".caffemodel", ("{out}.keras", "--preset", "bvlc_alexnet")),
 )
 KINDS = ("empty", "text", "truncated", "folder", "other", "missing", "unreadable")
 
@@ -61,7 +61,11 @@ def files(tmp_path_factory):
     caffe = _caffe_net()()
     caffe.layer.add(name="conv1").blobs.add(data=[1.0] * 9).shape.dim.append(9)
     (folder / "net.caffemodel").write_bytes(caffe.SerializeToString())
-    paths = {".npz": write_tiny_npz(folder / "tiny.npz"), ".keras": network, ".png": folder / "image.png"}
+    paths = {
+        ".npz": write_tiny_npz(folder / "tiny.npz"),
+        ".keras": network,
+        ".png": folder / "image.png",
+    }
     return {**paths, ".npy": folder / "layers.npy", ".caffemodel": folder / "net.caffemodel"}
 
 
@@ -102,11 +106,17 @@ def call(name, arguments):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    ("name", "flag", "ending", "others"), ARGUMENTS, ids=[f"{row[0]}{row[1] or row[2]}" for row in ARGUMENTS]
+    ("name", "flag", "ending", "others"),
+    ARGUMENTS,
+    ids=[f"{row[0]}{row[1] or row[2]}" for row in ARGUMENTS],
 )
-def test_one_line_says_what_is_wrong(name, flag, ending, others, kind, files, tmp_path, monkeypatch):
+def test_one_line_says_what_is_wrong(
+    name, flag, ending, others, kind, files, tmp_path, monkeypatch
+):
     if name == "convert" and ending == ".keras":
-        monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))  # which reading does not need
+        monkeypatch.setitem(
+            sys.modules, "torch", types.ModuleType("torch")
+        )  # which reading does not need
     path, out = tmp_path / f"given{ending}", tmp_path / "out"
     make(kind, path, files)
     arguments = [] if flag is None else [flag]
@@ -128,10 +138,18 @@ def test_one_line_says_what_is_wrong(name, flag, ending, others, kind, files, tm
         ("train", "out/results.json", (*TRAINING, "--dataset", "{npz}")),
         ("train", "out/config.json", (*TRAINING, "--dataset", "{npz}")),
         ("fine_tune", "out/fine_tune/results.json", ("--dataset", "{npz}")),
-        ("kernels", "snapshots/epoch-0000.npz", ("--weights", "{keras}", "--snapshots", "{folder}/snapshots")),
+        (
+            "kernels",
+            "snapshots/epoch-0000.npz",
+            ("--weights", "{keras}", "--snapshots", "{folder}/snapshots"),
+        ),
         ("predictions", "run/config.json", ("--weights", "{folder}/run/best.keras")),
         ("predictions", "out/config.json", ("--weights", "{keras}", *DATA)),
-        ("neighbours", "kept/activations.json", ("--weights", "{keras}", *DATA, "--activations", "{folder}/kept")),
+        (
+            "neighbors",
+            "kept/activations.json",
+            ("--weights", "{keras}", *DATA, "--activations", "{folder}/kept"),
+        ),
         ("report", "out/depth/results.json", ("--output", "{folder}/out.md")),
     ],
 )
@@ -141,7 +159,9 @@ def test_a_damaged_file_in_a_folder_is_named(name, damaged, others, content, fil
     path.write_text(content)
     if damaged == "run/config.json":
         shutil.copy(files[".keras"], path.parent / "best.keras")
-    arguments = [text.format(npz=files[".npz"], keras=files[".keras"], folder=tmp_path) for text in others]
+    arguments = [
+        text.format(npz=files[".npz"], keras=files[".keras"], folder=tmp_path) for text in others
+    ]
     message = call(name, [*arguments, "--workdir", str(tmp_path / "out")])
     assert "\n" not in message
     if content != '{"a": 1}':  # a whole file of something else
@@ -149,10 +169,14 @@ def test_a_damaged_file_in_a_folder_is_named(name, damaged, others, content, fil
     assert path.read_text() == content
 
 
-@pytest.mark.parametrize("content", [b"epoch,loss\n0,half\n", b"epoch,loss\n0,1,2\n", b"epoch,loss\n\0\xff,1\n"])
+@pytest.mark.parametrize(
+    "content", [b"epoch,loss\n0,half\n", b"epoch,loss\n0,1,2\n", b"epoch,loss\n\0\xff,1\n"]
+)
 def test_a_damaged_history_is_named(content, tmp_path):
     (tmp_path / "history.csv").write_bytes(content)
-    with pytest.raises(ValueError, match="history.csv must have a row of numbers for each epoch. It is damaged"):
+    with pytest.raises(
+        ValueError, match="history.csv must have a row of numbers for each epoch. It is damaged"
+    ):
         read_history(tmp_path)
 
 
@@ -163,7 +187,9 @@ def test_networks_that_are_no_classifiers_of_images_are_refused(files, tmp_path)
         "numbers": keras.Sequential([keras.Input((10,)), layers.Dense(4)]),
         "two_outputs": keras.Model(image, [layers.Dense(4)(flat), layers.Dense(4)(flat)]),
         "not_built": keras.Sequential([layers.Dense(4)]),
-        "any_size": keras.Sequential([keras.Input((None, None, 3)), layers.GlobalAveragePooling2D()]),
+        "any_size": keras.Sequential(
+            [keras.Input((None, None, 3)), layers.GlobalAveragePooling2D()]
+        ),
         "maps": keras.Sequential([keras.Input((28, 28, 3)), layers.Conv2D(4, 3, name="conv1")]),
     }
     data = [text.format(npz=files[".npz"]) for text in DATA]
@@ -173,7 +199,10 @@ def test_networks_that_are_no_classifiers_of_images_are_refused(files, tmp_path)
         for command_name, flag in (("evaluate", "--models"), ("predictions", "--weights")):
             message = call(command_name, [flag, path, *data, "--workdir", str(tmp_path / "out")])
             argument = flag.removeprefix("--")
-            assert f"`{argument}` must be a classifier of square RGB images. Received: {argument}='{path}'" in message
+            assert (
+                f"`{argument}` must be a classifier of square RGB images. Received: {argument}='{path}'"
+                in message
+            )
     assert not (tmp_path / "out").exists()
 
 
@@ -182,7 +211,10 @@ def test_a_damaged_file_of_activations_is_named(files, tmp_path):
     labels = write_activations(*arguments).labels("train")
     path = tmp_path / "kept" / "train-00000.npz"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=f"{path} must be an .npz file with labels.* Remove it, and write_activations"):
+    with pytest.raises(
+        ValueError,
+        match=f"{path} must be an .npz file with labels.* Remove it, and write_activations",
+    ):
         write_activations(*arguments).labels("train")
     path.unlink()
     np.testing.assert_array_equal(write_activations(*arguments).labels("train"), labels)

@@ -13,7 +13,7 @@ from tests.experiments.conftest import save_as_trained, tiny_model
 
 
 def save(folder, tower=None, **overrides):
-    """A network whose kernels in one of the towers are grey."""
+    """A network whose kernels in one of the towers are gray."""
     model = tiny_model(**overrides)
     if tower is not None:
         kernel = np.array(model.get_layer("conv1").kernel)
@@ -23,32 +23,53 @@ def save(folder, tower=None, **overrides):
     return save_as_trained(model, folder)
 
 
-def test_towers_of_which_one_is_grey(tmp_path, tiny_npz, capsys):
+def test_towers_of_which_one_is_gray(tmp_path, tiny_npz, capsys):
     weights = [save(tmp_path / name, tower) for name, tower in (("a", 0), ("b", 1), ("c", 0))]
-    (tmp_path / "a" / "config.json").write_text(json.dumps({"dataset": tiny_npz, "image_size": 32, "seed": 5}))
+    (tmp_path / "a" / "config.json").write_text(
+        json.dumps({"dataset": tiny_npz, "image_size": 32, "seed": 5})
+    )
     snapshots = KernelSnapshots(tmp_path / "snapshots")
     snapshots.set_model(tiny_model())
     snapshots.on_epoch_begin(0)
     snapshots.on_epoch_end(0)
     workdir = tmp_path / "results" / "kernels"
-    arguments = ["--weights", *weights, "--workdir", str(workdir), "--layers", "conv3", "--feature-maps", "pool1"]
+    arguments = [
+        "--weights",
+        *weights,
+        "--workdir",
+        str(workdir),
+        "--layers",
+        "conv3",
+        "--feature-maps",
+        "pool1",
+    ]
     results = main([*arguments, "--snapshots", str(tmp_path / "snapshots")])
     assert results == json.loads((workdir / "results.json").read_text())
     assert {path.name for path in workdir.iterdir()} == {
-        *{"config.json", "results.json", "measures.png", "comparisons.png", "feature_maps_pool1.png"},
+        *{
+            "config.json",
+            "results.json",
+            "measures.png",
+            "comparisons.png",
+            "feature_maps_pool1.png",
+        },
         *{f"kernels_{name}_{layer}.png" for name in "abc" for layer in ("conv1", "conv3")},
         *{"kernels_by_epoch.png", "kernels_by_epoch.gif"},
     }
-    means = [model["means"]["colourfulness"] for model in results["models"]]
+    means = [model["means"]["colorfulness"] for model in results["models"]]
     assert [np.argmin(pair) for pair in means] == [0, 1, 0]
-    assert np.ptp(means[0]) == pytest.approx(results["tests"]["colourfulness"]["gaps"][0])
-    assert results["tests"]["colourfulness"]["p"] < 0.001
+    assert np.ptp(means[0]) == pytest.approx(results["tests"]["colorfulness"]["gaps"][0])
+    assert results["tests"]["colorfulness"]["p"] < 0.001
     assert results["models"][0]["seed"] == 5
     assert "Device: CPU" in capsys.readouterr().out
     # A reader of the report finds it, with the data and the command.
-    line = next(line for line in report(tmp_path / "results").splitlines() if line.startswith("| Kernels"))
+    line = next(
+        line for line in report(tmp_path / "results").splitlines() if line.startswith("| Kernels")
+    )
     assert re.search(r"\| reproduced \| `python -m experiments.kernels --weights ", line)
-    assert main([*arguments, "--snapshots", str(tmp_path / "snapshots")])["tests"] == results["tests"]
+    assert (
+        main([*arguments, "--snapshots", str(tmp_path / "snapshots")])["tests"] == results["tests"]
+    )
 
 
 def test_epoch_takes_the_kernels_that_the_training_kept(tmp_path):
@@ -60,11 +81,11 @@ def test_epoch_takes_the_kernels_that_the_training_kept(tmp_path):
     results = main(["--weights", weights, "--epoch", "0", "--workdir", str(tmp_path / "first")])
     kernels = np.array(before.get_layer("conv1").kernel).transpose(3, 0, 1, 2).reshape(2, 4, -1, 3)
     assert results["settings"]["epoch"] == 0
-    for pair, own in zip(results["models"][0]["kernels"]["colourfulness"], kernels, strict=True):
-        grey = own.mean(-1, keepdims=True)
-        expected = ((own - grey) ** 2).sum((1, 2)) / (own**2).sum((1, 2))
+    for pair, own in zip(results["models"][0]["kernels"]["colorfulness"], kernels, strict=True):
+        gray = own.mean(-1, keepdims=True)
+        expected = ((own - gray) ** 2).sum((1, 2)) / (own**2).sum((1, 2))
         np.testing.assert_allclose(pair, expected, rtol=1e-4)
-    assert main(["--weights", weights])["models"][0]["means"]["colourfulness"][1] < 1e-6
+    assert main(["--weights", weights])["models"][0]["means"]["colorfulness"][1] < 1e-6
     with pytest.raises(SystemExit, match=re.escape("`epoch` must be one of [0]")):
         main(["--weights", weights, "--epoch", "3"])
 
@@ -88,12 +109,21 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
             ["--weights", weights, "--layers", "conv9"],
             "`model` must have a layer conv9. Received: a model with image, ",
         ),
-        (["--weights", weights, "--feature-maps", "conv1"], "`dataset` and `image_size` must be given"),
+        (
+            ["--weights", weights, "--feature-maps", "conv1"],
+            "`dataset` and `image_size` must be given",
+        ),
         (["--weights", weights, "--snapshots", str(tmp_path)], "`snapshots` must be a folder that"),
         (["--weights", weights, "--epoch", "1"], "`snapshots` must be a folder that"),
-        (["--weights", weights, "--epoch", "1", "--layers", "conv3"], "`epoch` can't be combined with `layers`"),
+        (
+            ["--weights", weights, "--epoch", "1", "--layers", "conv3"],
+            "`epoch` can't be combined with `layers`",
+        ),
         (["--weights", weights, "--permutations", "0"], "`permutations` must be positive"),
-        (["--weights", weights, "--workdir", str(other)], "`workdir` must be a new folder, or that of the same"),
+        (
+            ["--weights", weights, "--workdir", str(other)],
+            "`workdir` must be a new folder, or that of the same",
+        ),
         (
             [
                 "--weights",

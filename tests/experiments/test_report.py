@@ -15,7 +15,13 @@ ROOT = Path(__file__).parents[2]
 
 def results(interval):
     variants = {
-        name: {"mean": mean, "standard_deviation": 0.5, "learning_rate": 0.01, "learning_rates": [], "curves": {}}
+        name: {
+            "mean": mean,
+            "standard_deviation": 0.5,
+            "learning_rate": 0.01,
+            "learning_rates": [],
+            "curves": {},
+        }
         for name, mean in (("with normalization", 20.0), ("without normalization", 22.0))
     }
     comparison = {
@@ -58,14 +64,19 @@ def stored(tmp_path):
 
 
 def test_report_says_what_the_results_say(tmp_path, stored, capsys):
-    for interval, expected in (([-2.5, -1.5], "| reproduced |"), ([-3.0, 0.5], "| not reproduced (")):
+    for interval, expected in (
+        ([-2.5, -1.5], "| reproduced |"),
+        ([-3.0, 0.5], "| not reproduced ("),
+    ):
         folder = stored(results(interval))
         main(["--root", str(tmp_path)])
         text = (tmp_path / "REPRODUCTION.md").read_text()
         line = row(text, "with normalization against without normalization")
         assert expected in line
         assert f"| -2.00 pp [{interval[0]:.2f}, {interval[1]:.2f}] | 3 | -2 |" in line
-        assert "with normalization 20.00 ± 0.50; without normalization 22.00 ± 0.50" in " ".join(text.split())
+        assert "with normalization 20.00 ± 0.50; without normalization 22.00 ± 0.50" in " ".join(
+            text.split()
+        )
         assert "\npython -m experiments.cifar_normalization\n" in text
     assert (folder / "cifar_normalization" / "comparisons.png").exists()
     first = capsys.readouterr().out.splitlines()[0]
@@ -86,9 +97,18 @@ def test_the_summary_counts_the_verdicts(stored):
 
 
 def test_what_is_not_of_seeds_says_what_of(stored):
-    content = results([-0.5, 2.5]) | {"command": "python -m experiments.NAME --weights x.keras", "variants": {}}
+    content = results([-0.5, 2.5]) | {
+        "command": "python -m experiments.NAME --weights x.keras",
+        "variants": {},
+    }
     content["models"] = content.pop("runs")
-    content["comparisons"][0] |= {"paper": None, "side": 1, "estimate": 1.0, "n": 2000, "of": "queries of one network"}
+    content["comparisons"][0] |= {
+        "paper": None,
+        "side": 1,
+        "estimate": 1.0,
+        "n": 2000,
+        "of": "queries of one network",
+    }
     text = reproduction(stored(content))
     assert "| 2,000 |" in row(text, "with normalization against")
     assert "n counts queries of one network." in text
@@ -105,7 +125,9 @@ def test_what_is_said_of_the_data_stands_before_the_tables(stored):
 def test_every_claim_has_a_row_with_a_verdict(tmp_path):
     rows = all_rows(tmp_path)
     assert [row.claim for row in rows] == list(CLAIMS)
-    assert all(row.verdict == ("not testable" if row.claim.reason else "not run yet") for row in rows)
+    assert all(
+        row.verdict == ("not testable" if row.claim.reason else "not run yet") for row in rows
+    )
     text = " ".join(reproduction(tmp_path).split())
     for claim in CLAIMS:
         assert f"- {claim.words}. The paper: {claim.paper}." in text
@@ -114,7 +136,10 @@ def test_every_claim_has_a_row_with_a_verdict(tmp_path):
 
 def test_sides_with_metrics_of_their_own_name_them(stored):
     content = results([-2.5, -1.5])
-    metrics = {"metric": "top-5 error on ten crops (%)", "baseline_metric": "top-5 error on the center crop (%)"}
+    metrics = {
+        "metric": "top-5 error on ten crops (%)",
+        "baseline_metric": "top-5 error on the center crop (%)",
+    }
     content["comparisons"][0] |= {"baseline": "with normalization", **metrics}
     text = reproduction(stored(content))
     assert "| with normalization, top-5 error: ten crops against center crop |" in text
@@ -122,13 +147,19 @@ def test_sides_with_metrics_of_their_own_name_them(stored):
 
 def test_another_metric_is_named(stored):
     content = results([-2.5, -1.5])
-    content["comparisons"][0] |= dict.fromkeys(("metric", "baseline_metric"), "top-5 error on ten crops (%)")
-    assert "| with normalization against without normalization, top-5 |" in reproduction(stored(content))
+    content["comparisons"][0] |= dict.fromkeys(
+        ("metric", "baseline_metric"), "top-5 error on ten crops (%)"
+    )
+    assert "| with normalization against without normalization, top-5 |" in reproduction(
+        stored(content)
+    )
 
 
 def test_what_is_committed_is_what_the_results_say():
     for path, text in pages(ROOT).items():
-        assert path.read_text() == text, f"{path.name} is not what `python -m experiments.report` writes"
+        assert path.read_text() == text, (
+            f"{path.name} is not what `python -m experiments.report` writes"
+        )
 
 
 def test_no_row_is_wider_than_120_characters_and_all_pictures_exist():

@@ -15,7 +15,9 @@ WINDOWS = [(2, 2), (3, 2), (3, 3), (2, 1)]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("pool_size", "stride"), WINDOWS)
 def test_is_the_definition(size, pool_size, stride, random):
-    x = random.normal(-5, 1, (2, *size, 3)).astype("float32")  # negative: a border of zeros would show
+    x = random.normal(-5, 1, (2, *size, 3)).astype(
+        "float32"
+    )  # negative: a border of zeros would show
     layer = CeilingMaxPooling2D(pool_size, stride)
     expected = definition(x, pool_size, stride)
     assert layer.compute_output_shape(x.shape) == expected.shape
@@ -30,7 +32,9 @@ def test_is_the_definition(size, pool_size, stride, random):
 @pytest.mark.parametrize("size", [(7, 7), (8, 8), (7, 8)])
 @pytest.mark.parametrize(("pool_size", "stride"), WINDOWS[:3])
 def test_gradient(size, pool_size, stride, random):
-    x = random.permutation(np.prod(size) * 2).reshape(1, *size, 2).astype("float32")  # no two are equal
+    x = (
+        random.permutation(np.prod(size) * 2).reshape(1, *size, 2).astype("float32")
+    )  # no two are equal
     weights = random.normal(size=definition(x, pool_size, stride).shape).astype("float32")
     layer = CeilingMaxPooling2D(pool_size, stride)
     (ours,) = gradients(lambda x: keras.ops.multiply(layer(x), weights), x)
@@ -39,7 +43,9 @@ def test_gradient(size, pool_size, stride, random):
 
 
 def test_sizes_of_the_paper():
-    sizes = [CeilingMaxPooling2D(3, 2).compute_output_shape((None, n, n, 1))[1] for n in (55, 27, 13)]
+    sizes = [
+        CeilingMaxPooling2D(3, 2).compute_output_shape((None, n, n, 1))[1] for n in (55, 27, 13)
+    ]
     assert sizes == [27, 13, 6]
     assert CeilingMaxPooling2D(2, 2).compute_output_shape((None, 55, 55, 1))[1] == 28
 

@@ -26,7 +26,10 @@ def test_is_the_definition(problem, training):
     layer = built(kernel, bias)
     sums = x.astype(float) @ kernel + bias
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(layer(x, training=training)), np.maximum(sums, 0), rtol=1e-5, atol=1e-5
+        keras.ops.convert_to_numpy(layer(x, training=training)),
+        np.maximum(sums, 0),
+        rtol=1e-5,
+        atol=1e-5,
     )
 
     def function(x, kernel, bias):
@@ -55,7 +58,9 @@ def test_every_shape_and_argument_of_dense(problem):
     np.testing.assert_allclose(outputs, np.maximum(three @ kernel + bias, 0), rtol=1e-5, atol=1e-5)
     layer = FullyConnected(40, use_bias=False, kernel_initializer=keras.initializers.Constant(0.5))
     outputs = keras.ops.convert_to_numpy(layer(x, training=True))
-    np.testing.assert_allclose(outputs, np.tile(0.5 * x.sum(1, keepdims=True), 40), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        outputs, np.tile(0.5 * x.sum(1, keepdims=True), 40), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_keeps_its_config():
@@ -73,7 +78,9 @@ def test_no_weights_are_transposed():
     layer = FullyConnected(3)
     with tf.GradientTape() as tape:
         total = tf.reduce_sum(layer(tf.ones((2, 5)), training=True))
-    np.testing.assert_array_equal(tape.gradient(total, layer.trainable_weights[0]), np.full((5, 3), 2.0))
+    np.testing.assert_array_equal(
+        tape.gradient(total, layer.trainable_weights[0]), np.full((5, 3), 2.0)
+    )
     model = AlexNet("cifar", classes=10)
 
     @tf.function
@@ -83,8 +90,17 @@ def test_no_weights_are_transposed():
         return tape.gradient(total, model.trainable_weights)
 
     graph = step.get_concrete_function(tf.zeros((4, *model.input_shape[1:]))).graph
-    assert len(graph.structured_outputs) == len([its for its in graph.structured_outputs if its is not None]) == 16
+    assert (
+        len(graph.structured_outputs)
+        == len([its for its in graph.structured_outputs if its is not None])
+        == 16
+    )
     products = [operation for operation in graph.get_operations() if operation.type == "MatMul"]
-    sizes = [tuple(its.shape[0] == 4 for its in (*operation.inputs, *operation.outputs)) for operation in products]
+    sizes = [
+        tuple(its.shape[0] == 4 for its in (*operation.inputs, *operation.outputs))
+        for operation in products
+    ]
     assert sizes.count((True, False, True)) == 3  # forward
-    assert not [its for its in products if its.get_attr("transpose_b") and its.inputs[1].shape[0] != 4]
+    assert not [
+        its for its in products if its.get_attr("transpose_b") and its.inputs[1].shape[0] != 4
+    ]

@@ -35,7 +35,9 @@ def test_gradients(data_format, groups, stride, random):
     x = random.normal(size=(1, 5, 5, 6)).astype("float32")
     kernel = random.normal(size=(3, 3, 6 // groups, 6)).astype("float32")
     bias = random.normal(size=6).astype("float32")
-    upstream = random.normal(size=definition(x, kernel, bias, stride, groups).shape).astype("float32")
+    upstream = random.normal(size=definition(x, kernel, bias, stride, groups).shape).astype(
+        "float32"
+    )
     layer = GroupedConv2D(6, 3, strides=stride, groups=groups, data_format=data_format)
     layer.build(x.shape if data_format == "channels_last" else (1, 6, 5, 5))
 
@@ -59,7 +61,8 @@ def test_bfloat16(random):
     # Whole numbers up to 8 are exact in bfloat16, and so are their products and sums here in float32. What is left are
     # roundings of each result to 8 bits: one, or two where a library adds up in parts.
     x, kernel, upstream = (
-        random.randint(-8, 9, size=shape).astype("float32") for shape in ((2, 5, 5, 8), (3, 3, 4, 6), (2, 3, 3, 6))
+        random.randint(-8, 9, size=shape).astype("float32")
+        for shape in ((2, 5, 5, 8), (3, 3, 4, 6), (2, 3, 3, 6))
     )
     layer = GroupedConv2D(6, 3, groups=2, dtype="mixed_bfloat16")
     layer.build(x.shape)
@@ -86,18 +89,28 @@ def test_weights_move_to_and_from_keras(random):
     ours = GroupedConv2D(12, 5, padding="same", groups=2)
     expected = theirs(x)
     ours.build(x.shape)
-    assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights] == [(5, 5, 4, 12), (12,)]
+    assert (
+        [w.shape for w in ours.weights]
+        == [w.shape for w in theirs.weights]
+        == [(5, 5, 4, 12), (12,)]
+    )
     ours.set_weights(theirs.get_weights())
-    np.testing.assert_allclose(*(keras.ops.convert_to_numpy(y) for y in (ours(x), expected)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        *(keras.ops.convert_to_numpy(y) for y in (ours(x), expected)), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_keeps_its_config():
-    layer = GroupedConv2D(8, 3, strides=2, groups=4, activation="relu", name="conv4", dtype="mixed_bfloat16")
+    layer = GroupedConv2D(
+        8, 3, strides=2, groups=4, activation="relu", name="conv4", dtype="mixed_bfloat16"
+    )
     assert GroupedConv2D.from_config(layer.get_config()).get_config() == layer.get_config()
 
 
 def test_bad_arguments():
     with pytest.raises(ValueError, match="divides `filters`. Received: groups=3, filters=8"):
         GroupedConv2D(8, 3, groups=3)
-    with pytest.raises(ValueError, match="number of maps that `groups` divides. Received: groups=4"):
+    with pytest.raises(
+        ValueError, match="number of maps that `groups` divides. Received: groups=4"
+    ):
         GroupedConv2D(8, 3, groups=4).build((None, 9, 9, 6))

@@ -45,8 +45,14 @@ def test_four_layer_network_of_cuda_convnet():
     model = AlexNet("four_layer", classes=10)
     # 25 * 3 * 32 + 32, 25 * 32 * 32 + 32, 25 * 32 * 64 + 64, and 4 * 4 * 64 * 10 + 10
     counts = {"conv1": 2_432, "conv2": 25_632, "conv3": 51_264, "fc8": 10_250}
-    assert {layer.name: layer.count_params() for layer in model.layers if layer.count_params()} == counts
-    assert [model.get_layer(f"pool{n}").output.shape[1:] for n in (1, 2, 3)] == [(16, 16, 32), (8, 8, 32), (4, 4, 64)]
+    assert {
+        layer.name: layer.count_params() for layer in model.layers if layer.count_params()
+    } == counts
+    assert [model.get_layer(f"pool{n}").output.shape[1:] for n in (1, 2, 3)] == [
+        (16, 16, 32),
+        (8, 8, 32),
+        (4, 4, 64),
+    ]
     names = [layer.name for layer in model.layers]
     assert not [name for name in names if name.startswith(("norm", "drop"))]
     assert "norm2" in [layer.name for layer in AlexNet("four_layer", normalization=True).layers]
@@ -58,7 +64,9 @@ def test_counts_and_maps_of_the_paper(preset):
     assert model.count_params() == 60_965_224
     assert {name: model.get_layer(name).output.shape[1:] for name in MAPS} == MAPS
     assert {name: model.get_layer(name).count_params() for name in PARAMETERS} == PARAMETERS
-    neurons = sum(int(np.prod(shape)) for name, shape in MAPS.items() if not name.startswith("pool"))
+    neurons = sum(
+        int(np.prod(shape)) for name, shape in MAPS.items() if not name.startswith("pool")
+    )
     assert neurons == 659_272
 
 
@@ -84,10 +92,14 @@ def test_what_the_source_does_otherwise():
     assert [m.get_layer("norm1").divide_alpha for m in (paper, source)] == [False, True]
     assert [m.get_layer("norm2").groups for m in (paper, source)] == [2, 2]
     for layer in ("conv3", "conv4", "conv5"):
-        deviations = [keras.ops.convert_to_numpy(m.get_layer(layer).kernel).std() for m in (paper, source)]
+        deviations = [
+            keras.ops.convert_to_numpy(m.get_layer(layer).kernel).std() for m in (paper, source)
+        ]
         np.testing.assert_allclose(deviations, [0.01, 0.03], rtol=0.02)
     for layer in ("conv1", "conv2", "fc6", "fc7", "fc8"):
-        np.testing.assert_allclose(keras.ops.convert_to_numpy(source.get_layer(layer).kernel).std(), 0.01, rtol=0.03)
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(source.get_layer(layer).kernel).std(), 0.01, rtol=0.03
+        )
     biases = {name: float(keras.ops.mean(source.get_layer(name).bias)) for name in PARAMETERS}
     ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
     assert biases == {name: float(name in ones) for name in PARAMETERS}
@@ -99,7 +111,9 @@ def test_conv1_has_its_own_start(initializer):
     model = AlexNet("small", conv1_kernel_stddev=0.003, **options)
     default = AlexNet("small", conv1_kernel_stddev=None, **options)
     deviations = {
-        layer: [keras.ops.convert_to_numpy(m.get_layer(layer).kernel).std() for m in (model, default)]
+        layer: [
+            keras.ops.convert_to_numpy(m.get_layer(layer).kernel).std() for m in (model, default)
+        ]
         for layer in ("conv1", "conv2")
     }
     np.testing.assert_allclose(deviations["conv1"][0], 0.003, rtol=0.05)
@@ -108,7 +122,9 @@ def test_conv1_has_its_own_start(initializer):
     np.testing.assert_allclose(preset, 0.006, rtol=0.05)
     np.testing.assert_allclose(*deviations["conv2"], rtol=0.05)
     for value in (-0.1, float("nan"), "small"):
-        with pytest.raises(ValueError, match=r"`conv1_kernel_stddev` must be .* Received: conv1_kernel_stddev="):
+        with pytest.raises(
+            ValueError, match=r"`conv1_kernel_stddev` must be .* Received: conv1_kernel_stddev="
+        ):
             AlexNet("small", conv1_kernel_stddev=value)
 
 
@@ -140,7 +156,16 @@ def test_non_overlapping_pools_keep_the_sizes():
     config = alexnet_config("source", pool_size=2, paddings=(0, 1, 1, 1, 0, 1))
     sizes = {name: size[0] for name, size in config.map_sizes().items()}
     assert sizes == {
-        **{"conv1": 55, "pool1": 28, "conv2": 26, "pool2": 13, "conv3": 13, "conv4": 13, "conv5": 11, "pool5": 6}
+        **{
+            "conv1": 55,
+            "pool1": 28,
+            "conv2": 26,
+            "pool2": 13,
+            "conv3": 13,
+            "conv4": 13,
+            "conv5": 11,
+            "pool5": 6,
+        }
     }
 
 
@@ -159,7 +184,10 @@ def test_an_ablation_is_one_override(overrides, missing):
     whole = {layer.name for layer in AlexNet("cifar").layers}
     ablated = AlexNet("cifar", **overrides)
     assert whole - {layer.name for layer in ablated.layers} == missing
-    assert ablated.get_layer("pool5").output.shape[1:3] == AlexNet("cifar").get_layer("pool5").output.shape[1:3]
+    assert (
+        ablated.get_layer("pool5").output.shape[1:3]
+        == AlexNet("cifar").get_layer("pool5").output.shape[1:3]
+    )
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -173,7 +201,9 @@ def test_map_sizes_are_those_of_the_model(preset):
 
 def test_first_tower_does_not_see_the_second():
     model = AlexNet("cifar", exchange=(), classes=3)
-    maps = keras.Model(model.input, [model.get_layer("pool1").output, model.get_layer("relu5").output])
+    maps = keras.Model(
+        model.input, [model.get_layer("pool1").output, model.get_layer("relu5").output]
+    )
     images = np.random.RandomState(0).normal(0, 60, (1, 32, 32, 3)).astype("float32")
     before = [keras.ops.convert_to_numpy(y) for y in maps(images)]
     conv1 = model.get_layer("conv1")
@@ -193,7 +223,9 @@ def test_a_model_that_an_earlier_version_saved_loads():
     model = keras.saving.load_model(files / "of_an_earlier_version.keras")
     images = np.random.RandomState(0).normal(0, 60, (6, 20, 20, 3)).astype("float32")
     expected = np.load(files / "of_an_earlier_version.npy")
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(images, training=False)), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(model(images, training=False)), expected, atol=1e-5
+    )
     assert np.isfinite(model.train_on_batch(images, np.arange(6) % 3)[0])
 
 
@@ -232,7 +264,9 @@ def test_weights(tmp_path, random):
         path = str(tmp_path / name)
         model.save(path) if name == "model.keras" else model.save_weights(path)
         again = AlexNet("cifar", classes=5, weights=path)
-        np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(m(images)) for m in (model, again)))
+        np.testing.assert_array_equal(
+            *(keras.ops.convert_to_numpy(m(images)) for m in (model, again))
+        )
         with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
             AlexNet("cifar", classes=6, weights=path)
         with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
@@ -254,7 +288,10 @@ def test_weights(tmp_path, random):
             (tmp_path / name).write_text("not a model")
         if name.startswith("folder"):
             (tmp_path / name).mkdir()
-        with pytest.raises(ValueError, match=f"`weights` must be the path .* Received: weights='.*{name}': {reason}$"):
+        with pytest.raises(
+            ValueError,
+            match=f"`weights` must be the path .* Received: weights='.*{name}': {reason}$",
+        ):
             AlexNet("cifar", weights=str(tmp_path / name))
 
 
@@ -272,9 +309,14 @@ def without_names(path):
 def test_weights_of_a_trained_model(old, tmp_path):
     images, path = np.ones((2, 32, 32, 3), "float32"), str(tmp_path / "trained.weights.h5")
     model = AlexNet("cifar", classes=3, **SLIM)
-    model.compile(keras.optimizers.SGD(0.01, 0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.SGD(0.01, 0.9), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     model.fit(
-        images, np.arange(2), verbose=0, callbacks=[keras.callbacks.ModelCheckpoint(path, save_weights_only=True)]
+        images,
+        np.arange(2),
+        verbose=0,
+        callbacks=[keras.callbacks.ModelCheckpoint(path, save_weights_only=True)],
     )
     if old:
         without_names(path)
@@ -297,20 +339,29 @@ def test_logits(random):
     x = keras.ops.convert_to_numpy(logits(images)).astype("float64")
     softmax = np.exp(x - x.max(-1, keepdims=True))
     softmax /= softmax.sum(-1, keepdims=True)
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(probabilities(images)), softmax, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(probabilities(images)), softmax, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="`config` must be one of paper, source.* Received: config='papers'"):
+    with pytest.raises(
+        ValueError, match="`preset` must be one of paper, source.* Received: preset='papers'"
+    ):
         AlexNet("papers")
-    with pytest.raises(ValueError, match="An override must be one of .*activation.* Received: activations"):
+    with pytest.raises(
+        ValueError, match="An override must be one of .*activation.* Received: activations"
+    ):
         AlexNet("paper", activations="tanh")
     # pool5 needs 3 positions, so pool2 6 and pool1 12, and conv1 gives 12 from 52 pixels on: 11 + 41 / 4, rounded up.
-    with pytest.raises(ValueError, match="height and width must be at least 52 pixels. Received: .*51, 51, 3"):
+    with pytest.raises(
+        ValueError, match="height and width must be at least 52 pixels. Received: .*51, 51, 3"
+    ):
         AlexNet("paper", input_shape=(51, 51, 3))
     assert AlexNetConfig(input_shape=(52, 52, 3)).map_sizes()["pool5"] == (1, 1)
     with pytest.raises(
-        ValueError, match="`towers` must divide the filters .* Received: towers=3, 256 filters in conv2"
+        ValueError,
+        match="`towers` must divide the filters .* Received: towers=3, 256 filters in conv2",
     ):
         AlexNet("paper", towers=3)
     with pytest.raises(ValueError, match=r"`dropout` must be a rate .* Received: dropout=1"):
@@ -319,7 +370,10 @@ def test_bad_arguments():
         AlexNet("paper", normalization="off")
     with pytest.raises(ValueError, match="`conv_layers` must hold 'conv1'"):
         AlexNet("paper", conv_layers=("conv2",))
-    with pytest.raises(ValueError, match=r"`units` must be 2 whole numbers, each at least 1. Received: units=\(16,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"`units` must be 2 whole numbers, each at least 1. Received: units=\(16,\)",
+    ):
         AlexNet("paper", units=(16,))
     with pytest.raises(ValueError, match="`strides` must be 6 whole numbers"):
         AlexNet("paper", strides=(0, 1, 1, 1, 1, 1))

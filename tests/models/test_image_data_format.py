@@ -26,7 +26,10 @@ def channels_first(set_format):
 
 def test_sizes_of_the_paper(channels_first):
     model = AlexNet("paper", filters=(8,) * 6, units=(16, 16))
-    shapes = {name: model.get_layer(name).output.shape for name in ("pad1", "conv1", "pool1", "pool5", "flatten")}
+    shapes = {
+        name: model.get_layer(name).output.shape
+        for name in ("pad1", "conv1", "pool1", "pool5", "flatten")
+    }
     # 224 pixels and 3 of zeros; (227 - 11) / 4 + 1; a pool of 3 with stride 2 thrice: 55, 27, 13, 6.
     assert shapes == {
         "pad1": (None, 227, 227, 3),
@@ -81,14 +84,19 @@ def test_files_training_and_views(set_format, tmp_path, random):
         model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
         model.fit(images, np.arange(4) % 3, batch_size=2, shuffle=False, verbose=0)
         model.save(tmp_path / f"{keras.config.image_data_format()}.keras")
-        views = [views_model(model, 36, mean[2:34, 2:34], 10), dense_model(model, 36, mean)]
-        after.append([*model.get_weights(), *(keras.ops.convert_to_numpy(view(whole)) for view in views)])
+        views = [views_model(model, 36, mean[2:34, 2:34], "ten_crop"), dense_model(model, 36, mean)]
+        after.append(
+            [*model.get_weights(), *(keras.ops.convert_to_numpy(view(whole)) for view in views)]
+        )
         plot_feature_maps(model, images[0], "conv2")
     for last, first in zip(*after, strict=True):
         np.testing.assert_allclose(first, last, rtol=1e-5, atol=1e-6)
     other = load_model(tmp_path / "channels_last.keras")  # read under channels_first
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(other(images)), keras.ops.convert_to_numpy(model(images)), rtol=1e-5, atol=1e-6
+        keras.ops.convert_to_numpy(other(images)),
+        keras.ops.convert_to_numpy(model(images)),
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
@@ -98,7 +106,9 @@ def test_export(channels_first, tmp_path, random):
     export(model, tmp_path / "saved", "saved_model")
     image = random.uniform(-60, 60, (1, 96, 96, 3)).astype("float32")
     outputs = load_exported(tmp_path / "saved", "saved_model")(image)
-    np.testing.assert_allclose(outputs, keras.ops.convert_to_numpy(model(image)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        outputs, keras.ops.convert_to_numpy(model(image)), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_small_pixels_of_retrieval(channels_first):

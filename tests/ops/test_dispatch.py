@@ -8,7 +8,10 @@ from alexnet_keras.ops import dispatch
 
 def names(model, training):
     layers = [layer for layer in model.layers if hasattr(layer, "choose_implementation")]
-    return {layer.name: layer.choose_implementation(layer.input.shape, training).name for layer in layers}
+    return {
+        layer.name: layer.choose_implementation(layer.input.shape, training).name
+        for layer in layers
+    }
 
 
 @pytest.fixture
@@ -20,7 +23,9 @@ def test_the_reference_computes_every_layer(model, random):
     images = random.normal(0, 60, (2, 224, 224, 3)).astype("float32")
     before = keras.ops.convert_to_numpy(model(images, training=False))
     with implementation("reference"):
-        assert set(names(model, True).values()) == set(names(model, False).values()) == {"reference"}
+        assert (
+            set(names(model, True).values()) == set(names(model, False).values()) == {"reference"}
+        )
         after = keras.ops.convert_to_numpy(model(images, training=False))
     np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-7)
     assert set(names(model, True).values()) != {"reference"}
@@ -32,7 +37,9 @@ def test_the_environment_chooses(model, monkeypatch):
     with implementation("analytic"):  # closer than the environment
         assert names(model, True)["norm1"] == "analytic"
     monkeypatch.setenv("ALEXNET_KERAS_IMPLEMENTATION", "fast")
-    with pytest.raises(ValueError, match="`ALEXNET_KERAS_IMPLEMENTATION` must be one of reference, .* Received: "):
+    with pytest.raises(
+        ValueError, match="`ALEXNET_KERAS_IMPLEMENTATION` must be one of reference, .* Received: "
+    ):
         names(model, True)
 
 
@@ -64,8 +71,13 @@ def on(backend, accelerator, monkeypatch):
         ("tensorflow", True, "reference", "native", "analytic", "reference", "reference"),
     ],
 )
-def test_the_fastest_for_each_machine(backend, accelerator, conv1, conv2, normalization, pool, dense, monkeypatch):
-    first, second = GroupedConv2D(96, 11, strides=4), GroupedConv2D(256, 5, padding="same", groups=2)
+def test_the_fastest_for_each_machine(
+    backend, accelerator, conv1, conv2, normalization, pool, dense, monkeypatch
+):
+    first, second = (
+        GroupedConv2D(96, 11, strides=4),
+        GroupedConv2D(256, 5, padding="same", groups=2),
+    )
     first.build((None, 227, 227, 3))
     second.build((None, 27, 27, 96))
     on(backend, accelerator, monkeypatch)

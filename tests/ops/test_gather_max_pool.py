@@ -12,7 +12,12 @@ def definition(x, sizes, strides, upstream=None):
     rows, columns = (x.shape[1] - height) // down + 1, (x.shape[2] - width) // right + 1
     y, gradient = np.zeros((len(x), rows, columns, x.shape[3]), x.dtype), np.zeros_like(x)
     for image, row, column, feature in np.ndindex(y.shape):
-        window = x[image, row * down : row * down + height, column * right : column * right + width, feature]
+        window = x[
+            image,
+            row * down : row * down + height,
+            column * right : column * right + width,
+            feature,
+        ]
         first = np.unravel_index(window.argmax(), window.shape)
         y[image, row, column, feature] = window[first]
         if upstream is not None:
@@ -36,7 +41,9 @@ def test_is_the_definition(size, sizes, strides, random):
     y = definition(x, sizes, strides)
     upstream = random.normal(size=y.shape).astype("float32")
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(gather_max_pool(x, sizes, strides)), y)
-    (ours,) = gradients(lambda x: keras.ops.multiply(gather_max_pool(x, sizes, strides), upstream), x)
+    (ours,) = gradients(
+        lambda x: keras.ops.multiply(gather_max_pool(x, sizes, strides), upstream), x
+    )
     np.testing.assert_allclose(ours, definition(x, sizes, strides, upstream), rtol=1e-5, atol=1e-6)
 
 
@@ -50,7 +57,9 @@ def test_bfloat16_and_what_is_no_number(random):
         y = gather_max_pool(keras.ops.cast(x, "bfloat16"), (3, 3), (2, 2))
         return keras.ops.multiply(keras.ops.cast(y, "float32"), upstream)
 
-    np.testing.assert_array_equal(gradients(weighted, x)[0], definition(x, (3, 3), (2, 2), upstream))
+    np.testing.assert_array_equal(
+        gradients(weighted, x)[0], definition(x, (3, 3), (2, 2), upstream)
+    )
     x[0, 3, 3, 0] = np.nan
     out = keras.ops.convert_to_numpy(gather_max_pool(x, (3, 3), (2, 2)))
     assert np.isnan(out[0, 1, 1, 0]) and not np.isnan(out[..., 1]).any()

@@ -34,9 +34,15 @@ def conv_case(name, input_shape, kernel_shape, dtypes=("float32", "bfloat16"), *
     function = {
         "native": functools.partial(dispatch._native_conv2d, options=settings),
         "by_tower": functools.partial(dispatch._with_bias, dispatch._conv2d_by_tower, settings),
-        "space_to_depth": functools.partial(dispatch._with_bias, dispatch._space_to_depth_conv, settings),
-        "winograd": functools.partial(dispatch._winograd_conv, tile=4, groups=settings.groups, name="conv"),
-        "winograd_2": functools.partial(dispatch._winograd_conv, tile=2, groups=settings.groups, name="conv"),
+        "space_to_depth": functools.partial(
+            dispatch._with_bias, dispatch._space_to_depth_conv, settings
+        ),
+        "winograd": functools.partial(
+            dispatch._winograd_conv, tile=4, groups=settings.groups, name="conv"
+        ),
+        "winograd_2": functools.partial(
+            dispatch._winograd_conv, tile=2, groups=settings.groups, name="conv"
+        ),
     }[name]
     definition = functools.partial(reference.conv2d, **options)
     return Case(name, function, definition, (input_shape, kernel_shape, kernel_shape[-1:]), dtypes)
@@ -44,14 +50,18 @@ def conv_case(name, input_shape, kernel_shape, dtypes=("float32", "bfloat16"), *
 
 def normalization_cases(size, groups, beta):
     arguments = {"size": size, "k": 1.5, "alpha": 0.3, "beta": beta}
-    across_maps = functools.partial(reference.local_response_normalization, **arguments, groups=groups)
+    across_maps = functools.partial(
+        reference.local_response_normalization, **arguments, groups=groups
+    )
     across_positions = functools.partial(reference.spatial_response_normalization, **arguments)
     for training in (True, False):
         for definition, shape, choose in (
             (
                 across_maps,
                 (2, 1, 2, 6),
-                functools.partial(dispatch.choose_local_response_normalization, 4, groups=groups, **arguments),
+                functools.partial(
+                    dispatch.choose_local_response_normalization, 4, groups=groups, **arguments
+                ),
             ),
             (
                 across_positions,
@@ -72,7 +82,14 @@ def pool_case(size, pool_size, strides):
     function = dispatch.gather_max_pool
     definition = functools.partial(reference.max_pool, **arguments)
     shapes = ((1, *size, 2),)
-    return Case("gather", functools.partial(function, **arguments), definition, shapes, ("float32",), distinct=True)
+    return Case(
+        "gather",
+        functools.partial(function, **arguments),
+        definition,
+        shapes,
+        ("float32",),
+        distinct=True,
+    )
 
 
 def same_padding(x):
@@ -117,13 +134,18 @@ if BACKEND == "torch":  # its gradients of Winograd's method are not needed, as 
 
 def arrays_of(case, random):
     if case.distinct:
-        return [random.permutation(np.prod(s)).reshape(s).astype("float32") / np.prod(s) for s in case.shapes]
+        return [
+            random.permutation(np.prod(s)).reshape(s).astype("float32") / np.prod(s)
+            for s in case.shapes
+        ]
     return [random.normal(size=shape).astype("float32") for shape in case.shapes]
 
 
 def assert_close(ours, expected, tolerance):
     for mine, definition in zip(ours, expected, strict=True):
-        np.testing.assert_allclose(mine, definition, rtol=0, atol=tolerance * np.abs(definition).max())
+        np.testing.assert_allclose(
+            mine, definition, rtol=0, atol=tolerance * np.abs(definition).max()
+        )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -141,19 +163,28 @@ def test_outputs_and_gradients(case, random):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_gradients_of_gradients(case, random):
     arrays = arrays_of(case, random)
-    pairs = (second_gradients(lambda *a, f=f: ops.tanh(f(*a)), *arrays) for f in (case.function, case.definition))
+    pairs = (
+        second_gradients(lambda *a, f=f: ops.tanh(f(*a)), *arrays)
+        for f in (case.function, case.definition)
+    )
     assert_close(*pairs, 1e-4)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "bfloat16" in case.dtypes], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "bfloat16" in case.dtypes], ids=lambda case: case.name
+)
 def test_bfloat16(case, random):
     # Arrays that are exact in bfloat16; the definition computes with them in float32.
-    rounded = [ops.cast(ops.cast(array, "bfloat16"), "float32") for array in arrays_of(case, random)]
+    rounded = [
+        ops.cast(ops.cast(array, "bfloat16"), "float32") for array in arrays_of(case, random)
+    ]
     arrays = [ops.convert_to_numpy(array) for array in rounded]
     upstream = random.randint(-4, 5, ops.shape(case.definition(*arrays))).astype("float32")
 
     def in_bfloat16(*arrays):
-        return ops.cast(case.function(*(ops.cast(array, "bfloat16") for array in arrays)), "float32")
+        return ops.cast(
+            case.function(*(ops.cast(array, "bfloat16") for array in arrays)), "float32"
+        )
 
     pairs = []
     for function in (in_bfloat16, case.definition):
@@ -165,7 +196,9 @@ def test_bfloat16(case, random):
 
 def test_every_implementation_has_a_case():
     names = {case.name.split()[0].removesuffix("_2") for case in CASES}
-    of_operations = {name for names in dispatch.IMPLEMENTATIONS.values() for name in names} - {"reference"}
+    of_operations = {name for names in dispatch.IMPLEMENTATIONS.values() for name in names} - {
+        "reference"
+    }
     only_elsewhere = {"tensorflow": {"recomputing"}, "jax": {"analytic_xla"}}
     only_elsewhere["torch"] = {"recomputing", "analytic_xla", "winograd"}
     # The update in place has its test beside the optimizer.

@@ -22,7 +22,9 @@ def test_local_response_normalization(size, groups, random):
 
 def test_local_response_normalization_by_hand():
     # Maps 10, 20, 30 and size 3; the first sum is 100 + 400, the second 1400, the third 1300.
-    out = reference.local_response_normalization(np.array([[10.0, 20.0, 30.0]], "float32"), 3, 1.0, 0.01, 0.5)
+    out = reference.local_response_normalization(
+        np.array([[10.0, 20.0, 30.0]], "float32"), 3, 1.0, 0.01, 0.5
+    )
     np.testing.assert_allclose(numpy(out)[0], [10 / 6**0.5, 20 / 15**0.5, 30 / 14**0.5], rtol=1e-6)
 
 
@@ -30,7 +32,9 @@ def test_local_response_normalization_by_hand():
 def test_spatial_response_normalization(size, random):
     a = random.normal(0, 60, (2, 7, 6, 3)).astype("float32")
     out = numpy(reference.spatial_response_normalization(a, size, 1.0, 1e-3 / size**2, 0.75))
-    np.testing.assert_allclose(out, definitions.spatial_response_normalization(a, size), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        out, definitions.spatial_response_normalization(a, size), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (3, 2)])
@@ -48,7 +52,9 @@ def test_conv2d(groups, stride, random):
 @pytest.mark.parametrize("size", [(4, 4), (5, 6), (7, 7), (8, 8)])
 @pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
 def test_max_pool(size, pool_size, stride, random):
-    x = random.normal(-5, 1, (2, *size, 3)).astype("float32")  # negative: a border of zeros would show
+    x = random.normal(-5, 1, (2, *size, 3)).astype(
+        "float32"
+    )  # negative: a border of zeros would show
     out = numpy(reference.max_pool(x, (pool_size,) * 2, (stride,) * 2, ceil_mode=True))
     np.testing.assert_array_equal(out, definitions.max_pool(x, pool_size, stride))
     down = numpy(reference.max_pool(x, (pool_size,) * 2, (stride,) * 2))
@@ -58,7 +64,9 @@ def test_max_pool(size, pool_size, stride, random):
 
 def test_dense(random):
     x, kernel, bias = random.normal(size=(3, 4)), random.normal(size=(4, 5)), random.normal(size=5)
-    np.testing.assert_allclose(numpy(reference.dense(x, kernel, bias)), x @ kernel + bias, rtol=1e-5)
+    np.testing.assert_allclose(
+        numpy(reference.dense(x, kernel, bias)), x @ kernel + bias, rtol=1e-5
+    )
     np.testing.assert_allclose(numpy(reference.dense(x, kernel)), x @ kernel, rtol=1e-5)
 
 
@@ -70,6 +78,10 @@ def test_momentum_update_by_hand():
 
 def test_gradient_of_the_formula(random):
     a = random.normal(0, 2, (2, 1, 2, 8)).astype("float32")
-    (ours,) = gradients(lambda x: reference.local_response_normalization(x, 5, 2.0, 0.1, 0.75, 2), a)
-    numeric = differences(lambda x: definitions.local_response_normalization(x, alpha=0.1, groups=2), a)
+    (ours,) = gradients(
+        lambda x: reference.local_response_normalization(x, 5, 2.0, 0.1, 0.75, 2), a
+    )
+    numeric = differences(
+        lambda x: definitions.local_response_normalization(x, alpha=0.1, groups=2), a
+    )
     np.testing.assert_allclose(ours, numeric, rtol=1e-5, atol=1e-5)

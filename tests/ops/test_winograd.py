@@ -17,14 +17,23 @@ def definition(x, kernel, bias, upstream):
     side, (height, width) = len(kernel), x.shape[1:3]
     before = (side - 1) // 2
     padded = np.pad(x, ((0, 0), (before, before), (before, before), (0, 0)))
-    y, of_padded, of_kernel = np.zeros(upstream.shape), np.zeros(padded.shape), np.zeros(kernel.shape)
+    y, of_padded, of_kernel = (
+        np.zeros(upstream.shape),
+        np.zeros(padded.shape),
+        np.zeros(kernel.shape),
+    )
     for i in range(side):
         for j in range(side):
             seen = padded[:, i : i + height, j : j + width]
             y += seen @ kernel[i, j]
             of_padded[:, i : i + height, j : j + width] += upstream @ kernel[i, j].T
             of_kernel[i, j] = np.einsum("nhwi,nhwo->io", seen, upstream, optimize=True)
-    return y + bias, of_padded[:, before : before + height, before : before + width], of_kernel, upstream.sum((0, 1, 2))
+    return (
+        y + bias,
+        of_padded[:, before : before + height, before : before + width],
+        of_kernel,
+        upstream.sum((0, 1, 2)),
+    )
 
 
 def check(mine, expected, rate):
@@ -43,7 +52,9 @@ def test_matrices(tile, side, random):
     outputs, inputs, kernel = transform_matrices(tile, side)
     window, weights = random.normal(size=tile + side - 1), random.normal(size=side)
     expected = [sum(window[start + k] * weights[k] for k in range(side)) for start in range(tile)]
-    np.testing.assert_allclose(outputs.T @ ((inputs @ window) * (kernel @ weights)), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        outputs.T @ ((inputs @ window) * (kernel @ weights)), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_too_many_points():
@@ -58,7 +69,9 @@ def test_matrices_of_the_paper():
     inputs = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
     kernel = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
     expected = np.einsum("oi,iw,ik->iowk", outputs, inputs, kernel)
-    np.testing.assert_allclose(np.einsum("io,iw,ik->iowk", *transform_matrices(2, 3)), expected, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(
+        np.einsum("io,iw,ik->iowk", *transform_matrices(2, 3)), expected, rtol=0, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("tile", [2, 4])
@@ -88,13 +101,17 @@ def compare(tile, images, size, side, maps, filters, groups, random):
     kernel = random.normal(size=(side, side, maps // groups, filters)).astype("float32")
     upstream = random.normal(size=(images, *size, filters)).astype("float32")
     bias = random.normal(size=filters).astype("float32")
-    output = winograd_conv(*map(keras.ops.convert_to_tensor, (x, kernel, bias)), tile, groups, "conv")
+    output = winograd_conv(
+        *map(keras.ops.convert_to_tensor, (x, kernel, bias)), tile, groups, "conv"
+    )
 
     def weighted(*arrays):
         return keras.ops.multiply(winograd_conv(*arrays, tile, groups, "conv"), upstream)
 
     ours = [keras.ops.convert_to_numpy(output), *gradients(weighted, x, kernel, bias)]
-    cut = zip(*(np.split(array, groups, axis=-1) for array in (x, kernel, bias, upstream)), strict=True)
+    cut = zip(
+        *(np.split(array, groups, axis=-1) for array in (x, kernel, bias, upstream)), strict=True
+    )
     y, of_x, of_kernel, of_bias = zip(*(definition(*parts) for parts in cut), strict=True)
     check(ours, [np.concatenate(parts, axis=-1) for parts in (y, of_x, of_kernel, of_bias)], 1e-5)
 
@@ -102,7 +119,8 @@ def compare(tile, images, size, side, maps, filters, groups, random):
 # The real network's layers, with fewer images: kernels of 5x5 and sums over 27x27 positions, and over most maps.
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
-    ("name", "size", "side", "maps", "filters"), [("conv2", 27, 5, 48, 128), ("conv3", 13, 3, 256, 384)]
+    ("name", "size", "side", "maps", "filters"),
+    [("conv2", 27, 5, 48, 128), ("conv3", 13, 3, 256, 384)],
 )
 def test_layers_of_the_real_network(name, size, side, maps, filters, dtype, random):
     layer = GroupedConv2D(filters, side, padding="same", dtype=dtype)
@@ -120,7 +138,10 @@ def test_layers_of_the_real_network(name, size, side, maps, filters, dtype, rand
         random.normal(size=(16, size, size, filters)).astype("float32"),
     ]
     # In bfloat16, of arrays that have been rounded: what is measured is what the layer loses.
-    arrays = [keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(a, dtype), "float32")) for a in exact]
+    arrays = [
+        keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(a, dtype), "float32"))
+        for a in exact
+    ]
     upstream = arrays.pop()
 
     def convolved(*arrays):
@@ -128,7 +149,11 @@ def test_layers_of_the_real_network(name, size, side, maps, filters, dtype, rand
         return keras.ops.cast(y, "float32")
 
     ours = gradients(lambda *arrays: keras.ops.multiply(convolved(*arrays), upstream), *arrays)
-    check([keras.ops.convert_to_numpy(convolved(*arrays)), *ours], definition(*arrays, upstream), RATES[dtype])
+    check(
+        [keras.ops.convert_to_numpy(convolved(*arrays)), *ours],
+        definition(*arrays, upstream),
+        RATES[dtype],
+    )
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="of TensorFlow and JAX")
@@ -147,7 +172,9 @@ def test_a_training_takes_it(groups, options, random):
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="of TensorFlow and JAX")
-@pytest.mark.parametrize(("dtype", "tile", "maps"), [("float32", 4, 240), ("mixed_bfloat16", 2, 480)])
+@pytest.mark.parametrize(
+    ("dtype", "tile", "maps"), [("float32", 4, 240), ("mixed_bfloat16", 2, 480)]
+)
 def test_a_training_gives_the_same_weights(dtype, tile, maps, random):
     # `fit`, in which TensorFlow does not know the batch size, on two groups with a bias.
     if (keras.backend.backend(), dtype) == ("jax", "mixed_bfloat16"):
@@ -182,7 +209,9 @@ def test_a_training_gives_the_same_weights(dtype, tile, maps, random):
 
 
 def test_where_a_training_takes_it(monkeypatch):
-    def tile(shape=(None, 13, 13, 256), filters=384, kernel_size=3, padding="same", dtype=None, **options):
+    def tile(
+        shape=(None, 13, 13, 256), filters=384, kernel_size=3, padding="same", dtype=None, **options
+    ):
         layer = GroupedConv2D(filters, kernel_size, padding=padding, dtype=dtype, **options)
         layer.build(shape)
         return chosen_tile(layer, shape)
@@ -193,7 +222,13 @@ def test_where_a_training_takes_it(monkeypatch):
     monkeypatch.setattr(dispatch, "has_bfloat16_arithmetic", lambda: True)
     assert (tile(), tile(dtype="mixed_bfloat16")) == tiles
     assert tile(dtype="mixed_float16") is None
-    for options in ({"strides": 2}, {"dilation_rate": 2}, {"padding": "valid"}, {"kernel_size": 7}, {"filters": 32}):
+    for options in (
+        {"strides": 2},
+        {"dilation_rate": 2},
+        {"padding": "valid"},
+        {"kernel_size": 7},
+        {"filters": 32},
+    ):
         assert tile(**options) is None
     assert tile(dtype="mixed_bfloat16", groups=2) is None
     assert tile(shape=(None, 13, 13, 64), filters=192, kernel_size=5) == tiles[0]

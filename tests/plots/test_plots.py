@@ -27,7 +27,9 @@ def tiles(figure):
     return [np.asarray(image.get_array()) for axis in figure.axes for image in axis.get_images()]
 
 
-@pytest.mark.parametrize(("preset", "per_tower", "towers"), [("paper", 48, 2), ("one_tower", 48, 1), ("cifar", 16, 2)])
+@pytest.mark.parametrize(
+    ("preset", "per_tower", "towers"), [("paper", 48, 2), ("one_tower", 48, 1), ("cifar", 16, 2)]
+)
 def test_kernels_stand_in_towers_on_one_scale(preset, per_tower, towers):
     model = AlexNet(preset, classes=3)
     kernels = np.asarray(model.get_layer("conv1").kernel)
@@ -41,7 +43,9 @@ def test_kernels_stand_in_towers_on_one_scale(preset, per_tower, towers):
         for tower, sheet in enumerate(sheets):
             top, left = index // 16 * (side + 1), index % 16 * (side + 1)
             expected = 0.5 + 0.5 * kernels[..., tower * per_tower + index] / scale
-            np.testing.assert_allclose(sheet[top : top + side, left : left + side], expected, atol=1e-6)
+            np.testing.assert_allclose(
+                sheet[top : top + side, left : left + side], expected, atol=1e-6
+            )
 
 
 def test_kernels_of_more_than_three_maps_are_slices():
@@ -83,7 +87,9 @@ def test_strip_has_a_column_an_epoch_on_one_scale():
     assert first.shape == (2 * 4 - 1, 3 * 4 - 1, 3)
     # The strongest first, after 0, 10 and 20 epochs; at the end it has the full range.
     np.testing.assert_allclose(first[0, ::4, 0], 0.5 + 0.5 * np.array([1, 11, 21]) / 21, rtol=1e-5)
-    np.testing.assert_allclose(second[4, ::4, 0], 0.5 - 0.25 * np.array([1, 11, 21]) / 21, rtol=1e-5)
+    np.testing.assert_allclose(
+        second[4, ::4, 0], 0.5 - 0.25 * np.array([1, 11, 21]) / 21, rtol=1e-5
+    )
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0", "10", "20"]
 
 
@@ -97,19 +103,22 @@ def test_animation_has_a_picture_an_epoch(tmp_path):
             pictures.append(np.asarray(gif.convert("L"), int))
     # The positive kernels of tower 1, in the upper half, get brighter.
     half = pictures[0].shape[0] // 2
-    dark = [np.sum((picture[half // 2 : half] > 100) & (picture[half // 2 : half] < 170)) for picture in pictures]
+    dark = [
+        np.sum((picture[half // 2 : half] > 100) & (picture[half // 2 : half] < 170))
+        for picture in pictures
+    ]
     assert dark[0] > dark[2]
     assert [path.name for path in tmp_path.iterdir()] == ["kernels.gif"]
 
 
 def test_kernel_measures_are_counted_in_towers():
     one = {
-        "colourfulness": np.array([[0.1, 0.1, 0.3], [0.9, 0.9, 0.9]]),
+        "colorfulness": np.array([[0.1, 0.1, 0.3], [0.9, 0.9, 0.9]]),
         "spatial_frequency": np.zeros((2, 3)),
         "orientation": np.full((2, 3), 100.0),
         "selectivity": np.full((2, 3), 0.5),
     }
-    figure = plot_kernel_measures({"a": one, "b": one}, {"colourfulness": [0.01, 0.2]})
+    figure = plot_kernel_measures({"a": one, "b": one}, {"colorfulness": [0.01, 0.2]})
     assert [axis.get_title() for axis in figure.axes] == ["p = 0.01", "", "", "p = 0.2", "", ""]
     bars = [patch.get_height() for patch in figure.axes[0].containers[0]]
     assert bars[1] == 2  # 0.1 lies in the second of twelve bins
@@ -122,7 +131,13 @@ def test_kernel_measures_are_counted_in_towers():
 def test_curves_show_the_history(tmp_path):
     rates = [0.01, 0.01, 0.001]
     history = [
-        {"loss": 3 - i, "val_loss": 3.5 - i, "top1_error": 50 - i, "val_top1_error": 60 - i, "learning_rate": rate}
+        {
+            "loss": 3 - i,
+            "val_loss": 3.5 - i,
+            "top1_error": 50 - i,
+            "val_top1_error": 60 - i,
+            "learning_rate": rate,
+        }
         for i, rate in enumerate(rates)
     ]
     figure = plot_curves(history, "title")
@@ -142,15 +157,25 @@ def test_images_keep_their_order():
 def test_bad_arguments():
     import keras
 
-    with pytest.raises(ValueError, match="`model` must have a layer conv1. Received: a model with dense"):
-        plot_kernels(keras.Sequential([keras.Input((3,), name="input"), keras.layers.Dense(2, name="dense")]))
+    with pytest.raises(
+        ValueError, match="`model` must have a layer conv1. Received: a model with dense"
+    ):
+        plot_kernels(
+            keras.Sequential([keras.Input((3,), name="input"), keras.layers.Dense(2, name="dense")])
+        )
     model = AlexNet("cifar", classes=3)
     convolutions = "conv1, conv2, conv3, conv4, conv5"
-    with pytest.raises(ValueError, match=f"one of the convolutions {convolutions}. Received: layer='fc6'"):
+    with pytest.raises(
+        ValueError, match=f"one of the convolutions {convolutions}. Received: layer='fc6'"
+    ):
         plot_kernels(model, layer="fc6")
-    with pytest.raises(ValueError, match="`layer` must give maps. Received: layer='fc6', whose output is"):
+    with pytest.raises(
+        ValueError, match="`layer` must give maps. Received: layer='fc6', whose output is"
+    ):
         plot_feature_maps(model, np.zeros((32, 32, 3)), "fc6")
-    with pytest.raises(ValueError, match=r"`image` must be of shape \(32, 32, 3\). Received: shape \(28, 28, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"`image` must be of shape \(32, 32, 3\). Received: shape \(28, 28, 3\)"
+    ):
         plot_feature_maps(model, np.zeros((28, 28, 3)))
 
 
@@ -162,16 +187,24 @@ def test_training_errors_mark_the_crossings():
     (axis,) = figure.axes
     assert axis.get_title() == "group\ntanh / ReLU: 3.00"
     assert plot_training_errors(groups, 25.0).axes[0].get_title() == "group"
-    assert axis.get_xlim()[1] > 5  # all that is drawn is seen, but for a mark that is far behind the curves
+    assert (
+        axis.get_xlim()[1] > 5
+    )  # all that is drawn is seen, but for a mark that is far behind the curves
     wide = {"group": {"ReLU": {**relu, "interval": (0.5, 4.5)}}}
     assert plot_training_errors(wide, 25.0).axes[0].get_xlim()[1] > 4.5
     (far,) = plot_training_errors(groups, 25.0, {"group": ("paper", 90.0)}).axes
     assert 3 < far.get_xlim()[1] < 6
     assert far.get_legend().get_texts()[-1].get_text() == "paper: 90.0 epochs, not drawn"
-    one_of_two = {"group": {"ReLU": {"curves": [[60, 24], [60, 50]], "mean": 2.0, "interval": None}}}
+    one_of_two = {
+        "group": {"ReLU": {"curves": [[60, 24], [60, 50]], "mean": 2.0, "interval": None}}
+    }
     (label,) = plot_training_errors(one_of_two, 25.0).axes[0].get_legend().get_texts()
     assert label.get_text() == "ReLU: 2.0 epochs (n = 1 of 2)"
-    assert [line.get_linestyle() for line in axis.lines if len(line.get_xdata()) == 3] == ["-", "-", "--"]
+    assert [line.get_linestyle() for line in axis.lines if len(line.get_xdata()) == 3] == [
+        "-",
+        "-",
+        "--",
+    ]
     words = [text.get_text() for text in axis.get_legend().get_texts()]
     assert words == ["ReLU: 2.5 epochs (n = 2)", "tanh: not reached (n = 1)", "paper: 5.0 epochs"]
     mark, diamond = (line for line in axis.lines if line.get_marker() in ("o", "D"))
@@ -182,7 +215,12 @@ def test_training_errors_mark_the_crossings():
 
 
 def test_learning_rates_show_what_was_stopped():
-    points = [(0.01, None, [90, 80, 70]), (0.02, 6.0, [60, 50, 40, 30]), (0.04, 7.0, [55, 45, 42]), (0.08, None, [])]
+    points = [
+        (0.01, None, [90, 80, 70]),
+        (0.02, 6.0, [60, 50, 40, 30]),
+        (0.04, 7.0, [55, 45, 42]),
+        (0.08, None, []),
+    ]
     axis, early = plot_learning_rates({"group": {"ReLU": points}}, "epochs").axes
     assert [text.get_text() for text in early.get_xticklabels()] == ["0.01", "0.02", "0.04", "0.08"]
     line, cross = axis.lines
@@ -193,10 +231,21 @@ def test_learning_rates_show_what_was_stopped():
     assert errors.get_xydata().tolist() == [[0.01, 70.0], [0.02, 40.0], [0.04, 42.0]]
 
 
-@pytest.mark.parametrize(("low", "high", "paper"), [(1.13, 1.22, None), (0.57, 0.79, None), (0.2, 3.4, 6)])
+@pytest.mark.parametrize(
+    ("low", "high", "paper"), [(1.13, 1.22, None), (0.57, 0.79, None), (0.2, 3.4, 6)]
+)
 def test_ratios_have_ticks_to_read_them_by(low, high, paper):
-    comparison = {"variant": "a", "baseline": "b", "n": 3, "unit": "times", "no_effect": 1.0, "paper": paper}
-    figure = plot_comparisons([{**comparison, "estimate": (low + high) / 2, "interval": (low, high)}])
+    comparison = {
+        "variant": "a",
+        "baseline": "b",
+        "n": 3,
+        "unit": "times",
+        "no_effect": 1.0,
+        "paper": paper,
+    }
+    figure = plot_comparisons(
+        [{**comparison, "estimate": (low + high) / 2, "interval": (low, high)}]
+    )
     (axis,) = figure.axes
     left, right = axis.get_xlim()
     ticks = [float(label.get_text()) for label in axis.get_xticklabels()]

@@ -26,13 +26,21 @@ def test_classes_in_words():
     assert in_words(["n03394916", "traffic_light"]) == ["French horn", "traffic light"]
     # ImageNet's 1000 in the order of their numbers, of which the first is the tench.
     names = in_words([f"n{number:08d}" for number in range(1000)])
-    assert (len(names), names[0], names[1], names[999]) == (1000, "tench", "goldfish", "toilet tissue")
+    assert (len(names), names[0], names[1], names[999]) == (
+        1000,
+        "tench",
+        "goldfish",
+        "toilet tissue",
+    )
 
 
 def test_bad_arguments():
     with pytest.raises(
-        ValueError, match=r"must be equally many.* Received: 1 images, probabilities \(2, 3\), 1 labels"
+        ValueError,
+        match=r"must be equally many.* Received: 1 images, probabilities \(2, 3\), 1 labels",
     ):
         plot_predictions(np.zeros((1, 4, 4, 3)), np.zeros((2, 3)), [0], ["a", "b", "c"])
-    with pytest.raises(ValueError, match="`probabilities` must be from 0 to 1.* Received: values from -2 to 3"):
+    with pytest.raises(
+        ValueError, match="`probabilities` must be from 0 to 1.* Received: values from -2 to 3"
+    ):
         plot_predictions(np.zeros((1, 4, 4, 3)), np.array([[3.0, -2.0]]), [0], ["a", "b"])

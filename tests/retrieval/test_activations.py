@@ -39,7 +39,9 @@ def test_activations_are_those_of_the_layer(model, dataset, tiny_npz, tmp_path):
     mean = (crops[3, 9:13, 5:9] * weights[..., None]).sum((0, 1))
     np.testing.assert_allclose(pixels[3].reshape(14, 14, 3)[5, 3], mean, atol=0.51)
     assert [len(part) for part in activations.chunks("train")] == [32, 32, 16]
-    stored = np.concatenate([labels for _, labels in dataset.training_images(8).as_numpy_iterator()])
+    stored = np.concatenate(
+        [labels for _, labels in dataset.training_images(8).as_numpy_iterator()]
+    )
     np.testing.assert_array_equal(activations.labels("train"), stored)
     whole = np.concatenate(list(activations.chunks("train")))
     np.testing.assert_array_equal(activations.rows("train", [70, 3, 40, 3]), whole[[70, 3, 40, 3]])
@@ -51,7 +53,10 @@ def test_goes_on_where_it_was_stopped(model, dataset, tmp_path):
     before = (tmp_path / "parts" / "train-00000.npz").stat().st_mtime_ns
     for name in ("train-00001.npz", "train-00002.npz", "validation-00000.npz"):
         (tmp_path / "parts" / name).unlink()
-    with pytest.raises(ValueError, match=r"`folder` must hold all activations.* without train-00001.npz, train-00002"):
+    with pytest.raises(
+        ValueError,
+        match=r"`folder` must hold all activations.* without train-00001.npz, train-00002",
+    ):
         Activations(tmp_path / "parts")
     parts = write(model, dataset, tmp_path / "parts")
     assert (tmp_path / "parts" / "train-00000.npz").stat().st_mtime_ns == before
@@ -66,16 +71,20 @@ def test_another_model_leaves_the_folder_alone(model, dataset, tmp_path):
     write(model, dataset, folder)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     other = AlexNet("cifar", classes=4, **TINY)
-    with pytest.raises(ValueError, match="other settings: model: stored '[0-9a-f]{16}', requested '[0-9a-f]{16}'"):
+    with pytest.raises(
+        ValueError, match="other settings: model: stored '[0-9a-f]{16}', requested '[0-9a-f]{16}'"
+    ):
         write(other, dataset, folder)
     with pytest.raises(
-        ValueError, match="other settings: layer: stored 'fc7', requested 'fc6'; units: stored 12, requested 8"
+        ValueError,
+        match="other settings: layer: stored 'fc7', requested 'fc6'; units: stored 12, requested 8",
     ):
         write(model, dataset, folder, layer="fc6")
     mine.mkdir()
     (mine / "letter.txt").write_text("keep me")
     with pytest.raises(
-        ValueError, match="`folder` must be a new folder, .* which holds other files and no activations.json"
+        ValueError,
+        match="`folder` must be a new folder, .* which holds other files and no activations.json",
     ):
         write(model, dataset, mine)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
@@ -84,14 +93,22 @@ def test_another_model_leaves_the_folder_alone(model, dataset, tmp_path):
 
 def test_bad_arguments(model, dataset, tiny_npz, tmp_path):
     for options, words in (
-        ({"layer": "fc9"}, "`model` must have a layer fc9. Received: a model with image, .*fc7, drop7, fc8"),
+        (
+            {"layer": "fc9"},
+            "`model` must have a layer fc9. Received: a model with image, .*fc7, drop7, fc8",
+        ),
         ({"layer": "conv1"}, "`layer` must be fully connected. Received: layer='conv1'"),
         ({"pixel_size": 29}, "`pixel_size` must be from 1 to 28. Received: pixel_size=29"),
-        ({"batch_size": 5}, "`chunk` must be a multiple of `batch_size`. Received: chunk=32, batch_size=5"),
+        (
+            {"batch_size": 5},
+            "`chunk` must be a multiple of `batch_size`. Received: chunk=32, batch_size=5",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             write(model, dataset, tmp_path / "none", **options)
-    with pytest.raises(ValueError, match="`model` must take crops of 24 pixels. Received: a model of input"):
+    with pytest.raises(
+        ValueError, match="`model` must take crops of 24 pixels. Received: a model of input"
+    ):
         write(model, Dataset(tiny_npz, 32, 24), tmp_path / "none")
     assert not (tmp_path / "none").exists()
     with pytest.raises(ValueError, match="`folder` must be one that write_activations wrote"):

@@ -6,10 +6,10 @@ from alexnet_keras.retrieval import encode, train_encoder
 
 
 def clusters(random, count=240, numbers=40):
-    """Points about eight centres, and the centre of each."""
-    centres = random.normal(0, 3, (8, numbers))
+    """Points about eight centers, and the center of each."""
+    centers = random.normal(0, 3, (8, numbers))
     labels = np.arange(count) % 8
-    return (centres[labels] + random.normal(0, 0.3, (count, numbers)) + 5).astype("float32"), labels
+    return (centers[labels] + random.normal(0, 0.3, (count, numbers)) + 5).astype("float32"), labels
 
 
 def test_codes_keep_what_is_near_together(random, tmp_path):
@@ -39,9 +39,12 @@ def test_pixels_and_dead_units_have_codes_too(random):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="`bits` must be a positive multiple of 8. Received: bits=12"):
+    with pytest.raises(
+        ValueError, match="`bits` must be a positive multiple of 8. Received: bits=12"
+    ):
         train_encoder(np.zeros((5, 3)), 12)
     with pytest.raises(
-        ValueError, match=r"`vectors` must be two or more, \(images, numbers\). Received: shape \(1, 3\)"
+        ValueError,
+        match=r"`vectors` must be two or more, \(images, numbers\). Received: shape \(1, 3\)",
     ):
         train_encoder(np.zeros((1, 3)), 8)

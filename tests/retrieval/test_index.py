@@ -33,7 +33,9 @@ def test_codes_by_hamming_distance(random, tmp_path):
     index.save(tmp_path / "codes.npz")
     again = CodeIndex.load(tmp_path / "codes.npz", "abc")
     np.testing.assert_array_equal(again.search(index.codes[:10], 20)[0], distances)
-    with pytest.raises(ValueError, match="`path` must be an index of model xyz. Received: one of model abc"):
+    with pytest.raises(
+        ValueError, match="`path` must be an index of model xyz. Received: one of model abc"
+    ):
         CodeIndex.load(tmp_path / "codes.npz", "xyz")
 
 
@@ -57,13 +59,21 @@ def test_precision_by_hand():
 
 def test_bad_arguments():
     codes = np.zeros((3, 4), "uint8")
-    with pytest.raises(ValueError, match="must be from 1 to the number of images, 3. Received: neighbours=4"):
+    with pytest.raises(
+        ValueError, match="must be from 1 to the number of images, 3. Received: neighbors=4"
+    ):
         CodeIndex(codes, {}).search(codes, 4)
-    with pytest.raises(ValueError, match="must be from 1 to the number of images, 3. Received: neighbours=4"):
+    with pytest.raises(
+        ValueError, match="must be from 1 to the number of images, 3. Received: neighbors=4"
+    ):
         nearest(codes, [codes[:2], codes[2:]], 4)
     with pytest.raises(ValueError, match="`codes` must have 32 bits, as the index. Received: 64"):
         CodeIndex(codes, {}).search(np.zeros((1, 8), "uint8"), 1)
-    with pytest.raises(ValueError, match=r"`codes` must be uint8 \(images, bytes\). Received: float64 \(3, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"`codes` must be uint8 \(images, bytes\). Received: float64 \(3, 4\)"
+    ):
         CodeIndex(codes.astype(float), {})
-    with pytest.raises(ValueError, match="`queries` must have the 4 numbers of the vectors. Received: 5"):
+    with pytest.raises(
+        ValueError, match="`queries` must have the 4 numbers of the vectors. Received: 5"
+    ):
         nearest(np.zeros((1, 5)), [codes], 1)

@@ -57,5 +57,7 @@ def test_chance_level_in_fit():
     model.compile("sgd", "sparse_categorical_crossentropy")
     batches = ((x[None], np.zeros(1, int)) for x in inputs)
     callbacks = [ChanceLevel(4, verbose=False)]
-    history = model.fit(batches, steps_per_epoch=30, epochs=2, callbacks=callbacks, verbose=0).history
+    history = model.fit(
+        batches, steps_per_epoch=30, epochs=2, callbacks=callbacks, verbose=0
+    ).history
     assert history["left_chance_at_step"] == [0, 60]

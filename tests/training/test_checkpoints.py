@@ -30,7 +30,7 @@ def config(tmp_path_factory):
         epochs=3,
         batch_size=16,
         checkpoint_minutes=0,
-        views=(1,),
+        test_views=("center",),
         overrides={"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)},
     )
 
@@ -81,7 +81,9 @@ def assert_same_end(config, whole, parts):
     """Two trainings of `config` ended with the same weights, optimizer and history; they are resumed if they must."""
     ends = [train_and_evaluate(config, workdir, verbose=0) for workdir in (whole, parts)]
     models = [keras.saving.load_model(find_checkpoint(workdir)[0]) for workdir in (whole, parts)]
-    for a, b in zip(*(model.variables + model.optimizer.variables for model in models), strict=True):
+    for a, b in zip(
+        *(model.variables + model.optimizer.variables for model in models), strict=True
+    ):
         if "seed_generator" not in a.path:
             np.testing.assert_array_equal(a, b, err_msg=a.path)
     names = ("loss", "top1_error", "val_loss", "val_top1_error", "learning_rate")
@@ -105,7 +107,8 @@ def test_sigterm_saves_and_leaves(config, whole, tmp_path, capsys, place):
     assert (state["epoch"], state["step"]) == (place[0], step)
     if place == (1, STEPS):
         with pytest.raises(
-            ValueError, match="`epochs` must be at least 2, the epoch that this training is in. Received"
+            ValueError,
+            match="`epochs` must be at least 2, the epoch that this training is in. Received",
         ):
             train_and_evaluate(dataclasses.replace(config, epochs=1), tmp_path / "parts", verbose=0)
     assert_same_end(config, whole, tmp_path / "parts")
@@ -114,11 +117,16 @@ def test_sigterm_saves_and_leaves(config, whole, tmp_path, capsys, place):
 @pytest.mark.parametrize("place", [(0, 1), (1, "validation")])
 def test_ctrl_c_saves_and_leaves(config, whole, tmp_path, capfd, place):
     with pytest.raises(SystemExit) as exit:
-        train_and_evaluate(config, tmp_path / "parts", callbacks=[At(*place, press_ctrl_c)], verbose=0)
+        train_and_evaluate(
+            config, tmp_path / "parts", callbacks=[At(*place, press_ctrl_c)], verbose=0
+        )
     assert exit.value.code == 130
     step = STEPS if place[1] == "validation" else place[1]
     out, err = capfd.readouterr()
-    assert f"Stopped by Ctrl-C after step {step} of epoch {place[0] + 1}. Rerun the same command to resume" in out
+    assert (
+        f"Stopped by Ctrl-C after step {step} of epoch {place[0] + 1}. Rerun the same command to resume"
+        in out
+    )
     assert "Press it again to end at once" in err
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     assert_same_end(config, whole, tmp_path / "parts")
@@ -126,18 +134,27 @@ def test_ctrl_c_saves_and_leaves(config, whole, tmp_path, capfd, place):
 
 def test_a_second_ctrl_c_ends_at_once(config, whole, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        train_and_evaluate(config, tmp_path / "parts", callbacks=[At(1, 2, press_ctrl_c_twice)], verbose=0)
+        train_and_evaluate(
+            config, tmp_path / "parts", callbacks=[At(1, 2, press_ctrl_c_twice)], verbose=0
+        )
     _, state = find_checkpoint(tmp_path / "parts")
-    assert (state["epoch"], state["step"]) == (1, 1)  # nothing was saved after the step that was interrupted
+    assert (state["epoch"], state["step"]) == (
+        1,
+        1,
+    )  # nothing was saved after the step that was interrupted
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     assert_same_end(config, whole, tmp_path / "parts")
 
 
 def test_ctrl_c_that_is_ignored_stays_ignored(config, tmp_path):
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what runs in the background
+    before = signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # as a shell does for what runs in the background
     try:
         one = dataclasses.replace(config, epochs=1)
-        results = train_and_evaluate(one, tmp_path / "run", callbacks=[At(0, 1, press_ctrl_c)], verbose=0)
+        results = train_and_evaluate(
+            one, tmp_path / "run", callbacks=[At(0, 1, press_ctrl_c)], verbose=0
+        )
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -195,7 +212,10 @@ def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
     for path in (last, best):
         path.write_bytes(b"")
     (tmp_path / "parts" / "results.json").unlink()
-    with pytest.raises(ValueError, match=r"`workdir` must hold a checkpoint .*last.keras .* and .*best.keras .* anew"):
+    with pytest.raises(
+        ValueError,
+        match=r"`workdir` must hold a checkpoint .*last.keras .* and .*best.keras .* anew",
+    ):
         train_and_evaluate(config, tmp_path / "parts", verbose=0)
 
 
@@ -203,7 +223,9 @@ def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
 def test_a_checkpoint_whose_state_is_damaged(state, tmp_path):
     with zipfile.ZipFile(tmp_path / "last.keras", "w") as archive:
         archive.writestr("training.json", state)
-    with pytest.raises(ValueError, match="`workdir` must hold a checkpoint .*training.json in it is damaged"):
+    with pytest.raises(
+        ValueError, match="`workdir` must hold a checkpoint .*training.json in it is damaged"
+    ):
         find_checkpoint(tmp_path)
 
 
@@ -211,11 +233,14 @@ def test_a_full_disk_leaves_the_last_checkpoint(config, whole, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill(model):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # a model has more than 100,000 bytes
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (50_000, hard)
+        )  # a model has more than 100,000 bytes
 
     try:
         with pytest.raises(
-            OSError, match=r"Cannot save the training in .*; .*last.keras, after step 1 of epoch 2, is whole"
+            OSError,
+            match=r"Cannot save the training in .*; .*last.keras, after step 1 of epoch 2, is whole",
         ):
             train_and_evaluate(config, tmp_path / "parts", callbacks=[At(1, 2, fill)], verbose=0)
     finally:
@@ -225,7 +250,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(config, whole, tmp_path):
 
 
 def test_what_a_callback_has_ended_stays_ended(config, tmp_path):
-    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(stop.model, "stop_training", True))
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(stop.model, "stop_training", True)
+    )
     first = train_and_evaluate(config, tmp_path / "run", callbacks=[stop], verbose=0)
     (tmp_path / "run" / "results.json").unlink()  # as if killed just before
     again = train_and_evaluate(config, tmp_path / "run", verbose=0)
@@ -236,7 +263,9 @@ def test_what_a_callback_has_ended_stays_ended(config, tmp_path):
 def test_a_folder_that_cannot_be_written(config, tmp_path):
     (tmp_path / "file").write_text("mine")
     for workdir in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(ValueError, match="`workdir` must be a folder that can be written. Received: workdir="):
+        with pytest.raises(
+            ValueError, match="`workdir` must be a folder that can be written. Received: workdir="
+        ):
             train_and_evaluate(config, workdir)
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -249,7 +278,10 @@ def test_a_loss_that_is_no_number(config, tmp_path):
     with pytest.raises(FloatingPointError, match=message):
         train_and_evaluate(config, tmp_path / "run", callbacks=[At(1, 2, spoil)], verbose=0)
     path, state = find_checkpoint(tmp_path / "run")
-    assert (state["epoch"], state["step"]) == (1, 1)  # step 2 would have saved weights that are no numbers
+    assert (state["epoch"], state["step"]) == (
+        1,
+        1,
+    )  # step 2 would have saved weights that are no numbers
     assert all(np.isfinite(weight).all() for weight in keras.saving.load_model(path).get_weights())
 
 
@@ -258,7 +290,9 @@ def test_a_strangers_model_runs_no_code(config, tmp_path):
     inputs = keras.Input((32, 32, 3))
     (tmp_path / "run").mkdir()
     path = tmp_path / "run" / "last.keras"
-    keras.Model(inputs, keras.layers.Lambda(lambda x: x / 0, output_shape=(32, 32, 3))(inputs)).save(path)
+    keras.Model(
+        inputs, keras.layers.Lambda(lambda x: x / 0, output_shape=(32, 32, 3))(inputs)
+    ).save(path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("training.json", "{}")
     with pytest.raises(ValueError, match="Lambda"):
@@ -273,7 +307,9 @@ def test_memory_does_not_grow(config, tmp_path):
     memory = {}
 
     def measure(epoch, logs):
-        memory[epoch] = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        memory[epoch] = (
+            int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        )
 
     long = dataclasses.replace(config, epochs=15, batch_size=1, checkpoint_minutes=5)
     call = keras.callbacks.LambdaCallback(on_epoch_end=measure)

@@ -30,15 +30,22 @@ def test_a_compiled_step_trains_on_the_images_of_the_pipeline(tiny_npz, devices)
     dataset = Dataset(tiny_npz, 32, 28)
     config = training_config("cifar", epochs=1, overrides=TINY)
 
-    def trained(in_step):
+    def trained(device_augmentation):
         keras.utils.set_random_seed(0)
         model = AlexNet(config.network, input_shape=(28, 28, 3), classes=4)
         compile_for_training(model, config)
-        if in_step:
+        if device_augmentation:
             model = augmenting_model(model, dataset)
         before = model.get_weights()
-        model.fit(dataset.train(16, seed=1, in_step=in_step), steps_per_epoch=3, shuffle=False, verbose=0)
-        assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(before, model.get_weights(), strict=True))
+        model.fit(
+            dataset.train(16, seed=1, device_augmentation=device_augmentation),
+            steps_per_epoch=3,
+            shuffle=False,
+            verbose=0,
+        )
+        assert any(
+            np.abs(a - b).max() > 1e-4 for a, b in zip(before, model.get_weights(), strict=True)
+        )
         return model.get_weights()
 
     for ours, expected in zip(trained(True), trained(False), strict=True):
@@ -51,7 +58,12 @@ def test_the_network_is_saved_with_the_optimizer_that_trained_it(tiny_npz, tmp_p
     network = AlexNet(config.network, input_shape=(28, 28, 3), classes=4)
     compile_for_training(network, config)
     model = augmenting_model(network, dataset)
-    model.fit(dataset.train(16, seed=1, in_step=True), steps_per_epoch=3, shuffle=False, verbose=0)
+    model.fit(
+        dataset.train(16, seed=1, device_augmentation=True),
+        steps_per_epoch=3,
+        shuffle=False,
+        verbose=0,
+    )
     keras.distribution.set_distribution(None)
     network.save(tmp_path / "network.keras")
     loaded = keras.saving.load_model(tmp_path / "network.keras")

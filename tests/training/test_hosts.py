@@ -26,11 +26,23 @@ EPOCHS = 9
 
 
 def start(data, workdir, *arguments):
-    """A training on JAX of a network that has everything but size: normalization, groups, dropout, colour noise."""
-    options = f"--config cifar --dataset {data} --epochs {EPOCHS} --batch-size 16 --checkpoint-minutes 0"
-    options += " --overrides filters=(8,8,8,8,8,8) units=(16,16) --late-changes 0.5 0.75 --views 1"
-    command = [sys.executable, "-m", "experiments.train", *options.split(), "--workdir", workdir, *arguments]
-    return subprocess.Popen(command, env=WITH_JAX, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    """A training on JAX of a network that has everything but size: normalization, groups, dropout, color noise."""
+    options = (
+        f"--preset cifar --dataset {data} --epochs {EPOCHS} --batch-size 16 --checkpoint-minutes 0"
+    )
+    options += " --overrides filters=(8,8,8,8,8,8) units=(16,16) --pca-noise-end 0.5 --conv1-milestones 0.5 0.75 --test-views center"
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.train",
+        *options.split(),
+        "--workdir",
+        workdir,
+        *arguments,
+    ]
+    return subprocess.Popen(
+        command, env=WITH_JAX, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def start_hosts(data, workdir):
@@ -51,13 +63,17 @@ def rows(workdir):
 
 def wait_for_epoch(processes, workdir, epoch):
     while len(rows(workdir)) < epoch:
-        assert all(process.poll() is None for process in processes), [process.communicate()[0] for process in processes]
+        assert all(process.poll() is None for process in processes), [
+            process.communicate()[0] for process in processes
+        ]
         time.sleep(0.01)
 
 
 @pytest.mark.slow
 def test_two_hosts_train_as_one_does_also_when_they_are_stopped_and_lost(tmp_path):
-    data = write_tiny_npz(tmp_path / "tiny.npz", validation_count=23)  # which two hosts do not divide
+    data = write_tiny_npz(
+        tmp_path / "tiny.npz", validation_count=23
+    )  # which two hosts do not divide
     one = start(data, tmp_path / "one", "--backend", "jax")
     assert one.wait() == 0, one.communicate()[0]
 
@@ -87,13 +103,17 @@ def test_two_hosts_train_as_one_does_also_when_they_are_stopped_and_lost(tmp_pat
         values = [[float(row[name]) for row in rows(tmp_path / run)] for run in ("one", "two")]
         np.testing.assert_allclose(*values, rtol=1e-4, err_msg=name)
     models = [keras.saving.load_model(tmp_path / run / "last.keras") for run in ("one", "two")]
-    for a, b in zip(*(model.variables + model.optimizer.variables for model in models), strict=True):
+    for a, b in zip(
+        *(model.variables + model.optimizer.variables for model in models), strict=True
+    ):
         if "seed_generator" not in a.path:
             np.testing.assert_allclose(a, b, atol=1e-5, err_msg=a.path)
 
 
 def test_says_what_hosts_need():
-    with pytest.raises(RuntimeError, match="Several hosts need the JAX backend: .* This is tensorflow"):
+    with pytest.raises(
+        RuntimeError, match="Several hosts need the JAX backend: .* This is tensorflow"
+    ):
         join_hosts(["a:1", "b:1"], 0)
     with pytest.raises(RuntimeError, match="need the JAX backend"):
         data_parallel()
@@ -101,7 +121,10 @@ def test_says_what_hosts_need():
         main(["--workdir", "run", "--hosts", "a:1", "b:1", "--backend", "tensorflow"])
     with pytest.raises(SystemExit, match="2"):
         main(["--workdir", "run", "--host", "1"])
-    with pytest.raises(SystemExit, match="--backend must be tensorflow, which this process has loaded. Received: jax"):
+    with pytest.raises(
+        SystemExit,
+        match="--backend must be tensorflow, which this process has loaded. Received: jax",
+    ):
         main(["--workdir", "run", "--hosts", "a:1", "b:1"])
     code = """if True:
         import os, jax, pytest
@@ -129,4 +152,6 @@ def test_says_what_hosts_need():
         assert "2 logical devices of the CPU" in scope_for(2)[1]
         assert len(jax.devices()) == 2
     """
-    subprocess.run([sys.executable, "-c", code], env={**WITH_JAX, "KERAS_BACKEND": "jax"}, check=True)
+    subprocess.run(
+        [sys.executable, "-c", code], env={**WITH_JAX, "KERAS_BACKEND": "jax"}, check=True
+    )

@@ -22,11 +22,23 @@ def pretrained(tmp_path):
 
 
 def tiny_config(data, **options):
-    return training_config("cifar", dataset=data, overrides=TINY, batch_size=16, epochs=1, views=(1,), **options)
+    return training_config(
+        "cifar",
+        dataset=data,
+        overrides=TINY,
+        batch_size=16,
+        epochs=1,
+        test_views=("center",),
+        **options,
+    )
 
 
 def weights_of(path):
-    return {layer.name: layer.get_weights() for layer in keras.saving.load_model(path).layers if layer.weights}
+    return {
+        layer.name: layer.get_weights()
+        for layer in keras.saving.load_model(path).layers
+        if layer.weights
+    }
 
 
 def test_convolutions_are_moved_and_the_head_is_new(pretrained, tiny_npz, tmp_path):
@@ -42,7 +54,9 @@ def test_convolutions_are_moved_and_the_head_is_new(pretrained, tiny_npz, tmp_pa
     # fc7 started anew, and stood still: as in a training of the same seed that starts anew altogether.
     anew = tiny_config(tiny_npz, layer_learning_rates=frozen)
     train_and_evaluate(anew, tmp_path / "anew", verbose=0)
-    np.testing.assert_array_equal(weights_of(tmp_path / "anew" / "last.keras")["fc7"][0], after["fc7"][0])
+    np.testing.assert_array_equal(
+        weights_of(tmp_path / "anew" / "last.keras")["fc7"][0], after["fc7"][0]
+    )
 
     Path(path).unlink()  # what has begun does not need it any more
     further = train_and_evaluate(dataclasses.replace(config, epochs=2), tmp_path / "run", verbose=0)
@@ -54,7 +68,11 @@ def test_factors_of_the_learning_rate(tiny_npz, tmp_path):
     steps = {}
     for factor in (1.0, 0.25):
         config = tiny_config(
-            tiny_npz, momentum=0.0, weight_decay=0.0, layer_learning_rates={"fc8": factor}, learning_rate=0.1
+            tiny_npz,
+            momentum=0.0,
+            weight_decay=0.0,
+            layer_learning_rates={"fc8": factor},
+            learning_rate=0.1,
         )
         keras.utils.set_random_seed(0)
         model = AlexNet(config.network, classes=4)
@@ -63,7 +81,9 @@ def test_factors_of_the_learning_rate(tiny_npz, tmp_path):
         keras.utils.set_random_seed(1)
         x = np.random.RandomState(0).normal(0, 60, (8, 28, 28, 3)).astype("float32")
         model.train_on_batch(x, np.arange(8) % 4)
-        steps[factor] = {name: model.get_layer(name).get_weights()[0] - kernel for name, kernel in before.items()}
+        steps[factor] = {
+            name: model.get_layer(name).get_weights()[0] - kernel for name, kernel in before.items()
+        }
     np.testing.assert_allclose(steps[0.25]["fc8"], 0.25 * steps[1.0]["fc8"], rtol=1e-4, atol=1e-7)
     assert np.abs(steps[1.0]["fc8"]).max() > 1e-4
     np.testing.assert_allclose(steps[0.25]["fc7"], steps[1.0]["fc7"], rtol=1e-4, atol=1e-7)
@@ -73,12 +93,30 @@ def test_errors_come_before_any_work(pretrained, tiny_npz, tmp_path):
     _, path = pretrained
     (tmp_path / "text.keras").write_text("no model")
     for options, words in (
-        ({"initial_weights": str(tmp_path / "none.keras")}, "`initial_weights` must be a .keras file of a model"),
-        ({"initial_weights": str(tmp_path / "text.keras")}, "`initial_weights` must be a .keras file of a model"),
-        ({"initial_weights": path, "initial_layers": ("conv9",)}, "Received: 'conv9', which is not in .*pretrained"),
-        ({"initial_weights": path, "initial_layers": ("fc6",)}, "Received: fc6: stored .*24.*, requested .*16"),
-        ({"initial_weights": path, "initial_layers": ("fc8",)}, "Received: fc8: stored .*7.*, requested .*4"),
-        ({"layer_learning_rates": {"conv6": 0.1}}, "`layer_learning_rates` must be of conv1, .*, fc8. Received: conv6"),
+        (
+            {"initial_weights": str(tmp_path / "none.keras")},
+            "`initial_weights` must be a .keras file of a model",
+        ),
+        (
+            {"initial_weights": str(tmp_path / "text.keras")},
+            "`initial_weights` must be a .keras file of a model",
+        ),
+        (
+            {"initial_weights": path, "initial_layers": ("conv9",)},
+            "Received: 'conv9', which is not in .*pretrained",
+        ),
+        (
+            {"initial_weights": path, "initial_layers": ("fc6",)},
+            "Received: fc6: stored .*24.*, requested .*16",
+        ),
+        (
+            {"initial_weights": path, "initial_layers": ("fc8",)},
+            "Received: fc8: stored .*7.*, requested .*4",
+        ),
+        (
+            {"layer_learning_rates": {"conv6": 0.1}},
+            "`layer_learning_rates` must be of conv1, .*, fc8. Received: conv6",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             train_and_evaluate(tiny_config(tiny_npz, **options), tmp_path / "run", verbose=0)

@@ -15,7 +15,9 @@ def run(optimizer, start, gradients):
     steps = []
     for step in gradients:
         optimizer.apply([keras.ops.convert_to_tensor(step[path]) for path in start], variables)
-        steps.append({path: keras.ops.convert_to_numpy(v) for path, v in zip(start, variables, strict=True)})
+        steps.append(
+            {path: keras.ops.convert_to_numpy(v) for path, v in zip(start, variables, strict=True)}
+        )
     return steps, variables
 
 
@@ -23,11 +25,15 @@ def run(optimizer, start, gradients):
 def problem(random):
     paths = {"conv1/kernel": (2, 3), "conv1/bias": (3,), "fc8/kernel": (4,), "fc8/bias": (2,)}
     start = {path: random.normal(size=shape).astype("float32") for path, shape in paths.items()}
-    gradients = [{p: random.normal(size=s).astype("float32") for p, s in paths.items()} for _ in range(6)]
+    gradients = [
+        {p: random.normal(size=s).astype("float32") for p, s in paths.items()} for _ in range(6)
+    ]
     return start, gradients
 
 
-def definition(start, gradients, rate, decay, bias_rate=None, decay_biases=True, factors=None, momentum=0.9):
+def definition(
+    start, gradients, rate, decay, bias_rate=None, decay_biases=True, factors=None, momentum=0.9
+):
     w = {path: value.astype("float64") for path, value in start.items()}
     v = {path: np.zeros_like(value) for path, value in w.items()}
     steps = []
@@ -72,8 +78,12 @@ def test_is_the_rule_of_the_paper(problem, options):
 def test_by_hand():
     # v1 = -0.1 * (2 + 0.5 * 1) = -0.25, w1 = 0.75; v2 = 0.9 * v1 - 0.1 * (2 + 0.5 * 0.75) = -0.4625, w2 = 0.2875.
     one, two = np.array([1.0], "float32"), np.array([2.0], "float32")
-    steps, _ = run(AlexNetSGD(0.1, coupled_weight_decay=0.5), {"fc8/kernel": one}, [{"fc8/kernel": two}] * 2)
-    np.testing.assert_allclose([float(s["fc8/kernel"][0]) for s in steps], [0.75, 0.2875], rtol=1e-6)
+    steps, _ = run(
+        AlexNetSGD(0.1, coupled_weight_decay=0.5), {"fc8/kernel": one}, [{"fc8/kernel": two}] * 2
+    )
+    np.testing.assert_allclose(
+        [float(s["fc8/kernel"][0]) for s in steps], [0.75, 0.2875], rtol=1e-6
+    )
 
 
 def test_is_another_rule_than_decoupled_decay(problem):
@@ -87,7 +97,9 @@ def test_bias_rate_stays_when_the_rate_is_lowered(problem):
     optimizer = AlexNetSGD(0.0, momentum=0.0, coupled_weight_decay=0.0, bias_learning_rate=0.02)
     steps, _ = run(optimizer, start, gradients[:1])
     np.testing.assert_array_equal(steps[0]["fc8/kernel"], start["fc8/kernel"])
-    np.testing.assert_allclose(steps[0]["fc8/bias"], start["fc8/bias"] - 0.02 * gradients[0]["fc8/bias"], rtol=1e-5)
+    np.testing.assert_allclose(
+        steps[0]["fc8/bias"], start["fc8/bias"] - 0.02 * gradients[0]["fc8/bias"], rtol=1e-5
+    )
 
 
 def test_layer_learning_rate_can_change(problem):
@@ -103,14 +115,24 @@ def test_layer_learning_rate_can_change(problem):
 def test_saves_and_loads_in_a_model(tmp_path, random):
     def build():
         keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, name="conv1"), keras.layers.Dense(3)])
+        model = keras.Sequential(
+            [keras.Input((5,)), keras.layers.Dense(4, name="conv1"), keras.layers.Dense(3)]
+        )
         model.compile(
-            AlexNetSGD(0.05, coupled_weight_decay=0.01, bias_learning_rate=0.1, layer_learning_rates={"conv1": 0.5}),
+            AlexNetSGD(
+                0.05,
+                coupled_weight_decay=0.01,
+                bias_learning_rate=0.1,
+                layer_learning_rates={"conv1": 0.5},
+            ),
             "mse",
         )
         return model
 
-    x, y = random.normal(size=(8, 5)).astype("float32"), random.normal(size=(8, 3)).astype("float32")
+    x, y = (
+        random.normal(size=(8, 5)).astype("float32"),
+        random.normal(size=(8, 3)).astype("float32"),
+    )
     whole = build()
     for _ in range(6):
         whole.train_on_batch(x, y)
@@ -127,9 +149,14 @@ def test_saves_and_loads_in_a_model(tmp_path, random):
 
 
 def test_bad_arguments(problem):
-    with pytest.raises(ValueError, match="`coupled_weight_decay` must not be negative. Received: .*=-1"):
+    with pytest.raises(
+        ValueError, match="`coupled_weight_decay` must not be negative. Received: .*=-1"
+    ):
         AlexNetSGD(coupled_weight_decay=-1)
-    with pytest.raises(ValueError, match="must name layers of the model. Received: 'conv9'; the model has conv1, fc8"):
+    with pytest.raises(
+        ValueError,
+        match="must name layers of the model. Received: 'conv9'; the model has conv1, fc8",
+    ):
         run(AlexNetSGD(layer_learning_rates={"conv9": 1.0}), *problem)
     with pytest.raises(ValueError, match="`layer` must be one of"):
         AlexNetSGD().set_layer_learning_rate("conv1", 0.1)
@@ -139,7 +166,9 @@ def test_bad_arguments(problem):
 def test_decoupled_decay_spares_biases_as_the_other_does(problem, decay_biases):
     start, gradients = problem
     zeros = [{path: np.zeros_like(value) for path, value in gradients[0].items()}]
-    optimizer = AlexNetSGD(0.1, 0.9, coupled_weight_decay=0.0, decay_biases=decay_biases, weight_decay=0.5)
+    optimizer = AlexNetSGD(
+        0.1, 0.9, coupled_weight_decay=0.0, decay_biases=decay_biases, weight_decay=0.5
+    )
     steps, _ = run(optimizer, start, zeros)
     for path, value in start.items():
         left = 1.0 if path.endswith("bias") and not decay_biases else 1 - 0.1 * 0.5
@@ -151,7 +180,11 @@ def test_decoupled_decay_is_at_the_rate_of_the_layer(problem):
     zeros = [{path: np.zeros_like(value) for path, value in gradients[0].items()}]
     frozen, *others = dict.fromkeys(path.split("/")[-2] for path in start)
     optimizer = AlexNetSGD(
-        0.1, 0.9, coupled_weight_decay=0.0, weight_decay=0.5, layer_learning_rates={frozen: 0.0, others[0]: 4.0}
+        0.1,
+        0.9,
+        coupled_weight_decay=0.0,
+        weight_decay=0.5,
+        layer_learning_rates={frozen: 0.0, others[0]: 4.0},
     )
     steps, _ = run(optimizer, start, zeros)
     for path, value in start.items():

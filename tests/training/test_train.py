@@ -27,7 +27,15 @@ TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
 
 @pytest.fixture
 def config(tiny_npz):
-    return training_config("cifar", dataset=tiny_npz, epochs=4, batch_size=16, overrides=TINY, late_changes=(0.5, 0.75))
+    return training_config(
+        "cifar",
+        dataset=tiny_npz,
+        epochs=4,
+        batch_size=16,
+        overrides=TINY,
+        pca_noise_end=0.5,
+        conv1_milestones=(0.5, 0.75),
+    )
 
 
 class Killed(Exception):
@@ -39,7 +47,9 @@ def weights(path):
 
 
 def test_writes_all_that_it_promises(config, tmp_path):
-    results = train_and_evaluate(dataclasses.replace(config, epochs=2), tmp_path / "run", command="me", verbose=0)
+    results = train_and_evaluate(
+        dataclasses.replace(config, epochs=2), tmp_path / "run", command="me", verbose=0
+    )
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         *{"config.json", "history.csv", "tensorboard", "best.keras", "last.keras", "results.json"},
@@ -54,21 +64,44 @@ def test_writes_all_that_it_promises(config, tmp_path):
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [0, 1]
     assert set(rows[0]) == {
-        *{"epoch", "loss", "top1_error", "top5_error", "val_loss", "val_top1_error", "val_top5_error"},
+        *{
+            "epoch",
+            "loss",
+            "top1_error",
+            "top5_error",
+            "val_loss",
+            "val_top1_error",
+            "val_top5_error",
+        },
         *{"learning_rate", "seconds", "images_per_second", "left_chance_at_step"},
     }
-    # The validation of the last epoch and the evaluation of the centre crop are the same measurement.
+    # The validation of the last epoch and the evaluation of the center crop are the same measurement.
     for metric in ("loss", "top1_error", "top5_error"):
-        assert results["errors"]["centre_crop"][metric] == pytest.approx(float(rows[-1][f"val_{metric}"]), rel=1e-4)
+        assert results["errors"]["center"][metric] == pytest.approx(
+            float(rows[-1][f"val_{metric}"]), rel=1e-4
+        )
     assert list((tmp_path / "run" / "tensorboard").rglob("events*"))
     first, _, last = read_snapshots(tmp_path / "run" / "snapshots")
     assert not np.array_equal(first.kernels, last.kernels)
-    kernel = keras.saving.load_model(tmp_path / "run" / "last.keras").get_layer("conv1").get_weights()[0]
+    kernel = (
+        keras.saving.load_model(tmp_path / "run" / "last.keras").get_layer("conv1").get_weights()[0]
+    )
     np.testing.assert_array_equal(np.concatenate(last.kernels), np.moveaxis(kernel, -1, 0))
 
 
 def test_the_command_draws_curves_and_kernels(tiny_npz, tmp_path):
-    options = ["--dataset", tiny_npz, "--config", "cifar", "--epochs", "1", "--batch-size", "16", "--views", "1"]
+    options = [
+        "--dataset",
+        tiny_npz,
+        "--preset",
+        "cifar",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "16",
+        "--test-views",
+        "center",
+    ]
     overrides = [f"{name}={value}" for name, value in TINY.items()]
     arguments = [*options, "--workdir", str(tmp_path / "run"), "--overrides", *overrides]
     results = main(arguments)
@@ -96,10 +129,14 @@ def test_validates_as_often_as_told(config, tmp_path, capsys):
     assert not any(name.startswith("val_") for name in first)
     for row, its in zip(second["history"], every["history"], strict=True):
         assert row["loss"] == its["loss"]
-    for row, its in zip(others, every["history"][1:], strict=True):  # after two epochs, and after the last
+    for row, its in zip(
+        others, every["history"][1:], strict=True
+    ):  # after two epochs, and after the last
         assert row["val_top1_error"] == its["val_top1_error"]
     assert second["errors"] == every["errors"]
-    with pytest.raises(ValueError, match="`validation_freq` must be 1 with schedule='plateau'.* validation_freq=2"):
+    with pytest.raises(
+        ValueError, match="`validation_freq` must be 1 with schedule='plateau'.* validation_freq=2"
+    ):
         dataclasses.replace(config, schedule="plateau")
 
 
@@ -136,9 +173,12 @@ def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
     train_and_evaluate(config, tmp_path / "run", verbose=0)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
     with pytest.raises(
-        ValueError, match=r"`workdir` must be .* other settings: learning_rate: stored 0.01, requested 0.5$"
+        ValueError,
+        match=r"`workdir` must be .* other settings: learning_rate: stored 0.01, requested 0.5$",
     ):
-        train_and_evaluate(dataclasses.replace(config, learning_rate=0.5), tmp_path / "run", verbose=0)
+        train_and_evaluate(
+            dataclasses.replace(config, learning_rate=0.5), tmp_path / "run", verbose=0
+        )
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
 
 
@@ -146,7 +186,9 @@ def test_a_workdir_in_which_another_training_runs_is_refused(config, tmp_path):
     config, refused = dataclasses.replace(config, epochs=1), []
 
     def train_too(batch, logs):
-        with pytest.raises(ValueError, match=f"no other process uses. .*run', which process {os.getpid()} on "):
+        with pytest.raises(
+            ValueError, match=f"no other process uses. .*run', which process {os.getpid()} on "
+        ):
             train_and_evaluate(config, tmp_path / "run", verbose=0)
         refused.append(batch)
 
@@ -167,11 +209,15 @@ def test_a_workdir_from_before_a_field_was_added_is_the_same_training(config, tm
 
 
 def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1, views=(1,))
+    config = dataclasses.replace(config, epochs=1, test_views=("center",))
     train_and_evaluate(config, tmp_path / "run", verbose=0)
     path = tmp_path / "run" / "config.json"
     stored = json.loads(path.read_text())
-    assert stored["data"] == {"classes": 4, "train_count": 80, "class_names": ["dark", "red", "green", "yellow"]}
+    assert stored["data"] == {
+        "classes": 4,
+        "train_count": 80,
+        "class_names": ["dark", "red", "green", "yellow"],
+    }
     (tmp_path / "run" / "results.json").unlink()
     with np.load(config.dataset) as file:
         arrays = dict(file)
@@ -196,7 +242,9 @@ def test_class_folders_with_other_files_are_refused(config, tmp_path):
     data = {"classes": 2, "train_count": 6, "class_names": ["cats", "dogs"]}
     folder.begin({"epoch": 0, "step": 0}, data | {"content": "of the first call"})
     folder.check_settings(data | {"content": "of the first call"})
-    with pytest.raises(ValueError, match="other settings: data: the class folders hold other files"):
+    with pytest.raises(
+        ValueError, match="other settings: data: the class folders hold other files"
+    ):
         folder.check_settings(data | {"content": "of classes that have exchanged their names"})
     folder.begin({"epoch": 0, "step": 0}, data)  # as an earlier version wrote it
     folder.check_settings(data | {"content": "any"})
@@ -204,31 +252,44 @@ def test_class_folders_with_other_files_are_refused(config, tmp_path):
 
 def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, tmp_path):
     # Two epochs of the preset: its drops at 0.6 and 0.85 of them come before the second, and after the last.
-    few = dataclasses.replace(config, epochs=2, late_changes=(0.5, 1.0))
-    assert few.drops == (0.6, 0.85)
+    few = dataclasses.replace(config, epochs=2, pca_noise_end=0.5, conv1_milestones=(0.5, 1.0))
+    assert few.lr_milestones == (0.6, 0.85)
     fields = json.loads(json.dumps(dataclasses.asdict(few)))
     (tmp_path / "config.json").write_text(json.dumps(fields))
     (tmp_path / "history.csv").write_text("epoch,loss\n0,1.0\n1,1.0\n")
     more = dataclasses.replace(few, epochs=10)
     words = (
         "other settings: epochs: stored 2, requested 10; drops of the learning rate: stored before epoch 2, requested "
-        "before epoch 7, 9 and late changes: stored before epoch 2, requested before epoch 6; to resume, give "
-        "`drops` (--drops) 0.1 0.85 and `late_changes` (--late-changes) 0.1 1"
+        "before epoch 7, 9 and end of the color noise: stored before epoch 2, requested before epoch 6 "
+        "and changes of conv1's learning rate: stored before epoch 2, requested before epoch 6; to resume, give "
+        "`lr_milestones` (--lr-milestones) 0.1 0.85 and `pca_noise_end` (--pca-noise-end) 0.1 "
+        "and `conv1_milestones` (--conv1-milestones) 0.1 1"
     )
     with pytest.raises(ValueError, match=re.escape(words) + "$"):
         train_and_evaluate(more, tmp_path)
     # With these options it would be accepted: what is refused next is the data.
-    resumed = dataclasses.replace(more, drops=(0.1, 0.85), late_changes=(0.1, 1.0), dataset=str(tmp_path / "no.npz"))
+    resumed = dataclasses.replace(
+        more,
+        lr_milestones=(0.1, 0.85),
+        pca_noise_end=0.1,
+        conv1_milestones=(0.1, 1.0),
+        dataset=str(tmp_path / "no.npz"),
+    )
     (tmp_path / "config.json").write_text(json.dumps(fields | {"dataset": resumed.dataset}))
     with pytest.raises(ValueError, match="`dataset` must be an .npz file"):
         train_and_evaluate(resumed, tmp_path)
-    with pytest.raises(ValueError, match=r"2 epochs are stored, give `epochs` \(--epochs\) of 2 or more"):
+    with pytest.raises(
+        ValueError, match=r"2 epochs are stored, give `epochs` \(--epochs\) of 2 or more"
+    ):
         train_and_evaluate(dataclasses.replace(resumed, epochs=1), tmp_path)
 
 
 def test_goes_on_with_more_epochs(config, tmp_path):
-    config = dataclasses.replace(config, late_changes=())
-    few, more = dataclasses.replace(config, epochs=2, drops=()), dataclasses.replace(config, epochs=4, drops=(0.75,))
+    config = dataclasses.replace(config, pca_noise_end=None, conv1_milestones=())
+    few, more = (
+        dataclasses.replace(config, epochs=2, lr_milestones=()),
+        dataclasses.replace(config, epochs=4, lr_milestones=(0.75,)),
+    )
     whole = train_and_evaluate(more, tmp_path / "whole", verbose=0)
     assert len(train_and_evaluate(few, tmp_path / "parts", verbose=0)["history"]) == 2
     with open(tmp_path / "parts" / "history.csv", "a") as file:
@@ -238,18 +299,30 @@ def test_goes_on_with_more_epochs(config, tmp_path):
     assert parts["errors"] == whole["errors"]
     assert parts["config"]["epochs"] == 4
     # Not when the epochs that are done would have been others: the drop would have come after the first of them.
-    for other in (dataclasses.replace(more, drops=(0.25,)), dataclasses.replace(more, epochs=3)):
-        with pytest.raises(ValueError, match="other settings: (epochs|drops)"):
+    for other in (
+        dataclasses.replace(more, lr_milestones=(0.25,)),
+        dataclasses.replace(more, epochs=3),
+    ):
+        with pytest.raises(ValueError, match="other settings: (epochs|lr_milestones)"):
             train_and_evaluate(other, tmp_path / "parts", verbose=0)
 
 
 def test_changes_are_at_shares_of_the_epochs():
     config = training_config("source", epochs=93)
-    assert config.changes(93) == ([23, 51, 78], [68, 72])
-    assert config.changes(60) == ([23, 51], [60, 60])
+    assert config.changes(93) == {
+        "lr_milestones": [23, 51, 78],
+        "pca_noise_end": [68],
+        "conv1_milestones": [68, 72],
+    }
+    assert config.changes(60) == {
+        "lr_milestones": [23, 51],
+        "pca_noise_end": [],
+        "conv1_milestones": [],
+    }
+    assert (config.pca_noise_epochs, config.conv1_epochs) == (68, (68, 72))
 
 
-def test_late_changes(config, tmp_path):
+def test_conv1_is_frozen_at_the_end(config, tmp_path):
     train_and_evaluate(config, tmp_path / "run", verbose=0)
     model = keras.saving.load_model(tmp_path / "run" / "last.keras")
     assert float(model.optimizer._layer_factors["conv1"]) == 0.0
@@ -283,7 +356,9 @@ def test_plateau_goes_on_with_its_counters():
         for part in (slice(0, cut), slice(cut, None)):
             plateau = DropOnPlateau(patience=2)
             plateau.set_model(model)
-            plateau.replay([{"epoch": e, "val_top1_error": x} for e, x in enumerate(errors[: part.start])])
+            plateau.replay(
+                [{"epoch": e, "val_top1_error": x} for e, x in enumerate(errors[: part.start])]
+            )
             plateau.on_train_begin()
             for epoch, error in list(enumerate(errors))[part]:
                 plateau.on_epoch_end(epoch, {"val_top1_error": error})
@@ -302,26 +377,59 @@ def test_presets_are_possible(preset):
 def test_presets_are_the_paper_and_the_source():
     paper, source = training_config("paper"), training_config("source")
     for config in (paper, source):
-        assert (config.batch_size, config.epochs, config.momentum, config.weight_decay) == (128, 90, 0.9, 0.0005)
+        assert (config.batch_size, config.epochs, config.momentum, config.weight_decay) == (
+            128,
+            90,
+            0.9,
+            0.0005,
+        )
         assert (config.learning_rate, config.image_size, config.crop_size) == (0.01, 256, 224)
-    assert (paper.schedule, paper.colour_noise, paper.decay_biases) == ("plateau", "eigenvalue", True)
-    assert (source.colour_noise, source.decay_biases, source.bias_learning_rate) == ("standard_deviation", False, 0.02)
-    assert [round(93 * share) for share in (*source.drops, *source.late_changes)] == [23, 51, 78, 68, 72]
+    assert (paper.schedule, paper.pca_noise, paper.decay_biases) == ("plateau", "eigenvalue", True)
+    assert (source.pca_noise, source.decay_biases, source.bias_learning_rate) == (
+        "standard_deviation",
+        False,
+        0.02,
+    )
+    assert [round(93 * share) for share in (*source.lr_milestones, *source.conv1_milestones)] == [
+        23,
+        51,
+        78,
+        68,
+        72,
+    ]
 
 
 def test_bad_arguments(config, tmp_path):
-    with pytest.raises(ValueError, match="`classes` must be the number of classes of the data, 4 .* classes=10"):
+    with pytest.raises(
+        ValueError, match="`classes` must be the number of classes of the data, 4 .* classes=10"
+    ):
         train_and_evaluate(config, tmp_path / "run", classes=10)
-    with pytest.raises(ValueError, match="`devices` must divide `batch_size`. Received: devices=3, batch_size=128"):
+    with pytest.raises(
+        ValueError, match="`devices` must divide `batch_size`. Received: devices=3, batch_size=128"
+    ):
         training_config("cifar", devices=3)
-    for devices in (0, -1, 1.5, [], ["GPU:0", "GPU:0"], ["GPU:0", "CPU:1"], ["gpu0"], ["2", "3"], "2"):
-        with pytest.raises(ValueError, match="`devices` must be a positive whole number, or different names"):
+    for devices in (
+        0,
+        -1,
+        1.5,
+        [],
+        ["GPU:0", "GPU:0"],
+        ["GPU:0", "CPU:1"],
+        ["gpu0"],
+        ["2", "3"],
+        "2",
+    ):
+        with pytest.raises(
+            ValueError, match="`devices` must be a positive whole number, or different names"
+        ):
             training_config("cifar", devices=devices)
     assert training_config("cifar", devices=["2"]).devices == 2
     assert training_config("cifar", devices=["GPU:0", "GPU:2"]).devices == ("GPU:0", "GPU:2")
     with pytest.raises(ValueError, match="`devices` must be among the GPUs here: none. Received"):
-        train_and_evaluate(dataclasses.replace(config, devices=("GPU:0", "GPU:2")), tmp_path / "run")
-    with pytest.raises(ValueError, match="`config` must be one of paper"):
+        train_and_evaluate(
+            dataclasses.replace(config, devices=("GPU:0", "GPU:2")), tmp_path / "run"
+        )
+    with pytest.raises(ValueError, match="`preset` must be one of paper"):
         training_config("alexnet")
     with pytest.raises(ValueError, match="An option must be one of .* Received: epoch"):
         training_config("cifar", epoch=3)
@@ -332,7 +440,10 @@ def test_bad_arguments(config, tmp_path):
 
 def command(*arguments, **kwargs):
     return subprocess.run(
-        [sys.executable, "-m", "experiments.train", *arguments], capture_output=True, text=True, **kwargs
+        [sys.executable, "-m", "experiments.train", *arguments],
+        capture_output=True,
+        text=True,
+        **kwargs,
     )
 
 
@@ -341,38 +452,73 @@ def test_two_logical_devices_train_the_same_weights(tiny_npz, tmp_path):
     # Both normalizations, two towers, grouped convolutions and the paper's update rule; 20 steps without dropout.
     stages = [list(stage) for stage in alexnet_config("source").stages]
     overrides = {"units": (16, 16), "filters": (8, 8, 8, 8, 8, 8), "dropout": 0.0, "stages": stages}
-    options = dict(dataset=tiny_npz, epochs=4, batch_size=16, crops=False, colour_noise="none", overrides=overrides)
+    options = dict(
+        dataset=tiny_npz,
+        epochs=4,
+        batch_size=16,
+        random_crop=False,
+        pca_noise="none",
+        overrides=overrides,
+    )
     config = training_config("cifar", **options)
     alone = train_and_evaluate(config, tmp_path / "alone", verbose=0)
-    run = ["--dataset", tiny_npz, "--config", "cifar", "--epochs", "4", "--batch-size", "16", "--no-crops"]
-    run += ["--colour-noise", "none", "--workdir", str(tmp_path / "run"), "--devices", "2", "--overrides"]
+    run = [
+        "--dataset",
+        tiny_npz,
+        "--preset",
+        "cifar",
+        "--epochs",
+        "4",
+        "--batch-size",
+        "16",
+        "--no-random-crop",
+    ]
+    run += [
+        "--pca-noise",
+        "none",
+        "--workdir",
+        str(tmp_path / "run"),
+        "--devices",
+        "2",
+        "--overrides",
+    ]
     result = command(*run, *(f"{name}={value}" for name, value in overrides.items()))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "no GPU, so 2 logical devices of the CPU" in result.stdout
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["command"].startswith("python -m experiments.train --dataset")
     assert results["config"]["overrides"] == json.loads(json.dumps(overrides))
-    for ours, theirs in zip(*(weights(tmp_path / n / "last.keras") for n in ("alone", "run")), strict=True):
+    for ours, theirs in zip(
+        *(weights(tmp_path / n / "last.keras") for n in ("alone", "run")), strict=True
+    ):
         np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-5)
     for metric in ("loss", "top1_error", "val_loss", "val_top1_error"):
-        assert results["history"][-1][metric] == pytest.approx(alone["history"][-1][metric], rel=1e-3)
-    for views in ("centre_crop", "ten_crops"):
+        assert results["history"][-1][metric] == pytest.approx(
+            alone["history"][-1][metric], rel=1e-3
+        )
+    for views in ("center", "ten_crop"):
         assert results["errors"][views] == pytest.approx(alone["errors"][views], rel=1e-3)
 
 
 @pytest.mark.slow
 def test_imagenet_says_which_files_go_where(tmp_path):
     environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path / "tfds")}
-    result = command("--dataset", "imagenet2012", "--workdir", str(tmp_path / "run"), env=environment)
+    result = command(
+        "--dataset", "imagenet2012", "--workdir", str(tmp_path / "run"), env=environment
+    )
     assert result.returncode == 1
     folder = tmp_path / "tfds" / "downloads" / "manual"
-    assert f"put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into {folder}, " in result.stderr
+    assert (
+        f"put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar into {folder}, " in result.stderr
+    )
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("damaged", IMAGENET_FILES)
 def test_a_damaged_file_of_imagenet_is_named(damaged, tmp_path, monkeypatch):
-    monkeypatch.setattr("tensorflow_datasets.core.utils.file_utils.constants.DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.setattr(
+        "tensorflow_datasets.core.utils.file_utils.constants.DATA_DIR", str(tmp_path / "tfds")
+    )
     folder = tmp_path / "tfds" / "downloads" / "manual"
     folder.mkdir(parents=True)
     for name in IMAGENET_FILES:
@@ -391,22 +537,29 @@ def test_a_damaged_file_of_imagenet_is_named(damaged, tmp_path, monkeypatch):
 
 
 def test_more_views_for_a_training_that_has_ended(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1, views=(1,))
+    config = dataclasses.replace(config, epochs=1, test_views=("center",))
     first = train_and_evaluate(config, tmp_path / "run", verbose=0)["errors"]
-    assert set(first) == {"centre_crop"}
-    second = train_and_evaluate(dataclasses.replace(config, views=(1, 10)), tmp_path / "run", verbose=0)["errors"]
-    assert set(second) == {"centre_crop", "ten_crops"}
-    assert second["centre_crop"] == first["centre_crop"]
+    assert set(first) == {"center"}
+    second = train_and_evaluate(
+        dataclasses.replace(config, test_views=("center", "ten_crop")), tmp_path / "run", verbose=0
+    )["errors"]
+    assert set(second) == {"center", "ten_crop"}
+    assert second["center"] == first["center"]
 
 
 def test_other_data_under_the_same_name(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1, views=(1,))
+    config = dataclasses.replace(config, epochs=1, test_views=("center",))
     train_and_evaluate(config, tmp_path / "run", verbose=0)
     with np.load(config.dataset) as file:
         arrays = dict(file)
-    np.savez(config.dataset, **arrays | {"x_train": arrays["x_train"][:64], "y_train": arrays["y_train"][:64]})
+    np.savez(
+        config.dataset,
+        **arrays | {"x_train": arrays["x_train"][:64], "y_train": arrays["y_train"][:64]},
+    )
     (tmp_path / "run" / "results.json").unlink()
-    with pytest.raises(ValueError, match=r"other settings: data: stored .*'train_count': 80.*, requested"):
+    with pytest.raises(
+        ValueError, match=r"other settings: data: stored .*'train_count': 80.*, requested"
+    ):
         train_and_evaluate(config, tmp_path / "run", verbose=0)
 
 
@@ -416,9 +569,9 @@ def test_help_explains_every_option(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for field in dataclasses.fields(TrainingConfig):
         assert f"--{field.name.replace('_', '-')}" in text
-    assert "--views" in text
+    assert "--test-views" in text
     assert text.count("(default: ") >= len(dataclasses.fields(TrainingConfig))
-    assert "source: schedule drops" in text
+    assert "source: schedule step" in text
 
 
 def test_command_says_what_is_wrong(tmp_path):

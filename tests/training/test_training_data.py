@@ -9,12 +9,19 @@ from alexnet_keras.training.training_data import open_training_data
 
 @pytest.fixture
 def config(tiny_npz):
-    return training_config("cifar", dataset=tiny_npz, epochs=4, batch_size=16, late_changes=(0.5, 0.75))
+    return training_config(
+        "cifar",
+        dataset=tiny_npz,
+        epochs=4,
+        batch_size=16,
+        pca_noise_end=0.5,
+        conv1_milestones=(0.5, 0.75),
+    )
 
 
 def test_trainings_on_the_same_images_share_a_data_set(config, tiny_npz):
     first = open_training_data(config)
-    other_training = dataclasses.replace(config, epochs=9, seed=3, crops=False)
+    other_training = dataclasses.replace(config, epochs=9, seed=3, random_crop=False)
     assert open_training_data(other_training).dataset is first.dataset
     smaller = open_training_data(dataclasses.replace(config, crop_size=24))
     assert smaller.dataset is not first.dataset
@@ -23,7 +30,9 @@ def test_trainings_on_the_same_images_share_a_data_set(config, tiny_npz):
     again = open_training_data(config)
     with np.load(tiny_npz) as file:
         arrays = dict(file)
-    np.savez(tiny_npz, **arrays | {"x_train": arrays["x_train"][:64], "y_train": arrays["y_train"][:64]})
+    np.savez(
+        tiny_npz, **arrays | {"x_train": arrays["x_train"][:64], "y_train": arrays["y_train"][:64]}
+    )
     assert (again.info.train_count, open_training_data(config).info.train_count) == (80, 64)
 
 
@@ -38,9 +47,15 @@ def test_a_data_set_that_cannot_be_opened_is_not_kept(config, tmp_path):
 def test_describes_its_data(config):
     data = open_training_data(config, classes=4)
     assert data.steps == 5  # 80 images in batches of 16
-    assert data.identity == {"classes": 4, "train_count": 80, "class_names": ["dark", "red", "green", "yellow"]}
+    assert data.identity == {
+        "classes": 4,
+        "train_count": 80,
+        "class_names": ["dark", "red", "green", "yellow"],
+    }
     images, labels = next(data.batches(1, 3).as_numpy_iterator())
     assert images.shape == (16, 28, 28, 3)
     assert labels.shape == (16,)
-    with pytest.raises(ValueError, match="`classes` must be the number of classes of the data, 4 .* classes=10"):
+    with pytest.raises(
+        ValueError, match="`classes` must be the number of classes of the data, 4 .* classes=10"
+    ):
         open_training_data(config, classes=10)

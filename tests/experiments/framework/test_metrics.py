@@ -11,12 +11,18 @@ from experiments.framework.metrics import (
 
 
 def run(*errors):
-    return {"data": {"classes": 10}, "ended": "all epochs", "history": [{"top1_error": error} for error in errors]}
+    return {
+        "data": {"classes": 10},
+        "ended": "all epochs",
+        "history": [{"top1_error": error} for error in errors],
+    }
 
 
 def test_epochs_to_error_by_hand():
     metric = EpochsToError(25.0)
-    assert metric.value(run(60, 40, 30, 20)) == 3.5  # half-way between 30 after three epochs and 20 after four
+    assert (
+        metric.value(run(60, 40, 30, 20)) == 3.5
+    )  # half-way between 30 after three epochs and 20 after four
     assert metric.value(run(24)) == pytest.approx(65 / 66)  # from chance, 90
     assert metric.value(run(60, 40, 30, 25)) == 4.0
     assert metric.value(run(60, 40, 30)) is None
@@ -27,7 +33,13 @@ def test_epochs_to_error_ranks():
     fast, slow = run(60, 20), run(60, 40, 20)
     ahead, behind = run(70, 60, 50, 45), run(70, 60, 55)
     diverged = {**run(60, 50, 30), "ended": "loss is no number"}
-    assert sorted([diverged, behind, slow, ahead, fast], key=metric.rank) == [fast, slow, ahead, behind, diverged]
+    assert sorted([diverged, behind, slow, ahead, fast], key=metric.rank) == [
+        fast,
+        slow,
+        ahead,
+        behind,
+        diverged,
+    ]
 
 
 def test_epochs_to_error_ends():
@@ -44,9 +56,13 @@ def test_epochs_to_error_stops_early():
     incumbent = run(60, 50, 40, 24)  # which is there after 3.94 epochs
     assert not metric.is_beaten([90, 90], incumbent)
     assert metric.is_beaten([70, 60, 45], incumbent)  # five points behind
-    assert not metric.is_beaten([90, 70, 44.9], incumbent)  # falls by 25.1 an epoch: 25 would come after 3.8
+    assert not metric.is_beaten(
+        [90, 70, 44.9], incumbent
+    )  # falls by 25.1 an epoch: 25 would come after 3.8
     assert metric.is_beaten([60, 50, 40, 25.1], incumbent)  # the incumbent is there
-    assert not metric.is_beaten([60, 50, 40, 30], run(60, 50, 40))  # one that ended without getting there says nothing
+    assert not metric.is_beaten(
+        [60, 50, 40, 30], run(60, 50, 40)
+    )  # one that ended without getting there says nothing
 
 
 def test_epochs_to_error_stops_early_against_the_best_that_can_come():
@@ -68,10 +84,15 @@ def test_training_error_is_that_of_the_last_epoch():
 
 
 def test_epochs_to_converge():
-    errors = {"ended": "all epochs", "history": [{"val_top1_error": error} for error in (50, 30.9, 31, 30, 30.5)]}
+    errors = {
+        "ended": "all epochs",
+        "history": [{"val_top1_error": error} for error in (50, 30.9, 31, 30, 30.5)],
+    }
     assert EpochsToConverge().value(errors) == 2.0  # within a point of the 30 of the fourth epoch
     assert EpochsToConverge(margin=0.0).value(errors) == 4.0
-    assert EpochsToConverge().value({**errors, "history": errors["history"][:2]}) is None  # still getting better
+    assert (
+        EpochsToConverge().value({**errors, "history": errors["history"][:2]}) is None
+    )  # still getting better
 
 
 def test_steps_at_chance():
@@ -85,9 +106,9 @@ def test_steps_at_chance():
 
 
 def test_final_error():
-    errors = {"centre_crop": {"top1_error": 20.0, "top5_error": 5.0}, "ten_crops": {"top1_error": 18.0}}
+    errors = {"center": {"top1_error": 20.0, "top5_error": 5.0}, "ten_crop": {"top1_error": 18.0}}
     assert FinalError().value({"errors": errors}) == 18.0
-    assert FinalError(views=1, top=5).value({"errors": errors}) == 5.0
+    assert FinalError(test_views="center", top=5).value({"errors": errors}) == 5.0
     assert FinalError().reason_to_end(50, {"top1_error": 90}, 10) is None
 
 

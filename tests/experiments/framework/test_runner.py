@@ -8,7 +8,13 @@ from alexnet_keras.files import holding
 from alexnet_keras.record import as_stored
 from experiments import cifar_normalization
 from experiments.framework.cli import main
-from experiments.framework.experiment import PRETRAINED, Comparison, Experiment, run_key, stored_run_key
+from experiments.framework.experiment import (
+    PRETRAINED,
+    Comparison,
+    Experiment,
+    run_key,
+    stored_run_key,
+)
 from experiments.framework.metrics import EpochsToError, FinalError
 from experiments.framework.runner import ExperimentRunner
 from experiments.framework.tables import table
@@ -29,7 +35,10 @@ def trained(monkeypatch):
         if config.learning_rate > 1:
             error = FloatingPointError("The loss is nan")
             error.results = {"data": {"classes": 10}, "errors": {}, "history": [], "seconds": 1.0}
-            error.results |= {"config": json.loads(json.dumps(vars(config))), **dict.fromkeys(UNUSED)}
+            error.results |= {
+                "config": json.loads(json.dumps(vars(config))),
+                **dict.fromkeys(UNUSED),
+            }
             workdir.mkdir(parents=True)
             raise error
         workdir.mkdir(parents=True)
@@ -54,7 +63,7 @@ def trained(monkeypatch):
             "machine": {},
             "versions": {},
             "seconds": 1.0,
-            "errors": {"centre_crop": {"top1_error": 50.0}},
+            "errors": {"center": {"top1_error": 50.0}},
             "history": history,
         }
 
@@ -68,9 +77,14 @@ def experiment(name="speed", seeds=(0, 1), **base):
     return Experiment(
         name=name,
         section="figure 1",
-        base={"config": "four_layer", "epochs": 20, **base},
-        variants={activation: {"overrides": {"activation": activation}} for activation in activations},
-        comparisons=(Comparison("tanh", "relu", 6.0, "six times"), Comparison("sigmoid", "relu", None, "slower")),
+        base={"preset": "four_layer", "epochs": 20, **base},
+        variants={
+            activation: {"overrides": {"activation": activation}} for activation in activations
+        },
+        comparisons=(
+            Comparison("tanh", "relu", 6.0, "six times"),
+            Comparison("sigmoid", "relu", None, "slower"),
+        ),
         metric=EpochsToError(25.0),
         seeds=seeds,
         learning_rates={"relu": (0.01, 0.02), "tanh": (0.005, 0.01, 0.02), "sigmoid": (0.1,)},
@@ -83,13 +97,26 @@ def runner(tmp_path, **options):
 
 def test_searches_compares_and_stores(trained, tmp_path, capsys):
     results = runner(tmp_path).run()
-    first, *others = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Run ")]
-    assert first == "Run 1 of 9: relu, learning rate 0.01, seed 0"  # 2 + 3 + 1 rates, and another seed of each variant
-    assert len(others) == 9 and all("min left: " in line for line in others)  # relu's grid went on by two
+    first, *others = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("Run ")
+    ]
+    assert (
+        first == "Run 1 of 9: relu, learning rate 0.01, seed 0"
+    )  # 2 + 3 + 1 rates, and another seed of each variant
+    assert len(others) == 9 and all(
+        "min left: " in line for line in others
+    )  # relu's grid went on by two
     variants = results["variants"]
-    # The grid of relu goes on beyond its end until the neighbours of the best are worse.
-    assert [rate["learning_rate"] for rate in variants["relu"]["learning_rates"]] == [0.01, 0.02, 0.04, 0.08]
-    assert [len(rate["curve"]) for rate in variants["relu"]["learning_rates"]][2] == 4  # three and a half epochs
+    # The grid of relu goes on beyond its end until the neighbors of the best are worse.
+    assert [rate["learning_rate"] for rate in variants["relu"]["learning_rates"]] == [
+        0.01,
+        0.02,
+        0.04,
+        0.08,
+    ]
+    assert [len(rate["curve"]) for rate in variants["relu"]["learning_rates"]][
+        2
+    ] == 4  # three and a half epochs
     assert variants["relu"]["learning_rate"] == 0.04
     assert variants["tanh"]["learning_rate"] == 0.01
     assert variants["relu"]["values"] == {"0": pytest.approx(3.5), "1": pytest.approx(3.625)}
@@ -129,7 +156,9 @@ def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(ExperimentRunner, "_train", dies)
         runner(tmp_path).run()
-    assert len(json.loads((tmp_path / "results" / "speed" / "results.json").read_text())["runs"]) == 5
+    assert (
+        len(json.loads((tmp_path / "results" / "speed" / "results.json").read_text())["runs"]) == 5
+    )
     parts = runner(tmp_path).run()
     assert len(trained) == 2 * count
     assert parts["variants"] == whole["variants"]
@@ -153,13 +182,19 @@ def test_says_first_what_is_stored_and_what_trains_it_again(trained, tmp_path, m
     stored, source, again, *others = lines("other", "--seeds", "0", "1")
     assert stored == "10 of 10 runs are stored and not trained again. Nothing is trained"
     assert source == "  10 from out/speed/results.json"
-    assert again == "To train all runs again: python -m experiments.other --seeds 0 1 --workdir runs/again_2"
+    assert (
+        again
+        == "To train all runs again: python -m experiments.other --seeds 0 1 --workdir runs/again_2"
+    )
     assert not any(line.startswith("Run ") for line in others)
     assert len(trained) == count
 
 
 def test_two_processes_do_not_run_one_experiment(trained, tmp_path):
-    with holding(tmp_path / "results" / "speed"), pytest.raises(ValueError, match="no other process uses"):
+    with (
+        holding(tmp_path / "results" / "speed"),
+        pytest.raises(ValueError, match="no other process uses"),
+    ):
         runner(tmp_path).run()
     assert trained == []
 
@@ -173,10 +208,14 @@ def test_more_seeds_keep_the_runs(trained, tmp_path):
 
 
 def test_some_variants_first(trained, tmp_path):
-    part = ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["tanh"]).run()
+    part = ExperimentRunner(
+        experiment(), tmp_path / "results", tmp_path / "scratch", variants=["tanh"]
+    ).run()
     assert list(part["variants"]) == ["tanh"]
     assert part["comparisons"] == []
-    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu"]).run()
+    ExperimentRunner(
+        experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu"]
+    ).run()
     before = len(trained)
     whole = runner(tmp_path).run()
     assert len(trained) == before + 1  # sigmoid
@@ -203,10 +242,15 @@ def test_other_settings_leave_the_results_alone(trained, tmp_path):
 
 
 def test_a_variant_without_results_may_change(trained, tmp_path):
-    ExperimentRunner(experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu", "tanh"]).run()
+    ExperimentRunner(
+        experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu", "tanh"]
+    ).run()
     longer = experiment()
     longer.variants["sigmoid"]["epochs"] = 30
-    assert "sigmoid" in ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch").run()["variants"]
+    assert (
+        "sigmoid"
+        in ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch").run()["variants"]
+    )
     longer.variants["tanh"]["epochs"] = 30
     with pytest.raises(ValueError, match=r"epochs of tanh: stored 20, requested 30"):
         ExperimentRunner(longer, tmp_path / "results", tmp_path / "scratch")
@@ -226,7 +270,7 @@ def test_another_preset_takes_the_place_of_the_base(trained, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     own = experiment(dataset="cifar10", overrides={"filters": (8,) * 6})
     rates = ["--learning-rates", "0.01", "--bias-learning-rate", "0.02"]
-    results = main(own, "", ["--config", "small", "--epochs", "4", *rates, "--workdir", "out"])
+    results = main(own, "", ["--preset", "small", "--epochs", "4", *rates, "--workdir", "out"])
     for run in results["runs"]:
         assert (run["config"]["learning_rate"], run["config"]["bias_learning_rate"]) == (0.01, 0.02)
         assert run["network"]["filters"] == [32, 64, 96, 96, 64, 64]
@@ -236,8 +280,12 @@ def test_another_preset_takes_the_place_of_the_base(trained, tmp_path, monkeypat
 def test_a_run_that_ended_early_is_no_measurement_of_the_final_error(trained, tmp_path):
     runner(tmp_path).run()
     before = len(trained)
-    final = dataclasses.replace(experiment("final"), metric=FinalError(views=1), learning_rates={})
-    results = ExperimentRunner(final, tmp_path / "results", tmp_path / "scratch", variants=["relu"]).run()
+    final = dataclasses.replace(
+        experiment("final"), metric=FinalError(test_views="center"), learning_rates={}
+    )
+    results = ExperimentRunner(
+        final, tmp_path / "results", tmp_path / "scratch", variants=["relu"]
+    ).run()
     assert len(trained) == before + 2
     assert {run["ended"] for run in results["runs"]} == {"all epochs"}
 
@@ -257,11 +305,15 @@ def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
     def run():
         rates = {"relu": (0.02, 0.04, 2.0), "tanh": (2.0,)}
         return ExperimentRunner(
-            dataclasses.replace(experiment(), learning_rates=rates), tmp_path / "results", tmp_path / "scratch"
+            dataclasses.replace(experiment(), learning_rates=rates),
+            tmp_path / "results",
+            tmp_path / "scratch",
         ).run()
 
     results = run()
-    assert [rate["ended"] for rate in results["variants"]["relu"]["learning_rates"]][-1] == "loss is no number"
+    assert [rate["ended"] for rate in results["variants"]["relu"]["learning_rates"]][
+        -1
+    ] == "loss is no number"
     assert results["variants"]["relu"]["learning_rate"] == 0.04
     assert results["variants"]["tanh"]["values"] == {"0": None}
     before = len(trained)
@@ -273,7 +325,11 @@ def test_a_run_is_its_configuration_and_seed():
     config = experiment().config
     relu = config("relu", seed=0)
     assert run_key(relu) == run_key(config("relu", seed=0, devices=2))
-    for other in (config("relu", seed=1), config("tanh", seed=0), config("relu", seed=0, learning_rate=0.5)):
+    for other in (
+        config("relu", seed=1),
+        config("tanh", seed=0),
+        config("relu", seed=0, learning_rate=0.5),
+    ):
         assert run_key(other) != run_key(relu)
     # A run that was stored with another network under the same preset's name is another run.
     network = {**run_key(relu)["network"], "filters": [8] * 6}
@@ -281,7 +337,7 @@ def test_a_run_is_its_configuration_and_seed():
 
 
 def test_a_run_from_a_pretrained_network_is_its_pretraining():
-    options = {"config": "cifar", "dataset": "cifar10"}
+    options = {"preset": "cifar", "dataset": "cifar10"}
     its = Experiment(
         name="tuning",
         section="section 6",
@@ -293,11 +349,17 @@ def test_a_run_from_a_pretrained_network_is_its_pretraining():
     )
     config = its.config("tuned", seed=1)
     stored = {
-        "config": {**as_stored(dataclasses.asdict(config)), "initial_weights": "another/path.keras"},
+        "config": {
+            **as_stored(dataclasses.asdict(config)),
+            "initial_weights": "another/path.keras",
+        },
         "network": as_stored(dataclasses.asdict(config.network)),
     }
     pretraining = its.pretraining_config(1)
-    stored["pretraining"] = {"config": vars(pretraining), "network": dataclasses.asdict(pretraining.network)}
+    stored["pretraining"] = {
+        "config": vars(pretraining),
+        "network": dataclasses.asdict(pretraining.network),
+    }
     assert stored_run_key(stored) == its.run_key(config)
     for change in ({"epochs": 3}, {"overrides": {"bias": 0.5}}):
         other = dataclasses.replace(its, pretraining={"epochs": 2, **change})
@@ -341,22 +403,28 @@ def test_smoke_on_real_training(tiny_npz, tmp_path, monkeypatch):
 def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overrides = {"filters": (8,) * 6, "units": (16, 16)}
-    base = {"config": "cifar", "dataset": tiny_npz, "epochs": 1, "batch_size": 16, "overrides": overrides}
+    base = {
+        "preset": "cifar",
+        "dataset": tiny_npz,
+        "epochs": 1,
+        "batch_size": 16,
+        "overrides": overrides,
+    }
     its = Experiment(
         name="tuning",
         section="section 6",
-        base={**base, "only_classes": (2, 3)},
+        base={**base, "class_subset": (2, 3)},
         variants={"tuned": {"initial_weights": PRETRAINED}, "anew": {}},
         comparisons=(Comparison("tuned", "anew", None, "better", side=-1),),
-        metric=FinalError(views=1),
+        metric=FinalError(test_views="center"),
         seeds=(0, 1),
-        pretraining={"only_classes": (0, 1), "epochs": 2},
+        pretraining={"class_subset": (0, 1), "epochs": 2},
     )
     results = ExperimentRunner(its, "out", verbose=0).run()
     folders = sorted((tmp_path / "runs" / "pretrained").iterdir())
     before = [json.loads((folder / "results.json").read_text())["config"] for folder in folders]
     assert sorted(config["seed"] for config in before) == [0, 1]
-    assert {(tuple(config["only_classes"]), config["epochs"]) for config in before} == {((0, 1), 2)}
+    assert {(tuple(config["class_subset"]), config["epochs"]) for config in before} == {((0, 1), 2)}
     tuned = [run["config"] for run in results["runs"] if run["config"]["initial_weights"]]
     files = {config["seed"]: config["initial_weights"] for config in tuned}
     expected = {
@@ -365,5 +433,7 @@ def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path,
     }
     assert files == expected
     assert len(results["runs"]) == 4
-    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", None)  # nothing is trained again
+    monkeypatch.setattr(
+        "alexnet_keras.training.train.train_and_evaluate", None
+    )  # nothing is trained again
     assert ExperimentRunner(its, "out", verbose=0).run()["comparisons"] == results["comparisons"]

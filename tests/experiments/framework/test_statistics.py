@@ -1,14 +1,27 @@
 import numpy as np
 import pytest
 
-from experiments.framework.statistics import paired_difference, paired_ratio, seeds_for_significance, summary, verdict
+from experiments.framework.statistics import (
+    paired_difference,
+    paired_ratio,
+    seeds_for_significance,
+    summary,
+    verdict,
+)
 
 
 def test_summary():
-    half = 4.302653 * (13 / 3) ** 0.5  # 97.5% quantile of t with two degrees of freedom, standard error
+    half = (
+        4.302653 * (13 / 3) ** 0.5
+    )  # 97.5% quantile of t with two degrees of freedom, standard error
     interval = pytest.approx([5 - half, 5 + half], rel=1e-6)
     deviation = pytest.approx(13**0.5)
-    assert summary([2, 4, 9]) == {"mean": 5.0, "interval": interval, "standard_deviation": deviation, "n": 3}
+    assert summary([2, 4, 9]) == {
+        "mean": 5.0,
+        "interval": interval,
+        "standard_deviation": deviation,
+        "n": 3,
+    }
     assert summary([7]) == {"mean": 7.0, "interval": None, "standard_deviation": None, "n": 1}
     assert summary([]) == {"mean": None, "interval": None, "standard_deviation": None, "n": 0}
 
@@ -36,11 +49,17 @@ def test_one_pair_and_no_spread():
         paired_difference([1, 2], [1])
 
 
-@pytest.mark.parametrize(("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10), (0.01, None)])
+@pytest.mark.parametrize(
+    ("effect", "seeds"), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10), (0.01, None)]
+)
 def test_seeds_for_significance_by_cohens_tables(effect, seeds):
     # Paired t-test, two-sided 5%, power 80%, for a difference of so many standard deviations.
     half = 4.302653 * 2 / 3**0.5  # three pairs of deviation 2
-    comparison = {"estimate": -2 * effect, "interval": [-2 * effect - half, -2 * effect + half], "n": 3}
+    comparison = {
+        "estimate": -2 * effect,
+        "interval": [-2 * effect - half, -2 * effect + half],
+        "n": 3,
+    }
     assert seeds_for_significance(comparison) == seeds
     ratio = {name: value if name == "n" else np.exp(value) for name, value in comparison.items()}
     assert seeds_for_significance(ratio, no_effect=1.0) == seeds

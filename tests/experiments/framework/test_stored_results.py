@@ -9,7 +9,9 @@ from alexnet_keras.files import read_json
 from experiments.framework.runner import ExperimentRunner
 
 RESULTS = Path(__file__).parents[3] / "results"
-NAMES = [path.parent.name for path in sorted(RESULTS.glob("*/results.json")) if "runs" in read_json(path)]
+NAMES = [
+    path.parent.name for path in sorted(RESULTS.glob("*/results.json")) if "runs" in read_json(path)
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

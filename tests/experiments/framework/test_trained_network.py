@@ -23,8 +23,14 @@ def trained(tmp_path, monkeypatch):
             pixels = random.integers(0, 256, (32, 32, 3)).astype("uint8")
             Image.fromarray(pixels).save(tmp_path / "images" / label / f"{number}.png")
     (tmp_path / "images" / "a" / "6.png").write_text("no image")
-    fields = {"dataset": "images", "image_size": 32, "held_out": 3, "only_classes": [0, 1], "images_per_class": 2}
-    config = {**fields, "skip_corrupt": True, "mean": "colour"}
+    fields = {
+        "dataset": "images",
+        "image_size": 32,
+        "hold_out_every": 3,
+        "class_subset": [0, 1],
+        "max_images_per_class": 2,
+    }
+    config = {**fields, "skip_corrupt": True, "mean_subtraction": "color"}
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     return tiny_model(classes=2)
@@ -32,17 +38,21 @@ def trained(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", [None, "images", "./images/", "run/../images"])
 def test_the_images_of_the_training(trained, name):
-    options = argparse.Namespace(weights="run/best.keras", dataset=name, image_size=None, mean=None)
+    options = argparse.Namespace(
+        weights="run/best.keras", dataset=name, image_size=None, mean_subtraction=None
+    )
     info = open_dataset(trained, options).info
     # Of 6 images a class, and one that is none, every third is held out; of the others the first 2 are trained on.
     assert (info.train_count, info.validation_count, len(info.skipped)) == (4, 4, 1)
     assert np.ptp(info.mean_image.reshape(-1, 3), axis=0).max() == 0
-    options.mean = "image"
+    options.mean_subtraction = "image"
     assert np.ptp(open_dataset(trained, options).info.mean_image.reshape(-1, 3), axis=0).max() > 0
 
 
 def test_other_data_are_taken_whole(trained, tiny_npz):
-    options = argparse.Namespace(weights="run/best.keras", dataset=tiny_npz, image_size=None, mean=None)
+    options = argparse.Namespace(
+        weights="run/best.keras", dataset=tiny_npz, image_size=None, mean_subtraction=None
+    )
     with pytest.raises(ValueError, match="`dataset` must have the classes of the model, 2"):
         open_dataset(trained, options)
     assert open_dataset(tiny_model(), options).info.validation_count == 20

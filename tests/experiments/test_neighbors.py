@@ -3,16 +3,32 @@ import re
 import numpy as np
 import pytest
 
-from experiments.neighbours import main
+from experiments.neighbors import main
 
 
-def test_neighbours_in_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
-    arguments = ["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", "--depth", "80", "--count", "2"]
+def test_neighbors_in_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
+    arguments = [
+        "--weights",
+        weights,
+        "--dataset",
+        tiny_npz,
+        "--image-size",
+        "32",
+        "--depth",
+        "80",
+        "--count",
+        "2",
+    ]
     results = main(arguments)
     with np.load(tiny_npz) as arrays:
-        crops = {split: arrays[f"x_{split}"][:, 2:30, 2:30].reshape(-1, 28 * 28 * 3) for split in ("train", "test")}
+        crops = {
+            split: arrays[f"x_{split}"][:, 2:30, 2:30].reshape(-1, 28 * 28 * 3)
+            for split in ("train", "test")
+        }
         labels = {split: arrays[f"y_{split}"] for split in ("train", "test")}
-    distances = np.square(crops["test"][:, None].astype(float) - crops["train"].astype(float)).sum(-1)
+    distances = np.square(crops["test"][:, None].astype(float) - crops["train"].astype(float)).sum(
+        -1
+    )
     order = distances.argsort(1)
     same = labels["train"][order] == labels["test"][:, None]
     average = []
@@ -24,10 +40,14 @@ def test_neighbours_in_activations_and_pixels(weights, tmp_path, tiny_npz, capsy
     assert results["chance"] == pytest.approx(0.25)
     (comparison,) = results["comparisons"]
     assert comparison["n"] == 20
-    precision = {space: results["spaces"][space]["precision"] for space in ("activations", "pixels")}
-    assert comparison["estimate"] == pytest.approx(100 * (precision["activations"] - precision["pixels"]))
-    assert {path.name for path in (tmp_path / "run" / "neighbours").iterdir()} == {
-        *{"config.json", "results.json", "neighbours.png"}
+    precision = {
+        space: results["spaces"][space]["precision"] for space in ("activations", "pixels")
+    }
+    assert comparison["estimate"] == pytest.approx(
+        100 * (precision["activations"] - precision["pixels"])
+    )
+    assert {path.name for path in (tmp_path / "run" / "neighbors").iterdir()} == {
+        *{"config.json", "results.json", "neighbors.png"}
     }
     assert "Activations of fc7: " in capsys.readouterr().out
     assert len(results["shown"]) == 2
@@ -40,11 +60,17 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "activations.json").write_text('{"model": "0123456789abcdef"}')
     for arguments, words in (
-        (["--neighbours", "81"], "`neighbours` must be from 1 to the number of images, 80. Received: neighbours=81"),
+        (
+            ["--neighbors", "81"],
+            "`neighbors` must be from 1 to the number of images, 80. Received: neighbors=81",
+        ),
         (["--queries", "0"], "`queries` must be positive"),
         (["--layer", "fc9"], "`model` must have a layer fc9. Received: a model with "),
         (["--pixel-size", "40"], "`pixel_size` must be from 1 to 28"),
-        (["--activations", str(tmp_path / "other")], "other settings: model: stored '0123456789abcdef', "),
+        (
+            ["--activations", str(tmp_path / "other")],
+            "other settings: model: stored '0123456789abcdef', ",
+        ),
         (["--workdir", str(tmp_path)], "`workdir` must be a new folder"),
     ):
         with pytest.raises(SystemExit, match=re.escape(words)):

@@ -1,20 +1,20 @@
-"""The paper's colour noise, on arrays and tensors of any library."""
+"""The paper's color noise, on arrays and tensors of any library."""
 
 import numpy as np
 
-COLOUR_NOISE = ("none", "eigenvalue", "standard_deviation")
+PCA_NOISE = ("none", "eigenvalue", "standard_deviation")
 NOISE_STDDEV = 0.1
 
 
-def colour_shift(alpha, covariance, convention):
-    """The colours that PCA noise adds to images, one to all pixels of each.
+def color_shift(alpha, covariance, convention):
+    """The colors that PCA noise adds to images, one to all pixels of each.
 
     `sum_i p_i * alpha_i * s_i` with `p_i` the eigenvectors of the covariance; `s_i` is the eigenvalue `lambda_i` for
     the convention `"eigenvalue"` (the paper's formula) and its square root, the standard deviation along `p_i`, for
     `"standard_deviation"` (2012 source).
 
     On pixel values 0-255 the first eigenvalue of photographs is above ten thousand (14,435 on Imagenette), so that the
-    paper's formula to the letter shifts whole images by more than a thousand grey levels (standard deviation); the
+    paper's formula to the letter shifts whole images by more than a thousand gray levels (standard deviation); the
     source's convention shifts them by about twelve.
 
     Args:
@@ -38,13 +38,13 @@ def noise_divisor(convention):
     return 1.0 + NOISE_STDDEV if convention == "standard_deviation" else 1.0
 
 
-def less_mean(crops, mean, shift, divisor):
+def subtract_mean(crops, mean, shift, divisor):
     """What a network sees of crops: `(crops - mean + shift) / divisor`.
 
     Args:
         crops: float32 `(batch, size, size, 3)`, 0-255.
         mean: float32 `(size, size, 3)`.
-        shift: float32 `(batch, 3)`, the colour noise of each image, of `colour_shift`.
+        shift: float32 `(batch, 3)`, the color noise of each image, of `color_shift`.
         divisor: a number, or one for each image, `(batch, 1, 1, 1)`: that of `noise_divisor`, which keeps the scale of
             the values; 1 without noise.
 

@@ -5,12 +5,12 @@ import numpy as np
 from alexnet_keras.plots.style import new_figure
 
 
-def plot_neighbours(images, neighbours, names, title=""):
-    """Images in the first column, their neighbours in the columns after it; those of another class are crossed out.
+def plot_neighbors(images, neighbors, names, title=""):
+    """Images in the first column, their neighbors in the columns after it; those of another class are crossed out.
 
     Args:
         images: `(queries, height, width, 3)`, 0-255.
-        neighbours: dict from what they are nearest in to `(neighbours, same)`: images `(queries, count, height, width,
+        neighbors: dict from what they are nearest in to `(neighbors, same)`: images `(queries, count, height, width,
             3)`, the nearest first, and bool `(queries, count)`, whether they have the class of the query.
         names: the class of each query.
         title: words above the figure.
@@ -19,18 +19,18 @@ def plot_neighbours(images, neighbours, names, title=""):
         A matplotlib figure.
 
     Raises:
-        ValueError: when there are not as many neighbours as queries.
+        ValueError: when there are not as many neighbors as queries.
 
     Reference: figure 4, right, of Krizhevsky et al. (2012).
     """
-    for group, (found, same) in neighbours.items():
+    for group, (found, same) in neighbors.items():
         if not len(images) == len(names) == len(found) == len(same):
             raise ValueError(
-                f"`neighbours` and `names` must be one for each of the {len(images)} images. Received: {len(names)} "
-                f"names, and neighbours of {len(found)} images in {group!r}"
+                f"`neighbors` and `names` must be one for each of the {len(images)} images. Received: {len(names)} "
+                f"names, and neighbors of {len(found)} images in {group!r}"
             )
     widths = [1.0]
-    for found, _ in neighbours.values():
+    for found, _ in neighbors.values():
         widths += [0.25] + [1.0] * found.shape[1]
     figure, axes = new_figure(
         len(images),
@@ -45,22 +45,24 @@ def plot_neighbours(images, neighbours, names, title=""):
         _show(axes[row, 0], image)
         axes[row, 0].set_title(name.replace(" ", "\n", 1), fontsize=8)
         column = 1
-        for found, same in neighbours.values():
-            for number, neighbour in enumerate(found[row]):
+        for found, same in neighbors.values():
+            for number, neighbor in enumerate(found[row]):
                 axis = axes[row, column + 1 + number]
-                _show(axis, neighbour)
+                _show(axis, neighbor)
                 if not same[row][number]:
-                    side = neighbour.shape[0] - 1
+                    side = neighbor.shape[0] - 1
                     axis.plot([0, side], [0, side], color="white", linewidth=3)
                     axis.plot([0, side], [0, side], color="black", linewidth=1.2)
             column += 1 + len(found[row])
     column = 1
-    for group, (found, same) in neighbours.items():
+    for group, (found, same) in neighbors.items():
         words = f"nearest in {group}: {100 * np.mean(same):.0f}% of these of the same class"
         header = axes[0, column + 1].annotate(
             words, (0, 1), (0, 22), xycoords="axes fraction", textcoords="offset points", fontsize=9
         )
-        header.set_in_layout(False)  # it reaches over several columns, which would move apart for it
+        header.set_in_layout(
+            False
+        )  # it reaches over several columns, which would move apart for it
         column += 1 + found.shape[1]
     figure.suptitle(f"{title}\n", fontsize=10)
     return figure
@@ -71,12 +73,12 @@ def _show(axis, image):
 
 
 def plot_codes(spaces, chance, count=6):
-    """Precision of the neighbours against the length of the codes.
+    """Precision of the neighbors against the length of the codes.
 
     Args:
         spaces: dict from what the codes are of to `{"exact": precision, "codes": {bits: precision}}`, 0-1.
-        chance: the precision of random neighbours.
-        count: neighbours that the precision is taken over.
+        chance: the precision of random neighbors.
+        count: neighbors that the precision is taken over.
 
     Returns:
         A matplotlib figure.
@@ -85,9 +87,16 @@ def plot_codes(spaces, chance, count=6):
     for number, (space, measured) in enumerate(spaces.items()):
         look = dict(color=f"C{number}", marker="os"[number % 2])
         bits = sorted(measured["codes"])
-        axis.plot(bits, [100 * measured["codes"][n] for n in bits], label=f"codes of {space}, Hamming", **look)
+        axis.plot(
+            bits,
+            [100 * measured["codes"][n] for n in bits],
+            label=f"codes of {space}, Hamming",
+            **look,
+        )
         line = "--" if number == 0 else ":"
-        axis.axhline(100 * measured["exact"], color=f"C{number}", linestyle=line, label=f"{space}, Euclidean")
+        axis.axhline(
+            100 * measured["exact"], color=f"C{number}", linestyle=line, label=f"{space}, Euclidean"
+        )
     axis.axhline(100 * chance, color="0.5", linewidth=0.8, label="chance")
     axis.set_xticks(bits)
     axis.set_xlabel("bits of a code")
