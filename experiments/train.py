@@ -222,8 +222,8 @@ def _value_text(value):
     if value is None:
         return "none"
     if isinstance(value, (tuple, dict)):
-        return " ".join(f"{item:.3g}" for item in value) or "none"
-    return str(value)
+        return " ".join(map(_value_text, value)) or "none"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 class _OrNone:
