@@ -1,8 +1,8 @@
-"""Writes REPRODUCTION.md and the figures in README and docs from the stored results, and draws their pictures.
+"""Writes REPRODUCTION.md and the figures in README and docs, and draws their pictures.
 
     python -m experiments.report
 
-It trains nothing; `python -m experiments.NAME` does.
+All are from the stored results. It trains nothing; `python -m experiments.NAME` does.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def _write(options, command):
     results = root / "results"
     if not results.is_dir():
         raise ValueError(
-            f"`root` must be a folder that holds a folder `results`. Received: root={options.root!r}"
+            f"`root` must be a folder that has a folder `results`. Received: root={options.root!r}"
         )
     paths = sorted(results.rglob("results.json"))
     print(

@@ -1,10 +1,18 @@
-"""The documentation's site, as `make docs` has built it: links, pictures, and what a browser shows."""
+"""The documentation: its commands and imports, and the site that `make docs` has built."""
 
+import ast
+import contextlib
 import functools
 import http.server
+import importlib
+import io
 import json
+import re
+import runpy
+import shlex
 import shutil
 import subprocess
+import sys
 import threading
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +20,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-SITE = Path(__file__).parents[1] / "site"
+ROOT = Path(__file__).parents[1]
+SITE = ROOT / "site"
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
@@ -74,7 +84,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 
 def measure(pages, folder, seconds=120):
-    """Opens pages of the site in a browser and returns what it shows, a dict for each page and width."""
+    """Opens pages of the site in a browser; returns a dict for each page and width."""
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(_Handler, directory=SITE)
     )
@@ -124,8 +134,62 @@ def pages():
     return [path for path in sorted(SITE.rglob("*.html")) if path.name != "404.html"]
 
 
+def code_blocks(path, language):
+    """The code blocks of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands():
+    """The options of each module that a page runs with `python -m`, by module."""
+    found = {}
+    for path in TEXTS:
+        text = path.read_text().replace("\\\n", " ")
+        lines = [
+            line
+            for block in code_blocks(path, "sh")
+            for line in block.replace("\\\n", " ").splitlines()
+        ]
+        lines += re.findall(r"`([^`\n]*python -m [^`\n]*)`", text)
+        for line in lines:
+            module = re.search(
+                r"python -m ((?:experiments|benchmarks|alexnet_keras)\.\w+)(.*)", line
+            )
+            if module and module[1] != "experiments.NAME":
+                words = shlex.split(module[2], comments=True)
+                options = {word for word in words if word.startswith("--")}
+                found.setdefault(module[1], set()).update(options)
+    return found
+
+
 needs_site = pytest.mark.skipif(not SITE.is_dir(), reason="`make docs` has not built the site")
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+
+
+@pytest.mark.parametrize(("module", "options"), sorted(commands().items()))
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_commands_have_the_options_that_the_pages_name(module, options, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), pytest.raises(SystemExit) as end:
+        runpy.run_module(module, run_name="__main__")
+    assert end.value.code == 0
+    known = set(re.findall(r"--[a-z][a-z0-9-]*", text.getvalue()))
+    assert options <= known
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_python_of_the_pages_imports_what_exists(path):
+    for block in code_blocks(path, "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("alexnet_keras"):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_tests_that_the_pages_name_exist(path):
+    for name, link in re.findall(r"`(test_\w+)` in \[\w+\.py\]\(([^)]+)\)", path.read_text()):
+        assert f"def {name}(" in (path.parent / link).read_text()
 
 
 @needs_site

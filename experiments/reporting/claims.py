@@ -71,9 +71,7 @@ GROUPS = (
                 experiment="relu_vs_tanh_inputs",
             ),
         ),
-        {
-            "relu_vs_tanh/training_error.png": "Training error by epoch with ReLU and with tanh, figure 1 of the paper"
-        },
+        {"relu_vs_tanh/training_error.png": "Training error by epoch with ReLU and with tanh"},
     ),
     ClaimGroup(
         "Response normalization",
@@ -89,9 +87,7 @@ GROUPS = (
                 experiment="response_normalization",
             ),
         ),
-        {
-            "response_normalization/comparisons.png": "Differences of the errors by response normalization"
-        },
+        {"response_normalization/comparisons.png": "Differences by response normalization"},
     ),
     ClaimGroup(
         "Overlapping pooling",
@@ -177,9 +173,7 @@ GROUPS = (
     ClaimGroup(
         "Initialization",
         (Claim("Biases of 1 speed up the early stage", "no figure", experiment="initialization"),),
-        {
-            "initialization/comparisons.png": "Ratios of the steps until the loss leaves that of guessing"
-        },
+        {"initialization/comparisons.png": "Ratios of the steps until the loss leaves guessing"},
     ),
     ClaimGroup(
         "Ten crops",
@@ -201,9 +195,7 @@ GROUPS = (
                 experiment="kernels",
             ),
         ),
-        {
-            "kernels/kernels_imagenette_source_conv1.png": "Kernels of conv1 after two epochs of Imagenette"
-        },
+        {"kernels/kernels_imagenette_source_conv1.png": "Kernels of conv1 after two epochs"},
     ),
     ClaimGroup(
         "Neighbors and binary codes",

@@ -18,9 +18,9 @@ which hold every run with its configuration, seed, library versions, machine and
 nothing.
 """
 _SIGNS = """\
-Errors of the paper are top-1 / top-5 in percent. "pp" are percentage points, "×" is a ratio. Square
-brackets are 95% intervals of the paired difference or ratio over n seeds, or over what the text
-names. Below each table are the means of the variants, with standard deviations.
+Errors of the paper are top-1 / top-5 in percent. "pp" are percentage points, "×" is a ratio.
+Square brackets are 95% intervals of the paired difference or ratio over n seeds, or over what the
+text names. Below each table are the means of the variants, with standard deviations.
 """
 
 

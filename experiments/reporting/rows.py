@@ -47,7 +47,7 @@ class Row:
 
     @property
     def _metric(self):
-        """A short name of a metric that is not the experiment's own and of both sides; "" for others."""
+        """A short name of a metric of both sides, if it is not the experiment's own; else ""."""
         has_two = self.metric != self.comparison.get("baseline_metric", self.metric)
         if has_two or self.metric == self.results["settings"]["metric"]:
             return ""
@@ -83,7 +83,7 @@ class Row:
 
     @property
     def verdict_with_seeds(self):
-        """The verdict, with the number of seeds that would make an insignificant difference significant."""
+        """The verdict, with the number of seeds that significance needs, if it is missing."""
         interval = self.comparison and self.comparison["interval"]
         if not interval or not interval[0] < self.comparison["no_effect"] < interval[1]:
             return self.verdict

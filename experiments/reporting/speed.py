@@ -28,7 +28,7 @@ def speed_figure(workdir):
 
 
 def _panels(workdir):
-    """The stored benchmarks and their groups: batches of 128 on a CPU in float32, of 2048 on a GPU."""
+    """The stored benchmarks and their groups: float32 on a CPU, bfloat16 on a GPU."""
     panels = []
     for folder, precision, batch_size in (("", "float32", 128), ("h200", "bfloat16", 2048)):
         stored = read_json(Path(workdir) / "benchmarks" / folder / "training.json", "groups")
@@ -47,8 +47,9 @@ def _sentence(stored, group):
     pytorch = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
     digits = 0 if ours > 1000 else 1
     return (
-        f"On {_machine(stored)} it trains {ours:,.{digits}f} images per second in {group['precision']} with "
-        f"batches of {group['batch_size']}, {ours / pytorch:.2f} times as many as PyTorch at its best settings."
+        f"On {_machine(stored)} it trains {ours:,.{digits}f} images per second in "
+        f"{group['precision']} with batches of {group['batch_size']}, {ours / pytorch:.2f} times "
+        "as many as PyTorch at its best settings."
     )
 
 

@@ -25,9 +25,9 @@ _FORMATS = {
 
 
 def trainings_table(workdir):
-    """Returns the errors of the stored trainings, a row for each."""
+    """Returns the top-1 / top-5 errors of the stored trainings, a row for each."""
     lines = [
-        "| data | preset | epochs, batch | center crop, top-1 / top-5 | ten crops, top-1 / top-5 | machine |",
+        "| data | preset | epochs, batch | center crop | ten crops | machine |",
         "|---|---|---|---|---|---|",
     ]
     for folder, words in _TRAININGS:
@@ -37,7 +37,8 @@ def trainings_table(workdir):
         run = f"{config['epochs']}, {config['batch_size']}"
         views = [_errors(results["errors"].get(view)) for view in ("center", "ten_crop")]
         lines.append(
-            f"| {words} | `{preset}` | {run} | {' | '.join(views)} | {results['machine']['processor']} |"
+            f"| {words} | `{preset}` | {run} | {' | '.join(views)} "
+            f"| {results['machine']['processor']} |"
         )
     return "\n".join(lines)
 

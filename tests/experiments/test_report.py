@@ -176,8 +176,8 @@ def test_a_block_is_written_anew_and_what_is_around_it_stays(stored):
     filled = fill_blocks(page, folder)
     assert filled.startswith("before\n") and filled.endswith("\nafter\n")
     assert "old" not in filled
-    line = "- with normalization against without normalization: -2.00 pp [-2.50, -1.50], n = 3; the paper: -2."
-    assert f"{line} **Reproduced.**" in " ".join(filled.split())
+    line = "- with normalization against without normalization: -2.00 pp [-2.50, -1.50], n = 3;"
+    assert f"{line} the paper: -2. **Reproduced.**" in " ".join(filled.split())
     assert fill_blocks(filled, folder) == filled
 
 
