@@ -31,5 +31,6 @@ setup: .venv/ready
 # The documentation does not import the package, so that its environment is small.
 .venv-docs/ready: requirements-docs.txt
 	$(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/python -m pip install --no-compile --quiet --disable-pip-version-check -r requirements-docs.txt
+	.venv-docs/bin/python -m pip install --no-compile --quiet --disable-pip-version-check \
+		-r requirements-docs.txt
 	touch $@

@@ -3,6 +3,7 @@
 A block stands between two comments: `<!-- begin NAME ARGUMENT... -->` and `<!-- end -->`.
 """
 
+import itertools
 import re
 import textwrap
 from collections import Counter
@@ -76,10 +77,13 @@ def _results(workdir, *experiments):
     return "\n".join(lines)
 
 
-def _table(workdir, path):
-    """The tables of a benchmark, without the line that names its command."""
-    _, _, tables = (workdir / path).read_text().partition("\n\n")
-    return tables.strip()
+def _table(workdir, path, start=None):
+    """The text and tables of a benchmark, without its command; or the tables whose text starts so."""
+    parts = (workdir / path).read_text().strip().split("\n\n")[1:]
+    if start is not None:
+        pairs = itertools.pairwise(parts)
+        parts = [part for text, table in pairs if text.startswith(start) for part in (text, table)]
+    return "\n\n".join(part if part.startswith("|") else _filled(part) for part in parts)
 
 
 def _filled(text, indent=""):
