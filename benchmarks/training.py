@@ -10,7 +10,7 @@ limit, a 4096-cube matrix product and the memory bandwidth, is measured in the s
 counted are those of the network's definition: Winograd's method, by which ours trains on a CPU, multiplies less often
 and can exceed the limit. Two ways are meant for GPUs and are not among the usual ones: `ours_jax_in_memory` trains from
 arrays in the GPU's memory, `ours_jax_pipeline` from the JPEGs of --dataset, which TensorFlow reads; both crop, mirror
-and add color noise. PyTorch is needed for the peers alone: `pip install -r requirements-benchmarks.txt`. While one
+and add color noise. PyTorch is needed for the peers alone: `pip install 'alexnet_keras[torch]'`. While one
 process works, the others keep their memory: all usual ways together some 15 GB at batch 32 and 25 GB at batch 128. With
 --at-once 6 six of them, one of which measures the limit, take turns until they are done, then the others, with the
 limit anew.

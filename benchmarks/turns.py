@@ -212,8 +212,8 @@ def check_installed(parser, needs):
     for way, package in needs.items():
         if util.find_spec(package) is None:
             parser.error(
-                f"{way} needs {package}, which is not installed: see requirements.txt and "
-                "requirements-benchmarks.txt, or choose others"
+                f"{way} needs {package}, which is not installed: "
+                f"pip install 'alexnet_keras[{package}]', or choose others"
             )
 
 

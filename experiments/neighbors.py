@@ -13,9 +13,9 @@ network.
 Time: 45 seconds for CIFAR-10 and a small network, on two cores.
 """
 
-from experiments.framework.cli import run_command
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import images_at, network_parser
 from experiments.framework.neighbor_search import SPACES, NeighborSearch, add_search_options
-from experiments.framework.trained_network import images_at, network_parser
 
 
 def neighbors(options, command=None):

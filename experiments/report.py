@@ -8,13 +8,7 @@ All are from the stored results. It trains nothing; `python -m experiments.NAME`
 import argparse
 from pathlib import Path
 
-from alexnet_keras.files import read_json, write_text
-from alexnet_keras.plots import save_figure
-from experiments.framework.cli import run_command
-from experiments.framework.figures import draw
-from experiments.reporting.blocks import fill_blocks
-from experiments.reporting.reproduction import reproduction
-from experiments.reporting.speed import speed_figure
+from alexnet_keras.cli.command import run_command
 
 
 def pages(root):
@@ -23,6 +17,9 @@ def pages(root):
     Args:
         root: folder with `results`, README.md and `docs`.
     """
+    from experiments.reporting.blocks import fill_blocks
+    from experiments.reporting.reproduction import reproduction
+
     root = Path(root)
     results = root / "results"
     written = {root / "REPRODUCTION.md": reproduction(results)}
@@ -45,6 +42,8 @@ def main(arguments=None):
 
 
 def _write(options, command):
+    from alexnet_keras.files import write_text
+
     root = Path(options.root)
     results = root / "results"
     if not results.is_dir():
@@ -64,6 +63,11 @@ def _write(options, command):
 
 
 def _draw(paths, results):
+    from alexnet_keras.files import read_json
+    from alexnet_keras.plots import save_figure
+    from experiments.framework.figures import draw
+    from experiments.reporting.speed import speed_figure
+
     for path in paths:
         content = read_json(path)
         if "comparisons" in content:

@@ -20,9 +20,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import alexnet_command
+
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
-TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
@@ -140,24 +142,20 @@ def code_blocks(path, language):
 
 
 def commands():
-    """The options of each module that a page runs with `python -m`, by module."""
+    """The options of each command that a page names, by the words that start it."""
     found = {}
+    start = re.compile(
+        r"(python -m (?:experiments|benchmarks|alexnet_keras)\.\w+|alexnet [a-z]+)\b(.*)"
+    )
     for path in TEXTS:
-        text = path.read_text().replace("\\\n", " ")
-        lines = [
-            line
-            for block in code_blocks(path, "sh")
-            for line in block.replace("\\\n", " ").splitlines()
-        ]
-        lines += re.findall(r"`([^`\n]*python -m [^`\n]*)`", text)
+        lines = "".join(code_blocks(path, "sh")).replace("\\\n", " ").splitlines()
+        lines += re.findall(r"`((?:python -m|alexnet) [^`\n]*)`", path.read_text())
         for line in lines:
-            module = re.search(
-                r"python -m ((?:experiments|benchmarks|alexnet_keras)\.\w+)(.*)", line
-            )
-            if module and module[1] != "experiments.NAME":
-                words = shlex.split(module[2], comments=True)
+            match = start.search(line)
+            if match and "NAME" not in match[1]:
+                words = shlex.split(match[2], comments=True)
                 options = {word for word in words if word.startswith("--")}
-                found.setdefault(module[1], set()).update(options)
+                found.setdefault(match[1], set()).update(options)
     return found
 
 
@@ -165,19 +163,27 @@ needs_site = pytest.mark.skipif(not SITE.is_dir(), reason="`make docs` has not b
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 
-@pytest.mark.parametrize(("module", "options"), sorted(commands().items()))
+@pytest.mark.parametrize(("command", "options"), sorted(commands().items()))
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
-def test_commands_have_the_options_that_the_pages_name(module, options, monkeypatch):
-    monkeypatch.setattr(sys, "argv", [module, "--help"])
+def test_commands_have_the_options_that_the_pages_name(command, options, monkeypatch):
+    *_, module = command.split()
+    arguments = [module, "--help"]
+    if command.startswith("alexnet "):
+        arguments.insert(0, "alexnet")
+        module = "alexnet_command"
+    monkeypatch.setattr(sys, "argv", arguments)
     text = io.StringIO()
     with contextlib.redirect_stdout(text), pytest.raises(SystemExit) as end:
-        runpy.run_module(module, run_name="__main__")
+        if module == "alexnet_command":
+            alexnet_command.main()
+        else:
+            runpy.run_module(module, run_name="__main__")
     assert end.value.code == 0
     known = set(re.findall(r"--[a-z][a-z0-9-]*", text.getvalue()))
     assert options <= known
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_python_of_the_pages_imports_what_exists(path):
     for block in code_blocks(path, "python"):
         for node in ast.walk(ast.parse(block)):
@@ -186,7 +192,7 @@ def test_python_of_the_pages_imports_what_exists(path):
                 assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_tests_that_the_pages_name_exist(path):
     for name, link in re.findall(r"`(test_\w+)` in \[\w+\.py\]\(([^)]+)\)", path.read_text()):
         assert f"def {name}(" in (path.parent / link).read_text()

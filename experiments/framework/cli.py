@@ -2,10 +2,10 @@
 
 import argparse
 import dataclasses
-import shlex
 import sys
 
-INTERRUPTED = 130  # exit status after Ctrl-C, 128 + SIGINT
+from alexnet_keras.cli.command import run_command
+
 _SMOKE_OPTIONS = {"epochs": 2}
 
 
@@ -23,36 +23,6 @@ def main(experiment, description, arguments=None):
     parser = _parser(experiment, description)
     return run_command(
         parser, lambda options, command: _run(experiment, vars(options), command), arguments
-    )
-
-
-def run_command(parser, function, arguments=None):
-    """Parses the command line and calls `function(options, command)`.
-
-    An error, or Ctrl-C, ends the process with one line.
-
-    Args:
-        parser: an `argparse.ArgumentParser`.
-        function: takes the parsed options, and the command line as text.
-        arguments: list of command-line arguments; `None` for those of the process.
-    """
-    options = parser.parse_args(arguments)
-    words = sys.argv[1:] if arguments is None else arguments
-    try:
-        return function(options, shlex.join(["python", "-m", parser.prog.split()[-1], *words]))
-    except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"{parser.prog}: {error}")
-    except KeyboardInterrupt:
-        print_interrupted(parser.prog)
-        sys.exit(INTERRUPTED)
-
-
-def print_interrupted(prog):
-    """Prints that Ctrl-C stopped a command."""
-    print(
-        f"\n{prog}: stopped by Ctrl-C. Rerun the same command to resume",
-        file=sys.stderr,
-        flush=True,
     )
 
 
@@ -136,7 +106,6 @@ def _add_run_options(group, experiment):
 
 
 def _run(experiment, options, command):
-    # Imported here, as `experiments.train` imports this module before it has chosen Keras' backend.
     from experiments.framework.figures import draw
     from experiments.framework.runner import ExperimentRunner
     from experiments.framework.tables import table

@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from alexnet_keras.evaluation.statistics import summary
 from experiments.framework.metrics import EARLY_STOPPED
-from experiments.framework.statistics import summary
 
 
 def variant_results(progress):

@@ -4,7 +4,7 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
-from experiments.framework.statistics import VERDICT_RULE
+from alexnet_keras.evaluation.statistics import VERDICT_RULE
 from experiments.framework.tables import mean_with_deviation
 from experiments.reporting.claims import GROUPS
 from experiments.reporting.rows import VERDICTS, all_rows, rows_of

@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+from alexnet_keras.evaluation.statistics import seeds_for_significance, verdict
 from alexnet_keras.files import read_json
-from experiments.framework.statistics import seeds_for_significance, verdict
 from experiments.framework.tables import estimate_with_interval
 from experiments.reporting.claims import GROUPS
 

@@ -48,7 +48,7 @@ def test_tensorflow(ours, images, expected, split):
 
 @pytest.mark.parametrize("compiled", [False])
 def test_pytorch(ours, images, expected, compiled):
-    torch = pytest.importorskip("torch", reason="PyTorch is in requirements-benchmarks.txt")
+    torch = pytest.importorskip("torch", reason="PyTorch is in the extra torch")
     peer = PyTorchPeer(CLASSES, compiled=compiled)
     assert sum(parameter.numel() for parameter in peer.module.parameters()) == PARAMETERS
     with torch.no_grad():
@@ -108,7 +108,7 @@ def test_update_of_tensorflow():
 
 
 def test_update_of_pytorch():
-    torch = pytest.importorskip("torch", reason="PyTorch is in requirements-benchmarks.txt")
+    torch = pytest.importorskip("torch", reason="PyTorch is in the extra torch")
     peer = PyTorchPeer(CLASSES)
     peer.call = peer.module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3)).to(
         peer.device

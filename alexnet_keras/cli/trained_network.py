@@ -14,7 +14,7 @@ _DATA_OPTIONS = (
 )
 
 
-def network_parser(name, description, several=None, flag="--weights"):
+def network_parser(name, description, several=None, flag="--weights", prog=None):
     """Returns the parser of a command, with its options for the networks and the workdir.
 
     Args:
@@ -22,9 +22,10 @@ def network_parser(name, description, several=None, flag="--weights"):
         description: docstring of its module.
         several: purpose of several networks; `None` for a command that takes one.
         flag: option of the networks.
+        prog: name of the command in messages; `None` for `python -m experiments.NAME`.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m experiments.{name}",
+        prog=prog or f"python -m experiments.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from scipy import stats
+
+from alexnet_keras.extras import extra
 
 CONFIDENCE = 0.95
 _POWER = 0.8  # probability of finding a real effect, for the number of seeds
@@ -14,12 +15,13 @@ def summary(values):
 
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
+
     values = [float(value) for value in values]
     deviation = None
     interval = None
     if len(values) > 1:
         deviation = float(np.std(values, ddof=1))
-        half = float(_t_quantile(len(values)) * stats.sem(values))
+        half = float(_t_quantile(len(values)) * _stats().sem(values))
         interval = [float(np.mean(values)) - half, float(np.mean(values)) + half]
     return {
         "mean": float(np.mean(values)) if values else None,
@@ -57,11 +59,12 @@ def paired_difference(values, baseline):
 
 
 def _interval(difference):
+
     if len(difference) == 1:
         return None
     if np.ptp(difference) == 0:
         return [float(difference[0])] * 2  # the t statistic is not defined without spread
-    low, high = stats.ttest_1samp(difference, 0.0).confidence_interval(CONFIDENCE)
+    low, high = _stats().ttest_1samp(difference, 0.0).confidence_interval(CONFIDENCE)
     return [float(low), float(high)]
 
 
@@ -91,19 +94,29 @@ def seeds_for_significance(comparison, no_effect=0.0, most=1000):
         The least number of seeds for which the paired t-test has a power of 80%; `None` if it is
         above `most`.
     """
+
     numbers = (*comparison["interval"], comparison["estimate"])
     low, high, effect = np.log(numbers) if no_effect else numbers
     n = comparison["n"]
     deviation = (high - low) / 2 / _t_quantile(n) * math.sqrt(n)
     seeds = np.arange(2, most + 1)
-    missed = stats.nct.cdf(_t_quantile(seeds), seeds - 1, abs(effect) / deviation * np.sqrt(seeds))
+    missed = _stats().nct.cdf(
+        _t_quantile(seeds), seeds - 1, abs(effect) / deviation * np.sqrt(seeds)
+    )
     enough = seeds[missed <= 1 - _POWER]
     return int(enough[0]) if len(enough) else None
 
 
+def _stats():
+    """The module `scipy.stats`, imported late: a single value has no interval, and needs none of it."""
+    with extra("computing confidence intervals"):
+        from scipy import stats
+    return stats
+
+
 def _t_quantile(n):
     """The quantile of Student's t that bounds a two-sided interval from `n` values."""
-    return stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)
+    return _stats().t.ppf(0.5 + CONFIDENCE / 2, n - 1)
 
 
 VERDICT_RULE = """\
