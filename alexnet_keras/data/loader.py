@@ -146,8 +146,7 @@ class Dataset:
     """A data set whose images are prepared: the parts of `load`, for those who need them one by one.
 
     Args:
-        name, image_size, crop_size, scale_jitter, mean_subtraction, skip_corrupt, hold_out_every, class_subset, max_images_per_class, memory_gib,
-            cache_dir: as for `load`.
+        name: as for `load`, like every argument that is not described here.
         host: this host's number, where several hosts share each batch.
         hosts: how many they are. Each reads and decodes its own part of the images; of a training set that fits into
             `memory_gib`, all, so that the batches of all hosts together are those of one.
