@@ -126,9 +126,9 @@ VERDICT_RULE = """\
 - **same direction**: the interval lies on the paper's side of no effect, but does not contain the
   paper's figure.
 - **not reproduced**: the interval contains no effect, or lies on the other side. If it contains no
-  effect, the table gives the number of seeds that would make the measured difference significant,
+  effect, a number in brackets says how many seeds would make the measured difference significant,
   with a power of 80%.
-- **not testable here**: the reason is given.
+- **not testable**: the reason is given.
 - **not run yet**: fewer than two seeds have a value of the metric."""
 
 
