@@ -4,10 +4,10 @@ from pathlib import Path
 
 from alexnet_keras.files import read_json
 from alexnet_keras.plots.style import new_figure
-from benchmarks import turns
-from benchmarks.training import WAYS
+from benchmarks.harness import machine_name, summary
+from benchmarks.training import IMPLEMENTATIONS
 
-_OURS = {"ours": "alexnet_keras", "ours_jax": "alexnet_keras, JAX"}
+_OURS = {"alexnet_keras": "alexnet_keras", "alexnet_keras_jax": "alexnet_keras, JAX"}
 _OTHERS = ("tensorflow_split", "tensorflow", "pytorch_compile", "pytorch", "keras")
 
 
@@ -60,7 +60,7 @@ def _draw(axis, stored, group):
         [median - low for median, low, _ in speeds],
         [high - median for median, _, high in speeds],
     ]
-    labels = [_OURS.get(name, WAYS[name][1]) for name in names]
+    labels = [_OURS.get(name, IMPLEMENTATIONS[name].label) for name in names]
     colors = ["C0" if name in _OURS else "0.65" for name in names]
     medians = [median for median, _, _ in speeds]
     axis.barh(labels, medians, xerr=ranges, color=colors, error_kw={"capsize": 3})
@@ -77,7 +77,7 @@ def _draw(axis, stored, group):
 
 def _names(group):
     """The implementations that are shown."""
-    return [name for name in (*_OURS, *_OTHERS) if name in group["ways"]]
+    return [name for name in (*_OURS, *_OTHERS) if name in group["implementations"]]
 
 
 def _machine(stored):
@@ -93,4 +93,4 @@ def _machine(stored):
 
 def _speed(group, name):
     """Median, least and greatest images per second in training."""
-    return turns.summary(group["ways"][name]["turns"], "training")
+    return summary(group["implementations"][name]["rounds"], "training")
