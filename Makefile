@@ -1,4 +1,6 @@
-PYTHON ?= python3.11
+# The first of these that runs; a version manager may have a command for a Python that it does not run.
+PYTHON := $(or $(PYTHON),$(firstword $(foreach name,python3.11 python3.12 python3.13,$(shell \
+	$(name) -c "print('$(name)')" 2>/dev/null))))
 BIN = .venv/bin
 
 # Where it is set, each process compiles anew all that it imports: 15 seconds in place of 5 for TensorFlow and Keras.
@@ -19,6 +21,7 @@ lint: setup
 setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml
+	$(if $(PYTHON),,$(error Python 3.11, 3.12 or 3.13 is needed and not found. Give its path: make PYTHON=...))
 	$(PYTHON) -m venv .venv
 	# Python compiles what is imported at its first use, in a fraction of the time that compiling everything takes.
 	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -r requirements.txt

@@ -317,8 +317,8 @@ def check_installed(parser: argparse.ArgumentParser, needs: dict[str, str]) -> N
     for name, package in needs.items():
         if util.find_spec(package) is None:
             parser.error(
-                f"{name} needs {package}, which is not installed: pip install {package}, or choose "
-                "other implementations"
+                f"{name} needs {package}, which is not installed: "
+                f"pip install 'alexnet_keras[{package}]', or choose other implementations"
             )
 
 

@@ -19,9 +19,9 @@ import statistics
 import sys
 import time
 
-from experiments.framework.cli import run_command
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import check_positive, network_parser
 from experiments.framework.neighbor_search import SPACES, NeighborSearch, add_search_options
-from experiments.framework.trained_network import check_positive, network_parser
 
 _SPEED_QUERIES = 100  # random codes that are searched for
 

@@ -17,8 +17,8 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from experiments.framework.cli import run_command
-from experiments.framework.trained_network import (
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
     claim_workdir,
@@ -47,8 +47,8 @@ def kernels(options: argparse.Namespace, command: str | None = None) -> dict:
 
     _check(options)
     models = _load(options)
-    measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
     _check_layers(options, models)
+    measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
     snapshots = read_snapshots(options.snapshots) if options.snapshots else None
     dataset, image = _dataset_and_image(models, options)
     settings = {
@@ -99,13 +99,25 @@ def _check(options):
             f"the kernels of conv1. Received: epoch={options.epoch}, layers={options.layers}, "
             f"feature_maps={options.feature_maps}"
         )
+    if options.feature_maps:
+        return
+    for name in ("image", "dataset", "image_size"):
+        value = getattr(options, name)
+        if value is not None:
+            raise ValueError(
+                f"`{name}` needs `feature_maps` (--feature-maps), the layers to draw. "
+                f"Received: {name}={value!r}"
+            )
 
 
 def _load(options):
     """Returns a dict from labels to the networks, with the kernels of `--epoch` if it is given."""
+    from alexnet_keras.analysis.kernels import layer_of
     from alexnet_keras.models import load_model
 
     models = dict(zip(_labels(options.weights), map(load_model, options.weights), strict=True))
+    for model in models.values():
+        layer_of(model, "conv1", "weights")
     if options.epoch is not None:
         for path, model in zip(options.weights, models.values(), strict=True):
             _restore_kernels(model, Path(path).parent / "snapshots", options.epoch)
@@ -133,11 +145,11 @@ def _check_layers(options, models):
     from alexnet_keras.analysis import layer_kernels
     from alexnet_keras.analysis.kernels import layer_of
 
-    for layer in options.layers:
+    for layer in ("conv1", *options.layers):
         for model in models.values():
-            layer_kernels(model, layer)
+            layer_kernels(model, layer, "weights")
     for layer in options.feature_maps:
-        layer_of(next(iter(models.values())), layer)
+        layer_of(next(iter(models.values())), layer, "weights")
 
 
 def _draw_kernels(workdir, models, layers):
@@ -194,7 +206,7 @@ def _tests(measures, options):
 
 def _comparison(test):
     """The paper's claim as a comparison of the gap between the towers with the gap by chance."""
-    from experiments.framework.statistics import paired_difference
+    from alexnet_keras.evaluation.statistics import paired_difference
 
     gaps = [100 * gap for gap in test["gaps"]]
     chance = [100 * gap for gap in test["chance"]]
@@ -258,7 +270,7 @@ def _dataset_and_image(models, options):
     if not options.feature_maps:
         return None, None
     dataset = open_dataset(next(iter(models.values())), options)
-    return dataset, _image(options.image, dataset)
+    return dataset, _image(options.image or "0", dataset)
 
 
 def _image(which, dataset):
@@ -321,7 +333,7 @@ def main(arguments=None):
         help="layers whose maps of --image are drawn",
     )
     parser.add_argument(
-        "--image", default="0", help="number of a validation image, or an image file (default: 0)"
+        "--image", help="number of a validation image, or an image file (default: 0)"
     )
     parser.add_argument(
         "--snapshots",

@@ -12,9 +12,9 @@ The activations are computed once and kept in the folder --activations.
 
 import argparse
 
-from experiments.framework.cli import run_command
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import images_at, network_parser
 from experiments.framework.neighbor_search import SPACES, NeighborSearch, add_search_options
-from experiments.framework.trained_network import images_at, network_parser
 
 
 def neighbors(options: argparse.Namespace, command: str | None = None) -> dict:

@@ -9,8 +9,8 @@ by their numbers (--show 3 14 15), or the mistakes with the highest probability.
 import argparse
 from typing import TYPE_CHECKING
 
-from experiments.framework.cli import run_command
-from experiments.framework.trained_network import (
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_classifier,
     check_positive,

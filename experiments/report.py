@@ -9,10 +9,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from alexnet_keras.files import read_json, write_text
-from experiments.framework.cli import run_command
-from experiments.framework.figures import draw
-from experiments.framework.statistics import VERDICT_RULE, verdict
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.evaluation.statistics import VERDICT_RULE, verdict
 from experiments.framework.tables import comparison_text, labeled_comparisons, mean_with_deviation
 
 _NO_IMAGENET = "needs ImageNet, about 150 GB to be downloaded by hand, and days on two GPUs"
@@ -189,6 +187,8 @@ def _rows(claim, workdir):
     if claim.reason:
         command = f"`{claim.command}`" if claim.command else ""
         return [(claim.words, claim.paper, "", f"not testable here: {claim.reason}", command)]
+    from alexnet_keras.files import read_json
+
     rows = []
     for path in _paths(claim.experiment, workdir):
         results = read_json(path, "comparisons")
@@ -267,6 +267,9 @@ def main(arguments=None):
 
 
 def _write(options, command):
+    from alexnet_keras.files import read_json, write_text
+    from experiments.framework.figures import draw
+
     workdir = Path(options.workdir)
     if not workdir.is_dir():
         raise ValueError(

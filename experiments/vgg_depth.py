@@ -14,7 +14,6 @@ Here narrow networks of the first four stages are trained on CIFAR-10. At the sc
 It has 15 runs.
 """
 
-from alexnet_keras.models import VGG_PRESETS
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import FinalError
@@ -29,7 +28,7 @@ BASE = {
     "image_size": 32,
     "crop_size": 28,
     "overrides": {
-        "kernel_sizes": VGG_PRESETS["A"].kernel_sizes[:4],
+        "kernel_sizes": ((3,), (3,), (3, 3), (3, 3)),  # the first four stages of configuration A
         "filters": (16, 32, 64, 128),
         "units": (256, 256),
         "input_scale": 1 / 64,
@@ -42,11 +41,13 @@ TOP1 = FinalError()
 
 def _as(letter):
     """The first stages of a configuration, as many as the base has."""
-    return {
-        "overrides": {
-            "kernel_sizes": lambda network: VGG_PRESETS[letter].kernel_sizes[: len(network.filters)]
-        }
-    }
+
+    def kernel_sizes(network):
+        from alexnet_keras.models import VGG_PRESETS
+
+        return VGG_PRESETS[letter].kernel_sizes[: len(network.filters)]
+
+    return {"overrides": {"kernel_sizes": kernel_sizes}}
 
 
 EXPERIMENT = Experiment(

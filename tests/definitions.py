@@ -25,6 +25,25 @@ def conv2d(x, kernel, bias, stride, groups):
     return y
 
 
+def locally_connected2d(x, kernel, bias, size, stride, zeros=(0, 0)):
+    """A convolution with kernels of its own at each position, as loops over positions and weights.
+
+    `zeros` rows and columns are added before and after the maps.
+    """
+    x = np.pad(x, [(0, 0), zeros, zeros, (0, 0)])
+    batch, height, width, maps = x.shape
+    rows, columns = (height - size) // stride + 1, (width - size) // stride + 1
+    y = np.zeros((batch, rows, columns, kernel.shape[2]))
+    for r in range(rows):
+        for c in range(columns):
+            for i in range(size):
+                for j in range(size):
+                    for m in range(maps):
+                        weights = kernel[r * columns + c, (i * size + j) * maps + m]
+                        y[:, r, c] += x[:, r * stride + i, c * stride + j, m, None] * weights
+    return y if bias is None else y + bias
+
+
 def local_response_normalization(
     a, size=5, k=2.0, alpha=1e-4, beta=0.75, divide_alpha=False, groups=1
 ):
@@ -55,12 +74,12 @@ def spatial_response_normalization(a, size=5, k=1.0, alpha=1e-3, beta=0.75):
     return b
 
 
-def max_pool(x, pool_size, stride):
-    """The largest number of each window, of those of its positions that exist."""
+def max_pool(x, pool_size, stride, function=np.max):
+    """The largest number of each window, of those of its positions that exist; or their mean."""
     rows, columns = (math.ceil((n - pool_size) / stride) + 1 for n in x.shape[1:3])
     out = np.zeros((len(x), rows, columns, x.shape[-1]), x.dtype)
     for r in range(rows):
         for c in range(columns):
             window = x[:, r * stride : r * stride + pool_size, c * stride : c * stride + pool_size]
-            out[:, r, c] = window.max((1, 2))
+            out[:, r, c] = function(window, (1, 2))
     return out

@@ -79,13 +79,24 @@ def _read(path):
             if missing:
                 raise ValueError(f"it has no {', '.join(missing)}")
             keys = [*ARRAYS, "class_names"] if "class_names" in file else ARRAYS
-            stored = {key: file[key] for key in keys}
+            stored = {key: _read_array(file, key) for key in keys}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"it is truncated or damaged ({error})") from error
     for key, array in stored.items():
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{key} is not an array")
     return stored
+
+
+def _read_array(file, key):
+    """Reads an array; NumPy's own message on one of Python objects advises to unpickle it."""
+    try:
+        return file[key]
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        dtype = {"x": "uint8", "y": "int32"}.get(key[0], "str")
+        raise ValueError(f'{key} holds Python objects; save {key}.astype("{dtype}")') from error
 
 
 def _check_images(key, x):
@@ -108,8 +119,8 @@ def _check_labels(key, y, count):
         fix = f"; of one-hot rows take {key}.argmax(1)"
     elif y.dtype.kind in "US":
         fix = f"; np.unique({key}, return_inverse=True) numbers names"
-    elif y.dtype.kind == "f":
-        fix = f'; {key}.astype("int32") makes whole numbers of floats'
+    elif y.dtype.kind in "fb":
+        fix = f'; save {key}.astype("int32")'
     raise ValueError(
         f"{key} must hold a whole number from 0 for each image, shape ({count},), not {y.dtype} {y.shape}{fix}"
     )

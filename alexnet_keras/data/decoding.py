@@ -10,15 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
+from alexnet_keras.data.image_files import FORMATS, MAX_BYTES, pixels_of, reason_against_header
 from alexnet_keras.data.statistics import check_cache
 from alexnet_keras.files import write_text
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # Pillow's names; its JPEG includes MPO
-MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
-MAX_BYTES = 2**28
 # Part of every fingerprint of encoded images. Raise it when a file is decoded to other pixels,
 # or another file is accepted: what was computed before is then computed again.
 DECODING_VERSION = 2
@@ -69,10 +67,7 @@ def _decode_with_pillow(encoded):
     if isinstance(encoded, np.ndarray):  # outside of a graph
         encoded = encoded.item()
     with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):  # 16 bits, which Pillow's conversion clips to 255
-            return np.repeat((np.asarray(upright) >> 8).astype("uint8")[..., None], 3, -1)
-        return np.array(upright.convert("RGB"))
+        return pixels_of(image)
 
 
 def corrupt_files(files, folders, fingerprint, cache_dir):
@@ -126,7 +121,7 @@ def reason_against(file, folders=None):
         if size > MAX_BYTES:
             return f"too large: {size:,} bytes"
         with Image.open(file, formats=FORMATS) as image:  # its header
-            reason = _reason_against_header(image)
+            reason = reason_against_header(image)
         if reason:
             return reason
         encoded = file.read_bytes()
@@ -143,15 +138,6 @@ def reason_against(file, folders=None):
         reason = getattr(error, "message", None) or str(error)
         reason = re.sub(r"^\{\{.*?\}\} ", "", reason).split(" [Op:")[0]
         return reason.replace(str(file), file.name) or type(error).__name__
-    return None
-
-
-def _reason_against_header(image):
-    if image.width * image.height > MAX_PIXELS:
-        return f"too large: {image.width}x{image.height} pixels"
-    # The second picture of a camera's MPO is a preview or another view of the same scene.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        return "animated"
     return None
 
 

@@ -9,19 +9,10 @@ import re
 from pathlib import Path
 
 from alexnet_keras.data.decoding import DECODING_VERSION, corrupt_files
+from alexnet_keras.data.image_files import IMAGE_SUFFIXES, is_hidden, is_image_name
+from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
+from alexnet_keras.distributed.hosts import print_once
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
-# Of operating systems, archives and file servers; names that begin with a dot are ignored as well.
-SYSTEM_NAMES = {
-    "__macosx",
-    "thumbs.db",
-    "desktop.ini",
-    "$recycle.bin",
-    "system volume information",
-    "lost+found",
-    "@eadir",
-    "#recycle",
-}
 _SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -48,7 +39,7 @@ class FolderImages:
     """The images of a folder.
 
     Args:
-        class_names: names of the class folders, sorted.
+        class_names: names of the class folders, sorted; those of Tiny ImageNet in words.
         train, validation: lists of `(path, label)`.
         splits: names of the two parts.
         has_validation: whether the folder has validation images of its own.
@@ -79,10 +70,14 @@ class _Layout:
 
 @dataclasses.dataclass(frozen=True)
 class _Classes:
-    """Files of each class in one folder, and the files left out, with the reason."""
+    """Files of each class in one folder, and the files left out, with the reason.
+
+    Tiny ImageNet's class folders are WordNet numbers; `names` has the words, by number.
+    """
 
     files: dict
     left_out: list
+    names: dict | None = None
 
 
 def read_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
@@ -109,13 +104,16 @@ def read_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
             f"{_title(layout.train)} holds {len(classes)} class folder(s){_names(classes)}",
             "Use two or more",
         )
+    names = classes
     left_out = list(train.left_out)
     if layout.validation:
-        listed = _list_classes(name, layout.validation)
+        listed = _list_annotated(layout.validation) or _list_classes(name, layout.validation)
         left_out += listed.left_out
         parts = train.files, listed.files
         splits = (layout.train.name, layout.validation.name)
         _check_same_classes(name, layout, classes, listed.files)
+        if listed.names:
+            names = [listed.names.get(label, label) for label in classes]
     else:
         parts = _hold_out(train.files, hold_out_every)
         splits = (
@@ -133,14 +131,14 @@ def read_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
         )
     used = [_without(corrupt, part) for part in parts]
     _check_every_class_is_left(name, layout, parts, used, corrupt)
-    print(_summary(path, layout, classes, used, hold_out_every, left_out, corrupt), flush=True)
+    print_once(_summary(path, layout, classes, used, hold_out_every, left_out, corrupt))
     labels = {label: number for number, label in enumerate(classes)}
     train, validation = (
         [(str(file), labels[label]) for label in classes for file in part.get(label, ())]
         for part in used
     )
     return FolderImages(
-        class_names=tuple(classes),
+        class_names=tuple(names),
         train=train,
         validation=validation,
         splits=splits,
@@ -274,7 +272,7 @@ def _check_class_folders(name, path, folders):
 
 
 def _holds_images(folder):
-    return any(map(_is_image, _scan(folder)[1]))
+    return any(map(is_image_name, _scan(folder)[1]))
 
 
 def _check_same_classes(name, layout, classes, validation):
@@ -330,12 +328,18 @@ def _title(folder):
 # What is in them.
 
 
+def _list_annotated(folder):
+    """The validation files of an unzipped Tiny ImageNet; `None` for any other folder."""
+    files = annotated_images(folder)
+    return None if files is None else _Classes(files, [], CLASS_NAMES)
+
+
 def _list_classes(name, folder):
     """The image files of every class folder, sorted."""
     folders, loose = _scan(folder)
-    images = [file for file in loose if _is_image(file)]
+    images = [file for file in loose if is_image_name(file)]
     left_out = [
-        (file, "in no class folder" if _is_image(file) else _ending(file)) for file in loose
+        (file, "in no class folder" if is_image_name(file) else _ending(file)) for file in loose
     ]
     classes, empty = {}, []
     for sub in folders:
@@ -368,13 +372,13 @@ def _walk(folder):
 
     for root, folders, names in os.walk(folder, onerror=fail):
         linked = [sub for sub in folders if (Path(root) / sub).is_symlink()]
-        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not _is_hidden(sub)]
-        folders[:] = [sub for sub in folders if not _is_hidden(sub)]
+        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not is_hidden(sub)]
+        folders[:] = [sub for sub in folders if not is_hidden(sub)]
         for name in names:
             file = Path(root) / name
-            if _is_hidden(name):
+            if is_hidden(name):
                 continue
-            if _is_image(file):
+            if is_image_name(file):
                 files.append(file)
             else:
                 left_out.append((file, _ending(file)))
@@ -424,7 +428,7 @@ def _scan(folder):
     folders, files = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _is_hidden(entry.name):
+            if is_hidden(entry.name):
                 continue
             path = folder / entry.name
             try:
@@ -433,14 +437,6 @@ def _scan(folder):
                 is_folder = False
             (folders if is_folder else files).append(path)
     return sorted(folders), sorted(files)
-
-
-def _is_hidden(name):
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES
-
-
-def _is_image(file):
-    return file.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _ending(file):

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from alexnet_keras.data.arrays import ARRAYS, fixed_permutation, read_arrays
 from alexnet_keras.data.decoding import decode_image
 from alexnet_keras.data.folders import fingerprint_of, read_folder
+from alexnet_keras.extras import extra
 
 IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
@@ -206,9 +207,10 @@ def _check_not_path(name, path):
 
 
 def _from_tfds(name, hold_out_every):
-    import tensorflow_datasets as tfds
+    with extra("reading TFDS data sets"):
+        import tensorflow_datasets as tfds
 
-    from alexnet_keras.data import shapes  # noqa: F401  registers the builder
+        from alexnet_keras.data import shapes, tiny_imagenet  # noqa: F401  registers the builders
 
     try:
         builder = tfds.builder(name)

@@ -15,7 +15,7 @@ def evaluate(model, dataset, test_views="ten_crop", batch_size=128, verbose=1):
     Args:
         model: a classifier that ends in a softmax or in logits.
         dataset: an `alexnet_keras.data.Dataset`.
-        test_views: `"center"` for the center crop, `"ten_crop"` for the ten crops of the paper, `"dense"` for all
+        test_views: `"center"` for the center crop, `"ten_crop"` for the ten crops of the paper, `"nine_crop"` for those of cuda-convnet, `"dense"` for all
             positions of the whole image and its mirror image, as VGG does.
         batch_size: crops that pass through the network at a time.
         verbose: 1 for a progress bar, 0 for none.

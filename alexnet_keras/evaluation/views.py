@@ -1,22 +1,13 @@
-"""Several views of each image: center crop, ten crops, and all positions of the whole image."""
+"""Several views of each image: center crop, ten or nine crops, and all positions of the image."""
+
+import itertools
 
 import keras
 import numpy as np
 from keras import ops
 
 from alexnet_keras.evaluation.probabilities import as_probabilities
-
-# Names of the test views, and how many views of an image pass through the network.
-TEST_VIEWS = {"center": 1, "ten_crop": 10, "dense": 2}
-CROPS = ("center", "ten_crop")
-
-
-def check_test_views(test_views, accepted=tuple(TEST_VIEWS)):
-    """Raises a `ValueError` for a name that is not among the accepted test views."""
-    if test_views not in accepted:
-        raise ValueError(
-            f"`test_views` must be one of {', '.join(accepted)}. Received: test_views={test_views!r}"
-        )
+from alexnet_keras.evaluation.view_names import CROPS, TEST_VIEWS, check_test_views
 
 
 def crop_views(images, size, test_views="ten_crop"):
@@ -25,8 +16,8 @@ def crop_views(images, size, test_views="ten_crop"):
     Args:
         images: tensor `(batch, height, width, channels)`.
         size: side of the crops, in pixels.
-        test_views: `"center"` for the center crop; `"ten_crop"` for the four corners and the center, then their
-            mirror images.
+        test_views: `"center"` for the center crop; `"ten_crop"` for the four corners and the center,
+            then their mirror images; `"nine_crop"` for three rows of three, which reach to the edges.
 
     Returns:
         tensor `(batch, views, size, size, channels)`.
@@ -34,7 +25,8 @@ def crop_views(images, size, test_views="ten_crop"):
     Raises:
         ValueError: for other views, or crops that are larger than the images.
 
-    Reference: section 4.1 of Krizhevsky et al. (2012).
+    Reference: section 4.1 of Krizhevsky et al. (2012); cuda-convnet's multiview test of CIFAR-10
+    for nine.
     """
     height, width = images.shape[1:3]
     check_test_views(test_views, CROPS)
@@ -43,9 +35,12 @@ def crop_views(images, size, test_views="ten_crop"):
             f"`size` must be at most {min(height, width)} pixels, the images' side. Received: size={size}"
         )
     bottom, right = height - size, width - size
-    corners = [(0, 0), (0, right), (bottom // 2, right // 2), (bottom, 0), (bottom, right)]
+    rows, columns = (0, bottom // 2, bottom), (0, right // 2, right)
+    corners = list(itertools.product(rows, columns))
     if test_views == "center":
-        corners = corners[2:3]
+        corners = corners[4:5]
+    if test_views == "ten_crop":
+        corners = corners[::2]
     crops = [images[:, y : y + size, x : x + size] for y, x in corners]
     if test_views == "ten_crop":
         crops += [ops.flip(crop, axis=2) for crop in crops]
@@ -59,7 +54,7 @@ def views_model(model, image_size, mean_crop, test_views="ten_crop"):
         model: a classifier of crops less the mean, `(batch, size, size, 3)`, that ends in a softmax or in logits.
         image_size: side of the whole images, in pixels.
         mean_crop: `(size, size, 3)`, what is subtracted from every crop.
-        test_views: `"center"` or `"ten_crop"`.
+        test_views: `"center"`, `"ten_crop"` or `"nine_crop"`.
 
     Returns:
         `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, classes)`.

@@ -2,7 +2,7 @@
 
 import keras
 
-from alexnet_keras.ops.dispatch import choose_dense
+from alexnet_keras.ops.dispatch import Choice, choose_dense
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -28,6 +28,19 @@ class FullyConnected(keras.layers.Dense):
         )
         return outputs if self.activation is None else self.activation(outputs)
 
+    def quantize(self, mode=None, type_check=True, config=None):
+        """Quantizes the weights as `keras.layers.Dense` does, e.g. to `"int8"`.
+
+        Keras refuses subclasses of `Dense`, whose call may be another function. This one is the same.
+        """
+        super().quantize(
+            mode, type_check=type_check and type(self) is not FullyConnected, config=config
+        )
+
     def choose_implementation(self, input_shape, training):
         """The `alexnet_keras.ops.dispatch.Choice` for an input of this shape."""
+        if self.quantization_mode:
+            return Choice(
+                self.quantization_mode, "the quantized product of Keras", self.quantized_call
+            )
         return choose_dense(len(input_shape), self.compute_dtype, training, self.name)

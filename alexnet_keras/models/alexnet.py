@@ -5,24 +5,37 @@ import random
 import keras
 
 from alexnet_keras.layers import (
+    CeilingAveragePooling2D,
     CeilingMaxPooling2D,
     GroupedConv2D,
+    LocallyConnected2D,
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
 from alexnet_keras.models.alexnet_config import CONV_LAYERS, alexnet_config
-from alexnet_keras.models.head import check_classes, fully_connected
+from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
+from alexnet_keras.pretrained import REGISTRY
+
+# From a stage, and whether its sizes round up.
+_POOLS = {
+    ("pool", True): CeilingMaxPooling2D,
+    ("pool", False): keras.layers.MaxPooling2D,
+    ("average_pool", True): CeilingAveragePooling2D,
+    ("average_pool", False): keras.layers.AveragePooling2D,
+}
 
 
 def AlexNet(
-    preset="paper",
+    preset=None,
     *,
     input_shape=None,
-    classes=1000,
+    classes=None,
     classifier_activation="softmax",
     weights=None,
+    include_top=True,
+    pooling=None,
     name=None,
     **overrides,
 ):
@@ -39,6 +52,8 @@ def AlexNet(
     | `"small"` | the same eight layers and towers for images of 64x64 pixels, light enough for a laptop |
     | `"cifar"` | the same for images of 32x32 pixels |
     | `"four_layer"` | three conv layers (32, 32 and 64 kernels of 5x5) and fc8: the network of figure 1, for CIFAR-10 |
+    | `"cifar_11pct"`, `"cifar_13pct"` | section 3.3's for CIFAR-10, with and without normalization |
+    | `"cifar_18pct"`, `"cifar_19pct"` | cuda-convnet's plain ones, with and without normalization |
 
     What the paper leaves open is taken from the 2012 source in `"paper"` too: 224 pixels become 55 positions by 3 rows
     and columns of zeros at the bottom and right alone; pools round up in the same way; conv2 pads 2, conv3-conv5 pad 1;
@@ -48,6 +63,11 @@ def AlexNet(
     its ReLU follows the pool; alpha is divided by 5; a spatial normalization follows the second normalization; conv5
     is pooled before its ReLU; the initial weights of conv3-conv5 have standard deviation 0.03. How the two train
     differs as well, see `alexnet_keras.training.training_config`.
+
+    The last four are networks of cuda-convnet's configuration files `layers-conv-local-11pct.cfg` and
+    so on; the paper's footnote 3 points to them. The first two have two convolutions and two locally
+    connected layers, local3 and local4. The others have three convolutions and average pools; their
+    normalization acts inside each map.
 
     `"torchvision"`, `"bvlc_alexnet"` and `"caffenet"` are for the weights that `alexnet_keras.convert` reads.
     torchvision's dropout precedes fc6 and fc7, here it follows them, which is another training but the same function
@@ -59,22 +79,29 @@ def AlexNet(
     steps, which these short trainings never reach; from a small start the kernels show what they have learned.
 
     Args:
-        preset: a preset's name or an `AlexNetConfig`.
+        preset: a preset's name or an `AlexNetConfig`; `None` for the preset of the weights if they
+            have a name, or `"paper"`.
         input_shape: `(height, width, channels)` of the image in pixels; `None` for the preset's own.
-        classes: number of classes.
+        classes: number of classes; `None` for that of the weights if they have a name, or 1000.
         classifier_activation: activation of fc8; `None` for logits.
-        weights: path of a `.keras` or `.weights.h5` file with the weights of such a network; `None` for new ones.
+        weights: a name of `alexnet_keras.pretrained.available()`, the path of a `.keras`,
+            `.weights.h5` or (torchvision's layers) `.pth` file, or `"hf://user/model"`; `None` for
+            new weights.
+        include_top: whether fc6, fc7 and fc8 are there. Without them the network ends with the last
+            pool or its activation, and takes only the other layers from `weights`.
+        pooling: with `include_top=False`, `"avg"` or `"max"` over all positions; `None` for the maps.
         name: name of the model.
         **overrides: fields of `AlexNetConfig` that replace the preset's, e.g. `activation="tanh"`.
 
     Returns:
         A `keras.Model` from images, `(batch, height, width, channels)` on the scale 0-255 less the mean image, to
         `(batch, classes)`. Its layers are conv1, norm1, pool1, ..., fc6, drop6, fc7, drop7, fc8. `"paper"` and
-        `"source"` have 60,965,224 parameters.
+        `"source"` have 60,965,224 parameters. With `include_top=False` the output is
+        `(batch, rows, columns, maps)`, or `(batch, maps)` with `pooling`.
 
     Raises:
         ValueError: for an unknown preset or field, an input too small for the pools, a number of maps that the towers
-            do not divide, or a weights file that is missing or of another model.
+            do not divide, or weights that are missing or of another model.
 
     Example:
 
@@ -82,12 +109,19 @@ def AlexNet(
     60965224
     >>> AlexNet("paper", activation="tanh", normalization=False).get_layer("fc8").units
     1000
+    >>> AlexNet(include_top=False, pooling="avg").output_shape
+    (None, 256)
 
     Reference: sections 3-5 of Krizhevsky et al. (2012); 2012 source.
     """
+    check_top(include_top, pooling)
     if input_shape is not None:
         overrides["input_shape"] = input_shape
-    config = alexnet_config(preset, **overrides)
+    if isinstance(weights, str) and weights in REGISTRY:
+        classes = _classes_of(weights, classes, include_top)
+        preset, overrides = _network_of(weights, preset, overrides)
+    config = alexnet_config("paper" if preset is None else preset, **overrides)
+    classes = 1000 if classes is None else classes
     check_classes(classes)
     seed = random.randrange(2**31)  # which `keras.utils.set_random_seed` fixes
     inputs = x = keras.Input(config.input_shape, name="image")
@@ -95,13 +129,48 @@ def AlexNet(
         x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
     for conv in CONV_LAYERS:
         x = _conv_block(x, config, conv, seed)
-    x = fully_connected(
-        x, config, classes, classifier_activation, lambda layer: _initializers(config, layer, seed)
-    )
-    model = keras.Model(inputs, x, name=name or "alexnet")
+    if include_top:
+        x = fully_connected(
+            x,
+            config,
+            classes,
+            classifier_activation,
+            lambda layer: _initializers(config, layer, seed),
+        )
+    model = keras.Model(inputs, pooled(x, pooling), name=name or "alexnet")
     if weights is not None:
         load_weights(model, weights)
     return model
+
+
+def _classes_of(weights, classes, include_top):
+    """The number of classes of weights with a name, after a check of the requested one."""
+    stored = REGISTRY[weights].classes
+    if not include_top:
+        return classes
+    if not stored:
+        raise ValueError(
+            f"`include_top` must be False for weights={weights!r}, which are of the conv layers. "
+            "Received: include_top=True"
+        )
+    if classes not in (None, stored):
+        raise ValueError(
+            f"`classes` must be {stored} for weights={weights!r}. Received: classes={classes!r}. "
+            "For other classes take include_top=False, and add layers"
+        )
+    return stored
+
+
+def _network_of(weights, preset, overrides):
+    """The preset and the overrides of weights with a name, unless others are given."""
+    entry = REGISTRY[weights]
+    if isinstance(preset, str) and preset != entry.preset:
+        raise ValueError(
+            f"`preset` must be {entry.preset!r} for weights={weights!r}. Received: preset={preset!r}"
+        )
+    if preset is None or isinstance(preset, str):
+        return entry.preset, {**entry.overrides, **overrides}
+    return preset, overrides
 
 
 def _conv_block(x, config, conv, seed):
@@ -109,14 +178,14 @@ def _conv_block(x, config, conv, seed):
     number = conv[-1]
     stages = config.stages[index]
     if conv not in config.conv_layers:
-        stages = [stage for stage in stages if stage == "pool"]
+        stages = [stage for stage in stages if "pool" in stage]
     else:
         x = _convolution(x, config, conv, seed)
     for stage in stages:
         if stage == "activation":
             x = keras.layers.Activation(config.activation, name=f"{config.activation}{number}")(x)
-        elif stage == "pool":
-            pool = CeilingMaxPooling2D if config.round_up else keras.layers.MaxPooling2D
+        elif "pool" in stage:
+            pool = _POOLS[stage, config.round_up]
             x = pool(
                 config.pool_size,
                 config.pool_stride,
@@ -134,7 +203,11 @@ def _conv_block(x, config, conv, seed):
                 name=f"norm{number}",
             )(x)
         elif config.normalization and stage == "spatial_normalization":
-            x = SpatialResponseNormalization(name=f"spatial_norm{number}")(x)
+            x = SpatialResponseNormalization(
+                size=config.spatial_normalization_size,
+                alpha=config.spatial_normalization_alpha,
+                name=f"spatial_norm{number}",
+            )(x)
     return x
 
 
@@ -154,16 +227,21 @@ def _convolution(x, config, conv, seed):
             x = keras.layers.ZeroPadding2D(
                 zeros, data_format="channels_last", name=f"pad{conv[-1]}"
             )(x)
+    options = {
+        "strides": stride,
+        "padding": "same" if same else "valid",
+        **_initializers(config, conv, seed),
+        "name": config.layer_name(conv),
+    }
+    if conv in config.local_layers:
+        return LocallyConnected2D(config.filters[index], kernel, **options)(x)
     sees_all = conv == "conv1" or conv in config.exchange
     return GroupedConv2D(
         config.filters[index],
         kernel,
-        strides=stride,
-        padding="same" if same else "valid",
         groups=1 if sees_all else config.towers,
         data_format="channels_last",
-        **_initializers(config, conv, seed),
-        name=conv,
+        **options,
     )(x)
 
 

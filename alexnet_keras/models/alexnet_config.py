@@ -9,7 +9,7 @@ from alexnet_keras.ops.reference import ceiling_padding
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")
 HIDDEN_LAYERS = ("fc6", "fc7")
-STAGES = ("activation", "normalization", "spatial_normalization", "pool")
+STAGES = ("activation", "normalization", "spatial_normalization", "pool", "average_pool")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,8 @@ class AlexNetConfig:
         input_scale: factor of the pixel values before conv1.
         conv_layers: which of conv1, ..., conv6 there are; conv1 always is. A layer that is left out takes its
             activation and normalization with it, but its pool stays, so that the maps after it keep their size.
+        local_layers: conv layers whose kernels differ from position to position; conv3 is then called
+            local3, and so on. They see the maps of all towers.
         hidden_layers: which of the hidden fully connected layers fc6 and fc7 there are.
         filters: kernels of each conv layer, both towers together.
         kernel_sizes: side of the kernels, in pixels.
@@ -31,7 +33,8 @@ class AlexNetConfig:
         round_up: whether further zeros, at the right and bottom alone, make the strides of convolutions fit, and the
             last windows of pools may reach over the edges, so that sizes round up; else they round down.
         stages: what follows each convolution, in order: `"activation"`, `"normalization"`,
-            `"spatial_normalization"`, `"pool"`. The first conv layer whose stages have a pool gets pool1, and so on.
+            `"spatial_normalization"`, and `"pool"` (max pooling) or `"average_pool"`. The pool after
+            conv1 is pool1, and so on.
         units: neurons of fc6 and of fc7.
         towers: 2 for the two GPUs of the paper, which share nothing but what `exchange` names, 1 for one.
         exchange: conv layers that see the maps of all towers; conv1 sees the image in any case.
@@ -45,6 +48,8 @@ class AlexNetConfig:
         normalization_beta: power.
         normalization_divide_alpha: whether alpha is divided by the size.
         normalization_in_towers: whether the neighbors end at the border of a tower.
+        spatial_normalization_size: side of the square in the second kind of normalization.
+        spatial_normalization_alpha: weight of the mean square there.
         dropout: rate of the activities that dropout sets to zero after fc6 and fc7; 0 for none.
         initializer: `"gaussian"`, with the standard deviations below, or the name of a Keras initializer.
         kernel_stddev: standard deviation of the initial weights of conv1, conv2 and the fully connected layers.
@@ -65,6 +70,7 @@ class AlexNetConfig:
     input_shape: tuple = (224, 224, 3)
     input_scale: float = 1.0
     conv_layers: tuple = ("conv1", "conv2", "conv3", "conv4", "conv5")
+    local_layers: tuple = ()
     hidden_layers: tuple = HIDDEN_LAYERS
     filters: tuple = (96, 256, 384, 384, 256, 256)
     kernel_sizes: tuple = (11, 5, 3, 3, 3, 3)
@@ -92,6 +98,8 @@ class AlexNetConfig:
     normalization_beta: float = 0.75
     normalization_divide_alpha: bool = False
     normalization_in_towers: bool = True
+    spatial_normalization_size: int = 5
+    spatial_normalization_alpha: float = 1e-3
     dropout: float = 0.5
     initializer: str = "gaussian"
     kernel_stddev: float = 0.01
@@ -103,6 +111,7 @@ class AlexNetConfig:
     def __post_init__(self):
         check_fields(self)
         self._check_names("conv_layers", CONV_LAYERS)
+        self._check_names("local_layers", CONV_LAYERS[1:])
         self._check_names("hidden_layers", HIDDEN_LAYERS)
         self._check_names("exchange", CONV_LAYERS)
         self._check_names("bias_layers", (*CONV_LAYERS, *HIDDEN_LAYERS, "fc8"))
@@ -110,11 +119,12 @@ class AlexNetConfig:
             raise ValueError(
                 f"`conv_layers` must hold 'conv1'. Received: conv_layers={self.conv_layers}"
             )
-        if len(self.stages) != len(CONV_LAYERS):
+        if self.towers > 1 and not set(self.local_layers) <= set(self.exchange):
             raise ValueError(
-                f"`stages` must have {len(CONV_LAYERS)} entries, one for each of {', '.join(CONV_LAYERS)}. "
-                f"Received: stages={self.stages}"
+                "`local_layers` must see all towers: use one tower, or name them in `exchange`. "
+                f"Received: local_layers={self.local_layers}, towers={self.towers}, exchange={self.exchange}"
             )
+        self._check_stages()
         for name, least, count in (
             ("input_shape", 1, 3),
             ("filters", 1, 6),
@@ -129,15 +139,6 @@ class AlexNetConfig:
                     f"`{name}` must be {count} whole numbers, each at least {least}. Received: {name}={value}"
                 )
         keras.activations.get(self.activation)
-        for stages in self.stages:
-            if (
-                not isinstance(stages, tuple)
-                or not set(stages) <= set(STAGES)
-                or len(set(stages)) < len(stages)
-            ):
-                raise ValueError(
-                    f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}"
-                )
         for name in ("kernel_stddev", "middle_kernel_stddev", "conv1_kernel_stddev"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
@@ -165,6 +166,24 @@ class AlexNetConfig:
                 f"`{field}` must be names out of {', '.join(accepted)}, in this order. Received: {field}={value!r}"
             )
 
+    def _check_stages(self):
+        if len(self.stages) != len(CONV_LAYERS):
+            raise ValueError(
+                f"`stages` must have {len(CONV_LAYERS)} entries, one for each of {', '.join(CONV_LAYERS)}. "
+                f"Received: stages={self.stages}"
+            )
+        for stages in self.stages:
+            if (
+                not isinstance(stages, tuple)
+                or not set(stages) <= set(STAGES)
+                or len(set(stages)) < len(stages)
+            ):
+                raise ValueError(
+                    f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}"
+                )
+            if {"pool", "average_pool"} <= set(stages):
+                raise ValueError(f"`stages` must have one pool a layer. Received: {stages}")
+
     def map_sizes(self):
         """Height and width of the maps, in positions.
 
@@ -183,6 +202,10 @@ class AlexNetConfig:
             )
         return {name: (sizes[0][name], sizes[1][name]) for name in sizes[0]}
 
+    def layer_name(self, conv):
+        """The name of a conv layer in the model: conv3, or local3 if its kernels are not shared."""
+        return conv.replace("conv", "local") if conv in self.local_layers else conv
+
     def missing(self, side, window, stride):
         """Rows or columns of zeros at the bottom or right, where sizes round up, for a side of `side` positions."""
         return ceiling_padding(side, window, stride) if self.round_up else 0
@@ -196,8 +219,8 @@ class AlexNetConfig:
                 if side < kernel:
                     return None
                 side = (side + self.missing(side, kernel, stride) - kernel) // stride + 1
-                lengths[name] = side
-            if "pool" in self.stages[index]:
+                lengths[self.layer_name(name)] = side
+            if {"pool", "average_pool"} & set(self.stages[index]):
                 if side < self.pool_size:
                     return None
                 side = side + self.missing(side, self.pool_size, self.pool_stride) - self.pool_size
@@ -245,6 +268,68 @@ _CAFFE = dataclasses.replace(
     normalization_in_towers=False,
 )
 
+# The networks for CIFAR-10 whose configuration files cuda-convnet has, on pixel values 0-255. Pooling
+# before the activation is the same function, and four times cheaper.
+_FOUR_LAYER = dataclasses.replace(
+    _PAPER,
+    input_shape=(32, 32, 3),
+    conv_layers=("conv1", "conv2", "conv3"),
+    hidden_layers=(),
+    filters=(32, 32, 64, 64, 64, 64),
+    kernel_sizes=(5, 5, 5, 3, 3, 3),
+    strides=(1, 1, 1, 1, 1, 1),
+    paddings=(2, 2, 2, 1, 1, 1),
+    stages=(
+        ("pool", "activation", "normalization"),
+        ("pool", "activation", "normalization"),
+        ("pool", "activation"),
+        (),
+        (),
+        (),
+    ),
+    towers=1,
+    normalization=False,
+    dropout=0.0,
+    bias=0.0,
+)
+_CIFAR_19PCT = dataclasses.replace(
+    _FOUR_LAYER,
+    conv1_kernel_stddev=0.0001,
+    stages=(
+        ("pool", "activation", "spatial_normalization"),
+        ("activation", "average_pool", "spatial_normalization"),
+        ("activation", "average_pool"),
+        (),
+        (),
+        (),
+    ),
+    spatial_normalization_size=3,
+    spatial_normalization_alpha=0.00005,
+)
+_CIFAR_13PCT = dataclasses.replace(
+    _FOUR_LAYER,
+    input_shape=(24, 24, 3),
+    conv_layers=("conv1", "conv2", "conv3", "conv4"),
+    local_layers=("conv3", "conv4"),
+    filters=(64, 64, 32, 32, 64, 64),
+    kernel_sizes=(5, 5, 3, 3, 3, 3),
+    paddings=(2, 2, 1, 1, 1, 1),
+    stages=(
+        ("pool", "activation", "normalization"),
+        ("activation", "normalization", "pool"),
+        ("activation",),
+        ("activation",),
+        (),
+        (),
+    ),
+    normalization_size=9,
+    normalization_k=1.0,
+    normalization_alpha=0.001,
+    normalization_divide_alpha=True,
+    conv1_kernel_stddev=0.0001,
+    middle_kernel_stddev=0.04,
+)
+
 PRESETS = {
     "paper": _PAPER,
     "source": _SOURCE,
@@ -281,29 +366,12 @@ PRESETS = {
         strides=(1, 1, 1, 1, 1, 1),
         paddings=(2, 2, 1, 1, 1, 1),
     ),
-    # The CIFAR-10 nets of cuda-convnet. Pooling before the activation is the same function, and four times cheaper.
-    "four_layer": dataclasses.replace(
-        _PAPER,
-        input_shape=(32, 32, 3),
-        input_scale=1 / 64,
-        conv_layers=("conv1", "conv2", "conv3"),
-        hidden_layers=(),
-        filters=(32, 32, 64, 64, 64, 64),
-        kernel_sizes=(5, 5, 5, 3, 3, 3),
-        strides=(1, 1, 1, 1, 1, 1),
-        paddings=(2, 2, 2, 1, 1, 1),
-        stages=(
-            ("pool", "activation", "normalization"),
-            ("pool", "activation", "normalization"),
-            ("pool", "activation"),
-            (),
-            (),
-            (),
-        ),
-        towers=1,
-        normalization=False,
-        dropout=0.0,
-        bias=0.0,
+    "four_layer": dataclasses.replace(_FOUR_LAYER, input_scale=1 / 64),
+    "cifar_19pct": _CIFAR_19PCT,
+    "cifar_18pct": dataclasses.replace(_CIFAR_19PCT, normalization=True),
+    "cifar_13pct": _CIFAR_13PCT,
+    "cifar_11pct": dataclasses.replace(
+        _CIFAR_13PCT, filters=(64, 64, 64, 32, 64, 64), normalization=True
     ),
 }
 

@@ -4,6 +4,30 @@ import keras
 
 from alexnet_keras.layers import FullyConnected
 
+TOP = ("fc6", "fc7", "fc8")
+
+
+def check_top(include_top, pooling):
+    """Raises a `ValueError` for `include_top` or `pooling` of another type, or both together."""
+    if not isinstance(include_top, bool):
+        raise ValueError(
+            f"`include_top` must be True or False. Received: include_top={include_top!r}"
+        )
+    if pooling not in (None, "avg", "max"):
+        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}")
+    if include_top and pooling is not None:
+        raise ValueError(f"`pooling` goes with include_top=False. Received: pooling={pooling!r}")
+
+
+def pooled(x, pooling):
+    """The feature maps, or their mean (`"avg"`) or maximum (`"max"`) over all positions."""
+    options = {"data_format": "channels_last", "name": f"{pooling}_pool"}
+    if pooling == "avg":
+        return keras.layers.GlobalAveragePooling2D(**options)(x)
+    if pooling == "max":
+        return keras.layers.GlobalMaxPooling2D(**options)(x)
+    return x
+
 
 def check_classes(classes):
     """Raises a `ValueError` for a number of classes that no network can have."""

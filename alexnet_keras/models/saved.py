@@ -1,23 +1,53 @@
 """Models in files."""
 
 import os
+import re
 import zipfile
 from pathlib import Path
 
 import h5py
 import keras
 
+from alexnet_keras.layers.preparation import Preparation
+from alexnet_keras.models.head import TOP
+from alexnet_keras.pretrained import REGISTRY, load_pretrained
 
-def load_model(path, argument="weights"):
-    """The model in a `.keras` file, for predictions; Keras' safe mode stays on.
+_HUB = "hf://"  # addresses of Hugging Face
+
+
+def check_exists(path, argument="weights"):
+    """Raises a `ValueError` for a missing file.
+
+    It costs nothing, and so comes before a check of the packages that a command needs.
 
     Args:
-        path: of the file.
-        argument: what the message calls it.
+        path: path of the file.
+        argument: name of the argument in the message.
+    """
+    if not Path(path).exists():
+        raise ValueError(
+            f"`{argument}` must be a file. Received: {argument}={str(path)!r}: {_MISSING}"
+        )
+
+
+_MISSING = "there is no such file"
+
+
+def load_model(path, argument="weights"):
+    """Loads the network in a `.keras` file, for predictions; Keras' safe mode stays on.
+
+    Args:
+        path: path of the file, or `"hf://user/model"`. Of a classifier, the network inside is taken.
+        argument: name of the argument in the message.
 
     Raises:
-        ValueError: when there is no such file, or it holds no model.
+        ValueError: if there is no such file, or it holds no model.
     """
+    return network_of(load_whole_model(path, argument))
+
+
+def load_whole_model(path, argument="weights"):
+    """Loads the model in a `.keras` file as it is, with its preparation if it is a classifier."""
     import alexnet_keras  # noqa: F401  registers the layers
 
     try:
@@ -25,14 +55,33 @@ def load_model(path, argument="weights"):
     except Exception as error:  # a file can be wrong in more ways than Keras documents
         raise ValueError(
             f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
-            f"{_reason_against(Path(path), error)}"
+            f"{_reason_against(path, error)}"
         ) from error
+
+
+def preparation_of(model):
+    """Returns the `Preparation` layer of a classifier; `None` for another model."""
+    return next((layer for layer in model.layers if isinstance(layer, Preparation)), None)
+
+
+def network_of(model):
+    """Returns the network in a classifier; another model as it is."""
+    if preparation_of(model) is None:
+        return model
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
 
 
 def _reason_against(path, error):
     """Why a file is not loaded. Keras calls each file that is not a whole archive one that is not found."""
+    # The first line: Keras adds whole arrays in further lines.
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if str(path).startswith(_HUB):
+        if isinstance(error, ImportError):
+            return "it needs huggingface_hub: pip install huggingface_hub"
+        return _missing_class(error) or reason
+    path = Path(path)
     if not path.exists():
-        return "there is no such file"
+        return _MISSING
     if path.is_dir():
         return "it is a folder"
     if not os.access(path, os.R_OK):
@@ -44,30 +93,70 @@ def _reason_against(path, error):
     ]
     if not is_whole(path):
         return "it is damaged, or a file of another kind"
-    # The first line: Keras adds whole arrays in further lines.
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    if path.name.endswith(".weights.h5") and "No model config" in reason:
+        return "it holds weights without a network: give it to AlexNet as `weights`"
+    return _missing_class(error) or reason
 
 
-def load_weights(model, path):
-    """Loads the weights of `path`, a `.keras` or `.weights.h5` file, into `model`; an optimizer's state is left out.
+def _missing_class(error):
+    """What to import for a file with layers of another package; empty for another error.
+
+    Keras says it after the whole configuration of the model.
+    """
+    found = re.search(
+        r"Could not locate (?:class|function) '(\w+)'.*?'module': '([\w.]+)'", str(error), re.DOTALL
+    )
+    if not found:
+        return ""
+    return f"it has {found[1]} of the module {found[2]}, which must be imported first"
+
+
+def load_weights(model, weights):
+    """Loads weights into a model; an optimizer's state is left out.
+
+    Args:
+        model: a network; a file may have fc6, fc7 and fc8 in addition where it has no fc8.
+        weights: one of `alexnet_keras.pretrained.available()`, `"hf://user/model"`, or the path of
+            a `.keras`, `.weights.h5` or `.pth` file.
 
     Raises:
-        ValueError: when there is no such file, or it holds the weights of another model.
+        ValueError: if there is no such file, or it holds the weights of another model.
     """
-    path = str(path)
+    weights = str(weights)
+    if weights in REGISTRY:
+        load_pretrained(model, weights)
+    elif weights.endswith((".pth", ".pt")):
+        from alexnet_keras.convert import load_torchvision
+
+        load_torchvision(model, weights)
+    else:
+        _load_keras_weights(model, weights)
+
+
+def _load_keras_weights(model, path):
     try:
-        if path.endswith(".keras"):
-            theirs = keras.saving.load_model(path, compile=False)
-            _check_same_weights(_shapes(model), _shapes(theirs))
-            model.set_weights(theirs.get_weights())
+        if path.endswith(".keras") or path.startswith(_HUB):
+            stored = network_of(keras.saving.load_model(path, compile=False))
+            _check_same_weights(_shapes(model), _without_top(model, _shapes(stored)))
+            arrays = {weight.path: weight for weight in stored.weights}
+            for weight in model.weights:
+                weight.assign(arrays[weight.path])
         else:
-            _check_same_weights(_shapes(model), _stored_shapes(model, path))
+            _check_same_weights(_shapes(model), _without_top(model, _stored_shapes(model, path)))
             model.load_weights(path)
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, KeyError, OSError, ImportError, zipfile.BadZipFile) as error:
         raise ValueError(
-            "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
-            f"({model.count_params():,} parameters). Received: weights={path!r}: {_reason_against(Path(path), error)}"
+            f"`weights` must be one of {', '.join(REGISTRY)}, hf://user/model, or the path of a .keras, "
+            f".weights.h5 or .pth file that holds the weights of this model ({model.count_params():,} "
+            f"parameters). Received: weights={path!r}: {_reason_against(path, error)}"
         ) from error
+
+
+def _without_top(model, shapes):
+    """Shapes without those of the fully connected layers that a model of `include_top=False` lacks."""
+    if any(layer.name == "fc8" for layer in model.layers):
+        return shapes
+    return {path: shape for path, shape in shapes.items() if path.split("/")[0] not in TOP}
 
 
 def _shapes(model):

@@ -5,7 +5,7 @@ import random
 import keras
 
 from alexnet_keras.layers import GroupedConv2D, LocalResponseNormalization
-from alexnet_keras.models.head import check_classes, fully_connected
+from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
 from alexnet_keras.models.vgg_config import vgg_config
@@ -18,6 +18,8 @@ def VGG(
     classes=1000,
     classifier_activation="softmax",
     weights=None,
+    include_top=True,
+    pooling=None,
     name=None,
     **overrides,
 ):
@@ -40,7 +42,11 @@ def VGG(
         input_shape: `(height, width, channels)` of the image in pixels; `None` for the configuration's own.
         classes: number of classes.
         classifier_activation: activation of fc8; `None` for logits.
-        weights: path of a `.keras` or `.weights.h5` file with the weights of such a network; `None` for new ones.
+        weights: path of a `.keras` or `.weights.h5` file, or `"hf://user/model"`, with the weights of
+            such a network; `None` for new ones.
+        include_top: whether fc6, fc7 and fc8 are there. Without them the network ends with the last
+            pool, and takes only the other layers from `weights`.
+        pooling: with `include_top=False`, `"avg"` or `"max"` over all positions; `None` for the maps.
         name: name of the model.
         **overrides: fields of `VGGConfig` that replace the configuration's, e.g. `dropout=0.0`.
 
@@ -63,6 +69,7 @@ def VGG(
         overrides["input_shape"] = input_shape
     config = vgg_config(preset, **overrides)
     check_classes(classes)
+    check_top(include_top, pooling)
     seed = random.randrange(2**31)  # which `keras.utils.set_random_seed` fixes
 
     def initializers(layer):
@@ -96,8 +103,9 @@ def VGG(
                     name="norm1",
                 )(x)
         x = keras.layers.MaxPooling2D(2, 2, data_format="channels_last", name=f"pool{stage}")(x)
-    x = fully_connected(x, config, classes, classifier_activation, initializers)
-    model = keras.Model(inputs, x, name=name or "vgg")
+    if include_top:
+        x = fully_connected(x, config, classes, classifier_activation, initializers)
+    model = keras.Model(inputs, pooled(x, pooling), name=name or "vgg")
     if weights is not None:
         load_weights(model, weights)
     return model

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from alexnet_keras.ops.reference import same_padding
+
 
 def conv2d_by_tower(x, kernel, strides, padding, groups):
     """A convolution in groups as one product for each position of the kernel.
@@ -15,7 +17,7 @@ def conv2d_by_tower(x, kernel, strides, padding, groups):
     """
     height, width, maps, filters = kernel.shape
     if padding == "same":
-        x = ops.pad(x, [(0, 0), *_same_padding(x.shape[1:3], (height, width), strides), (0, 0)])
+        x = ops.pad(x, [(0, 0), *same_padding(x.shape[1:3], (height, width), strides), (0, 0)])
     rows = (x.shape[1] - height) // strides[0] + 1
     columns = (x.shape[2] - width) // strides[1] + 1
     x = ops.reshape(x, (-1, *x.shape[1:3], groups, maps))
@@ -38,11 +40,3 @@ def normalization_by_tower(x, groups, normalize):
     """
     towers = ops.reshape(x, (-1, *x.shape[1:-1], groups, x.shape[-1] // groups))
     return ops.reshape(normalize(towers), ops.shape(x))
-
-
-def _same_padding(sizes, windows, strides):
-    padding = []
-    for size, window, stride in zip(sizes, windows, strides, strict=True):
-        missing = max(((size + stride - 1) // stride - 1) * stride + window - size, 0)
-        padding.append((missing // 2, missing - missing // 2))
-    return padding

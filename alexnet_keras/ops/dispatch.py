@@ -18,6 +18,7 @@ from alexnet_keras.distributed.towers import is_split_by_tower
 from alexnet_keras.environment import has_bfloat16_arithmetic
 from alexnet_keras.ops import reference
 from alexnet_keras.ops.analytic_normalization import Normalization, analytic_normalization
+from alexnet_keras.ops.batched_local import batched_local
 from alexnet_keras.ops.by_tower import conv2d_by_tower, normalization_by_tower
 from alexnet_keras.ops.gather_max_pool import gather_max_pool
 from alexnet_keras.ops.recomputing_normalization import recomputing_normalization
@@ -27,6 +28,7 @@ from alexnet_keras.ops.winograd import winograd_conv
 
 IMPLEMENTATIONS = {
     "conv2d": ("reference", "native", "by_tower", "space_to_depth", "winograd"),
+    "locally_connected2d": ("reference", "batched"),
     "normalization": ("reference", "analytic", "analytic_xla", "recomputing", "by_tower"),
     "max_pool": ("reference", "same_padding", "gather"),
     "dense": ("reference", "swapped"),
@@ -266,6 +268,24 @@ def _space_to_depth_conv(x, kernel, options):
 def _winograd_conv(x, kernel, bias, tile, groups, name):
     bias = keras.ops.zeros(kernel.shape[-1]) if bias is None else bias
     return winograd_conv(x, kernel, bias, tile, groups, name)
+
+
+def choose_locally_connected2d(kernel_size, strides, padding):
+    """The implementation of a locally connected layer.
+
+    Args:
+        kernel_size, strides, padding: as for `reference.locally_connected2d`.
+
+    Returns:
+        A `Choice` whose function takes inputs, kernel and bias (or `None`).
+    """
+    settings = {"kernel_size": kernel_size, "strides": strides, "padding": padding}
+    possible = {
+        "reference": functools.partial(reference.locally_connected2d, **settings),
+        "batched": functools.partial(batched_local, **settings),
+    }
+    # Not measured by a benchmark: it leaves out a product for each position.
+    return _choose(possible, "batched", "one product for all positions")
 
 
 def choose_local_response_normalization(axes, size, k, alpha, beta, groups, training, name):

@@ -43,6 +43,35 @@ def conv2d(
     return ops.concatenate(outputs, axis=axis) if groups > 1 else outputs[0]
 
 
+def locally_connected2d(x, kernel, bias=None, kernel_size=(3, 3), strides=(1, 1), padding="valid"):
+    """A convolution whose kernels differ from position to position.
+
+    `y[n, p] = window[n, p] kernel[p] + bias[p]`, with `p` the position, counted row by row, and
+    `window[n, p]` the activities of image `n` that the kernel covers there, as one row.
+
+    Args:
+        x: `(batch, height, width, maps)`.
+        kernel: `(positions, kernel height * kernel width * maps, filters)`.
+        bias: `(rows, columns, filters)` for the rows and columns of the positions, or `None`.
+        kernel_size, strides: pairs of ints, in positions.
+        padding: `"valid"` or `"same"`.
+
+    Reference: cuda-convnet's layers of type `local`, in its networks for CIFAR-10.
+    """
+    (height, width), (down, across) = kernel_size, strides
+    if padding == "same":
+        x = ops.pad(x, [(0, 0), *same_padding(x.shape[1:3], kernel_size, strides), (0, 0)])
+    rows = (x.shape[1] - height) // down + 1
+    columns = (x.shape[2] - width) // across + 1
+    outputs = []
+    for position in range(rows * columns):
+        top, left = position // columns * down, position % columns * across
+        window = x[:, top : top + height, left : left + width]
+        outputs.append(ops.matmul(ops.reshape(window, (-1, kernel.shape[1])), kernel[position]))
+    y = ops.reshape(ops.stack(outputs, axis=1), (-1, rows, columns, kernel.shape[2]))
+    return y if bias is None else ops.add(y, bias)
+
+
 def local_response_normalization(x, size, k, alpha, beta, groups=1):
     """`b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta` over the `size` maps `j` around map `i`.
 
@@ -103,6 +132,27 @@ def max_pool(x, pool_size, strides, ceil_mode=False):
     return ops.max_pool(x, pool_size, strides, padding="valid", data_format="channels_last")
 
 
+def average_pool(x, pool_size, strides, ceil_mode=False):
+    """The mean of each window, over those of its positions that lie in the map.
+
+    Args:
+        x, pool_size, strides, ceil_mode: as for `max_pool`.
+
+    Reference: 2012 source; cuda-convnet's pools of type `avg`.
+    """
+    sizes = x.shape[1:3]
+    missing = [0, 0]
+    if ceil_mode:
+        missing = [ceiling_padding(*axis) for axis in zip(sizes, pool_size, strides, strict=True)]
+    x = ops.pad(x, [(0, 0), (0, missing[0]), (0, missing[1]), (0, 0)])
+    y = ops.average_pool(x, pool_size, strides, padding="valid", data_format="channels_last")
+    inside = []  # share of each window that lies in the map
+    for size, count, window, stride in zip(sizes, y.shape[1:3], pool_size, strides, strict=True):
+        inside.append([min(window, size - stride * i) / window for i in range(count)])
+    shares = [[[row * column] for column in inside[1]] for row in inside[0]]
+    return y / ops.convert_to_tensor(shares, y.dtype)
+
+
 def dense(x, kernel, bias=None):
     """`x W + b` with `x` of shape `(..., inputs)`, `W` `(inputs, units)` and `b` `(units,)`."""
     y = ops.matmul(x, kernel)
@@ -140,3 +190,16 @@ def ceiling_padding(size, window, stride):
     Reference: 2012 source; 224 pixels, 11x11 kernels and stride 4 need 3.
     """
     return (window - size) % stride if size >= window else window - size
+
+
+def same_padding(sizes, windows, strides):
+    """Pairs of rows and columns of zeros that the padding `"same"` puts before and after the maps.
+
+    Args:
+        sizes, windows, strides: ints for height and width, in positions.
+    """
+    padding = []
+    for size, window, stride in zip(sizes, windows, strides, strict=True):
+        missing = max((-(-size // stride) - 1) * stride + window - size, 0)
+        padding.append((missing // 2, missing - missing // 2))
+    return padding

@@ -106,15 +106,15 @@ def share(name, value):
     return float(value)
 
 
-def factors_by_layer(name, value):
-    """Checks for factors of the learning rate by the names of layers."""
-    factors = [
-        factor
-        for factor in value.values()
-        if isinstance(factor, (int, float)) and not isinstance(factor, bool)
+def numbers_by_layer(name, value):
+    """Checks for numbers from 0 by the names of layers."""
+    numbers = [
+        number
+        for number in value.values()
+        if isinstance(number, (int, float)) and not isinstance(number, bool)
     ]
-    if len(factors) < len(value) or not all(0 <= factor < math.inf for factor in factors):
-        raise ValueError(f"`{name}` must be factors from 0 by layer. Received: {name}={value}")
+    if len(numbers) < len(value) or not all(0 <= number < math.inf for number in numbers):
+        raise ValueError(f"`{name}` must be numbers from 0 by layer. Received: {name}={value}")
     return value
 
 

@@ -1,6 +1,7 @@
 """Weights that a training starts from, of a network that was trained before: fine-tuning."""
 
 from alexnet_keras.models import build_network, load_model
+from alexnet_keras.pretrained import REGISTRY, read_layers
 
 
 def read_initial_weights(config):
@@ -11,28 +12,28 @@ def read_initial_weights(config):
 
     Raises:
         ValueError: when there is no such file or layer, when the file holds no model, or a layer of another shape; or
-            when a factor of `layer_learning_rates` is that of no layer.
+            when `layer_learning_rates` or `layer_weight_decay` names no layer of the network.
 
     Reference: section 6.1 of Krizhevsky et al. (2012): pre-trained on one data set, fine-tuned on another.
     """
-    if config.initial_weights is None and not config.layer_learning_rates:
+    by_layer = ("layer_learning_rates", "layer_weight_decay")
+    if config.initial_weights is None and not any(getattr(config, name) for name in by_layer):
         return {}
     ours = {
         layer.name: [tuple(w.shape) for w in layer.weights]
         for layer in build_network(config.network, classes=2).layers
     }
     trained = [name for name, shapes in ours.items() if shapes]
-    unknown = [name for name in config.layer_learning_rates if name not in trained]
-    if unknown:
-        raise ValueError(
-            f"`layer_learning_rates` must be of {', '.join(trained)}. Received: {', '.join(map(str, unknown))}"
-        )
+    for field in by_layer:
+        unknown = [str(name) for name in getattr(config, field) if name not in trained]
+        if unknown:
+            raise ValueError(
+                f"`{field}` must be of {', '.join(trained)}. Received: {', '.join(unknown)}"
+            )
     if config.initial_weights is None:
         return {}
     path = config.initial_weights
-    theirs = {
-        layer.name: layer for layer in load_model(path, "initial_weights").layers if layer.weights
-    }
+    theirs = _stored_layers(path)
     chosen = config.initial_layers or tuple(
         name for name in theirs if name.startswith("conv") and name in trained
     )
@@ -43,15 +44,21 @@ def read_initial_weights(config):
                 f"`initial_layers` must be layers that both networks have. Received: {name!r}, which is not in {where}"
             )
         if name != "fc8":  # whose classes the data decide
-            _check_shapes(
-                name, [tuple(weight.shape) for weight in theirs[name].weights], ours[name]
-            )
+            _check_shapes(name, [array.shape for array in theirs[name]], ours[name])
     if not chosen:
         raise ValueError(
             f"`initial_weights` must hold convolutions of this network. Received: {path!r} with "
             f"{', '.join(theirs) or 'no weights'}"
         )
-    return {name: theirs[name].get_weights() for name in chosen}
+    return {name: theirs[name] for name in chosen}
+
+
+def _stored_layers(weights):
+    """Arrays by layer, of weights with a name or of the model in a file."""
+    if weights in REGISTRY:
+        return read_layers(weights, "initial_weights")
+    layers = load_model(weights, "initial_weights").layers
+    return {layer.name: layer.get_weights() for layer in layers if layer.weights}
 
 
 def set_initial_weights(model, weights):

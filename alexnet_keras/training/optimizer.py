@@ -24,6 +24,8 @@ class AlexNetSGD(keras.optimizers.SGD):
         layer_learning_rates: dict from a layer's name to a factor of the learning rate of that layer, e.g.
             `{"conv1": 0.1}`; with 0 the layer stands still once its velocity has run out, as in the 2012 source. The
             factors are part of the saved state; `set_layer_learning_rate` changes one during training.
+        layer_weight_decay: dict from a layer's name to the weight of its decay, in place of
+            `coupled_weight_decay`, as cuda-convnet's configuration files have it.
         name: name of the optimizer.
         **kwargs: other arguments of `keras.optimizers.SGD`.
 
@@ -45,6 +47,7 @@ class AlexNetSGD(keras.optimizers.SGD):
         decay_biases=True,
         bias_learning_rate=None,
         layer_learning_rates=None,
+        layer_weight_decay=None,
         name="alexnet_sgd",
         **kwargs,
     ):
@@ -54,13 +57,15 @@ class AlexNetSGD(keras.optimizers.SGD):
             "coupled_weight_decay": coupled_weight_decay,
             "bias_learning_rate": bias_learning_rate or 0.0,
         }
-        for argument, value in {**numbers, **rates}.items():
+        decays = dict(layer_weight_decay or {})
+        for argument, value in (*numbers.items(), *rates.items(), *decays.items()):
             if value < 0:
                 raise ValueError(f"`{argument}` must not be negative. Received: {argument}={value}")
         self.coupled_weight_decay = coupled_weight_decay
         self.decay_biases = decay_biases
         self.bias_learning_rate = bias_learning_rate
         self.layer_learning_rates = rates
+        self.layer_weight_decay = decays
         self._layer_factors = {}
         if not decay_biases:
             self.exclude_from_weight_decay(
@@ -74,16 +79,22 @@ class AlexNetSGD(keras.optimizers.SGD):
         paths = [variable.path.split("/") for variable in variables]
         self._is_bias = [path[-1] == "bias" for path in paths]
         self._layer_of = [path[-2] if len(path) > 1 else "" for path in paths]
+        self._check_layers("layer_learning_rates", "layer_weight_decay")
         for layer, factor in self.layer_learning_rates.items():
-            if layer not in self._layer_of:
-                raise ValueError(
-                    f"`layer_learning_rates` must name layers of the model. Received: {layer!r}; the model has "
-                    f"{', '.join(dict.fromkeys(self._layer_of))}"
-                )
             initializer = keras.initializers.Constant(factor)
             self._layer_factors[layer] = self.add_variable(
                 (), initializer=initializer, dtype="float32", name=f"{layer}_learning_rate"
             )
+
+    def _check_layers(self, *arguments):
+        """Raises a `ValueError` for a layer that the model does not have."""
+        for argument in arguments:
+            for layer in getattr(self, argument):
+                if layer not in self._layer_of:
+                    raise ValueError(
+                        f"`{argument}` must name layers of the model. Received: {layer!r}; the model "
+                        f"has {', '.join(dict.fromkeys(self._layer_of))}"
+                    )
 
     def set_layer_learning_rate(self, layer, factor):
         """Changes the factor of a layer that `layer_learning_rates` named."""
@@ -97,6 +108,12 @@ class AlexNetSGD(keras.optimizers.SGD):
         else:
             self.layer_learning_rates[layer] = factor
 
+    def _decay_of(self, index):
+        """The weight of the decay of a variable."""
+        if self._is_bias[index] and not self.decay_biases:
+            return 0.0
+        return self.layer_weight_decay.get(self._layer_of[index], self.coupled_weight_decay)
+
     def _apply_weight_decay(self, variables):
         """Nothing: `update_step` does Keras' own decay, too, as it knows the rates of the layers."""
 
@@ -109,7 +126,7 @@ class AlexNetSGD(keras.optimizers.SGD):
         if self._is_bias[index] and self.bias_learning_rate is not None:
             learning_rate = self.bias_learning_rate
         learning_rate = learning_rate * factor
-        decay = self.coupled_weight_decay if self.decay_biases or not self._is_bias[index] else 0.0
+        decay = self._decay_of(index)
         if not self.momentum or self.nesterov:
             decayed = ops.add(gradient, ops.multiply(variable, decay)) if decay else gradient
             super().update_step(decayed, variable, learning_rate)
@@ -133,4 +150,5 @@ class AlexNetSGD(keras.optimizers.SGD):
             "decay_biases": self.decay_biases,
             "bias_learning_rate": self.bias_learning_rate,
             "layer_learning_rates": self.layer_learning_rates,
+            "layer_weight_decay": self.layer_weight_decay,
         }

@@ -2,19 +2,15 @@
 
 import argparse
 import dataclasses
-import shlex
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from experiments.framework.experiment import Experiment
+from alexnet_keras.cli.command import run_command
+from experiments.framework.experiment import Experiment
 
-INTERRUPTED = 130  # exit status after Ctrl-C, 128 + SIGINT
 _SMOKE_OPTIONS = {"epochs": 2}
 
 
-def main(experiment: "Experiment", description: str, arguments: list[str] | None = None) -> dict:
+def main(experiment: Experiment, description: str, arguments: list[str] | None = None) -> dict:
     """Runs an experiment from its command line, draws its figures and prints its table.
 
     Args:
@@ -28,43 +24,6 @@ def main(experiment: "Experiment", description: str, arguments: list[str] | None
     parser = _parser(experiment, description)
     return run_command(
         parser, lambda options, command: _run(experiment, vars(options), command), arguments
-    )
-
-
-def run_command(
-    parser: argparse.ArgumentParser,
-    function: Callable[[argparse.Namespace, str], dict],
-    arguments: list[str] | None = None,
-) -> dict:
-    """Parses the command line and calls `function(options, command)`.
-
-    An error, or Ctrl-C, ends the process with one line.
-
-    Args:
-        parser: an `argparse.ArgumentParser`.
-        function: takes the parsed options, and the command line as text.
-        arguments: list of command-line arguments; `None` for the process' own.
-
-    Returns:
-        The result of `function`.
-    """
-    options = parser.parse_args(arguments)
-    words = sys.argv[1:] if arguments is None else arguments
-    try:
-        return function(options, shlex.join(["python", "-m", parser.prog.split()[-1], *words]))
-    except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"{parser.prog}: {error}")
-    except KeyboardInterrupt:
-        print_interrupted(parser.prog)
-        sys.exit(INTERRUPTED)
-
-
-def print_interrupted(prog: str) -> None:
-    """Prints that Ctrl-C stopped a command."""
-    print(
-        f"\n{prog}: stopped by Ctrl-C. Rerun the same command to resume",
-        file=sys.stderr,
-        flush=True,
     )
 
 
@@ -150,7 +109,6 @@ def _add_run_options(group, experiment):
 
 
 def _run(experiment, options, command):
-    # Imported here, as `experiments.train` imports this module before it has chosen Keras' backend.
     from experiments.framework.figures import draw
     from experiments.framework.runner import ExperimentRunner
     from experiments.framework.tables import table

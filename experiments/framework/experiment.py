@@ -1,12 +1,19 @@
-"""Descriptions of experiments: variants, comparisons, and the identity of a run."""
+"""Descriptions of experiments: variants, comparisons, and the identity of a run.
+
+A command describes its experiment before it parses its command line. So this module imports Keras
+only when it needs a configuration: `--help` and Ctrl-C need not wait for it.
+"""
 
 import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alexnet_keras.record import as_stored
-from alexnet_keras.training.config import TrainingConfig, training_config
+from experiments.framework.metrics import Metric
+
+if TYPE_CHECKING:
+    from alexnet_keras.training.config import TrainingConfig
 
 # As `initial_weights` of a variant: the weights of the experiment's pre-training.
 PRETRAINED = "pre-trained"
@@ -41,8 +48,8 @@ class Comparison:
     baseline: str
     paper: float | None
     claim: str
-    metric: object = None
-    baseline_metric: object = None
+    metric: Metric | None = None
+    baseline_metric: Metric | None = None
     side: int = 0
     margin: float = 0.0
 
@@ -71,7 +78,7 @@ class Experiment:
     base: dict
     variants: dict
     comparisons: tuple
-    metric: object
+    metric: Metric
     seeds: tuple = (0, 1, 2)
     learning_rates: dict = dataclasses.field(default_factory=dict)
     pretraining: dict | None = None
@@ -84,12 +91,12 @@ class Experiment:
         )
         if merged.get("initial_weights") == PRETRAINED:
             merged["initial_weights"] = self._pretrained_path(merged.get("seed", 0))
-        return training_config(**merged)
+        return _training_config(merged)
 
     def pretraining_config(self, seed: int) -> "TrainingConfig":
         """Returns the `TrainingConfig` of the pre-training with a seed."""
-        return training_config(
-            **self._merged(self.base, self.pretraining, {"seed": seed, "test_views": ("center",)})
+        return _training_config(
+            self._merged(self.base, self.pretraining, {"seed": seed, "test_views": ("center",)})
         )
 
     def pretraining_of(self, config: "TrainingConfig") -> "TrainingConfig | None":
@@ -134,7 +141,7 @@ class Experiment:
 
     def _merged(self, *parts):
         """Merges options, and their `overrides`; later values replace earlier ones."""
-        network = training_config(**self.base).network
+        network = _training_config(self.base).network
         merged = {}
         overrides = {}
         for part in parts:
@@ -144,6 +151,12 @@ class Experiment:
             if callable(value):
                 overrides[name] = value(network)
         return {**merged, "overrides": overrides}
+
+
+def _training_config(options):
+    from alexnet_keras.training.config import training_config
+
+    return training_config(**options)
 
 
 def run_key(
@@ -160,6 +173,9 @@ def run_key(
         pretraining: `run_key` of the training that the initial weights come from. It replaces the
             path in `initial_weights`.
     """
+    from alexnet_keras.record import as_stored
+    from alexnet_keras.training.config import TrainingConfig
+
     if isinstance(config, dict):
         config = TrainingConfig(**config)
     fields = dataclasses.asdict(config)

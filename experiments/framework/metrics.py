@@ -1,13 +1,12 @@
-"""Metrics: values of a run, and comparisons between the values of two variants.
+"""Metrics: values of a run, and comparisons between the values of two variants."""
 
-A metric has a `name`, and the `test_views` that its evaluation needs. For comparisons it has a
-`unit`, the value of `no_effect`, and a function `compare`.
-"""
-
+import abc
 import dataclasses
 import statistics
+from collections.abc import Callable, Sequence
 
-from experiments.framework.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.view_names import CROP_LABELS
 
 # Why runs ended, as stored with them.
 ALL_EPOCHS = "all epochs"
@@ -16,14 +15,35 @@ AT_CHANCE = "at chance"
 DIVERGED = "NaN loss"
 EARLY_STOPPED = "early stopped"
 
-_VIEW_LABELS = {"center": "the center crop", "ten_crop": "ten crops"}
 
+class Metric(abc.ABC):
+    """Base class of metrics. By default a run trains for all its epochs.
 
-class Metric:
-    """Base class of metrics. By default a run trains for all its epochs."""
+    A metric is a frozen dataclass, as experiments compare metrics. It sets the attributes without a
+    default here, and defines `value`. A run is a dict as `results.json` has it.
 
-    target = None  # training error in percent, drawn as a line
-    ends_early = False  # whether a run may end before its last epoch
+    Attributes:
+        name: the metric with its unit, for tables and figures.
+        test_views: the test views that a run must be evaluated on; see `TrainingConfig`.
+        unit: unit of a comparison.
+        no_effect: estimate of a comparison that finds no effect: 0 for a difference, 1 for a ratio.
+        compare: function from the values of a variant and of its baseline, a number for each seed
+            in the same order, to a dict with `estimate`, `interval` and `n`.
+        target: training top-1 error in percent that figures show as a line; `None` for no line.
+        ends_early: whether a run may end before its last epoch.
+    """
+
+    name: str
+    test_views: str
+    unit: str
+    no_effect: float
+    compare: Callable[[Sequence[float], Sequence[float]], dict]
+    target: float | None = None
+    ends_early: bool = False
+
+    @abc.abstractmethod
+    def value(self, run: dict) -> float | None:
+        """Returns the metric of a run, or `None` for a run without a value."""
 
     def rank(self, run: dict) -> float | tuple[int, float]:
         """Returns a value that orders learning rates; lower is better."""
@@ -63,7 +83,7 @@ class FinalError(Metric):
     """Error on the validation images after training, in percent, compared by the difference.
 
     Args:
-        test_views: `"center"` or `"ten_crop"`.
+        test_views: `"center"`, `"ten_crop"` or `"nine_crop"`.
         top: 1 or 5.
     """
 
@@ -76,7 +96,7 @@ class FinalError(Metric):
 
     @property
     def name(self) -> str:
-        return f"top-{self.top} error on {_VIEW_LABELS[self.test_views]} (%)"
+        return f"top-{self.top} error on {CROP_LABELS[self.test_views]} (%)"
 
     def value(self, run: dict) -> float | None:
         """Returns the error of a run, or `None` for one that diverged."""

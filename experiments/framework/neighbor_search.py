@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.framework.trained_network import (
+from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
     claim_workdir,
@@ -78,6 +78,7 @@ class NeighborSearch:
     """
 
     def __init__(self, options, name, more_settings=()):
+        from alexnet_keras.analysis.kernels import layer_of
         from alexnet_keras.models import fingerprint, load_model
         from alexnet_keras.retrieval import write_activations
         from alexnet_keras.retrieval.activations import check_activations
@@ -90,6 +91,7 @@ class NeighborSearch:
         self.dataset = open_dataset(model, options)
         info = self.dataset.info
         check_count(options.neighbors, info.train_count)
+        layer_of(model, options.layer, "weights")
         folder = options.activations or Path(options.weights).parent / "activations"
         arguments = (
             model,
@@ -99,7 +101,7 @@ class NeighborSearch:
             options.pixel_size,
             options.batch_size,
         )
-        check_activations(*arguments)
+        check_activations(*arguments, argument="activations")
         names = ("neighbors", "depth", "queries", *more_settings)
         self.settings = {option: getattr(options, option) for option in names}
         inputs = {
@@ -113,7 +115,7 @@ class NeighborSearch:
         self.workdir = claim_workdir(options, name, {**self.settings, **inputs})
         print_summary([model], options, self.dataset)
         print(f"Activations of {options.layer}: {folder}", flush=True)
-        self.activations = write_activations(*arguments)
+        self.activations = write_activations(*arguments, argument="activations")
         self._choose_queries()
 
     def _choose_queries(self):
@@ -195,7 +197,7 @@ class NeighborSearch:
         return store_results(self.workdir, command, {**results, **more_results})
 
     def _comparison(self, precisions, claim):
-        from experiments.framework.statistics import paired_difference
+        from alexnet_keras.evaluation.statistics import paired_difference
 
         return {
             "variant": "activations",

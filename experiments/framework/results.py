@@ -2,10 +2,10 @@
 
 import dataclasses
 
+from alexnet_keras.evaluation.statistics import summary
 from experiments.framework.experiment import Experiment
 from experiments.framework.metrics import EARLY_STOPPED
 from experiments.framework.progress import Progress
-from experiments.framework.statistics import summary
 
 
 def variant_results(progress: Progress) -> dict[str, dict]:

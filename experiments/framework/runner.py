@@ -64,9 +64,8 @@ class ExperimentRunner:
         self.variants = tuple(variants)
         self.command = command
         self.verbose = verbose
-        self.stored = StoredRuns(workdir, experiment)
         self.settings = experiment.settings
-        self.stored.check_settings(self.settings)
+        self._read_stored()
         self.path = self.stored.path
         self.progress = Progress(experiment, self.variants)
         self._durations = []  # seconds of the runs that this process has trained
@@ -81,16 +80,25 @@ class ExperimentRunner:
             ValueError: if another process runs the same experiment in the same workdir.
         """
         with holding(self.path.parent):
+            # Again, as another process may have added runs before this one held the folder.
+            self._read_stored()
             self._print_stored()
             while (request := self.progress.next()) is not None:
                 config = self._config(request)
                 stored = self.stored.find(config, request.incumbent)
-                run = stored.run if stored else self._train(request, config)
-                self.progress.add(request, run)
-                self._store()
+                if stored:
+                    self.progress.add(request, stored.run)
+                else:
+                    self.progress.add(request, self._train(request, config))
+                    self._store()
                 # Not before the run is stored: a stopped run resumes from this folder.
                 shutil.rmtree(self._folder(config), ignore_errors=True)
             return self._store()
+
+    def _read_stored(self):
+        """Reads the stored runs and checks that they have the settings of the experiment."""
+        self.stored = StoredRuns(self.workdir, self.experiment)
+        self.stored.check_settings(self.settings)
 
     def _config(self, request):
         options = {} if request.learning_rate is None else {"learning_rate": request.learning_rate}
@@ -192,7 +200,15 @@ class ExperimentRunner:
         )
 
     def _store(self):
-        """Writes `results.json`; all runs and variants that the file holds stay in it."""
+        """Writes `results.json` unless it holds the same; returns its content."""
+        results = self._results()
+        if self.stored.holds(results):
+            return self.stored.content
+        write_text(self.path, json.dumps(results, indent=1) + "\n")
+        return results
+
+    def _results(self):
+        """The content for `results.json`; all runs and variants that the file holds stay in it."""
         experiment = self.experiment
         before = self.stored.content
         command = before.get("command", self.command)
@@ -203,7 +219,7 @@ class ExperimentRunner:
         variants = {
             variant: variants[variant] for variant in experiment.variants if variant in variants
         }
-        results = {
+        return {
             "experiment": experiment.name,
             "section": experiment.section,
             "target": experiment.metric.target,
@@ -214,8 +230,6 @@ class ExperimentRunner:
             "comparisons": comparison_results(experiment, variants),
             "runs": runs,
         }
-        write_text(self.path, json.dumps(results, indent=1) + "\n")
-        return results
 
 
 class EarlyEnd(keras.callbacks.Callback):

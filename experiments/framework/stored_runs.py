@@ -1,6 +1,7 @@
 """The runs that a folder of results holds."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 from alexnet_keras.files import read_json
@@ -78,6 +79,25 @@ class StoredRuns:
         to_store += [each for each in self._runs if each.path == self.path and each.key not in keys]
         return [each.run for each in to_store]
 
+    def holds(self, results: dict) -> bool:
+        """Whether the experiment's file holds these results already.
+
+        The order of the runs does not matter. Nor do fields of the settings that are newer than the
+        file, which have their defaults.
+
+        Args:
+            results: content for the file, whose settings `check_settings` has passed.
+        """
+        if not self.content:
+            return False
+        settings = results["settings"]
+        stored_settings = self.content["settings"]
+        if settings["metric"] != stored_settings["metric"]:
+            return False
+        if settings["variants"].keys() != stored_settings["variants"].keys():
+            return False
+        return _comparable(results) == _comparable(self.content)
+
     def check_settings(self, settings: dict) -> None:
         """Raises a `ValueError` if the experiment's file holds results with other settings.
 
@@ -111,6 +131,14 @@ class StoredRuns:
         return run["ended"] == DIVERGED or all(
             views in run["errors"] for views in config.test_views
         )
+
+
+def _comparable(results):
+    """The results as texts, as NaN differs from NaN; without values that follow from others."""
+    names = [name for name in results if name not in ("seconds", "settings", "runs")]
+    texts = {name: json.dumps(results[name], sort_keys=True) for name in names}
+    texts["runs"] = sorted(json.dumps(run, sort_keys=True) for run in results["runs"])
+    return texts
 
 
 def _flat(key):

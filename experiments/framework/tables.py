@@ -1,6 +1,6 @@
 """Tables and text of an experiment's results."""
 
-from experiments.framework.statistics import seeds_for_significance
+from alexnet_keras.evaluation.statistics import seeds_for_significance
 
 
 def table(results: dict) -> str:

@@ -53,7 +53,18 @@ FILES = {
         "x_train is not an array",
     ),
     "other archive": (zipped(readme="text"), "it has no x_train, y_train, x_test, y_test"),
-    "objects": (npz(x_train=np.array([None])), "Object arrays cannot be loaded"),
+    "object images": (
+        npz(x_train=np.array([None])),
+        r'x_train holds Python objects; save x_train.astype\("uint8"\)$',
+    ),
+    "object labels": (
+        npz(y_test=LABELS.astype(object)),
+        r'y_test holds Python objects; save y_test.astype\("int32"\)$',
+    ),
+    "object names": (
+        npz(class_names=np.array(["a", "b", "c"], object)),
+        r'class_names holds Python objects; save class_names.astype\("str"\)$',
+    ),
 }
 
 
@@ -95,13 +106,16 @@ CHANGES = {
     ),
     "float": (
         {"y_test": LABELS + 0.0},
-        r"y_test .* shape \(4,\), not float64 \(4,\); y_test.astype",
+        r'y_test .* shape \(4,\), not float64 \(4,\); save y_test.astype\("int32"\)$',
     ),
     "string": (
         {"y_train": np.array(list("abcd"))},
         r"y_train .* not <U1 \(4,\); np.unique\(y_train, return_inverse",
     ),
-    "boolean": ({"y_train": LABELS > 0}, r"y_train .* not bool \(4,\)"),
+    "boolean": (
+        {"y_train": LABELS > 0},
+        r'y_train .* not bool \(4,\); save y_train.astype\("int32"\)$',
+    ),
     "too few": ({"y_train": LABELS[:3]}, r"y_train .* shape \(4,\), not int64 \(3,\)"),
     "other axes": (
         {"y_train": LABELS.reshape(2, 2)},

@@ -2,6 +2,7 @@ import io
 import os
 import shutil
 import struct
+import types
 import zlib
 
 import keras
@@ -476,6 +477,40 @@ def test_half_of_a_tfds_set_is_held_out(tmp_path, monkeypatch):
         assert sorted(values[hold_out_every][0] + values[hold_out_every][1]) == [
             10 * i for i in range(21)
         ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "received"),
+    [
+        ({"train": 0, "test": 9}, "0 in train and 9 in test"),
+        ({"train": 9, "validation": 0, "test": 9}, "9 in train and 0 in validation"),
+        ({"train": 9}, r"9 in train\[:9\] and 0 in train\[9:\]"),  # one in ten is held out
+    ],
+)
+def test_an_empty_split_of_a_tfds_set_is_named(counts, received, tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    template = tfds.core.ShardedFileTemplate(
+        tmp_path, dataset_name="prepared", filetype_suffix="tfrecord"
+    )
+    splits = [
+        tfds.core.SplitInfo(
+            name=name, shard_lengths=[count], num_bytes=0, filename_template=template
+        )
+        for name, count in counts.items()
+    ]
+    info = types.SimpleNamespace(
+        supervised_keys=("image", "label"),
+        features={"image": tfds.features.Image(), "label": tfds.features.ClassLabel(num_classes=3)},
+        splits=tfds.core.splits.SplitDict(splits),
+    )
+    monkeypatch.setattr(
+        tfds, "builder", lambda name: types.SimpleNamespace(info=info, is_prepared=lambda: True)
+    )
+    with pytest.raises(
+        ValueError, match=f"must have training and validation images. .*'prepared' with {received}$"
+    ):
+        open_image_source("prepared")
 
 
 def test_some_classes_and_the_first_images_of_each(tiny_npz):

@@ -32,6 +32,18 @@ def test_ten_crops_of_224_in_256(random):
     np.testing.assert_array_equal(center[:, 0], images[:, 16:240, 16:240])
 
 
+def test_nine_crops_of_24_in_32(random):
+    # The multiview test of cuda-convnet: three rows and columns, at 0, 4 and 8, not mirrored.
+    images = random.randint(0, 256, (2, 32, 32, 3)).astype("float32")
+    views = crop_views(keras.ops.convert_to_tensor(images), 24, "nine_crop")
+    views = keras.ops.convert_to_numpy(views)
+    assert views.shape == (2, 9, 24, 24, 3)
+    for number, (y, x) in enumerate(
+        [(0, 0), (0, 4), (0, 8), (4, 0), (4, 4), (4, 8), (8, 0), (8, 4), (8, 8)]
+    ):
+        np.testing.assert_array_equal(views[:, number], images[:, y : y + 24, x : x + 24])
+
+
 @pytest.mark.parametrize("test_views", ["center", "ten_crop"])
 def test_predictions_are_averaged(test_views, random):
     model = AlexNet("cifar", classes=3, input_shape=(28, 28, 3))
@@ -51,7 +63,8 @@ def test_predictions_are_averaged(test_views, random):
 def test_bad_arguments():
     images = keras.ops.zeros((1, 32, 32, 3))
     with pytest.raises(
-        ValueError, match="`test_views` must be one of center, ten_crop. Received: test_views=5"
+        ValueError,
+        match="`test_views` must be one of center, ten_crop, nine_crop. Received: test_views=5",
     ):
         crop_views(images, 28, 5)
     with pytest.raises(ValueError, match="`size` must be at most 32 pixels, .* Received: size=33"):

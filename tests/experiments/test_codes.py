@@ -53,7 +53,13 @@ def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
 
 
 def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
+    file = tmp_path / "file"
+    file.write_text("kept")
     for arguments, words in (
+        (
+            ["--activations", str(file)],
+            f"`activations` must be a folder that can be written. Received: activations='{file}'",
+        ),
         (["--bits", "12"], "`bits` must be different positive multiples of 8. Received: bits=[12]"),
         (["--bits", "8", "8"], "`bits` must be different positive multiples of 8"),
         (["--epochs", "0"], "`epochs` must be positive"),
@@ -63,3 +69,4 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         with pytest.raises(SystemExit, match=re.escape(words)):
             main(["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", *arguments])
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["best.keras"]
+    assert file.read_text() == "kept"

@@ -217,7 +217,7 @@ def test_errors_come_before_any_work(models, tmp_path, tiny_npz):
         ([str(tmp_path / "3.keras")], "`dataset` must have the classes of the model, 3"),
         (
             [*models, "--test-views", "5"],
-            "`test_views` must be one of center, ten_crop. Received: test_views='5'",
+            "`test_views` must be one of center, ten_crop, nine_crop. Received: test_views='5'",
         ),
         ([*models, "--batch-size", "0"], "`batch_size` must be positive"),
         (

@@ -48,6 +48,13 @@ def conv_case(name, input_shape, kernel_shape, dtypes=("float32", "bfloat16"), *
     return Case(name, function, definition, (input_shape, kernel_shape, kernel_shape[-1:]), dtypes)
 
 
+def local_case(input_shape, kernel_shape, bias_shape, **options):
+    options = {"kernel_size": (3, 3), "strides": (1, 1), "padding": "valid", **options}
+    definition = functools.partial(reference.locally_connected2d, **options)
+    function = functools.partial(dispatch.batched_local, **options)
+    return Case("batched", function, definition, (input_shape, kernel_shape, bias_shape))
+
+
 def normalization_cases(size, groups, beta):
     arguments = {"size": size, "k": 1.5, "alpha": 0.3, "beta": beta}
     across_maps = functools.partial(
@@ -106,6 +113,11 @@ CASES = [
     conv_case("winograd", (2, 7, 6, 4), (3, 3, 2, 6), ("float32",), padding="same", groups=2),
     conv_case("winograd", (8, 13, 5, 4), (3, 3, 2, 6), ("float32",), padding="same", groups=2),
     conv_case("winograd_2", (2, 5, 8, 3), (5, 5, 3, 4), ("float32",), padding="same"),
+    local_case((2, 4, 5, 2), (20, 18, 3), (4, 5, 3), padding="same"),
+    local_case((2, 5, 4, 2), (2, 12, 3), (2, 1, 3), kernel_size=(2, 3), strides=(2, 2)),
+    local_case(
+        (2, 5, 4, 2), (6, 12, 3), (3, 2, 3), kernel_size=(2, 3), strides=(2, 2), padding="same"
+    ),
     *normalization_cases(5, 1, 0.75),
     *normalization_cases(4, 2, 0.75),
     *normalization_cases(3, 2, 0.6),

@@ -49,6 +49,38 @@ def test_conv2d(groups, stride, random):
     np.testing.assert_allclose(without_bias + bias, expected, rtol=1e-5, atol=1e-5)
 
 
+# Side of the kernels, stride, padding, and the zeros that "same" adds before and after 6 x 5 maps.
+LOCAL = [
+    (3, 1, "valid", (0, 0)),
+    (3, 1, "same", (1, 1)),
+    (2, 2, "valid", (0, 0)),
+    (1, 1, "same", (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("size", "stride", "padding", "zeros"), LOCAL)
+def test_locally_connected2d(size, stride, padding, zeros, random):
+    x = random.normal(size=(2, 6, 5, 3)).astype("float32")
+    rows, columns = ((n + sum(zeros) - size) // stride + 1 for n in (6, 5))
+    kernel = random.normal(size=(rows * columns, size * size * 3, 4)).astype("float32")
+    bias = random.normal(size=(rows, columns, 4)).astype("float32")
+    options = {"kernel_size": (size, size), "strides": (stride, stride), "padding": padding}
+    out = numpy(reference.locally_connected2d(x, kernel, bias, **options))
+    expected = definitions.locally_connected2d(x, kernel, bias, size, stride, zeros)
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
+    without_bias = numpy(reference.locally_connected2d(x, kernel, None, **options))
+    np.testing.assert_allclose(without_bias + bias, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_locally_connected2d_by_hand():
+    # Two positions of a 1x2 kernel over (1, 2, 3): 1 * 10 + 2 * 20 + 5, then 2 * 30 + 3 * 40 + 6.
+    x = np.array([1.0, 2.0, 3.0], "float32").reshape(1, 1, 3, 1)
+    kernel = np.array([10.0, 20.0, 30.0, 40.0], "float32").reshape(2, 2, 1)
+    bias = np.array([5.0, 6.0], "float32").reshape(1, 2, 1)
+    out = reference.locally_connected2d(x, kernel, bias, kernel_size=(1, 2))
+    assert numpy(out).ravel().tolist() == [55.0, 186.0]
+
+
 @pytest.mark.parametrize("size", [(4, 4), (5, 6), (7, 7), (8, 8)])
 @pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
 def test_max_pool(size, pool_size, stride, random):
@@ -59,6 +91,18 @@ def test_max_pool(size, pool_size, stride, random):
     np.testing.assert_array_equal(out, definitions.max_pool(x, pool_size, stride))
     down = numpy(reference.max_pool(x, (pool_size,) * 2, (stride,) * 2))
     np.testing.assert_array_equal(down, out[:, : down.shape[1], : down.shape[2]])
+    assert down.shape[1:3] == tuple((n - pool_size) // stride + 1 for n in size)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (5, 6), (7, 7), (8, 8)])
+@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
+def test_average_pool(size, pool_size, stride, random):
+    x = random.normal(5, 1, (2, *size, 3)).astype("float32")  # zeros beyond the edge would show
+    out = numpy(reference.average_pool(x, (pool_size,) * 2, (stride,) * 2, ceil_mode=True))
+    expected = definitions.max_pool(x, pool_size, stride, np.mean)
+    np.testing.assert_allclose(out, expected, rtol=1e-5)
+    down = numpy(reference.average_pool(x, (pool_size,) * 2, (stride,) * 2))
+    np.testing.assert_allclose(down, expected[:, : down.shape[1], : down.shape[2]], rtol=1e-5)
     assert down.shape[1:3] == tuple((n - pool_size) // stride + 1 for n in size)
 
 

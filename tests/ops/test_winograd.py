@@ -172,15 +172,12 @@ def test_a_training_takes_it(groups, options, random):
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="of TensorFlow and JAX")
-@pytest.mark.parametrize(
-    ("dtype", "tile", "maps"), [("float32", 4, 240), ("mixed_bfloat16", 2, 480)]
-)
-def test_a_training_gives_the_same_weights(dtype, tile, maps, random):
+@pytest.mark.parametrize(("dtype", "maps"), [("float32", 240), ("mixed_bfloat16", 480)])
+def test_a_training_gives_the_same_weights(dtype, maps, random):
     # `fit`, in which TensorFlow does not know the batch size, on two groups with a bias.
-    if (keras.backend.backend(), dtype) == ("jax", "mixed_bfloat16"):
-        pytest.skip("of TensorFlow")
-    if dtype == "mixed_bfloat16" and not has_bfloat16_arithmetic():
-        pytest.skip("of processors with bfloat16 arithmetic")
+    tile = 4
+    if dtype == "mixed_bfloat16":  # elsewhere the definition computes both trainings
+        tile = 2 if keras.backend.backend() == "tensorflow" and has_bfloat16_arithmetic() else None
     x = random.normal(size=(16, 13, 13, maps)).astype("float32")
     upstream = random.normal(size=(16, 13, 13, maps)).astype("float32")
 
@@ -201,10 +198,13 @@ def test_a_training_gives_the_same_weights(dtype, tile, maps, random):
 
     tiles = []
     first, kernel, bias = changes()
-    # The sum in the bias' gradient is the definition's: TensorFlow's own loses a fifth of it in bfloat16.
     with implementation("reference"):
-        expected = [*changes()[:2], -upstream.sum((0, 1, 2))]
+        expected = changes()
     assert tiles == [tile, None]
+    if (
+        tile
+    ):  # the sum in the bias' gradient is exact: TensorFlow's own loses a fifth of it in bfloat16
+        expected[2] = -upstream.sum((0, 1, 2))
     check([first, kernel, bias], expected, {"float32": 1e-5, "mixed_bfloat16": 0.02}[dtype])
 
 

@@ -24,14 +24,12 @@ def test_bars_are_the_most_probable_and_the_correct_one_differs():
 
 def test_classes_in_words():
     assert in_words(["n03394916", "traffic_light"]) == ["French horn", "traffic light"]
-    # ImageNet's 1000 in the order of their numbers, of which the first is the tench.
-    names = in_words([f"n{number:08d}" for number in range(1000)])
-    assert (len(names), names[0], names[1], names[999]) == (
-        1000,
-        "tench",
-        "goldfish",
+    # Some of ImageNet's classes in any order, and a number that is none of them.
+    assert in_words(["n15075141", "n01443537", "n00000001"]) == [
         "toilet tissue",
-    )
+        "goldfish",
+        "n00000001",
+    ]
 
 
 def test_bad_arguments():

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from alexnet_keras.training.config import TrainingConfig
+from alexnet_keras.models import NETWORKS
+from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig
 
 BAD = {
     "preset": ["alexnet", None],
@@ -37,6 +38,12 @@ BAD = {
     "pca_noise_end": [-0.1, 1.1, "0.5", True],
     "conv1_milestones": [(0.5,), (0.1, 0.2, 0.3), (0.5, 1.1), (0.6, 0.5)],
     "layer_learning_rates": [
+        {"conv1": -1},
+        {"conv1": True},
+        {"conv1": "0"},
+        {"conv1": 1, "conv2": math.inf},
+    ],
+    "layer_weight_decay": [
         {"conv1": -1},
         {"conv1": True},
         {"conv1": "0"},
@@ -96,3 +103,7 @@ def test_fields_that_do_not_fit_together_are_named(options):
         ValueError, match=f"`{name}` .*Received: .*{name}=|`in_memory` needs an .npz"
     ):
         TrainingConfig(**options)
+
+
+def test_every_network_has_a_training_preset():
+    assert tuple(TRAINING_PRESETS) == NETWORKS

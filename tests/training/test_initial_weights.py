@@ -117,11 +117,15 @@ def test_errors_come_before_any_work(pretrained, tiny_npz, tmp_path):
             {"layer_learning_rates": {"conv6": 0.1}},
             "`layer_learning_rates` must be of conv1, .*, fc8. Received: conv6",
         ),
+        (
+            {"layer_weight_decay": {"conv6": 0.1}},
+            "`layer_weight_decay` must be of conv1, .*, fc8. Received: conv6",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             train_and_evaluate(tiny_config(tiny_npz, **options), tmp_path / "run", verbose=0)
         assert not (tmp_path / "run" / "last.keras").exists()
     with pytest.raises(ValueError, match="`initial_layers` goes with `initial_weights`"):
         tiny_config(tiny_npz, initial_layers=("conv1",))
-    with pytest.raises(ValueError, match="`layer_learning_rates` must be factors from 0 by layer"):
+    with pytest.raises(ValueError, match="`layer_learning_rates` must be numbers from 0 by layer"):
         tiny_config(tiny_npz, layer_learning_rates={"conv1": float("inf")})

@@ -32,7 +32,15 @@ def problem(random):
 
 
 def definition(
-    start, gradients, rate, decay, bias_rate=None, decay_biases=True, factors=None, momentum=0.9
+    start,
+    gradients,
+    rate,
+    decay,
+    bias_rate=None,
+    decay_biases=True,
+    factors=None,
+    momentum=0.9,
+    decays=None,
 ):
     w = {path: value.astype("float64") for path, value in start.items()}
     v = {path: np.zeros_like(value) for path, value in w.items()}
@@ -42,7 +50,8 @@ def definition(
             is_bias = path.endswith("bias")
             eps = bias_rate if is_bias and bias_rate is not None else rate
             eps *= (factors or {}).get(path.split("/")[0], 1.0)
-            wc = decay if decay_biases or not is_bias else 0.0
+            wc = (decays or {}).get(path.split("/")[0], decay)
+            wc = wc if decay_biases or not is_bias else 0.0
             v[path] = momentum * v[path] - wc * eps * w[path] - eps * step[path]
             w[path] = w[path] + v[path]
         steps.append({path: value.copy() for path, value in w.items()})
@@ -57,6 +66,9 @@ def definition(
         {"bias_learning_rate": 0.2},
         {"bias_learning_rate": 0.2, "decay_biases": False, "layer_learning_rates": {"conv1": 0.1}},
         {"layer_learning_rates": {"fc8": 0.0}},
+        {"layer_weight_decay": {"fc8": 0.1, "conv1": 0.0}},
+        {"layer_weight_decay": {"fc8": 2.0}, "decay_biases": False},
+        {"layer_weight_decay": {"fc8": 2.0}, "momentum": 0.0},
         {"momentum": 0.5},
         {"momentum": 0.0},
     ],
@@ -69,6 +81,7 @@ def test_is_the_rule_of_the_paper(problem, options):
         "bias_rate": options.get("bias_learning_rate"),
         "factors": options.get("layer_learning_rates"),
         "momentum": options.get("momentum", 0.9),
+        "decays": options.get("layer_weight_decay"),
     }
     for o, e in zip(ours, definition(*problem, 0.1, 0.5, **translated), strict=True):
         for path in e:
@@ -124,6 +137,7 @@ def test_saves_and_loads_in_a_model(tmp_path, random):
                 coupled_weight_decay=0.01,
                 bias_learning_rate=0.1,
                 layer_learning_rates={"conv1": 0.5},
+                layer_weight_decay={"conv1": 0.2},
             ),
             "mse",
         )
@@ -158,6 +172,12 @@ def test_bad_arguments(problem):
         match="must name layers of the model. Received: 'conv9'; the model has conv1, fc8",
     ):
         run(AlexNetSGD(layer_learning_rates={"conv9": 1.0}), *problem)
+    with pytest.raises(
+        ValueError, match="`layer_weight_decay` must name layers of .*: 'conv9'; the"
+    ):
+        run(AlexNetSGD(layer_weight_decay={"conv9": 1.0}), *problem)
+    with pytest.raises(ValueError, match="`fc8` must not be negative. Received: fc8=-1"):
+        AlexNetSGD(layer_weight_decay={"fc8": -1})
     with pytest.raises(ValueError, match="`layer` must be one of"):
         AlexNetSGD().set_layer_learning_rate("conv1", 0.1)
 

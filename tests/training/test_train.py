@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_keras import AlexNetSGD
+from alexnet_keras import AlexNetSGD, Classifier
 from alexnet_keras.analysis import read_snapshots
+from alexnet_keras.data import Dataset
 from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import DropOnPlateau
@@ -53,7 +54,7 @@ def test_writes_all_that_it_promises(config, tmp_path):
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         *{"config.json", "history.csv", "tensorboard", "best.keras", "last.keras", "results.json"},
-        "snapshots",
+        *{"snapshots", "classifier.keras"},
     }
     assert results == json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["command"] == "me"
@@ -87,6 +88,22 @@ def test_writes_all_that_it_promises(config, tmp_path):
         keras.saving.load_model(tmp_path / "run" / "last.keras").get_layer("conv1").get_weights()[0]
     )
     np.testing.assert_array_equal(np.concatenate(last.kernels), np.moveaxis(kernel, -1, 0))
+    _check_classifier(Classifier.load(tmp_path / "run"), config, tmp_path / "run")
+
+
+def _check_classifier(classifier, config, workdir):
+    """Whole images give the probabilities of the best network for the crops of the data set."""
+    dataset = Dataset(config.dataset, config.image_size, config.crop_size)
+    crops, _ = next(dataset.validation(20).as_numpy_iterator())
+    images, _ = next(dataset.validation_images(20).as_numpy_iterator())
+    expected = keras.saving.load_model(workdir / "best.keras").predict_on_batch(crops)
+    assert classifier.class_names == ("dark", "red", "green", "yellow")
+    for prediction, probabilities in zip(classifier.predict(images), expected, strict=True):
+        label = probabilities.argmax()
+        assert prediction.names[0] == classifier.class_names[label]
+        np.testing.assert_allclose(
+            prediction.probabilities, np.sort(probabilities)[::-1], atol=1e-6
+        )
 
 
 def test_the_command_draws_curves_and_kernels(tiny_npz, tmp_path):
@@ -569,7 +586,7 @@ def test_help_explains_every_option(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for field in dataclasses.fields(TrainingConfig):
         assert f"--{field.name.replace('_', '-')}" in text
-    assert "--test-views" in text
+    assert "(default: center ten_crop)" in text
     assert text.count("(default: ") >= len(dataclasses.fields(TrainingConfig))
     assert "source: schedule step" in text
 

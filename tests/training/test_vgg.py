@@ -124,7 +124,7 @@ def test_validation_images_keep_their_size(tiny_npz):
         ({"mean_subtraction": "pixel"}, "`mean_subtraction` must be one of image, color"),
         (
             {"test_views": ("sparse",)},
-            "`test_views` must be out of center, ten_crop, dense. Received: test_views=",
+            "`test_views` must be out of center, ten_crop, nine_crop, dense. Received: test_views=",
         ),
         (
             {"conv1_milestones": (0.5, 0.6)},

@@ -5,9 +5,32 @@ from experiments.framework.metrics import (
     EpochsToConverge,
     EpochsToError,
     FinalError,
+    Metric,
     StepsAtChance,
     TrainingError,
 )
+
+
+@pytest.mark.parametrize("kind", Metric.__subclasses__())
+def test_every_metric_has_what_the_base_class_declares(kind):
+    metric = kind()
+    assert metric == kind() and hash(metric) == hash(kind())
+    assert isinstance(metric.name, str) and isinstance(metric.unit, str)
+    assert metric.no_effect in (0.0, 1.0)
+    assert metric.compare([2.0], [2.0]) == {
+        "estimate": pytest.approx(metric.no_effect),
+        "interval": None,
+        "n": 1,
+    }
+    assert {name for name in Metric.__annotations__ if not hasattr(metric, name)} == set()
+
+
+def test_a_metric_without_a_value_is_none():
+    class WithoutValue(Metric):
+        name = "none"
+
+    with pytest.raises(TypeError, match="abstract method '?value"):
+        WithoutValue()
 
 
 def run(*errors):

@@ -215,6 +215,46 @@ def test_two_processes_do_not_run_one_experiment(trained, tmp_path):
     assert trained == []
 
 
+def test_runs_that_another_process_has_just_stored_are_kept(trained, tmp_path):
+    relu, tanh = (
+        ExperimentRunner(
+            experiment(), tmp_path / "results", tmp_path / "scratch", variants=[variant]
+        )
+        for variant in ("relu", "tanh")
+    )
+    again = runner(tmp_path)
+    relu.run()
+    results = tanh.run()
+    assert list(results["variants"]) == ["relu", "tanh"]
+    assert len(results["runs"]) == len(trained)
+    count = len(trained)
+    again.run()
+    assert len(trained) == count + 1  # sigmoid
+
+
+def test_answers_from_stored_runs_leave_the_file_alone(trained, tmp_path, monkeypatch):
+    runner(tmp_path).run()
+    path = tmp_path / "results" / "speed" / "results.json"
+    results = json.loads(path.read_text())
+    # As if written before the field existed, and with the runs in another order.
+    for key in results["settings"]["variants"].values():
+        del key["skip_corrupt"]
+    results["runs"].reverse()
+    text = json.dumps(results)
+    path.write_text(text)
+    for variants in (None, ["tanh"]):
+        answered = ExperimentRunner(
+            experiment(), tmp_path / "results", tmp_path / "scratch", variants
+        ).run()
+        assert answered == results
+        assert path.read_text() == text
+    # What is said about the same runs may change.
+    other = dataclasses.replace(experiment(), comparisons=experiment().comparisons[:1])
+    changed = ExperimentRunner(other, tmp_path / "results", tmp_path / "scratch").run()
+    assert len(changed["comparisons"]) == 1
+    assert json.loads(path.read_text()) == changed
+
+
 def test_more_seeds_keep_the_runs(trained, tmp_path):
     runner(tmp_path).run()
     before = len(trained)

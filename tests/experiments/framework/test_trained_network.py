@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet_keras.cli.trained_network import open_dataset
 from experiments import fine_tune, predictions, train
 from experiments.framework import cli
-from experiments.framework.trained_network import open_dataset
 from tests.experiments.conftest import tiny_model
 
 

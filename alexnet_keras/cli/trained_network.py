@@ -23,7 +23,11 @@ _DATA_OPTIONS = (
 
 
 def network_parser(
-    name: str, description: str, several: str | None = None, flag: str = "--weights"
+    name: str,
+    description: str,
+    several: str | None = None,
+    flag: str = "--weights",
+    prog: str | None = None,
 ) -> argparse.ArgumentParser:
     """Returns the parser of a command, with its options for the networks and the workdir.
 
@@ -32,9 +36,10 @@ def network_parser(
         description: docstring of its module.
         several: purpose of several networks; `None` for a command that takes one.
         flag: option of the networks.
+        prog: name of the command in messages; `None` for `python -m experiments.NAME`.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m experiments.{name}",
+        prog=prog or f"python -m experiments.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

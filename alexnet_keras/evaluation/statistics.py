@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+
+from alexnet_keras.extras import extra
 
 CONFIDENCE = 0.95
 _POWER = 0.8  # probability of finding a real effect, for the number of seeds
@@ -15,13 +16,14 @@ def summary(values: Sequence[float]) -> dict:
 
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
+
     values = [float(value) for value in values]
     mean = float(np.mean(values)) if values else None
     deviation = None
     interval = None
     if len(values) > 1:
         deviation = float(np.std(values, ddof=1))
-        half = float(_t_quantile(len(values)) * stats.sem(values))
+        half = float(_t_quantile(len(values)) * _stats().sem(values))
         interval = [mean - half, mean + half]
     return {
         "mean": mean,
@@ -59,11 +61,12 @@ def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> dic
 
 
 def _interval(difference):
+
     if len(difference) == 1:
         return None
     if np.ptp(difference) == 0:
         return [float(difference[0])] * 2  # the t statistic is not defined without spread
-    low, high = stats.ttest_1samp(difference, 0.0).confidence_interval(CONFIDENCE)
+    low, high = _stats().ttest_1samp(difference, 0.0).confidence_interval(CONFIDENCE)
     return [float(low), float(high)]
 
 
@@ -95,19 +98,29 @@ def seeds_for_significance(
         The least number of seeds for which the paired t-test has a power of 80%; `None` if it is
         above `most`.
     """
+
     numbers = (*comparison["interval"], comparison["estimate"])
     low, high, effect = np.log(numbers) if no_effect else numbers
     n = comparison["n"]
     deviation = (high - low) / 2 / _t_quantile(n) * math.sqrt(n)
     seeds = np.arange(2, most + 1)
-    missed = stats.nct.cdf(_t_quantile(seeds), seeds - 1, abs(effect) / deviation * np.sqrt(seeds))
+    missed = _stats().nct.cdf(
+        _t_quantile(seeds), seeds - 1, abs(effect) / deviation * np.sqrt(seeds)
+    )
     enough = seeds[missed <= 1 - _POWER]
     return int(enough[0]) if len(enough) else None
 
 
+def _stats():
+    """The module `scipy.stats`, imported late: a single value has no interval, and needs none of it."""
+    with extra("computing confidence intervals"):
+        from scipy import stats
+    return stats
+
+
 def _t_quantile(n):
     """The quantile of Student's t that bounds a two-sided interval from `n` values."""
-    return stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)
+    return _stats().t.ppf(0.5 + CONFIDENCE / 2, n - 1)
 
 
 VERDICT_RULE = """\

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.framework.statistics import (
+from alexnet_keras.evaluation.statistics import (
     paired_difference,
     paired_ratio,
     seeds_for_significance,
