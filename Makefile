@@ -6,7 +6,7 @@ BIN = .venv/bin
 # Where it is set, each process compiles anew all that it imports: 15 seconds in place of 5 for TensorFlow and Keras.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: train test lint setup
+.PHONY: train test lint docs setup
 
 train: setup  ## trains on the embedded data set: notebook 01, from end to end
 	$(BIN)/python -m notebooks.execute notebooks/01_train.ipynb runs/shapes
@@ -18,6 +18,9 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+docs: .venv-docs/ready  ## builds the documentation into site/; broken links and references fail
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build
+
 setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml
@@ -26,4 +29,11 @@ setup: .venv/ready
 	# Python compiles what is imported at its first use, in a fraction of the time that compiling everything takes.
 	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# The documentation does not import the package, so that its environment is small.
+.venv-docs/ready: requirements-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --no-compile --quiet --disable-pip-version-check \
+		-r requirements-docs.txt
 	touch $@

@@ -203,8 +203,8 @@ class Classifier:
                 a glob such as `"photos/*.jpg"`. An array may also be `(count, height, width, 3)`.
             top: number of classes for each image; `None` for 5, or for all of fewer.
             test_views: `"center"` for the center crop; `"ten_crop"` for the mean over corners,
-                center and their mirror images; `"dense"` for all positions of the image and its
-                mirror image.
+                center and their mirror images; `"nine_crop"` for three rows of three crops;
+                `"dense"` for all positions of the image and its mirror image.
             batch_size: crops that pass through the network at a time.
 
         Returns:

@@ -87,15 +87,25 @@ def export(model, path, kind):
 
 def _in_float32(model):
     """A model with the same weights whose computation is in float32, which all formats know."""
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
+    if all(layer.compute_dtype == "float32" for layer in _all_layers(model)):
         return model
 
     def clone(layer):
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
-    copy = keras.models.clone_model(model, clone_function=clone)
+    # Recursive, as a classifier has its network as one of its layers.
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def _all_layers(model):
+    """Yields the layers of a model, and of the models in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
+        else:
+            yield layer
 
 
 def load_exported(path, kind):

@@ -22,13 +22,14 @@ from alexnet_keras.data.photographs import (
     progress,
 )
 from alexnet_keras.files import check_writable, holding, read_npz, replacing, write_text
+from alexnet_keras.layers import LocallyConnected2D
 from alexnet_keras.models import fingerprint
 from alexnet_keras.record import check_folder
 
 SUFFIXES = (".npz", ".h5", ".hdf5")
 _CHUNK = 256  # images in a file: 300 MB of the largest layer of the full-size network
 TEXTS = ("files", "skipped", "reasons")
-_LINEAR_LAYERS = (keras.layers.Dense, keras.layers.Conv2D)
+_LINEAR_LAYERS = (keras.layers.Dense, keras.layers.Conv2D, LocallyConnected2D)
 _ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
 
 

@@ -9,9 +9,11 @@ To add weights that come with the package, write their file into `alexnet_keras/
 `write_weights`, and add an entry with that file's name to `REGISTRY`.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import os
+import sys
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -269,14 +271,16 @@ def _download(name, entry, argument, folder):
     partial = folder / f"partial-{path.name}"
     folder.mkdir(parents=True, exist_ok=True)  # where there is none, Keras takes another folder
     try:
-        keras.utils.get_file(
-            partial.name,
-            origin=entry.url,
-            file_hash=entry.sha256,
-            hash_algorithm="sha256",
-            cache_dir=str(folder.parents[1]),
-            cache_subdir=str(_SUBFOLDER),
-        )
+        # Keras' progress bar is no result of a command.
+        with contextlib.redirect_stdout(sys.stderr):
+            keras.utils.get_file(
+                partial.name,
+                origin=entry.url,
+                file_hash=entry.sha256,
+                hash_algorithm="sha256",
+                cache_dir=str(folder.parents[1]),
+                cache_subdir=str(_SUBFOLDER),
+            )
     except Exception as error:  # Keras raises a bare one for an address that does not answer
         partial.unlink(missing_ok=True)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -113,9 +113,10 @@ def _stages(name, options):
     import tensorflow as tf
 
     from alexnet_keras.data import Dataset
+    from alexnet_keras.data.options import ImageSelection
     from alexnet_keras.data.sources import open_image_source
 
-    source = open_image_source(name)
+    source = open_image_source(ImageSelection(name))
     dataset = Dataset(name, options.image_size, options.crop_size, memory_gib=0)
     examples = source.train.repeat()
     random = np.random.default_rng(0).random((1009, 3), "float32")

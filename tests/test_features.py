@@ -7,6 +7,7 @@ from PIL import Image
 
 from alexnet_keras import AlexNet, Classifier, features
 from alexnet_keras.features import write_features
+from alexnet_keras.layers import LocallyConnected2D
 from tests.test_classifier import CROP, NAMES, SIZE, tiny_network
 
 
@@ -81,6 +82,20 @@ def test_the_activation_may_follow_the_pool(images):
         np.testing.assert_array_equal(np.maximum(before[name], 0), after[name])
 
 
+def test_a_locally_connected_layer_has_values_before_its_activation(images):
+    inputs = x = keras.Input((SIZE, SIZE, 3))
+    x = LocallyConnected2D(2, 3, strides=8, activation="relu", name="local")(x)
+    x = keras.layers.Dense(4, activation="softmax")(keras.layers.Flatten()(x))
+    classifier = Classifier.from_network(
+        keras.Model(inputs, x), (120, 110, 100), NAMES, image_size=SIZE
+    )
+    before = classifier.features(images, "local", before_activation=True)["local"]
+    assert before.min() < 0
+    np.testing.assert_array_equal(
+        np.maximum(before, 0), classifier.features(images, "local")["local"]
+    )
+
+
 @pytest.mark.parametrize("ending", ["npz", "h5"])
 def test_a_file_of_features(ending, classifier, images, folder, tmp_path, capsys):
     path = write_features(classifier, folder, ["pool5", "fc6"], tmp_path / f"f.{ending}", chunk=2)
@@ -140,7 +155,7 @@ def test_bad_input_is_one_line(classifier, folder, tmp_path):
             (folder, ["fc6"], tmp_path / "f.csv"),
             "must be a new file that ends in .npz, .h5, .hdf5.*another ending",
         ),
-        ((tmp_path / "none", ["fc6"], tmp_path / "f.npz"), "where nothing is"),
+        ((tmp_path / "none", ["fc6"], tmp_path / "f.npz"), "which does not exist"),
         ((np.zeros((4, 4, 3)), ["fc6"], tmp_path / "f.npz"), "`images` must be paths of files"),
         (
             (tmp_path / "broken", ["fc6"], tmp_path / "f.npz"),

@@ -76,12 +76,13 @@ def test_the_published_file():
     assert (len(names), names[0], names[999]) == (1000, "tench", "toilet tissue")
 
 
-def test_downloaded_once_and_converted_once(cache, server):
+def test_downloaded_once_and_converted_once(cache, server, capsys):
     expected = json.loads((ORIGINAL.parent / "narrow_alexnet_logits.json").read_text())
     images = make_torch_files.images() - np.array([123.675, 116.28, 103.53], "float32")
     model = narrow()
     np.testing.assert_allclose(np.asarray(model(images)), expected, rtol=1e-4, atol=1e-4)
     assert (cache / "narrow.pth").read_bytes() == server.read_bytes()
+    assert capsys.readouterr().out == ""  # the progress bar goes to stderr
     assert len(list(cache.iterdir())) == 2
     server.unlink()
     (cache / "narrow.pth").unlink()
@@ -266,7 +267,7 @@ def test_weights_of_another_network(shipped):
     )
     message_of(
         lambda: AlexNet("cifar", weights="tinny"),
-        "one of imagenet, tiny, hf://user/model, or the path",
+        "hf://user/model, or one of imagenet, tiny. Received: weights='tinny'",
     )
     message_of(
         lambda: pretrained.read_layers("tinny"),

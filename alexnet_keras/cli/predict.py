@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from alexnet_keras.cli.command import import_package, run_command
+from alexnet_keras.evaluation.view_names import check_test_views
 
 _IN_FIGURE = 40  # images at most
 
@@ -44,13 +45,13 @@ def predict(options) -> int:
     predictions = classifier.predict(
         images, options.top, options.test_views, batch_size=options.batch_size
     )
-    if options.figure:
-        _draw(classifier, predictions, Path(options.figure))
     if options.json:
         print(json.dumps([_described(prediction) for prediction in predictions], indent=1))
     else:
         text = "\n".join(_lines(predictions))
         print(text.encode(errors="backslashreplace").decode())  # not every file name is text
+    if options.figure:
+        _draw(classifier, predictions, Path(options.figure))
     return sum(prediction.error is not None for prediction in predictions)
 
 
@@ -82,7 +83,7 @@ def _parser(prog):
     parser.add_argument(
         "--test-views",
         default="center",
-        help="center, ten_crop or dense (default: center)",
+        help="center, ten_crop, nine_crop or dense (default: center)",
     )
     parser.add_argument(
         "--batch-size",
@@ -112,6 +113,7 @@ def _check(options):
             "`images` must have at least one path after the classifier, or a network of --network. "
             f"Received: {options.images[0]!r} only"
         )
+    check_test_views(options.test_views)
     if not options.figure:
         return
     from alexnet_keras.files import check_writable

@@ -191,9 +191,7 @@ def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Pat
     from alexnet_keras.files import check_writable, write_text
     from alexnet_keras.record import as_stored, check_folder
 
-    workdir = (
-        Path(options.workdir) if options.workdir else Path(_first(options.weights)).parent / name
-    )
+    workdir = Path(options.workdir or folder_of(_first(options.weights), "workdir") / name)
     check_writable(workdir)
     settings = as_stored({"experiment": name, **settings})
     path = workdir / "config.json"
@@ -201,6 +199,22 @@ def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Pat
     if not path.exists():
         write_text(path, json.dumps(settings, indent=1) + "\n")
     return workdir
+
+
+def folder_of(weights: str, argument: str) -> Path:
+    """Returns the folder of a network; raises a `ValueError` for an address of Hugging Face.
+
+    Args:
+        weights: path of the network.
+        argument: option that has a folder there by default.
+    """
+    from alexnet_keras.models.saved import is_on_hub
+
+    if is_on_hub(weights):
+        raise ValueError(
+            f"`{argument}` must be given for weights of Hugging Face. Received: weights={weights!r}"
+        )
+    return Path(weights).parent
 
 
 def store_results(workdir: Path, command: str | None, results: dict) -> dict:

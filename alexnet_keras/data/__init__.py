@@ -1,18 +1,26 @@
-"""Data sets, prepared and augmented as the paper does it.
+"""Data sets, prepared and augmented as in the paper.
 
-`Dataset` and `load` need TensorFlow and TensorFlow Datasets; `InMemoryDataset` needs JAX, and neither of them.
+`Dataset` and `load` need TensorFlow and TensorFlow Datasets. `InMemoryDataset` needs only JAX.
 """
 
 from typing import TYPE_CHECKING
 
 from alexnet_keras.data.info import DatasetInfo
+from alexnet_keras.data.options import ImagePreparation, ImageSelection
 from alexnet_keras.extras import extra
 
 if TYPE_CHECKING:
     from alexnet_keras.data.in_memory import InMemoryDataset
     from alexnet_keras.data.loader import Dataset, load
 
-__all__ = ["Dataset", "DatasetInfo", "InMemoryDataset", "load"]
+__all__ = [
+    "Dataset",
+    "DatasetInfo",
+    "ImagePreparation",
+    "ImageSelection",
+    "InMemoryDataset",
+    "load",
+]
 
 
 def __getattr__(name):

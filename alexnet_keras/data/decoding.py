@@ -17,8 +17,8 @@ from alexnet_keras.data.image_files import FORMATS, MAX_BYTES, pixels_of, reason
 from alexnet_keras.data.statistics import check_cache
 from alexnet_keras.files import write_text
 
-# Part of every fingerprint of encoded images. Raise it when a file is decoded to other pixels,
-# or another file is accepted: what was computed before is then computed again.
+# Part of every fingerprint of encoded images. Raise it when a file is decoded to other pixels, or
+# when another file is accepted. All statistics are then computed again.
 DECODING_VERSION = 2
 
 # An EXIF orientation from 2 to 8: tag 0x112, of type SHORT, one value; big or little endian. It
@@ -31,11 +31,11 @@ _TURNED = (
 _ORIENTATION = 0x112
 
 
-def decode_image(encoded):
-    """Decodes an image file to uint8 `(height, width, 3)`, as a person sees it.
+def decode_image(encoded) -> tf.Tensor:
+    """Decodes an image file to upright uint8 `(height, width, 3)`.
 
-    The EXIF orientation is applied, of several pictures the first is taken, transparency is
-    dropped, and of 16 bits the upper 8 are kept.
+    The EXIF orientation is applied. The first of several pictures is taken. Transparency is
+    dropped, and the upper 8 of 16 bits are kept.
 
     Args:
         encoded: string tensor, the content of a JPEG, PNG, BMP, GIF or WebP file.
@@ -51,10 +51,10 @@ def decode_image(encoded):
 
 
 def _is_decoded_by_tensorflow(encoded):
-    """Whether a file is an upright JPEG, PNG or plain WebP.
+    """Returns whether a file is an upright JPEG, PNG or plain WebP.
 
-    TensorFlow decodes these right, and faster, as it needs no Python. It takes the indices of a
-    BMP with a palette for colors, and refuses a WebP with transparency.
+    TensorFlow decodes these correctly and without Python, which is faster. It takes the palette
+    indices of a BMP for colors, and refuses a WebP with transparency.
     """
     start = tf.strings.substr(encoded, 0, 16)
     is_jpeg = tf.strings.substr(start, 0, 3) == b"\xff\xd8\xff"
@@ -64,20 +64,22 @@ def _is_decoded_by_tensorflow(encoded):
 
 
 def _decode_with_pillow(encoded):
-    if isinstance(encoded, np.ndarray):  # outside of a graph
+    if isinstance(encoded, np.ndarray):  # outside a graph
         encoded = encoded.item()
     with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
         return pixels_of(image)
 
 
-def corrupt_files(files, folders, fingerprint, cache_dir):
-    """Decodes every file once.
+def corrupt_files(
+    files: list, folders: set, fingerprint: str, cache_dir: str | os.PathLike | None
+) -> dict:
+    """Decodes every file once, and returns the reasons against those that are not usable.
 
     Args:
         files: paths, strings.
         folders: the folders that links may lead into.
-        fingerprint: of the files; the result is remembered under it.
-        cache_dir: folder of what is remembered, or `None`.
+        fingerprint: digest of the files, under which the result is cached.
+        cache_dir: folder of the cache; `None` for no cache.
 
     Returns:
         dict from the path of each file that is not a usable image to the reason.
@@ -99,11 +101,11 @@ def corrupt_files(files, folders, fingerprint, cache_dir):
     return corrupt
 
 
-def reason_against(file, folders=None):
-    """Why a file is not taken as an image, or `None`. Anyone may have put it there.
+def reason_against(file: Path, folders: set | None = None) -> str | None:
+    """Returns why a file is not a usable image; `None` for a usable one. Files are not trusted.
 
     Args:
-        file: a `pathlib.Path`.
+        file: path of the file.
         folders: the folders that a link may lead into; `None` for any.
     """
     try:
@@ -112,7 +114,7 @@ def reason_against(file, folders=None):
         ):
             return "a link that leads out of the folder"
         if folders is None and not file.exists():
-            return "there is no such file"
+            return "file not found"
         if not file.is_file():
             return "not a file"
         size = file.stat().st_size
@@ -142,7 +144,7 @@ def reason_against(file, folders=None):
 
 
 def _orientation(image):
-    """The EXIF orientation, 1 to 8, of a JPEG or PNG."""
+    """Returns the EXIF orientation, 1 to 8, of a JPEG or PNG."""
     exif = Image.Exif()
     exif.load(image.info.get("exif", b""))
     orientation = exif.get(_ORIENTATION, 1)

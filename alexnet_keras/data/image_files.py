@@ -11,7 +11,8 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # Pillow's names; its JPEG incl
 MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
 MAX_BYTES = 2**28
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
-# Of operating systems, archives and file servers; names that begin with a dot are ignored as well.
+# Operating systems, archives and file servers write these. Names that begin with a dot are
+# ignored as well.
 SYSTEM_NAMES = {
     "__macosx",
     "thumbs.db",
@@ -25,12 +26,12 @@ SYSTEM_NAMES = {
 
 
 def is_hidden(name: str) -> bool:
-    """Returns whether a file or folder of this name is left out: hidden, or of the system."""
+    """Returns whether a file or folder has a hidden name or a system's name."""
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
 def is_image_name(path: str | os.PathLike) -> bool:
-    """Returns whether the ending of a file is that of an image."""
+    """Returns whether a file has the ending of an image."""
     return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
@@ -46,7 +47,7 @@ def find_images(path: str | os.PathLike, argument: str = "images") -> list[str]:
         List of paths. Those of a folder or a glob are sorted.
 
     Raises:
-        ValueError: if there is no such file, or no image in the folder or among the matches.
+        ValueError: for a missing file, or a folder or pattern without images.
     """
     name = os.fspath(path)
     expanded = Path(name).expanduser()
@@ -62,10 +63,11 @@ def find_images(path: str | os.PathLike, argument: str = "images") -> list[str]:
         reason = "a pattern that no image matches"
     else:
         found = []
-        reason = f"where nothing is (from {Path.cwd()})"
+        reason = f"which does not exist (from {Path.cwd()})"
     if not found:
         raise ValueError(
-            f"`{argument}` must be image files, folders of images or patterns. Received: {name!r}, {reason}"
+            f"`{argument}` must be image files, folders of images or patterns. "
+            f"Received: {name!r}, {reason}"
         )
     return found
 

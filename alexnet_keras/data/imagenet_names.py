@@ -1,8 +1,8 @@
 """Names of ImageNet's 1,000 classes, offline.
 
-`imagenet_names.txt` has a line for each class: its WordNet number and its name. The numbers are those
-of `tensorflow_datasets` (`imagenet2012/labels.txt`), in the order of the labels 0-999. The names are
-the first ones of WordNet's synsets. Where two classes share one, words in parentheses tell them apart.
+`imagenet_names.txt` has a line for each class: its WordNet number and its name. The numbers come
+from `tensorflow_datasets` (`imagenet2012/labels.txt`), in the order of the labels 0-999. The names
+are the first ones of WordNet's synsets. Words in parentheses distinguish classes of the same name.
 """
 
 import functools

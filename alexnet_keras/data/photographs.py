@@ -1,4 +1,4 @@
-"""Images of a user, as files, arrays or Pillow images, prepared batch by batch without TensorFlow."""
+"""A user's images: files, arrays or Pillow images, prepared batch by batch without TensorFlow."""
 
 import concurrent.futures
 import dataclasses
@@ -59,12 +59,14 @@ def list_photographs(images) -> list[Photograph]:
             `(count, height, width, 3)`.
 
     Raises:
-        ValueError: for a path without images, an array of another shape or other values, or nothing.
+        ValueError: for a path without images, an array of another shape or other values, or no
+            images.
     """
     is_one = isinstance(images, (str, os.PathLike, Image.Image))
-    is_one = is_one or len(getattr(images, "shape", ())) == 3
+    if is_one or len(getattr(images, "shape", ())) == 3:
+        images = [images]
     found = []
-    for image in [images] if is_one else images:
+    for image in images:
         if isinstance(image, (str, os.PathLike)):
             found += [Photograph(path, path) for path in find_images(image)]
         else:
@@ -94,10 +96,10 @@ def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[Prepa
         following = [pool.submit(_prepare, each.image, image_size) for each in batches[0]]
         for number, batch in enumerate(batches):
             current = following
-            following = [
-                pool.submit(_prepare, each.image, image_size)
-                for each in (batches[number + 1] if number + 1 < len(batches) else ())
-            ]
+            following = []
+            if number + 1 < len(batches):
+                upcoming = batches[number + 1]
+                following = [pool.submit(_prepare, each.image, image_size) for each in upcoming]
             yield _collect(batch, current, image_size)
             bar.update(len(batch))
 

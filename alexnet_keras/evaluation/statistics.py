@@ -16,7 +16,6 @@ def summary(values: Sequence[float]) -> dict:
 
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
-
     values = [float(value) for value in values]
     mean = float(np.mean(values)) if values else None
     deviation = None
@@ -61,7 +60,6 @@ def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> dic
 
 
 def _interval(difference):
-
     if len(difference) == 1:
         return None
     if np.ptp(difference) == 0:
@@ -98,7 +96,6 @@ def seeds_for_significance(
         The least number of seeds for which the paired t-test has a power of 80%; `None` if it is
         above `most`.
     """
-
     numbers = (*comparison["interval"], comparison["estimate"])
     low, high, effect = np.log(numbers) if no_effect else numbers
     n = comparison["n"]
@@ -129,9 +126,9 @@ VERDICT_RULE = """\
 - **same direction**: the interval lies on the paper's side of no effect, but does not contain the
   paper's figure.
 - **not reproduced**: the interval contains no effect, or lies on the other side. If it contains no
-  effect, the table gives the number of seeds that would make the measured difference significant,
+  effect, a number in brackets says how many seeds would make the measured difference significant,
   with a power of 80%.
-- **not testable here**: the reason is given.
+- **not testable**: the reason is given.
 - **not run yet**: fewer than two seeds have a value of the metric."""
 
 

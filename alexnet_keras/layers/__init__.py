@@ -1,4 +1,4 @@
-"""Keras layers that AlexNet needs and Keras does not have, or has slower."""
+"""Keras layers of AlexNet that Keras lacks, or computes more slowly."""
 
 from alexnet_keras.layers.binary_units import BinaryUnits
 from alexnet_keras.layers.ceiling_average_pooling2d import CeilingAveragePooling2D

@@ -18,9 +18,9 @@ class Preparation(keras.layers.Layer):
     Args:
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops, in pixels, at most `image_size`.
-        mean: what is subtracted, 0-255, in the order RGB: a mean image of shape
-            `(image_size, image_size, 3)`, or a mean color of shape `(3,)`. `None` for zeros, until
-            `set_weights` or a file gives them.
+        mean: mean to subtract, 0-255, in the order RGB: an image of shape
+            `(image_size, image_size, 3)`, or a color of shape `(3,)`. `None` for zeros, until
+            `set_weights` or a file changes them.
         mean_subtraction: `"image"` or `"color"`; `None` for the kind of `mean`.
         color_order: order of the colors that the network takes, `"RGB"` or `"BGR"`.
         class_names: a name for each label of the network; they are saved with the layer.
@@ -43,13 +43,13 @@ class Preparation(keras.layers.Layer):
 
     def __init__(
         self,
-        image_size,
-        crop_size,
+        image_size: int,
+        crop_size: int,
         mean=None,
         *,
-        mean_subtraction=None,
-        color_order="RGB",
-        class_names=(),
+        mean_subtraction: str | None = None,
+        color_order: str = "RGB",
+        class_names: tuple = (),
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
@@ -75,7 +75,7 @@ class Preparation(keras.layers.Layer):
         if mean is not None:
             self.mean.assign(mean)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         expected = (self.image_size, self.image_size, 3)
         if tuple(input_shape[1:]) != expected:
             raise ValueError(
@@ -91,16 +91,16 @@ class Preparation(keras.layers.Layer):
         crops = crops - mean
         return ops.flip(crops, axis=-1) if self.color_order == "BGR" else crops
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], self.crop_size, self.crop_size, 3)
 
     @property
     def mean_image(self) -> np.ndarray:
-        """The mean as an image, float32 `(image_size, image_size, 3)`, in the order RGB."""
+        """Mean as an image, float32 `(image_size, image_size, 3)`, in the order RGB."""
         mean = ops.convert_to_numpy(self.mean)
         return np.broadcast_to(mean, (self.image_size, self.image_size, 3))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "image_size": self.image_size,
@@ -112,7 +112,7 @@ class Preparation(keras.layers.Layer):
 
 
 def _center(images, size):
-    """The center square of `(..., height, width, 3)`."""
+    """Returns the center square of `(..., height, width, 3)`."""
     top = (images.shape[-3] - size) // 2
     left = (images.shape[-2] - size) // 2
     return images[..., top : top + size, left : left + size, :]
@@ -127,12 +127,13 @@ def _check(image_size, crop_size, color_order):
         )
     if color_order not in COLOR_ORDERS:
         raise ValueError(
-            f"`color_order` must be {' or '.join(COLOR_ORDERS)}. Received: color_order={color_order!r}"
+            f"`color_order` must be {' or '.join(COLOR_ORDERS)}. "
+            f"Received: color_order={color_order!r}"
         )
 
 
 def _kind_of(mean, image_size, requested):
-    """Whether a mean is an image or a color."""
+    """Returns whether a mean is an image or a color."""
     shapes = {(image_size, image_size, 3): "image", (3,): "color"}
     kind = shapes.get(mean.shape)
     if kind is None or requested not in (None, kind):

@@ -5,15 +5,16 @@ from keras import ops
 from alexnet_keras.ops.reference import same_padding
 
 
-def batched_local(x, kernel, bias, kernel_size, strides, padding):
-    """`reference.locally_connected2d` as a batch of matrix products, one for each position.
+def batched_local(x, kernel, bias, kernel_size: tuple, strides: tuple, padding: str):
+    """Computes `reference.locally_connected2d` as a batch of matrix products, one a position.
 
     The images are the last axis of the windows. Cutting windows then copies long runs of memory.
 
     Args:
         x, kernel, bias, kernel_size, strides, padding: as for `reference.locally_connected2d`.
     """
-    (height, width), (down, across) = kernel_size, strides
+    height, width = kernel_size
+    down, across = strides
     positions, weights, filters = kernel.shape
     pads = [(0, 0), (0, 0)]
     if padding == "same":
@@ -24,7 +25,8 @@ def batched_local(x, kernel, bias, kernel_size, strides, padding):
     parts = []
     for top in range(height):
         for left in range(width):
-            bottom, right = top + (rows - 1) * down + 1, left + (columns - 1) * across + 1
+            bottom = top + (rows - 1) * down + 1
+            right = left + (columns - 1) * across + 1
             parts.append(x[top:bottom:down, left:right:across])
     windows = ops.reshape(ops.concatenate(parts, axis=2), (positions, weights, -1))
     y = ops.matmul(ops.transpose(kernel, (0, 2, 1)), windows)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from alexnet_keras.data.info import check_scale_jitter
+from alexnet_keras.data.options import check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.evaluation.view_names import TEST_VIEWS
 from alexnet_keras.training.fields import (

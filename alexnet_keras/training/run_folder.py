@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 from alexnet_keras.classifier import FILE_NAME, Classifier
+from alexnet_keras.data.imagenet_names import imagenet_names
 from alexnet_keras.distributed.hosts import (
     barrier,
     is_same_on_all_hosts,
@@ -204,6 +205,8 @@ class RunFolder:
     def write_classifier(self, info, has_mean_color: bool) -> None:
         """Writes the best network with its preparation and class names.
 
+        Names replace the WordNet numbers of ImageNet's classes.
+
         Args:
             info: `DatasetInfo` of the training.
             has_mean_color: whether the mean is one color.
@@ -212,10 +215,12 @@ class RunFolder:
             return
         best = self.path / "best.keras"  # there is none without validation
         mean = info.mean_image[0, 0] if has_mean_color else info.mean_image
+        names = imagenet_names()
+        class_names = [names.get(name, name) for name in info.class_names]
         with no_distribution():  # the other hosts make no variables
             network = load_model(best if best.exists() else self.path / "last.keras", "workdir")
             classifier = Classifier.from_network(
-                network, mean, info.class_names, image_size=info.image_size
+                network, mean, class_names, image_size=info.image_size
             )
             classifier.save(self.path / FILE_NAME)
 

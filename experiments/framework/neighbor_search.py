@@ -1,13 +1,13 @@
 """Search for the training images nearest to validation images, in activations and in pixels."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
     claim_workdir,
+    folder_of,
     open_dataset,
     print_summary,
     store_results,
@@ -92,7 +92,7 @@ class NeighborSearch:
         info = self.dataset.info
         check_count(options.neighbors, info.train_count)
         layer_of(model, options.layer, "weights")
-        folder = options.activations or Path(options.weights).parent / "activations"
+        folder = options.activations or folder_of(options.weights, "activations") / "activations"
         arguments = (
             model,
             self.dataset,

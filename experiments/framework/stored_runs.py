@@ -7,7 +7,7 @@ from pathlib import Path
 from alexnet_keras.files import read_json
 from alexnet_keras.record import differences, settings_error
 from alexnet_keras.training.config import TrainingConfig
-from experiments.framework.experiment import stored_run_key
+from experiments.framework.experiment import Comparison, stored_run_key
 from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED
 
 
@@ -82,8 +82,8 @@ class StoredRuns:
     def holds(self, results: dict) -> bool:
         """Whether the experiment's file holds these results already.
 
-        The order of the runs does not matter. Nor do fields of the settings that are newer than the
-        file, which have their defaults.
+        The order of the runs does not matter. Nor do fields that are newer than the file and have
+        their defaults.
 
         Args:
             results: content for the file, whose settings `check_settings` has passed.
@@ -135,10 +135,20 @@ class StoredRuns:
 
 def _comparable(results):
     """The results as texts, as NaN differs from NaN; without values that follow from others."""
-    names = [name for name in results if name not in ("seconds", "settings", "runs")]
+    names = [name for name in results if name not in ("seconds", "settings", "runs", "comparisons")]
     texts = {name: json.dumps(results[name], sort_keys=True) for name in names}
+    comparisons = [{**_COMPARISON_DEFAULTS, **comparison} for comparison in results["comparisons"]]
+    texts["comparisons"] = json.dumps(comparisons, sort_keys=True)
     texts["runs"] = sorted(json.dumps(run, sort_keys=True) for run in results["runs"])
     return texts
+
+
+# Defaults of the fields that older files lack.
+_COMPARISON_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(Comparison)
+    if field.name in ("side", "margin")
+}
 
 
 def _flat(key):

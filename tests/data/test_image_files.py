@@ -12,7 +12,7 @@ from tests.data.test_decoding import EXIF_ORIENTATION, KINDS, PIXELS, RGB, encod
 def test_reads_what_the_loader_reads(name, tmp_path):
     image, kind, options = KINDS[name]
     content = encode(image, kind, **options)
-    file = tmp_path / "image.png"  # the content says what it is, not the ending
+    file = tmp_path / "image.png"  # the content decides, not the ending
     file.write_bytes(content)
     tolerance = 6 if kind in ("JPEG", "MPO") else 0  # as decoders of JPEG differ
     np.testing.assert_allclose(
@@ -77,7 +77,7 @@ def test_finds_images(tmp_path, monkeypatch):
     for name, words in (
         ("empty", "a folder without images .files that end in .jpg, "),
         ("*.gif", "a pattern that no image matches"),
-        ("none.jpg", "where nothing is .from "),
+        ("none.jpg", "which does not exist .from "),
     ):
         with pytest.raises(
             ValueError, match=f"`images` must be image files, folders.* Received: '.*', {words}"

@@ -31,7 +31,7 @@ def test_commands_import_little_before_they_parse():
         ("experiments.train", ["--workdir", "out"]),
         ("experiments.depth", ["--workdir", "out"]),
         ("experiments.kernels", ["--weights", "x.keras"]),
-        ("experiments.report", ["--workdir", "."]),
+        ("experiments.report", ["--root", str(ROOT)]),
         ("alexnet_keras.convert", ["x.npy", "y.keras"]),
     ],
 )

@@ -47,7 +47,8 @@ def test_under_mixed_precision(problem):
     outputs = built(kernel, bias, dtype="mixed_bfloat16")(x, training=True)
     assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
     outputs = keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
-    # bfloat16 has 8 binary digits: each of 30 terms of about 1 is off by up to 2 ** -8, and the sum as well.
+    # bfloat16 has 8 binary digits: each of 30 terms of about 1 is off by up to 2 ** -8, and so is
+    # the sum.
     np.testing.assert_allclose(outputs, np.maximum(x @ kernel + bias, 0), rtol=2**-7, atol=0.1)
 
 

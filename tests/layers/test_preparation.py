@@ -35,7 +35,7 @@ def test_is_saved_with_mean_and_names(mean, images, tmp_path):
     layer = Preparation(6, 4, mean, color_order="BGR", class_names=("cat", "dög"))
     inputs = keras.Input((6, 6, 3))
     model = keras.Model(inputs, layer(inputs))
-    for name in ("first.keras", "second.keras"):  # saved, and what was loaded is saved again
+    for name in ("first.keras", "second.keras"):  # saved, loaded, and saved again
         model.save(tmp_path / name)
         model = keras.saving.load_model(tmp_path / name)
     (loaded,) = (layer for layer in model.layers if isinstance(layer, Preparation))

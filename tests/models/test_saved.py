@@ -71,7 +71,7 @@ def test_a_network_without_the_top_takes_the_other_layers(name, build, tmp_path)
 
 def test_arguments_of_the_top():
     for options, message in (
-        ({"pooling": "avg"}, "`pooling` goes with include_top=False. Received: pooling='avg'"),
+        ({"pooling": "avg"}, "`pooling` needs include_top=False. Received: pooling='avg'"),
         (
             {"include_top": False, "pooling": "mean"},
             "`pooling` must be None, 'avg' or 'max'. Received: pooling='mean'",

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_keras import AlexNetSGD, Classifier
+from alexnet_keras import AlexNet, AlexNetSGD, Classifier
 from alexnet_keras.analysis import read_snapshots
-from alexnet_keras.data import Dataset
+from alexnet_keras.data import Dataset, DatasetInfo
 from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import DropOnPlateau
@@ -104,6 +104,20 @@ def _check_classifier(classifier, config, workdir):
         np.testing.assert_allclose(
             prediction.probabilities, np.sort(probabilities)[::-1], atol=1e-6
         )
+
+
+def test_the_classifier_of_a_mean_color_has_names_for_wordnet_numbers(config, tmp_path):
+    names = ("n01440764", "my_class")
+    network = AlexNet("cifar", classes=2, input_shape=(28, 28, 3), **TINY)
+    network.save(tmp_path / "last.keras")  # without validation there is no best.keras
+    mean = np.broadcast_to(np.float32([10, 20, 30]), (32, 32, 3))
+    info = DatasetInfo("x", 2, names, 4, 0, ("train", "x"), 32, 28, mean, np.eye(3), "")
+    RunFolder(tmp_path, config).write_classifier(info, has_mean_color=True)
+    classifier = Classifier.load(tmp_path)
+    assert classifier.class_names == ("tench", "my_class")
+    assert classifier.preparation.mean_subtraction == "color"
+    np.testing.assert_array_equal(classifier.preparation.mean_image, mean)
+    assert classifier.image_size == 32
 
 
 def test_the_command_draws_curves_and_kernels(tiny_npz, tmp_path):
