@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alexnet_keras.files import read_json
 from alexnet_keras.plots.style import new_figure
-from benchmarks.harness import machine_name, summary
+from benchmarks.harness import summary
 from benchmarks.training import IMPLEMENTATIONS
 
 _OURS = {"alexnet_keras": "alexnet_keras", "alexnet_keras_jax": "alexnet_keras, JAX"}
