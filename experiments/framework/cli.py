@@ -3,17 +3,14 @@
 import argparse
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from experiments.framework.experiment import Experiment
 
 from alexnet_keras.cli.command import run_command
+from experiments.framework.experiment import Experiment
 
 _SMOKE_OPTIONS = {"epochs": 2}
 
 
-def main(experiment: "Experiment", description: str, arguments: list[str] | None = None) -> dict:
+def main(experiment: Experiment, description: str, arguments: list[str] | None = None) -> dict:
     """Runs an experiment from its command line, draws its figures and prints its table.
 
     Args:

@@ -134,7 +134,7 @@ class StoredRuns:
 
 
 def _comparable(results):
-    """The results without what follows from the runs and the settings, as texts: NaN differs from NaN."""
+    """The results as texts, as NaN differs from NaN; without values that follow from others."""
     names = [name for name in results if name not in ("seconds", "settings", "runs", "comparisons")]
     texts = {name: json.dumps(results[name], sort_keys=True) for name in names}
     comparisons = [{**_COMPARISON_DEFAULTS, **comparison} for comparison in results["comparisons"]]
