@@ -135,7 +135,7 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
         (["--weights", weights, "--permutations", "0"], "`permutations` must be positive"),
         (
             ["--weights", weights, "--workdir", str(other)],
-            "`workdir` must be a new folder, or that of the same",
+            "`workdir` must be a new folder, or one of the same",
         ),
         (
             [
