@@ -1,30 +1,49 @@
 """AlexNet in Keras 3, faithful to the paper of 2012 and to its source.
 
-Importing the package registers its layers, optimizer and metrics with Keras, so that saved models load.
+Importing the package imports Keras and registers its layers, optimizer and metrics, so that saved
+models load. The names below are imported here and not at their first use: otherwise
+`import alexnet_keras, keras` would not register anything. `alexnet_command` parses the options of a
+command before it runs this file.
 """
 
 import os
+import sys
 
 # TensorFlow leaves oneDNN's kernels unused on processors without AVX-512, where they are about twice as fast, too. It
 # reads this when it is imported; a value that the user has set stays.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-from alexnet_keras.evaluation.errors import TopKError
-from alexnet_keras.layers import (
-    BinaryUnits,
-    CeilingAveragePooling2D,
-    CeilingMaxPooling2D,
-    FullyConnected,
-    GroupedConv2D,
-    LocallyConnected2D,
-    LocalResponseNormalization,
-    SpatialResponseNormalization,
-)
-from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
-from alexnet_keras.ops import explain, implementation
-from alexnet_keras.training.optimizer import AlexNetSGD
+from alexnet_keras.extras import extra
 from alexnet_keras.version import __version__
 
+try:
+    with extra("the backend of Keras (KERAS_BACKEND chooses it)"):
+        import keras  # noqa: F401  first, so that a missing backend is said
+
+    from alexnet_keras.classifier import Classifier
+    from alexnet_keras.evaluation.errors import TopKError
+    from alexnet_keras.layers import (
+        BinaryUnits,
+        CeilingAveragePooling2D,
+        CeilingMaxPooling2D,
+        FullyConnected,
+        GroupedConv2D,
+        LocallyConnected2D,
+        LocalResponseNormalization,
+        Preparation,
+        SpatialResponseNormalization,
+    )
+    from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
+    from alexnet_keras.ops import explain, implementation
+    from alexnet_keras.training.optimizer import AlexNetSGD
+except KeyboardInterrupt:
+    # `python -m alexnet_keras.NAME` imports the package before the command can catch Ctrl-C.
+    if sys.argv[0] != "-m":
+        raise
+    sys.stderr.write("\nStopped by Ctrl-C\n")
+    sys.exit(130)
+
+# Defined last: `alexnet_command` takes it as the sign that this file has run.
 __all__ = [
     "PRESETS",
     "VGG",
@@ -35,10 +54,12 @@ __all__ = [
     "BinaryUnits",
     "CeilingAveragePooling2D",
     "CeilingMaxPooling2D",
+    "Classifier",
     "FullyConnected",
     "GroupedConv2D",
     "LocalResponseNormalization",
     "LocallyConnected2D",
+    "Preparation",
     "SpatialResponseNormalization",
     "TopKError",
     "VGGConfig",

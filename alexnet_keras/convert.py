@@ -1,26 +1,22 @@
 """Published weights of AlexNet, from PyTorch and Caffe into this network, and back to PyTorch.
 
-    python -m alexnet_keras.convert alexnet-owt-7be5be79.pth torchvision.keras --preset torchvision
-    python -m alexnet_keras.convert bvlc_alexnet.caffemodel caffe.keras --preset bvlc_alexnet
-    python -m alexnet_keras.convert bvlc_alexnet.npy caffe.keras --preset bvlc_alexnet
-    python -m alexnet_keras.convert torchvision.keras for_pytorch.pth
-
-Nothing is downloaded. What comes out takes RGB images, pixel values 0-255, less a mean color, which the command says.
-PyTorch's own files need PyTorch: pip install torch.
+`python -m alexnet_keras.convert` is the command `alexnet convert`; see `alexnet_keras.cli.convert`.
 """
 
-import argparse
 import itertools
 import os
 import pickle
-import re
-import signal
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alexnet_keras.extras import MissingExtraError, extra
 from alexnet_keras.files import check_writable, replacing
+from alexnet_keras.torch_files import find_state_dict, read_state_dict
+
+if TYPE_CHECKING:
+    import keras
 
 # What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the color of Caffe's mean image.
 MEANS = {
@@ -52,53 +48,58 @@ def from_torchvision(weights):
 
     Reference: Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014).
     """
-    source = (
-        f"weights={str(weights)!r}" if isinstance(weights, (str, os.PathLike)) else "a state dict"
-    )
-    state = _read_torch(weights) if isinstance(weights, (str, os.PathLike)) else weights
-    state = _state_of_checkpoint(state, source)
+    layers, source = _torchvision_layers(weights)
+    model = _model("torchvision", layers)
+    _set_torchvision(model, layers, source)
+    return model
+
+
+def load_torchvision(model: "keras.Model", weights: str | os.PathLike | dict) -> None:
+    """Loads torchvision's weights into a model of the preset `"torchvision"`, of any widths.
+
+    Args:
+        model: such a model; it takes RGB images, 0-255 less `MEANS["torchvision"]`.
+        weights: as for `from_torchvision`. Layers that the model lacks are left out.
+
+    Raises:
+        ValueError: as `from_torchvision` does.
+    """
+    layers, source = _torchvision_layers(weights)
+    names = [layer.name for layer in model.layers if layer.weights]
+    _check_names(layers, names, source, optional=_LAYERS)
+    _set_torchvision(model, {name: layers[name] for name in names}, source)
+
+
+def _torchvision_layers(weights):
+    """Kernels and biases by our names of the layers, and what a message calls the weights."""
+    if isinstance(weights, (str, os.PathLike)):
+        source = f"weights={str(weights)!r}"
+        state = read_state_dict(weights)
+    else:
+        source = "a state dict"
+        state = find_state_dict(weights, source)
     try:
-        tensors = {_WRAPPERS.sub("", name): _numbers(value) for name, value in state.items()}
+        tensors = {name: _numbers(value) for name, value in state.items()}
     except (AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"`weights` must be a state dict of tensors. Received: {source}: {error}"
         ) from error
-    names = {
-        f"{theirs}.{kind}": layer
-        for layer, theirs in _TORCHVISION_LAYERS.items()
-        for kind in ("weight", "bias")
-    }
+    names = [
+        f"{name}.{kind}" for name in _TORCHVISION_LAYERS.values() for kind in ("weight", "bias")
+    ]
     _check_names(tensors, names, source)
     layers = {
         layer: (tensors[f"{n}.weight"], tensors[f"{n}.bias"])
         for layer, n in _TORCHVISION_LAYERS.items()
     }
-    model = _model("torchvision", layers)
+    return layers, source
+
+
+def _set_torchvision(model, layers, source):
     _set(model, layers, source, rename=lambda layer: _TORCHVISION_LAYERS[layer])
     conv1 = model.get_layer("conv1")
     kernel, bias = conv1.get_weights()
-    conv1.set_weights([kernel * _pixel_factor()[:, None], bias])
-    return model
-
-
-# Where checkpoints hold the weights, and what wrappers of a module put ahead of its names.
-_STATES = ("state_dict", "model_state_dict", "model")
-_WRAPPERS = re.compile(r"^(module\.|_orig_mod\.|model\.)+")
-
-
-def _state_of_checkpoint(weights, source):
-    """The state dict, out of the checkpoint that holds it among other things."""
-    if not isinstance(weights, dict) or not any(
-        isinstance(value, dict) for value in weights.values()
-    ):
-        return weights
-    states = [name for name in _STATES if isinstance(weights.get(name), dict)]
-    if len(states) != 1:
-        raise ValueError(
-            f"`weights` must be a state dict, or hold one as one of {', '.join(_STATES)}. "
-            f"Received: {source} with {', '.join(map(str, weights))}"
-        )
-    return weights[states[0]]
+    conv1.set_weights([kernel * _pixel_factor(model)[:, None], bias])
 
 
 def from_caffe(weights, preset="bvlc_alexnet"):
@@ -169,7 +170,7 @@ def to_torchvision(model):
     for layer, name in _TORCHVISION_LAYERS.items():
         kernel, bias = theirs[layer]
         if layer == "conv1":
-            kernel = kernel / _pixel_factor()[:, None]
+            kernel = kernel / _pixel_factor(model)[:, None]
         if kernel.ndim == 4:
             kernel = kernel.transpose(3, 2, 0, 1)
         elif layer == "fc6":
@@ -194,11 +195,10 @@ def _functions(model):
 _MAPS = (6, 6, 256)  # what fc6 sees: height, width, maps
 
 
-def _pixel_factor():
-    """What conv1's kernels are multiplied by, for each color, as pixels come in 0-255 and not divided by 255 * std."""
-    from alexnet_keras.models import PRESETS
-
-    return 1 / (255 * _TORCHVISION_STD * PRESETS["torchvision"].input_scale)
+def _pixel_factor(model):
+    """The factor of conv1's kernels for each color: pixels come in 0-255, not divided by 255 * std."""
+    scales = [layer.scale for layer in model.layers if layer.name == "scale"]
+    return 1 / (255 * _TORCHVISION_STD * (scales[0] if scales else 1))
 
 
 def _numbers(value):
@@ -226,15 +226,16 @@ def _set(model, layers, source, rename=lambda layer: layer):
         if kernel.ndim == 4:
             kernel = kernel.transpose(2, 3, 1, 0)
         elif name == "fc6":  # they flatten maps, then rows and columns; Keras the maps last
-            height, width, maps = _MAPS
+            height, width, maps = model.get_layer("flatten").input.shape[1:]
             kernel = kernel.reshape(-1, maps, height, width).transpose(2, 3, 1, 0).reshape(shape)
         else:
             kernel = kernel.T
         layer.set_weights([kernel, bias])
 
 
-def _check_names(found, wanted, source):
-    missing, extra = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
+def _check_names(found, wanted, source, optional=()):
+    missing = [name for name in wanted if name not in found]
+    extra = [name for name in found if name not in (*wanted, *optional)]
     if missing or extra:
         words = [f"without {', '.join(missing)}"] * bool(missing) + [
             f"with {', '.join(extra[:5])}"
@@ -270,32 +271,6 @@ def _old_shape(name, kernel):
         kernel.reshape(kernel.shape[2:])
         if name.startswith("fc") and kernel.shape[:-2] == (1, 1)
         else kernel
-    )
-
-
-def _read_torch(path):
-    try:
-        import torch
-    except ImportError as error:
-        raise ValueError(
-            f"`weights` of PyTorch need PyTorch: pip install torch. Received: {str(path)!r}"
-        ) from error
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    except pickle.UnpicklingError:  # PyTorch's words for it are an advice to trust the file
-        reason = "it holds something else"
-    raise ValueError(
-        f"`weights` must be a file of PyTorch's with tensors alone. Received: weights={str(path)!r}: {reason}"
     )
 
 
@@ -348,8 +323,12 @@ def _read_npy(path):
 
 def _read_caffemodel(path):
     """dict from a layer's name to its blobs, as arrays."""
-    from google.protobuf.message import DecodeError
-
+    try:
+        from google.protobuf.message import DecodeError
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "reading a .caffemodel needs protobuf: pip install protobuf"
+        ) from error
     net = _caffe_net()()
     try:
         net.ParseFromString(Path(path).read_bytes())
@@ -425,10 +404,16 @@ _OLD_SHAPE = ("num", "channels", "height", "width")
 
 
 def convert(path, output, preset=None):
-    """Reads the weights in one file and writes them to another; the arguments are those of the command line.
+    """Reads the weights in one file and writes them to another.
+
+    Args:
+        path: path of a `.pth`, `.caffemodel` or `.npy` file, or of a `.keras` file for the way back.
+        output: path of the new file: `.keras`, or `.pth` for the way back.
+        preset: network of the weights, one of `MEANS`; `None` for the way back.
 
     Raises:
         ValueError: for an output that exists, or what the functions above say.
+        MissingExtraError: if the library of the file's format is not installed.
     """
     if Path(output).exists():
         raise ValueError(
@@ -444,13 +429,11 @@ def convert(path, output, preset=None):
         raise ValueError(f"`preset` must be one of {', '.join(MEANS)}. Received: preset={preset!r}")
     if back:
         from alexnet_keras.models import load_model
+        from alexnet_keras.models.saved import check_exists
 
-        try:
+        check_exists(path)
+        with extra("writing a .pth file"):
             import torch
-        except ImportError as error:
-            raise ValueError(
-                f"`output` for PyTorch needs it: pip install torch. Received: {output!r}"
-            ) from error
         state = to_torchvision(load_model(path, "weights"))
         with replacing(Path(output)) as partial:
             torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
@@ -468,24 +451,7 @@ def convert(path, output, preset=None):
     )
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m alexnet_keras.convert",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("weights", help=".pth, .caffemodel or .npy; .keras for the way back")
-    parser.add_argument("output", help="new file: .keras; .pth for the way back")
-    parser.add_argument("--preset", help=f"which network it is: {', '.join(MEANS)}")
-    options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        convert(options.weights, options.output, options.preset)
-    except (ValueError, OSError) as error:
-        sys.exit(f"{parser.prog}: {error}")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-
-
 if __name__ == "__main__":
-    main()
+    from alexnet_keras.cli.convert import main
+
+    main(prog="python -m alexnet_keras.convert")

@@ -1,12 +1,12 @@
 """Trained networks in the formats of other runtimes."""
 
-import importlib.util
 import os
 import tempfile
 from pathlib import Path
 
 import keras
 
+from alexnet_keras.extras import require
 from alexnet_keras.ops import implementation
 
 # For each format: the ending of its file or folder, and the modules that make it and load it.
@@ -19,7 +19,12 @@ FORMATS = {
 
 
 def check_formats(formats):
-    """Raises a `ValueError` for an unknown format, one that needs what is not installed, or another backend."""
+    """Checks that models can be exported to these formats.
+
+    Raises:
+        ValueError: for an unknown format, or another backend than TensorFlow.
+        MissingExtraError: if a library of a format is not installed.
+    """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(
@@ -30,11 +35,7 @@ def check_formats(formats):
             f"`formats` need the tensorflow backend. Received: {keras.backend.backend()}"
         )
     modules = dict.fromkeys(module for name in formats for module in FORMATS[name][1])
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
-    if missing:
-        raise ValueError(
-            f"`formats` {', '.join(formats)} need {', '.join(missing)}: pip install -r requirements-export.txt"
-        )
+    require(f"exporting to {', '.join(formats)}", *modules)
 
 
 def export(model, path, kind):
@@ -86,15 +87,25 @@ def export(model, path, kind):
 
 def _in_float32(model):
     """A model with the same weights whose computation is in float32, which all formats know."""
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
+    if all(layer.compute_dtype == "float32" for layer in _all_layers(model)):
         return model
 
     def clone(layer):
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
-    copy = keras.models.clone_model(model, clone_function=clone)
+    # Recursive, as a classifier has its network as one of its layers.
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     copy.set_weights(model.get_weights())
     return copy
+
+
+def _all_layers(model):
+    """Yields the layers of a model, and of the models in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
+        else:
+            yield layer
 
 
 def load_exported(path, kind):

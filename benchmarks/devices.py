@@ -1,25 +1,56 @@
-"""Training speed of one device against two: replicas that share each batch, and a tower on each.
+"""Training throughput of one device against two: replicas that share each batch, or two towers.
 
     python -m benchmarks.devices
 
-On a machine without GPUs the two are logical devices of one CPU, so that what is lost is the overhead of dividing the
-work. Each way has a process of its own; they take turns, a few steps each, and the others wait. Writes devices.json and
-devices.md (the table) into --workdir.
+Without GPUs, the two devices are logical devices of one CPU. The difference is then the overhead of
+the division. Each setup runs in a process of its own, and the processes take turns. The results are
+`devices.json` and `devices.md` in --workdir.
 """
 
-from benchmarks import turns
+import contextlib
+import dataclasses
 
-WAYS = {
-    "TensorFlow, one device": ("tensorflow", "1"),
-    "TensorFlow, two replicas": ("tensorflow", "2"),
-    "JAX, one device": ("jax", "1"),
-    "JAX, two replicas": ("jax", "2"),
-    "JAX, two towers": ("jax", "towers"),
+from benchmarks import harness
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """Backend of Keras, and its devices: `"1"`, `"2"` replicas, or two `"towers"`."""
+
+    backend: str
+    devices: str
+
+
+IMPLEMENTATIONS = {
+    "TensorFlow, one device": Setup("tensorflow", "1"),
+    "TensorFlow, two replicas": Setup("tensorflow", "2"),
+    "JAX, one device": Setup("jax", "1"),
+    "JAX, two replicas": Setup("jax", "2"),
+    "JAX, two towers": Setup("jax", "towers"),
 }
 
 
 def main(arguments=None):
-    parser = turns.parser("devices", __doc__)
+    parser = _parser()
+    options = harness.parse(parser, arguments, ("batch_size",))
+    if options.batch_size % 2:
+        parser.error(f"--batch-size must be even. Received: {options.batch_size}")
+    if options.worker:
+        return _work(options)
+    backends = {name: IMPLEMENTATIONS[name].backend for name in options.implementations}
+    harness.check_installed(parser, backends)
+    environments = {name: harness.environment(backend) for name, backend in backends.items()}
+    measured = harness.measure_in_rounds(
+        "devices", environments, harness.as_arguments(options), options.rounds
+    )
+    results = {"batch_size": options.batch_size, "implementations": measured}
+    stored = harness.record("devices", options, results)
+    harness.store("devices", options.workdir, stored, table(stored))
+    return stored
+
+
+def _parser():
+    parser = harness.create_parser("devices", __doc__)
     parser.add_argument(
         "--preset", default="source", help="preset of the network (default: source)"
     )
@@ -27,77 +58,72 @@ def main(arguments=None):
         "--batch-size",
         type=int,
         default=32,
-        help="images in a step, over both devices (default: 32)",
+        help="images in a step, on both devices together (default: 32)",
     )
     parser.add_argument(
-        "--ways",
+        "--implementations",
         nargs="+",
-        choices=list(WAYS),
-        default=list(WAYS),
-        help="only these (default: all)",
+        choices=list(IMPLEMENTATIONS),
+        default=list(IMPLEMENTATIONS),
+        help="setups to measure (default: all)",
     )
-    options = turns.parse(parser, arguments, ("batch_size",))
-    if options.batch_size % 2:
-        parser.error(f"--batch-size must be even. Received: {options.batch_size}")
-    if options.work:
-        return _work(options)
-    turns.check_installed(parser, {way: WAYS[way][0] for way in options.ways})
-    environments = {way: turns.environment(WAYS[way][0]) for way in options.ways}
-    measured = turns.take_turns(
-        "devices", environments, turns.as_arguments(options), options.rounds
-    )
-    stored = turns.record("devices", options, {"batch_size": options.batch_size, "ways": measured})
-    turns.store("devices", options.workdir, stored, table(stored))
-    return stored
+    return parser
 
 
 def _work(options):
-    """A process: one way to train."""
-    import contextlib
-
+    """Measures one setup in its process."""
     import keras
     import numpy as np
 
     from alexnet_keras import AlexNet
-    from alexnet_keras.distributed import scope_for
     from alexnet_keras.training.config import training_config
     from alexnet_keras.training.train import compile_for_training
 
-    backend, devices = WAYS[options.work]
-    assert keras.backend.backend() == backend
-    scope, words = scope_for(2 if devices != "1" else 1)
-    if devices == "towers":
-        from alexnet_keras.distributed import two_towers
-
-        scope, words = two_towers().scope(), f"a tower on each of {words}"
-    training = training_config(options.config, batch_size=options.batch_size)
-    shape = (options.batch_size, *training.network.input_shape)
+    setup = IMPLEMENTATIONS[options.worker]
+    assert keras.backend.backend() == setup.backend
+    scope, description = _scope(setup.devices)
+    config = training_config(options.preset, batch_size=options.batch_size)
+    shape = (options.batch_size, *config.network.input_shape)
     images = np.random.default_rng(0).normal(0, 60, shape).astype("float32")
     labels = np.arange(options.batch_size, dtype="int32") % 10
     with contextlib.ExitStack() as stack:
         stack.enter_context(scope)
-        model = AlexNet(training.network, classes=1000)
-        compile_for_training(model, training)
-        rate = turns.rate(
+        model = AlexNet(config.network, classes=1000)
+        compile_for_training(model, config)
+        rate = harness.Rate(
             lambda steps: [model.train_on_batch(images, labels) for _ in range(steps)],
             options.seconds,
         )
-        turns.work(words, lambda: {"training": options.batch_size * rate()})
+        harness.serve(description, lambda: {"training": options.batch_size * rate()})
 
 
-def table(stored):
-    """The figures as text."""
-    first = turns.summary(next(iter(stored["ways"].values()))["turns"], "training")[0]
+def _scope(devices):
+    """The scope for the devices of a setup, and their description."""
+    from alexnet_keras.distributed import scope_for, two_towers
+
+    if devices == "1":
+        return scope_for(1)
+    scope, description = scope_for(2)
+    if devices == "towers":
+        return two_towers().scope(), f"{description}, a tower on each"
+    return scope, description
+
+
+def table(stored: dict) -> str:
+    """Returns the results as Markdown."""
+    measured = stored["implementations"]
+    first_median = None
     lines = [
         f"Training, images per second, median (range), batches of {stored['batch_size']}.\n",
-        "| | images/s | share of the first | on |",
+        "| | images/s | share of the first | devices |",
         "|---|---|---|---|",
     ]
-    for way, result in stored["ways"].items():
-        share = turns.summary(result["turns"], "training")[0] / first
-        lines.append(
-            f"| {way} | {turns.in_words(result['turns'], 'training')} | {100 * share:.0f}% | {result['words']} |"
-        )
+    for name, result in measured.items():
+        median, _, _ = harness.summary(result["rounds"], "training")
+        first_median = first_median or median
+        speed = harness.median_and_range(result["rounds"], "training")
+        share = 100 * median / first_median
+        lines.append(f"| {name} | {speed} | {share:.0f}% | {result['description']} |")
     return "\n".join(lines)
 
 

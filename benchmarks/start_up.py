@@ -1,20 +1,19 @@
-"""How long it takes to begin: imports, and the first training step of the real network.
+"""Duration of the imports and of the first training step of the full-size network.
 
     python -m benchmarks.start_up
 
-Every figure is that of new processes, in turns. Writes start_up.json and start_up.md (the table) into --workdir; some 3
-minutes on two cores.
+Every round measures new processes. The results are `start_up.json` and `start_up.md` in --workdir.
 """
 
 import subprocess
 import sys
 import time
 
-from benchmarks import turns
+from benchmarks import harness
 
 _STEP = """
 import os, sys, time
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the package does where it comes first
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as alexnet_keras does if it comes first
 import keras
 start = time.perf_counter()
 import alexnet_keras
@@ -32,42 +31,46 @@ before = time.perf_counter()
 model.train_on_batch(images, np.arange(batch_size, dtype="int32") % 1000)
 print(imported - start, built - imported, time.perf_counter() - before)
 """
-_WORDS = {
+_STEP_FIGURES = ("import_after_keras", "build", "first_step")  # that `_STEP` prints
+_LABELS = {
     "import_keras": "`import keras`",
     "import_alexnet_keras": "`import alexnet_keras`",
     "import_after_keras": "`import alexnet_keras` after `import keras`",
-    "build": "`AlexNet()` and compiling it",
+    "build": "building and compiling `AlexNet()`",
     "first_step": "its first training step",
     "build_and_first_step": "both together",
 }
 
 
 def main(arguments=None):
-    parser = turns.parser("start_up", __doc__)
+    parser = harness.create_parser("start_up", __doc__)
     parser.add_argument(
         "--batch-size", type=int, default=128, help="images in the first step (default: 128)"
     )
-    options = turns.parse(parser, arguments, ("batch_size",))
+    options = harness.parse(parser, arguments, ("batch_size",))
     from tqdm import tqdm
 
-    measured = []
-    _seconds("import alexnet_keras, tensorflow")  # reads the files, which is not measured
-    for _ in tqdm(range(options.rounds), desc="Rounds of start_up"):
-        figures = {
-            name: _seconds(f"import {name[7:]}")
-            for name in ("import_keras", "import_alexnet_keras")
-        }
-        given = [sys.executable, "-c", _STEP, str(options.batch_size)]
-        printed = subprocess.run(given, stdout=subprocess.PIPE, text=True, check=True).stdout
-        names = ("import_after_keras", "build", "first_step")
-        figures |= zip(names, map(float, printed.split()[-3:]), strict=True)
-        figures["build_and_first_step"] = figures["build"] + figures["first_step"]
-        measured.append(figures)
-    stored = turns.record(
-        "start_up", options, {"batch_size": options.batch_size, "turns": measured}
-    )
-    turns.store("start_up", options.workdir, stored, table(stored))
+    _seconds("import alexnet_keras, tensorflow")  # not measured; the files are in memory then
+    rounds = [
+        _measure(options.batch_size) for _ in tqdm(range(options.rounds), desc="Rounds of start_up")
+    ]
+    results = {"batch_size": options.batch_size, "rounds": rounds}
+    stored = harness.record("start_up", options, results)
+    harness.store("start_up", options.workdir, stored, table(stored))
     return stored
+
+
+def _measure(batch_size):
+    """The seconds of one round, by figure."""
+    figures = {
+        "import_keras": _seconds("import keras"),
+        "import_alexnet_keras": _seconds("import alexnet_keras"),
+    }
+    command = [sys.executable, "-c", _STEP, str(batch_size)]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    figures |= zip(_STEP_FIGURES, map(float, printed.split()[-3:]), strict=True)
+    figures["build_and_first_step"] = figures["build"] + figures["first_step"]
+    return figures
 
 
 def _seconds(code):
@@ -76,17 +79,15 @@ def _seconds(code):
     return time.perf_counter() - start
 
 
-def table(stored):
-    """The figures as text."""
+def table(stored: dict) -> str:
+    """Returns the results as Markdown."""
     lines = [
         f"Seconds, median (range); batches of {stored['batch_size']} images.\n",
         "| | |",
         "|---|---|",
     ]
-    lines += [
-        f"| {words} | {turns.in_words(stored['turns'], name, 2)} |"
-        for name, words in _WORDS.items()
-    ]
+    for name, label in _LABELS.items():
+        lines.append(f"| {label} | {harness.median_and_range(stored['rounds'], name, 2)} |")
     return "\n".join(lines)
 
 

@@ -1,11 +1,12 @@
-"""Where the time of a training step goes: the real network's layers, as TensorFlow's profiler sees them.
+"""Time of each layer in a training step of the full-size network, by TensorFlow's profiler.
 
     python -m benchmarks.step_profile
 
-A turn is one step under the profiler, with and without normalization, in float32 and under mixed precision. The
-operations run one after the other (`TF_NUM_INTEROP_THREADS=1`), each on all cores, so that what they take adds up to
-the step. The normalization goes across all maps of a layer, as in the other benchmarks. Writes step_profile.json,
-step_profile.md (the tables) and step_profile.png into --workdir; four minutes on two cores.
+A round profiles one step with and without normalization, in float32 and in mixed precision. The
+operations run one after another (`TF_NUM_INTEROP_THREADS=1`), each on all cores. So their times add
+up to the step. The normalization crosses the towers, as in the other benchmarks.
+
+The results are `step_profile.json`, `step_profile.md` and `step_profile.png` in --workdir.
 """
 
 import re
@@ -13,205 +14,250 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks import turns
+from benchmarks import harness
 
-OTHER, UPDATE = "the rest", "update of all weights"
-_COMPILED = "CpuExecutable::ExecuteAsyncOnStream"  # XLA's functions, which have no names
-_WAYS = {"ours": {}, "ours_without_normalization": {"normalization": False}}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OTHER = "other operations"
+UPDATE = "update of all weights"
+_COMPILED = "CpuExecutable::ExecuteAsyncOnStream"  # functions of XLA, which have no names
+_OVERRIDES = {
+    "alexnet_keras": {},
+    "alexnet_keras_without_normalization": {"normalization": False},
+}
 _ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 def main(arguments=None):
-    parser = turns.parser("step_profile", __doc__)
-    parser.add_argument("--batch-size", type=int, default=128, help="images (default: 128)")
+    parser = harness.create_parser("step_profile", __doc__)
+    parser.add_argument(
+        "--batch-size", type=int, default=128, help="images in a step (default: 128)"
+    )
     parser.add_argument(
         "--precisions",
         nargs="+",
-        choices=list(turns.PRECISIONS),
-        default=list(turns.PRECISIONS),
-        help="(both)",
+        choices=list(harness.PRECISIONS),
+        default=list(harness.PRECISIONS),
+        help="precisions to measure (default: both)",
     )
-    options = turns.parse(parser, arguments, ("batch_size",))
-    if options.work:
+    options = harness.parse(parser, arguments, ("batch_size",))
+    if options.worker:
         return _work(options)
     groups = []
     for precision in options.precisions:
-        measured = turns.take_turns(
+        measured = harness.measure_in_rounds(
             "step_profile",
-            dict.fromkeys(_WAYS, _ENVIRONMENT),
-            turns.as_arguments(options, precisions=[precision]),
+            dict.fromkeys(_OVERRIDES, _ENVIRONMENT),
+            harness.as_arguments(options, precisions=[precision]),
             options.rounds,
         )
-        groups.append(
-            {"precision": precision, "ways": {way: its["turns"] for way, its in measured.items()}}
-        )
+        rounds = {name: result["rounds"] for name, result in measured.items()}
+        groups.append({"precision": precision, "implementations": rounds})
     results = {
-        "device": measured["ours"]["words"],
+        "device": measured["alexnet_keras"]["description"],
         "batch_size": options.batch_size,
         "groups": groups,
     }
-    stored = turns.record("step_profile", options, results)
-    turns.store("step_profile", options.workdir, stored, table(stored), plot(stored))
+    stored = harness.record("step_profile", options, results)
+    harness.store("step_profile", options.workdir, stored, table(stored), plot(stored))
     return stored
 
 
 def _work(options):
+    """Profiles steps with or without normalization in a process."""
     import keras
-    import numpy as np
-    import tensorflow as tf
 
-    from alexnet_keras import AlexNet, LocalResponseNormalization
+    from alexnet_keras import AlexNet
     from alexnet_keras.training.config import training_config
     from alexnet_keras.training.train import compile_for_training
-    from benchmarks.limits import device_words
-    from benchmarks.peers import fitting
+    from benchmarks.roofline import device_name
 
-    keras.config.set_dtype_policy(turns.PRECISIONS[options.precisions[0]])
-    config = training_config(
-        "paper", overrides={"normalization_in_towers": False, **_WAYS[options.work]}
-    )
+    keras.config.set_dtype_policy(harness.PRECISIONS[options.precisions[0]])
+    overrides = {"normalization_in_towers": False, **_OVERRIDES[options.worker]}
+    config = training_config("paper", overrides=overrides)
     model = AlexNet(config.network)
     compile_for_training(model, config)
-    size = options.batch_size
-    images = np.random.default_rng(0).normal(0, 60, (size, 224, 224, 3)).astype("float32")
-    run = fitting(model, images, (np.arange(size) % 1000).astype("int32"))
-    run(2)
-    # A normalization is compiled by XLA, forward as one function, backward as two.
-    passes = {
-        layer.name: (1, 2) if isinstance(layer, LocalResponseNormalization) else (0, 0)
-        for layer in model.layers
-    }
+    harness.serve(device_name(), ProfiledStep(model, options.batch_size))
 
-    def turn():
+
+class ProfiledStep:
+    """Profiles training steps of a compiled model.
+
+    Args:
+        model: an `AlexNet`.
+        batch_size: images in a step.
+    """
+
+    def __init__(self, model, batch_size: int):
+        import numpy as np
+
+        from alexnet_keras import LocalResponseNormalization
+        from benchmarks.other_libraries import KerasTraining, repeated_batch
+
+        shape = (batch_size, 224, 224, 3)
+        images = np.random.default_rng(0).normal(0, 60, shape).astype("float32")
+        labels = (np.arange(batch_size) % 1000).astype("int32")
+        self._run = KerasTraining(model, repeated_batch(images, labels))
+        self._run(2)
+        # XLA compiles a normalization, forward as one function, backward as two.
+        self._passes = {layer.name: (0, 0) for layer in model.layers}
+        for layer in model.layers:
+            if isinstance(layer, LocalResponseNormalization):
+                self._passes[layer.name] = (1, 2)
+
+    def __call__(self) -> dict:
+        import tensorflow as tf
+
         with tempfile.TemporaryDirectory() as folder:
             with tf.profiler.experimental.Profile(folder):
                 start = time.perf_counter()
-                run(1)
-                step = time.perf_counter() - start
+                self._run(1)
+                seconds = time.perf_counter() - start
             (path,) = Path(folder).rglob("*.xplane.pb")
-            return {"step": 1000 * step, "layers": by_layer(_operations(path), passes)}
-
-    turns.work(device_words(), turn)
+            return {"step": 1000 * seconds, "layers": by_layer(_operations(path), self._passes)}
 
 
 def _operations(path):
-    """Name and milliseconds of every operation in a profile, as they began."""
-    from jax.profiler import (
-        ProfileData,  # TensorFlow writes the same files as JAX, but has no public reader of them
-    )
+    """Name and milliseconds of every operation in a profile, in the order of their start."""
+    # TensorFlow writes the same files as JAX, but has no public reader for them.
+    from jax.profiler import ProfileData
 
-    planes = ProfileData.from_file(str(path)).planes
-    events = [event for plane in planes for line in plane.lines for event in line.events]
-    return [
-        (event.name, event.duration_ns / 1e6)
-        for event in sorted(events, key=lambda event: event.start_ns)
-    ]
+    events = []
+    for plane in ProfileData.from_file(str(path)).planes:
+        for line in plane.lines:
+            events += line.events
+    events.sort(key=lambda event: event.start_ns)
+    return [(event.name, event.duration_ns / 1e6) for event in events]
 
 
-def by_layer(operations, layers):
-    """Milliseconds of each layer's operations, forward and backward.
+def by_layer(
+    operations: list[tuple[str, float]], layers: dict[str, tuple[int, int]]
+) -> dict[str, list[float]]:
+    """Returns the milliseconds of each layer's operations, forward and backward.
 
     Args:
-        operations: pairs of an operation's name in TensorFlow's graph, `SCOPE/.../NAME:TYPE`, and milliseconds, in the
-            order of a step. What has another name is no operation, but for the compiled passes.
-        layers: dict from the layers' names, in the network's order, to the numbers of their compiled passes, forward
-            and backward. An activation `reluN` counts to `convN`, with which TensorFlow fuses it.
+        operations: names in TensorFlow's graph, `SCOPE/.../NAME:TYPE`, and milliseconds, in the
+            order of a step. Events with other names are ignored, except the compiled passes.
+        layers: dict from the layers' names, in the network's order, to the numbers of their
+            compiled passes, forward and backward. An activation `reluN` counts to `convN`, as
+            TensorFlow fuses the two.
 
     Returns:
-        dict from the layer's name, `UPDATE` or `OTHER` to `[forward, backward]`; the update has no forward part.
+        dict from a layer's name, `UPDATE` or `OTHER` to `[forward, backward]`. The update is
+        backward.
+
+    Raises:
+        ValueError: if `layers` has another number of compiled passes.
     """
     spent = {}
-    passes = [(layer, 0) for layer, (count, _) in layers.items() for _ in range(count)]
-    passes += [(layer, 1) for layer, (_, count) in reversed(layers.items()) for _ in range(count)]
-    count = [name for name, _ in operations].count(_COMPILED)
-    if count != len(passes):
-        raise ValueError(
-            f"`operations` must have {len(passes)} compiled passes, those of `layers`. Received: {count}"
-        )
-    compiled = iter(passes)
+    compiled = iter(_compiled_passes(operations, layers))
     for name, milliseconds in operations:
         if name == _COMPILED:
-            layer, backward = next(compiled)
-            spent.setdefault(layer, [0, 0])[backward] += milliseconds
-        scope, colon, _ = name.rpartition(":")
-        if not colon or "/" not in scope:
+            layer, direction = next(compiled)
+        elif _is_operation(name):
+            layer, direction = _layer_and_direction(name, layers)
+        else:
             continue
-        parts = [re.sub(r"^gradient_(?!tape)|_\d+$", "", part) for part in scope.split("/")]
-        found = [part for part in parts if part in layers]
-        layer = (
-            found[0].replace("relu", "conv")
-            if found
-            else UPDATE
-            if "alexnet_sgd" in parts
-            else OTHER
-        )
-        backward = "gradient_" in scope or layer == UPDATE
-        spent.setdefault(layer, [0, 0])[backward] += milliseconds
+        spent.setdefault(layer, [0, 0])[direction] += milliseconds
     return spent
 
 
-def medians(measured):
-    """Layer, median forward and median backward milliseconds of the turns of one way, longest first."""
-    turns_of = [turn["layers"] for turn in measured]
-    rows = [
-        (
-            layer,
-            *(
-                statistics.median(turn.get(layer, [0, 0])[way] for turn in turns_of)
-                for way in (0, 1)
-            ),
+def _compiled_passes(operations, layers):
+    """Layer and direction of each compiled pass, in the order of a step."""
+    passes = []
+    for layer, (forward, _) in layers.items():
+        passes += [(layer, 0)] * forward
+    for layer, (_, backward) in reversed(layers.items()):
+        passes += [(layer, 1)] * backward
+    count = sum(name == _COMPILED for name, _ in operations)
+    if count != len(passes):
+        raise ValueError(
+            f"`operations` must have {len(passes)} compiled passes, as many as `layers`. "
+            f"Received: {count}"
         )
-        for layer in {layer: None for turn in turns_of for layer in turn}
-    ]
+    return passes
+
+
+def _is_operation(name):
+    scope, colon, _ = name.rpartition(":")
+    return bool(colon) and "/" in scope
+
+
+def _layer_and_direction(name, layers):
+    """Layer of an operation with a name in TensorFlow's graph; 0 for forward, 1 for backward."""
+    scope = name.rpartition(":")[0]
+    parts = [re.sub(r"^gradient_(?!tape)|_\d+$", "", part) for part in scope.split("/")]
+    direction = int("gradient_" in scope)
+    for part in parts:
+        if part in layers:
+            return part.replace("relu", "conv"), direction
+    if "alexnet_sgd" in parts:
+        return UPDATE, 1
+    return OTHER, direction
+
+
+def medians(rounds: list[dict]) -> list[tuple[str, float, float]]:
+    """Returns each layer with its median forward and backward milliseconds, longest first."""
+    of_rounds = [measured["layers"] for measured in rounds]
+    layers = {}
+    for spent in of_rounds:
+        layers |= dict.fromkeys(spent)
+    rows = []
+    for layer in layers:
+        forward = statistics.median(spent.get(layer, (0, 0))[0] for spent in of_rounds)
+        backward = statistics.median(spent.get(layer, (0, 0))[1] for spent in of_rounds)
+        rows.append((layer, forward, backward))
     return sorted(rows, key=lambda row: -row[1] - row[2])
 
 
-def table(stored):
-    """The figures as text."""
-    lines = []
-    for group in stored["groups"]:
-        ours, without = group["ways"].values()
-        rows, bare = medians(ours), {layer: sum(parts) for layer, *parts in medians(without)}
-        total, bare_total = (
-            sum(forward + backward for _, forward, backward in rows),
-            sum(bare.values()),
-        )
-        lines += [
-            f"A training step of {stored['batch_size']} images, {group['precision']}: "
-            f"{turns.in_words(ours, 'step', 0)} ms under the profiler, its operations together {total:,.0f} ms; "
-            f"without normalization {turns.in_words(without, 'step', 0)} and {bare_total:,.0f}. Milliseconds, "
-            f"medians of {len(ours)} turns:\n",
-            "| | forward | backward | share | both, without normalization |",
-            "|---|---|---|---|---|",
-        ]
-        for layer, forward, backward in rows:
-            share = 100 * (forward + backward) / total
-            other = f"{bare[layer]:,.1f}" if layer in bare else ""
-            lines.append(f"| {layer} | {forward:,.1f} | {backward:,.1f} | {share:.1f}% | {other} |")
-        lines.append("")
-    return "\n".join(lines[:-1])
+def table(stored: dict) -> str:
+    """Returns the results as Markdown, a table for each precision."""
+    tables = [_table_of_group(group, stored["batch_size"]) for group in stored["groups"]]
+    return "\n\n".join(tables)
 
 
-def plot(stored):
-    """A bar for each layer, its backward part on top of the forward; a panel for each precision."""
+def _table_of_group(group, batch_size):
+    with_rounds, without_rounds = group["implementations"].values()
+    rows = medians(with_rounds)
+    without = {layer: forward + backward for layer, forward, backward in medians(without_rounds)}
+    total = sum(forward + backward for _, forward, backward in rows)
+    lines = [
+        f"A training step of {batch_size} images, {group['precision']}: "
+        f"{harness.median_and_range(with_rounds, 'step', 0)} ms under the profiler, all "
+        f"operations {total:,.0f} ms. Without normalization: "
+        f"{harness.median_and_range(without_rounds, 'step', 0)} ms and "
+        f"{sum(without.values()):,.0f} ms. Milliseconds, medians of {len(with_rounds)} rounds:\n",
+        "| | forward | backward | share | both, without normalization |",
+        "|---|---|---|---|---|",
+    ]
+    for layer, forward, backward in rows:
+        share = 100 * (forward + backward) / total
+        other = f"{without[layer]:,.1f}" if layer in without else ""
+        lines.append(f"| {layer} | {forward:,.1f} | {backward:,.1f} | {share:.1f}% | {other} |")
+    return "\n".join(lines)
+
+
+def plot(stored: dict) -> "Figure":
+    """Returns a figure with a bar for each layer, a panel for each precision."""
     from alexnet_keras.plots.style import new_figure
 
     groups = stored["groups"]
     figure, axes = new_figure(len(groups), size=(11, 4.2 * len(groups)), squeeze=False)
     for axis, group in zip(axes[:, 0], groups, strict=True):
-        names, forward, backward = zip(*medians(group["ways"]["ours"]), strict=True)
+        rows = medians(group["implementations"]["alexnet_keras"])
+        names, forward, backward = zip(*rows, strict=True)
         axis.bar(names, forward, color="C0", label="forward")
         axis.bar(names, backward, bottom=forward, color="0.75", label="backward and update")
-        axis.set_xticks(
-            range(len(names)), [name.replace(" of all ", "\nof all ") for name in names]
-        )
+        labels = [name.replace(" of all ", "\nof all ") for name in names]
+        axis.set_xticks(range(len(names)), labels)
         axis.set_ylabel("time of the operations (ms)")
         axis.set_title(group["precision"], loc="left")
         axis.legend(frameon=False)
-    figure.suptitle(
-        f"A training step of AlexNet, batch {stored['batch_size']}, {turns.machine_words(stored)}"
-    )
+    machine = harness.machine_name(stored)
+    figure.suptitle(f"A training step of AlexNet, batch {stored['batch_size']}, {machine}")
     return figure
 
 

@@ -5,7 +5,7 @@
 Claims (section 4.1): without crops and mirror images the network overfits substantially. Color
 noise lowers the top-1 error by more than 1 point.
 
-Time: 12 runs of two and a half minutes on two cores; most other ablations share 3 of them.
+It has 12 runs, 3 of which most other ablations share.
 """
 
 from experiments.framework.ablations import BASE, TOP1

@@ -12,22 +12,21 @@ search. It also measures memory, and queries per second, among the training imag
 codes.
 
 The autoencoders are trained on at most --fit-images training images. The search covers all of them.
-
-Time: ten minutes for CIFAR-10 and a small network, on two cores.
 """
 
+import argparse
 import statistics
 import sys
 import time
 
-from experiments.framework.cli import run_command
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import check_positive, network_parser
 from experiments.framework.neighbor_search import SPACES, NeighborSearch, add_search_options
-from experiments.framework.trained_network import check_positive, network_parser
 
 _SPEED_QUERIES = 100  # random codes that are searched for
 
 
-def codes(options, command=None):
+def codes(options: argparse.Namespace, command: str | None = None) -> dict:
     """Trains the autoencoders and measures the search.
 
     Args:
@@ -51,7 +50,7 @@ def codes(options, command=None):
         spaces,
         precisions,
         f"Codes of {max(options.bits)} bits of activations are better than codes of pixels",
-        made_up={"codes": options.made_up, "bits": _measure_random_codes(options)},
+        random_codes={"count": options.random_codes, "bits": _measure_random_codes(options)},
     )
     print(table(results))
     return results
@@ -59,7 +58,7 @@ def codes(options, command=None):
 
 def _check(options):
     """Raises a `ValueError` for options that can't be used."""
-    check_positive(options, "hidden", "epochs", "made_up")
+    check_positive(options, "hidden", "epochs", "random_codes")
     if options.fit_images < 2:
         raise ValueError(
             f"`fit_images` must be two or more. Received: fit_images={options.fit_images}"
@@ -90,7 +89,7 @@ def _measure_space(search, space, options):
             "queries_per_second": _queries_per_second(
                 lambda some, count: nearest(some, [vectors], count), queries, options.neighbors
             ),
-            "searched_at_that_speed": len(vectors),
+            "images": len(vectors),
         },
         "codes": {},
     }
@@ -106,7 +105,7 @@ def _measure_space(search, space, options):
             "queries_per_second": _queries_per_second(
                 same_images.search, query_codes, options.neighbors
             ),
-            "searched_at_that_speed": len(vectors),
+            "images": len(vectors),
         }
     return results, precisions[max(options.bits)]
 
@@ -117,13 +116,14 @@ def _train_codes(search, space, vectors, bits, options):
     from alexnet_keras.retrieval import CodeIndex, encode, train_encoder
 
     print(f"Autoencoder: {space} to {bits} bits, {len(vectors):,} images", flush=True)
+    verbose = 1 if sys.stdout.isatty() else 2
     encoder = train_encoder(
         vectors,
         bits,
         hidden=options.hidden,
         epochs=options.epochs,
         seed=options.seed,
-        verbose=1 if sys.stdout.isatty() else 2,
+        verbose=verbose,
     )
     with replacing(search.workdir / f"encoder_{space}_{bits}.keras") as partial:
         encoder.save(partial)
@@ -144,8 +144,10 @@ def _measure_random_codes(options):
 
     random = np.random.default_rng(options.seed)
     measured = {}
-    for bits in tqdm(options.bits, f"Searching {options.made_up:,} random codes"):
-        index = CodeIndex(random.integers(0, 256, (options.made_up, bits // 8), dtype="uint8"), {})
+    for bits in tqdm(options.bits, f"Searching {options.random_codes:,} random codes"):
+        index = CodeIndex(
+            random.integers(0, 256, (options.random_codes, bits // 8), dtype="uint8"), {}
+        )
         queries = random.integers(0, 256, (_SPEED_QUERIES, bits // 8), dtype="uint8")
         measured[str(bits)] = {
             "bytes": index.codes.nbytes,
@@ -166,12 +168,13 @@ def _draw(search, spaces, options):
     )
 
 
-def table(results):
+def table(results: dict) -> str:
     """Returns the measurements as Markdown."""
     count = results["settings"]["neighbors"]
     depth = results["settings"]["depth"]
     lines = [
-        f"| of | distance | precision at {count} | mAP at {depth} | bytes an image | queries/s, one core | images |",
+        f"| of | distance | precision at {count} | mAP at {depth} | bytes an image "
+        "| queries/s, one core | images |",
         "|---|---|---|---|---|---|---|",
     ]
     for space, measured in results["spaces"].items():
@@ -179,14 +182,15 @@ def table(results):
         rows |= {f"Hamming, {bits} bits": row for bits, row in measured["codes"].items()}
         for name, row in rows.items():
             lines.append(
-                f"| {space} | {name} | {100 * row['precision']:.1f}% | {100 * row['map']:.1f}% | {row['bytes']:,} | "
-                f"{row['queries_per_second']:,.0f} | {row['searched_at_that_speed']:,} |"
+                f"| {space} | {name} | {100 * row['precision']:.1f}% "
+                f"| {100 * row['map']:.1f}% | {row['bytes']:,} "
+                f"| {row['queries_per_second']:,.0f} | {row['images']:,} |"
             )
     lines.append(f"| chance | | {100 * results['chance']:.1f}% | | | | |")
-    for bits, row in results["made_up"]["bits"].items():
+    for bits, row in results["random_codes"]["bits"].items():
         lines.append(
-            f"| random codes | Hamming, {bits} bits | | | {int(bits) // 8} | {row['queries_per_second']:,.0f} | "
-            f"{results['made_up']['codes']:,} |"
+            f"| random codes | Hamming, {bits} bits | | | {int(bits) // 8} "
+            f"| {row['queries_per_second']:,.0f} | {results['random_codes']['count']:,} |"
         )
     return "\n".join(lines)
 
@@ -246,7 +250,7 @@ def main(arguments=None):
         help="maximum number of images to train it on (default: 20000)",
     )
     parser.add_argument(
-        "--made-up",
+        "--random-codes",
         type=int,
         default=1_000_000,
         help="random codes to search, for the speed (default: 1000000)",

@@ -6,9 +6,7 @@ Claims (section 4.2): without dropout the network overfits substantially. Dropou
 iterations to converge.
 
 The learning rate is constant for 30 epochs, as a drop would decide when a training converges. So
-the runs are not shared with other ablations.
-
-Time: 6 runs of five minutes on two cores.
+its 6 runs are not shared with other ablations.
 """
 
 from experiments.framework.ablations import BASE, TOP1

@@ -1,4 +1,4 @@
-"""Steps until the loss leaves that of guessing, by standard deviation and bias.
+"""Steps until the loss leaves chance level, by standard deviation and bias.
 
     python -m experiments.initialization
 
@@ -8,9 +8,9 @@ stages of learning, as they give the ReLUs positive inputs.
 Weights have a standard deviation of 0.01 in the paper. In these layers and conv3, it is 0.03 in the
 2012 source (net 145). The narrow network multiplies it by the square root of 8, the ratio of the
 fan-ins of conv3. So the sums have the variance of the full-size network. Pixel values are 0-255, as
-in the paper. A run ends after the epoch in which its loss leaves that of guessing.
+in the paper. A run ends after the epoch in which its loss leaves chance level.
 
-Time: 5 runs of 20 seconds a seed on two cores.
+It has 5 runs for each seed.
 """
 
 import functools
@@ -23,7 +23,7 @@ from experiments.framework.metrics import StepsAtChance
 
 
 def _scaled_stddev(stddev, network):
-    """Scales a standard deviation by the root of the ratio of conv3's fan-ins, full-size to narrow."""
+    """Scales a standard deviation by the root of conv3's ratio of fan-ins, full-size to narrow."""
     return stddev * math.sqrt(256 * 3 * 3 / (network.filters[1] * network.kernel_sizes[2] ** 2))
 
 

@@ -1,7 +1,8 @@
 """Kernels of trained networks: figure 3 of the paper, and whether the towers differ in color.
 
     python -m experiments.kernels --weights runs/x/best.keras
-    python -m experiments.kernels --weights runs/seed0/best.keras runs/seed1/best.keras --workdir results/kernels
+    python -m experiments.kernels --weights runs/seed0/best.keras runs/seed1/best.keras \\
+      --workdir results/kernels
 
 Claim (section 6.1): the kernels on GPU 1 are largely color-agnostic, those on GPU 2 largely
 color-specific. This holds in every run, whatever the initial weights.
@@ -10,15 +11,14 @@ The command measures the share of each kernel's energy off the gray axis. A perm
 compares the gap between the towers' means with the gaps of random towers of the same kernels.
 Spatial frequency and orientation are measured as well. Every training keeps its kernels in a folder
 `snapshots`, which --snapshots and --epoch read.
-
-Time: seconds.
 """
 
+import argparse
 from collections import Counter
 from pathlib import Path
 
-from experiments.framework.cli import run_command
-from experiments.framework.trained_network import (
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
     claim_workdir,
@@ -32,7 +32,7 @@ from experiments.framework.trained_network import (
 MEASURES = ("colorfulness", "spatial_frequency", "selectivity")
 
 
-def kernels(options, command=None):
+def kernels(options: argparse.Namespace, command: str | None = None) -> dict:
     """Measures, tests and draws the kernels of networks.
 
     Args:
@@ -47,8 +47,8 @@ def kernels(options, command=None):
 
     _check(options)
     models = _load(options)
-    measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
     _check_layers(options, models)
+    measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
     snapshots = read_snapshots(options.snapshots) if options.snapshots else None
     dataset, image = _dataset_and_image(models, options)
     settings = {
@@ -66,25 +66,28 @@ def kernels(options, command=None):
     tests = _tests(measures, options)
     comparisons = [_comparison(tests["colorfulness"])] if tests else []
     _draw_tests(workdir, measures, tests, comparisons)
-    results = {
+    described = [
+        _described(path, measures[label])
+        for label, path in zip(models, options.weights, strict=True)
+    ]
+    results = _results(settings, described, tests, comparisons)
+    results = store_results(workdir, command, results)
+    print(table(results))
+    return results
+
+
+def _results(settings, described, tests, comparisons):
+    metric = "colorfulness of conv1 (share of energy off the gray axis)"
+    return {
         "experiment": "kernels",
         "section": "section 6.1",
         "target": None,
-        "settings": {
-            "metric": "colorfulness of conv1 (share of energy off the gray axis)",
-            **settings,
-        },
-        "models": [
-            _described(path, measures[label])
-            for label, path in zip(models, options.weights, strict=True)
-        ],
+        "settings": {"metric": metric, **settings},
+        "models": described,
         "tests": tests,
         "variants": {},
         "comparisons": comparisons,
     }
-    results = store_results(workdir, command, results)
-    print(table(results))
-    return results
 
 
 def _check(options):
@@ -92,16 +95,28 @@ def _check(options):
     check_positive(options, "permutations")
     if options.epoch is not None and (options.layers or options.feature_maps):
         raise ValueError(
-            "`epoch` can't be combined with `layers` or `feature_maps`, as a training only keeps the kernels of conv1. "
-            f"Received: epoch={options.epoch}, layers={options.layers}, feature_maps={options.feature_maps}"
+            "`epoch` can't be combined with `layers` or `feature_maps`, as a training only keeps "
+            f"the kernels of conv1. Received: epoch={options.epoch}, layers={options.layers}, "
+            f"feature_maps={options.feature_maps}"
         )
+    if options.feature_maps:
+        return
+    for name in ("image", "dataset", "image_size"):
+        value = getattr(options, name)
+        if value is not None:
+            raise ValueError(
+                f"`{name}` needs `feature_maps` (--feature-maps), the layers to draw. Received: {name}={value!r}"
+            )
 
 
 def _load(options):
     """Returns a dict from labels to the networks, with the kernels of `--epoch` if it is given."""
+    from alexnet_keras.analysis.kernels import layer_of
     from alexnet_keras.models import load_model
 
     models = dict(zip(_labels(options.weights), map(load_model, options.weights), strict=True))
+    for model in models.values():
+        layer_of(model, "conv1", "weights")
     if options.epoch is not None:
         for path, model in zip(options.weights, models.values(), strict=True):
             _restore_kernels(model, Path(path).parent / "snapshots", options.epoch)
@@ -115,12 +130,12 @@ def _restore_kernels(model, folder, epoch):
     snapshots = {snapshot.epoch: snapshot for snapshot in read_snapshots(folder)}
     if epoch not in snapshots:
         raise ValueError(
-            f"`epoch` must be one of {sorted(snapshots)}, those in {folder}. Received: epoch={epoch}"
+            f"`epoch` must be one of {sorted(snapshots)}, the epochs in {folder}. "
+            f"Received: epoch={epoch}"
         )
     snapshot = snapshots[epoch]
-    kernels = snapshot.kernels.reshape(
-        -1, *snapshot.kernels.shape[2:]
-    )  # the towers one after another
+    # The towers one after another.
+    kernels = snapshot.kernels.reshape(-1, *snapshot.kernels.shape[2:])
     model.get_layer(snapshot.layer).kernel.assign(kernels.transpose(1, 2, 3, 0))
 
 
@@ -129,11 +144,11 @@ def _check_layers(options, models):
     from alexnet_keras.analysis import layer_kernels
     from alexnet_keras.analysis.kernels import layer_of
 
-    for layer in options.layers:
+    for layer in ("conv1", *options.layers):
         for model in models.values():
-            layer_kernels(model, layer)
+            layer_kernels(model, layer, "weights")
     for layer in options.feature_maps:
-        layer_of(next(iter(models.values())), layer)
+        layer_of(next(iter(models.values())), layer, "weights")
 
 
 def _draw_kernels(workdir, models, layers):
@@ -190,7 +205,7 @@ def _tests(measures, options):
 
 def _comparison(test):
     """The paper's claim as a comparison of the gap between the towers with the gap by chance."""
-    from experiments.framework.statistics import paired_difference
+    from alexnet_keras.evaluation.statistics import paired_difference
 
     gaps = [100 * gap for gap in test["gaps"]]
     chance = [100 * gap for gap in test["chance"]]
@@ -207,7 +222,7 @@ def _comparison(test):
 
 
 def _described(path, measures):
-    """The training of a network, and what was measured of its kernels."""
+    """The training of a network, and the measures of its kernels."""
     training = training_of(path)
     return {
         "weights": str(path),
@@ -218,10 +233,10 @@ def _described(path, measures):
     }
 
 
-def table(results):
+def table(results: dict) -> str:
     """Returns the gaps between the towers as Markdown."""
     if not results["tests"]:
-        return "One tower: there is nothing to compare."
+        return "One tower, so no comparison."
     lines = [
         "| measure | network | gap between the towers | by chance | p |",
         "|---|---|---|---|---|",
@@ -241,9 +256,12 @@ def table(results):
 def _labels(paths):
     """A short label for each network: the name of its folder, with a number if several share it."""
     names = [Path(path).absolute().parent.name or "model" for path in paths]
-    return [
-        name if Counter(names)[name] == 1 else f"{name}_{i + 1}" for i, name in enumerate(names)
-    ]
+    counts = Counter(names)
+    labels = []
+    for number, name in enumerate(names, 1):
+        label = f"{name}_{number}" if counts[name] > 1 else name
+        labels.append(label)
+    return labels
 
 
 def _dataset_and_image(models, options):
@@ -251,7 +269,7 @@ def _dataset_and_image(models, options):
     if not options.feature_maps:
         return None, None
     dataset = open_dataset(next(iter(models.values())), options)
-    return dataset, _image(options.image, dataset)
+    return dataset, _image(options.image or "0", dataset)
 
 
 def _image(which, dataset):
@@ -275,8 +293,8 @@ def _image(which, dataset):
         image = next(dataset.validation_images(1).skip(int(which)).as_numpy_iterator())[0][0]
     else:
         raise ValueError(
-            f"`image` must be a file, or a number below {info.validation_count}, the number of validation images. "
-            f"Received: image={which}"
+            f"`image` must be a file, or a number below {info.validation_count}, the number of "
+            f"validation images. Received: image={which}"
         )
     return center(np.asarray(image), info.crop_size)
 
@@ -290,7 +308,8 @@ def _read_image(path, image_size):
     reason = reason_against(Path(path))
     if reason:
         raise ValueError(
-            f"`image` must be an image file, or the number of a validation image. Received: image={path!r}: {reason}"
+            "`image` must be an image file, or the number of a validation image. "
+            f"Received: image={path!r}: {reason}"
         )
     return resize_and_crop(decode_image(tf.io.read_file(path)), image_size)
 
@@ -313,7 +332,7 @@ def main(arguments=None):
         help="layers whose maps of --image are drawn",
     )
     parser.add_argument(
-        "--image", default="0", help="number of a validation image, or an image file (default: 0)"
+        "--image", help="number of a validation image, or an image file (default: 0)"
     )
     parser.add_argument(
         "--snapshots",
@@ -323,8 +342,8 @@ def main(arguments=None):
     parser.add_argument(
         "--epoch",
         type=int,
-        help="measure the kernels after this epoch, from the folder snapshots beside each network, so that trainings "
-        "of different lengths compare (default: the network's own kernels)",
+        help="measure the kernels after this epoch, from the folder snapshots beside each "
+        "network, to compare trainings of different lengths (default: the network's own kernels)",
     )
     parser.add_argument(
         "--permutations", type=int, default=10_000, help="permutations of the test (default: 10000)"

@@ -5,20 +5,19 @@
 Claim (section 6.1): images with a small Euclidean distance in the last hidden layer are alike,
 although they are often far apart in pixels. The command measures the share of the six nearest
 images that have the query's class, and the mean average precision. It compares activations with the
-pixels of crops that are made smaller (--pixel-size).
+pixels of reduced crops (--pixel-size).
 
-The activations are computed once and kept in --activations, 16 kB an image for the full-size
-network.
-
-Time: 45 seconds for CIFAR-10 and a small network, on two cores.
+The activations are computed once and kept in the folder --activations.
 """
 
-from experiments.framework.cli import run_command
+import argparse
+
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import images_at, network_parser
 from experiments.framework.neighbor_search import SPACES, NeighborSearch, add_search_options
-from experiments.framework.trained_network import images_at, network_parser
 
 
-def neighbors(options, command=None):
+def neighbors(options: argparse.Namespace, command: str | None = None) -> dict:
     """Finds the neighbors of validation images, and draws some of them.
 
     Args:
@@ -65,7 +64,10 @@ def _draw(search, neighbors, options):
         has_same_class = search.train_labels[shown[space]] == labels[:, None]
         groups[space] = (pictures[np.searchsorted(numbers, shown[space])], has_same_class)
     names = in_words(search.dataset.info.class_names)
-    title = f"{search.dataset.info.name}: validation images and their nearest training images (crossed out: other class)"
+    title = (
+        f"{search.dataset.info.name}: validation images and their nearest training images "
+        "(crossed out: other class)"
+    )
     query_pictures = images_at(search.dataset, queries.tolist())
     figure = plot_neighbors(query_pictures, groups, [names[label] for label in labels], title)
     save_figure(figure, search.workdir / "neighbors.png")
@@ -75,7 +77,7 @@ def _draw(search, neighbors, options):
     ]
 
 
-def table(results):
+def table(results: dict) -> str:
     """Returns the precisions as Markdown."""
     count = results["settings"]["neighbors"]
     depth = results["settings"]["depth"]

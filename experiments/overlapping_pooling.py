@@ -8,20 +8,22 @@ The maps keep their sizes, as in the 2012 source (net 147). There, conv2 has pad
 none if pools do not overlap. Here each conv layer has the largest padding, up to its own, that
 keeps the sizes.
 
-Three seeds were run first; the fourth was added because their interval only just contained no
-effect.
-
-Time: 8 runs of 3 minutes on two cores; most other ablations share 3 of them.
+It has 8 runs, 3 of which most other ablations share. The fourth seed was added later, because the
+interval of three only just contained no effect.
 """
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from experiments.framework.ablations import BASE, TOP1, top1_and_top5
 from experiments.framework.cli import main
 from experiments.framework.experiment import Experiment
 
+if TYPE_CHECKING:
+    from alexnet_keras.models.alexnet_config import AlexNetConfig
 
-def paddings(network):
+
+def paddings(network: "AlexNetConfig") -> tuple[int, ...]:
     """Returns the paddings with which 2x2 pools keep the map sizes of conv3 and fc6.
 
     Args:
@@ -38,17 +40,16 @@ def paddings(network):
         for padding in range(network.paddings[index], -1, -1):
             paddings[index] = padding
             try:
-                sizes = dataclasses.replace(
-                    network, pool_size=2, paddings=tuple(paddings)
-                ).map_sizes()
+                changed = dataclasses.replace(network, pool_size=2, paddings=tuple(paddings))
+                sizes = changed.map_sizes()
             except ValueError:
                 continue
             if sizes[pool] == wanted[pool]:
                 break
         else:
             raise ValueError(
-                f"`network` must have a padding with which 2x2 pools keep {wanted[pool]} positions in {pool}. "
-                f"Received: paddings={network.paddings}"
+                f"`network` must have a padding with which 2x2 pools keep {wanted[pool]} positions "
+                f"in {pool}. Received: paddings={network.paddings}"
             )
     return tuple(paddings)
 
@@ -67,6 +68,47 @@ EXPERIMENT = Experiment(
     metric=TOP1,
     seeds=(0, 1, 2, 3),
 )
+
+
+def map_sizes_table(results: dict) -> str:
+    """Returns the map sizes of the variants as Markdown.
+
+    Args:
+        results: content of `results.json`.
+    """
+    sizes = {name: EXPERIMENT.config(name).network.map_sizes() for name in results["variants"]}
+    first, *_ = sizes.values()
+    layers = [layer for layer in first if layer.startswith(("conv", "pool"))]
+    lines = [f"| | {' | '.join(layers)} |", "|---" * (len(layers) + 1) + "|"]
+    for name, maps in sizes.items():
+        cells = ["x".join(map(str, maps[layer])) for layer in layers]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def overfitting_table(results: dict) -> str:
+    """Returns the training and validation errors after the last epoch of each run as Markdown.
+
+    Args:
+        results: content of `results.json`.
+    """
+    lines = [
+        "| variant | seed | training error (%) | validation error (%) | difference |",
+        "|---|---|---|---|---|",
+    ]
+    for name in results["variants"]:
+        pool_size = EXPERIMENT.config(name).network.pool_size
+        for run in results["runs"]:
+            if run["network"]["pool_size"] == pool_size:
+                seed = run["config"]["seed"]
+                training = run["history"][-1]["top1_error"]
+                validation = run["history"][-1]["val_top1_error"]
+                difference = validation - training
+                lines.append(
+                    f"| {name} | {seed} | {training:.2f} | {validation:.2f} | {difference:.2f} |"
+                )
+    return "\n".join(lines)
+
 
 if __name__ == "__main__":
     main(EXPERIMENT, __doc__)

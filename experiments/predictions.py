@@ -4,12 +4,13 @@
 
 The command classifies all validation images on their center crop. It shows random ones, chosen ones
 by their numbers (--show 3 14 15), or the mistakes with the highest probability.
-
-Time: seconds for CIFAR-10 and a small network.
 """
 
-from experiments.framework.cli import run_command
-from experiments.framework.trained_network import (
+import argparse
+from typing import TYPE_CHECKING
+
+from alexnet_keras.cli.command import run_command
+from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_classifier,
     check_positive,
@@ -21,10 +22,16 @@ from experiments.framework.trained_network import (
     store_results,
 )
 
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from alexnet_keras.data import Dataset
+
 _TITLES = {"random": "random validation images", "mistakes": "the most confident mistakes"}
 
 
-def predictions(options, command=None):
+def predictions(options: argparse.Namespace, command: str | None = None) -> dict:
     """Classifies the validation images and draws some of them.
 
     Args:
@@ -60,7 +67,8 @@ def predictions(options, command=None):
         _draw(workdir, dataset, options, numbers, probabilities, labels)
     errors = _errors(probabilities, labels)
     print(
-        f"Top-1 error {errors['top1_error']:.2f}%, top-5 error {errors['top5_error']:.2f}% (center crop)"
+        f"Top-1 error {errors['top1_error']:.2f}%, top-5 error {errors['top5_error']:.2f}% "
+        "(center crop)"
     )
     results = {
         "settings": settings,
@@ -77,7 +85,8 @@ def _check(options):
     are_numbers = all(number.isdecimal() for number in options.show)
     if options.show not in (["random"], ["mistakes"]) and not are_numbers:
         raise ValueError(
-            f"`show` must be random, mistakes, or numbers of validation images. Received: show={' '.join(options.show)}"
+            "`show` must be random, mistakes, or numbers of validation images. "
+            f"Received: show={' '.join(options.show)}"
         )
 
 
@@ -86,8 +95,8 @@ def _check_numbers(options, info):
     numbers = [int(number) for number in options.show if number.isdecimal()]
     if max(numbers, default=0) >= info.validation_count:
         raise ValueError(
-            f"`show` must be numbers below {info.validation_count}, the number of validation images. "
-            f"Received: show={' '.join(options.show)}"
+            f"`show` must be numbers below {info.validation_count}, the number of validation "
+            f"images. Received: show={' '.join(options.show)}"
         )
 
 
@@ -145,7 +154,9 @@ def _described(numbers, probabilities, labels, info):
     return described
 
 
-def classify(model, dataset, batch_size=128):
+def classify(
+    model: "keras.Model", dataset: "Dataset", batch_size: int = 128
+) -> tuple["np.ndarray", "np.ndarray"]:
     """Returns a model's probabilities for the validation images, on their center crop.
 
     Returns:
@@ -168,7 +179,7 @@ def classify(model, dataset, batch_size=128):
     return np.concatenate(all_probabilities), np.concatenate(all_labels)
 
 
-def confident_mistakes(probabilities, labels):
+def confident_mistakes(probabilities: "np.ndarray", labels: "np.ndarray") -> "np.ndarray":
     """Returns the numbers of misclassified images, the most probable mistakes first."""
     import numpy as np
 

@@ -6,8 +6,7 @@ Claim (section 3.1): saturating nonlinearities, tanh and sigmoid, are much slowe
 
 The paper has no figure for sigmoid. So it only starts from Glorot's initialization on pixel values
 divided by 64. Everything else is as in `python -m experiments.relu_vs_tanh`, whose runs are shared.
-
-Time, after those: 13 minutes for 5 runs on two cores.
+It has 5 more runs.
 """
 
 from experiments.framework.cli import main

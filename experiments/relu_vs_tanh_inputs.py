@@ -2,18 +2,19 @@
 
     python -m experiments.relu_vs_tanh_inputs
 
-`python -m experiments.relu_vs_tanh` has two of the four pairs of initialization and scale. Here are
-the other two, and the paper's pair in batches of 32. Everything else is equal.
+`python -m experiments.relu_vs_tanh` has two of the four pairs of initialization and scale. This
+experiment has the other two, and the paper's pair in batches of 32. Everything else is equal.
 
 Scale and initialization set the size of conv1's sums at the start, and so how many tanh units
 saturate. `saturation` measures it.
 
-Time: 37 runs, three hours on two cores.
+It has 37 runs.
 """
 
 import numpy as np
 
 from experiments.framework.cli import main
+from experiments.framework.experiment import Experiment
 from experiments.relu_vs_tanh import GAUSSIAN, GLOROT, RAW, SCALED, nonlinearities
 
 EXPERIMENT = nonlinearities(
@@ -35,7 +36,7 @@ EXPERIMENT = nonlinearities(
 )
 
 
-def saturation(*experiments, dataset="cifar10", images=1000):
+def saturation(*experiments: Experiment, dataset: str = "cifar10", images: int = 1000) -> str:
     """Measures the saturation of conv1's tanh units before the first step.
 
     Args:

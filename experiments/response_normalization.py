@@ -4,11 +4,12 @@
 
 Claim (section 3.3): it lowers the top-1 and top-5 errors by 1.4 and 1.2 points.
 
-Other implementations differ in three ways. They divide alpha by the size (the 2012 source, PyTorch,
-Caffe), which is the other convention here. They normalize across the towers, or before the ReLU.
+Other implementations differ in three points. They divide alpha by the size (the 2012 source,
+PyTorch, Caffe): the variant "other convention of alpha". They normalize across the towers, or
+before the ReLU.
 With --preset source, conv1 has it before the ReLU in all variants.
 
-Time: 15 runs of two minutes on two cores; most other ablations share 3 of them.
+It has 15 runs, 3 of which most other ablations share.
 """
 
 from experiments.framework.ablations import BASE, TOP1, top1_and_top5
@@ -19,10 +20,12 @@ from experiments.framework.experiment import Comparison, Experiment
 def _before_activation(network):
     """The stages of all layers, with the normalization before the activation."""
     order = ("normalization", "activation", "spatial_normalization", "pool")
-    return tuple(
-        tuple(sorted(stages, key=order.index)) if "normalization" in stages else stages
-        for stages in network.stages
-    )
+    reordered = []
+    for stages in network.stages:
+        if "normalization" in stages:
+            stages = tuple(sorted(stages, key=order.index))
+        reordered.append(stages)
+    return tuple(reordered)
 
 
 _FORMS = ("other convention of alpha", "across towers", "before the ReLU")

@@ -4,7 +4,7 @@
 
 Claim (section 4.1): the errors fall from 39.0 and 18.3 to 37.5 and 17.0 (top-1 and top-5).
 
-Time: 3 runs of two and a half minutes on two cores; most other ablations share them.
+Most other ablations share its 3 runs.
 """
 
 from experiments.framework.ablations import BASE, TOP1, TOP5

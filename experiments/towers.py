@@ -4,12 +4,12 @@
 
 Claim (section 3.2): two towers lower the top-1 and top-5 errors by 1.7 and 1.2 points against one
 tower with half the kernels in each conv layer. The last conv layer and the fully connected layers
-of that tower are as wide as those of two, so that the numbers of parameters are similar.
+of that tower are as wide as in two towers, so that the numbers of parameters are similar.
 
 Further variants: one wide tower, where every layer sees all maps, and two towers without exchange
 (net 150 of the 2012 source).
 
-Time: 12 runs of two minutes on two cores; most other ablations share 3 of them.
+It has 12 runs, 3 of which most other ablations share.
 """
 
 from experiments.framework.ablations import BASE, TOP1, top1_and_top5

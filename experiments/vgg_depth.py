@@ -8,12 +8,12 @@ for D (16, all 3x3) and 27.3% for E (19).
 
 Here narrow networks of the first four stages are trained on CIFAR-10. At the scale of the paper:
 
-    python -m experiments.vgg_depth --preset vgg_A --dataset imagenet2012 --devices 4 --workdir results/imagenet2012
+    python -m experiments.vgg_depth --preset vgg_A --dataset imagenet2012 --devices 4 \\
+      --workdir results/imagenet2012
 
-Time: 15 runs of two to four minutes on two cores.
+It has 15 runs.
 """
 
-from alexnet_keras.models import VGG_PRESETS
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import FinalError
@@ -28,7 +28,7 @@ BASE = {
     "image_size": 32,
     "crop_size": 28,
     "overrides": {
-        "kernel_sizes": VGG_PRESETS["A"].kernel_sizes[:4],
+        "kernel_sizes": ((3,), (3,), (3, 3), (3, 3)),  # the first four stages of configuration A
         "filters": (16, 32, 64, 128),
         "units": (256, 256),
         "input_scale": 1 / 64,
@@ -41,11 +41,13 @@ TOP1 = FinalError()
 
 def _as(letter):
     """The first stages of a configuration, as many as the base has."""
-    return {
-        "overrides": {
-            "kernel_sizes": lambda network: VGG_PRESETS[letter].kernel_sizes[: len(network.filters)]
-        }
-    }
+
+    def kernel_sizes(network):
+        from alexnet_keras.models import VGG_PRESETS
+
+        return VGG_PRESETS[letter].kernel_sizes[: len(network.filters)]
+
+    return {"overrides": {"kernel_sizes": kernel_sizes}}
 
 
 EXPERIMENT = Experiment(
@@ -64,6 +66,24 @@ EXPERIMENT = Experiment(
     ),
     metric=TOP1,
 )
+
+
+def configurations_table() -> str:
+    """Returns kernels and parameters of the narrow networks and the whole ones as Markdown."""
+    from alexnet_keras import VGG
+
+    lines = [
+        "| | kernels of the convolutions, stage by stage | parameters | of the whole VGG |",
+        "|---|---|---|---|",
+    ]
+    for letter in EXPERIMENT.variants:
+        network = EXPERIMENT.config(letter).network
+        stages = [" ".join(f"{size}x{size}" for size in stage) for stage in network.kernel_sizes]
+        narrow = VGG(network, classes=10).count_params()
+        whole = VGG(letter).count_params()
+        lines.append(f"| {letter} | {'; '.join(stages)} | {narrow:,} | {whole:,} |")
+    return "\n".join(lines)
+
 
 if __name__ == "__main__":
     main(EXPERIMENT, __doc__)

@@ -1,4 +1,4 @@
-"""VGG's configuration A with and without response normalization: the error, and the time it costs.
+"""VGG's configuration A with and without response normalization: error and time.
 
     python -m experiments.vgg_normalization
 
@@ -8,7 +8,7 @@ Claim (Simonyan and Zisserman 2014, sections 2.1 and 4.1): normalization does no
 Network, data and training are as in `python -m experiments.vgg_depth`, which shares the runs of A.
 `python -m benchmarks.networks` measures both networks at full size.
 
-Time: 6 runs of 2 minutes on two cores; 3 of them are shared.
+It has 6 runs, 3 of which are shared.
 """
 
 from experiments.framework.cli import main

@@ -7,7 +7,7 @@ Claim (section 5): a decay of 0.0005 does not only regularize. It lowers the tra
 With a momentum of 0.9, a decay takes effect ten times. So the decoupled decay, Keras' own, is ten
 times the paper's.
 
-Time: 9 runs of two and a half minutes on two cores; most other ablations share 3 of them.
+It has 9 runs, 3 of which most other ablations share.
 """
 
 from experiments.framework.ablations import BASE, TOP1

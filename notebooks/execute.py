@@ -1,9 +1,9 @@
-"""Executes a notebook from end to end and keeps it with its outputs.
+"""Command that executes a notebook and keeps it with its outputs.
 
     python -m notebooks.execute notebooks/01_train.ipynb runs/shapes
 
-What the cells print appears here as it comes. Afterwards the notebook with its outputs is in the folder, with progress
-bars in their last state.
+The output of the cells is printed while they run. Afterwards the folder holds the notebook with its
+outputs, with progress bars in their last state.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _LARGE = 500_000  # characters
 
 
 class _Client(NotebookClient):
-    """A client that shows what the cells print while they run."""
+    """A client that prints the output of the cells while they run."""
 
     def process_message(self, msg, cell, cell_index):
         if msg["msg_type"] == "stream":
@@ -32,31 +32,30 @@ class _Client(NotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
-def execute(notebook, folder, parameters=None):
+def execute(notebook: str | Path, folder: str | Path, parameters: dict | None = None) -> Path:
     """Executes a notebook in the current folder.
 
     Args:
         notebook: path of the notebook.
-        folder: where the notebook with its outputs goes; it is the notebook's parameter `workdir` too.
-        parameters: dict of values that replace those in the cell tagged `parameters`.
+        folder: folder for the notebook with its outputs, and its parameter `workdir`.
+        parameters: dict of values that replace the values in the cell tagged `parameters`.
 
     Returns:
         Path of the executed notebook.
 
     Raises:
         ValueError: for a parameter that the notebook does not have.
-        CellExecutionError: when a cell fails; the notebook with the outputs up to there is kept.
+        CellExecutionError: if a cell fails; the notebook is kept with the outputs so far.
     """
     content = nbformat.read(notebook, as_version=4)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    index = next(
-        i for i, c in enumerate(content.cells) if "parameters" in c.metadata.get("tags", ())
-    )
+    tags = [cell.metadata.get("tags", ()) for cell in content.cells]
+    index = next(number for number, names in enumerate(tags) if "parameters" in names)
     own = re.findall(r"^(\w+) =", content.cells[index].source, re.MULTILINE)
     if not set(parameters or {}) <= set(own):
         raise ValueError(
-            f"`parameters` must be of {', '.join(own)}. Received: parameters={parameters}"
+            f"`parameters` must be out of {', '.join(own)}. Received: parameters={parameters}"
         )
     parameters = {"workdir": str(folder), **(parameters or {})}
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
@@ -79,7 +78,7 @@ def execute(notebook, folder, parameters=None):
 
 
 def _tidied(outputs):
-    """Outputs of a cell with what it printed in one piece; chatter of libraries and progress (stderr) is not kept."""
+    """Outputs of a cell with its printed text in one piece, without stderr (logs and progress)."""
     printed = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
     others = [_smaller(o) for o in outputs if o.output_type != "stream"]
     if not printed.strip():
@@ -88,7 +87,7 @@ def _tidied(outputs):
 
 
 def _smaller(output):
-    """An output whose picture, if it is a large one of photographs, has 256 colors: a third of the size."""
+    """An output whose picture, if it is large, has only 256 colors, which makes it smaller."""
     picture = output.get("data", {}).get("image/png", "")
     if len(picture) > _LARGE:
         file = io.BytesIO()
@@ -99,10 +98,9 @@ def _smaller(output):
 
 
 def _settled(text):
-    """Text as a terminal shows it in the end: of a progress bar the last state alone."""
-    return "\n".join(
-        line.rstrip("\r").rsplit("\r", 1)[-1].replace("\b", "") for line in text.split("\n")
-    )
+    """Text as a terminal finally shows it, with only the last state of a progress bar."""
+    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]
+    return "\n".join(line.replace("\b", "") for line in lines)
 
 
 def main():
@@ -111,7 +109,7 @@ def main():
     )
     parser.add_argument("notebook", help="path of the notebook")
     parser.add_argument(
-        "folder", help="folder for the notebook with its outputs, and for what it writes"
+        "folder", help="folder for the notebook with its outputs, and for its results"
     )
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,6 +1,9 @@
 import functools
+import json
 import pickle
 import struct
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,6 +11,10 @@ import pytest
 import tensorflow as tf
 
 from alexnet_keras import AlexNet, convert
+from alexnet_keras.cli.convert import main
+from tests.files import make_torch_files
+
+FILES = Path(__file__).parent / "files"
 
 CAFFE_SHAPES = {
     "conv1": (96, 3, 11, 11),
@@ -153,9 +160,7 @@ def test_torchvisions_network_there_and_back(tmp_path, capsys):
     )
     net.load_state_dict(state)
     torch.save(state, tmp_path / "alexnet.pth")
-    convert.main(
-        [str(tmp_path / "alexnet.pth"), str(tmp_path / "ours.keras"), "--preset", "torchvision"]
-    )
+    main([str(tmp_path / "alexnet.pth"), str(tmp_path / "ours.keras"), "--preset", "torchvision"])
     said = capsys.readouterr().out
     assert "less 123.675, 116.28, 103.53" in said
     assert "57,085,780 parameters" in said  # 61,100,840 less 980 classes of 4,097
@@ -169,7 +174,7 @@ def test_torchvisions_network_there_and_back(tmp_path, capsys):
     assert np.ptp(theirs) > 1
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
-    convert.main([str(tmp_path / "ours.keras"), str(tmp_path / "back.pth")])
+    main([str(tmp_path / "ours.keras"), str(tmp_path / "back.pth")])
     back = torch.load(tmp_path / "back.pth", weights_only=True)
     torch_alexnet().load_state_dict(back)  # strict: all of its tensors, and no other
     for name, tensor in state.items():
@@ -278,23 +283,47 @@ def test_a_strangers_dump_runs_no_code(tmp_path, monkeypatch):
         convert.from_caffe("harmful.npy")
     with open("harmful.pth", "wb") as file:
         pickle.dump({"features.0.weight": Harmful()}, file)
-    pytest.importorskip("torch")
-    with pytest.raises(
-        ValueError, match="`weights` must be a file of PyTorch's with tensors alone"
-    ):
+    with pytest.raises(ValueError, match=r"it names builtins\.exec"):
         convert.from_torchvision("harmful.pth")
     assert not (tmp_path / "harm").exists()
 
 
 def test_files_that_are_not_pytorchs(tmp_path):
-    pytest.importorskip("torch")
     for name, content in (("empty", b""), ("text", b"hello"), ("zip", b"PK\x03\x04" + bytes(99))):
         path = tmp_path / f"{name}.pth"
         path.write_bytes(content)
         with pytest.raises(
-            SystemExit, match=rf"file of PyTorch's with tensors alone. Received: .*{name}\.pth': \w"
+            SystemExit, match=rf"a file of PyTorch .* Received: .*{name}\.pth': it is"
         ):
-            convert.main([str(path), str(tmp_path / "out.keras"), "--preset", "torchvision"])
+            main([str(path), str(tmp_path / "out.keras"), "--preset", "torchvision"])
+
+
+@pytest.mark.parametrize("name", ["narrow_alexnet", "narrow_alexnet_legacy"])
+@pytest.mark.parametrize("scale", [1 / 64, 1.0])
+def test_pytorchs_own_logits(name, scale):
+    """A file that PyTorch wrote gives what PyTorch's own module computes."""
+    expected = json.loads((FILES / "narrow_alexnet_logits.json").read_text())
+    filters = (*make_torch_files.FILTERS, 8)  # the last is that of conv6, which is not there
+    options = {"filters": filters, "units": make_torch_files.UNITS, "input_scale": scale}
+    model = AlexNet("torchvision", classes=5, classifier_activation=None, **options)
+    convert.load_torchvision(model, FILES / f"{name}.pth")
+    images = make_torch_files.images() - np.array(convert.MEANS["torchvision"], "float32")
+    np.testing.assert_allclose(np.asarray(model(images)), expected, rtol=1e-4, atol=1e-4)
+    assert np.ptp(expected, axis=0).max() > 1  # the images differ
+
+
+def test_weights_of_other_widths():
+    path = FILES / "narrow_alexnet.pth"
+    for load in (
+        convert.from_torchvision,
+        lambda path: convert.load_torchvision(AlexNet("cifar"), path),
+    ):
+        with pytest.raises(
+            ValueError, match=r"this network: features\.0 .* Received: \(4, 3, 11, 11\) and \(4,\)"
+        ):
+            load(path)
+    with pytest.raises(ValueError, match="without conv6"):
+        convert.load_torchvision(AlexNet("conv6", units=(8, 8)), path)
 
 
 def test_parameters_and_tensors_of_16_bits():
@@ -415,14 +444,29 @@ def test_bad_arguments(tmp_path):
         ),
     ):
         with pytest.raises(SystemExit, match=words):
-            convert.main(arguments)
+            main(arguments)
     assert (tmp_path / "there.keras").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "reason"),
+    [
+        ("none.pth", "a.keras", "No such file or directory"),
+        ("none.keras", "a.pth", "there is no such file"),
+    ],
+)
+def test_a_missing_file_is_named_before_a_missing_pytorch(
+    name, output, reason, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "torch", None)  # its import fails
+    with pytest.raises(SystemExit, match=f"`weights` must be a file.*'{name}': {reason}$"):
+        main([name, str(tmp_path / output), "--preset", "torchvision"])
 
 
 def test_the_output_may_lie_in_a_new_folder(tmp_path, monkeypatch):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     monkeypatch.setattr(convert, "from_caffe", lambda path, config: model)
-    convert.main(["x.npy", str(tmp_path / "new" / "a.keras"), "--preset", "caffenet"])
+    main(["x.npy", str(tmp_path / "new" / "a.keras"), "--preset", "caffenet"])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.keras"]
     read = keras.saving.load_model(tmp_path / "new" / "a.keras")
     np.testing.assert_array_equal(read.get_weights()[0], model.get_weights()[0])

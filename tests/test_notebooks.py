@@ -87,14 +87,23 @@ SETTINGS = {
     "07_predictions_and_retrieval.ipynb": lambda data, folder: {
         "weights": trained(Path(folder).parent / "run"),
         "options": ["--dataset", data, "--image-size", "32"],
-        "codes_options": ["--bits", "16", "--epochs", "1", "--hidden", "8", "--made-up", "1000"],
+        "codes_options": [
+            "--bits",
+            "16",
+            "--epochs",
+            "1",
+            "--hidden",
+            "8",
+            "--random-codes",
+            "1000",
+        ],
     },
     "08_transfer_and_ensembles.ipynb": lambda data, folder: {
         "models": [trained(Path(folder).parent / run) for run in ("one", "another")],
         "options": ["--dataset", data, "--image-size", "32"],
         "arguments": [
             *smoke(ten_classes(Path(folder).parent), folder),
-            *("--variants", "fine-tuned, all images", "from the start, all images"),
+            *("--variants", "fine-tuned, all images", "from scratch, all images"),
         ],
     },
     "09_vgg.ipynb": lambda data, folder: {

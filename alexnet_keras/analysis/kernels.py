@@ -8,8 +8,13 @@ _SPECTRUM = (
 )
 
 
-def layer_of(model, name):
+def layer_of(model, name, argument="model"):
     """The layer of a model that has this name.
+
+    Args:
+        model: a `keras.Model`.
+        name: name of the layer.
+        argument: name of the argument that gives the model, for the message.
 
     Raises:
         ValueError: when there is none; the message says which there are.
@@ -17,17 +22,18 @@ def layer_of(model, name):
     layers = {layer.name: layer for layer in model.layers}
     if name not in layers:
         raise ValueError(
-            f"`model` must have a layer {name}. Received: a model with {', '.join(layers)}"
+            f"`{argument}` must have a layer {name}. Received: a model with {', '.join(layers)}"
         )
     return layers[name]
 
 
-def layer_kernels(model, layer="conv1"):
+def layer_kernels(model, layer="conv1", argument="model"):
     """The kernels of a convolution, in towers.
 
     Args:
         model: an AlexNet.
         layer: name of the layer.
+        argument: name of the argument that gives the model, for the message.
 
     Returns:
         float32 `(towers, kernels of a tower, height, width, input maps)`, tower 1 first.
@@ -42,7 +48,7 @@ def layer_kernels(model, layer="conv1"):
 
     Reference: section 3.5 of Krizhevsky et al. (2012).
     """
-    found = layer_of(model, layer)
+    found = layer_of(model, layer, argument)
     if not isinstance(found, keras.layers.Conv2D):
         names = [each.name for each in model.layers if isinstance(each, keras.layers.Conv2D)]
         raise ValueError(

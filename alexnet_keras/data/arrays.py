@@ -1,7 +1,8 @@
-"""Images as arrays in an `.npz` file."""
+"""Image arrays in an `.npz` file."""
 
 import dataclasses
 import hashlib
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,14 +13,14 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 @dataclasses.dataclass(frozen=True)
-class Arrays:
-    """What `read_arrays` has read.
+class NpzData:
+    """The arrays of an `.npz` file.
 
     Args:
         x_train, x_test: uint8 `(images, height, width[, 1 or 3])`.
         y_train, y_test: int32 `(images,)`.
         class_names: a name for each label.
-        fingerprint: changes whenever the training images have changed.
+        fingerprint: digest of the training images.
     """
 
     x_train: np.ndarray
@@ -30,18 +31,18 @@ class Arrays:
     fingerprint: str
 
 
-def read_arrays(name):
-    """Reads an `.npz` file with x_train, y_train, x_test, y_test, as Keras' own data sets have them.
+def read_npz(name: str | os.PathLike) -> NpzData:
+    """Reads an `.npz` file of x_train, y_train, x_test and y_test, the names of Keras' data sets.
 
     Args:
-        name: path of the file. x: uint8 `(images, height, width[, 1 or 3])`; y: labels from 0. An array class_names
-            may name every label.
+        name: path of the file. Images x are uint8 `(images, height, width[, 1 or 3])`, labels y
+            are whole numbers from 0. An optional array class_names names every label.
 
     Returns:
-        an `Arrays`; the training images are in a fixed order that mixes the classes.
+        An `NpzData`, whose training images are in a fixed order that mixes the classes.
 
     Raises:
-        ValueError: for a file that is no such one; the message says why.
+        ValueError: for another file; the message gives the reason.
     """
     try:
         stored = _read(Path(name).expanduser())
@@ -54,15 +55,16 @@ def read_arrays(name):
             f"`dataset` must be an .npz file with {', '.join(ARRAYS)}. Received: "
             f"dataset={str(name)!r}: {error or type(error).__name__}"
         ) from error
-    x_train, x_test = stored["x_train"], stored["x_test"]
+    x_train = stored["x_train"]
+    x_test = stored["x_test"]
     y_train, y_test = (stored[key].reshape(-1).astype("int32") for key in ("y_train", "y_test"))
     digest = hashlib.blake2b(np.ascontiguousarray(x_train).data, digest_size=16).hexdigest()
     order = fixed_permutation(len(x_train))
-    return Arrays(x_train[order], y_train[order], x_test, y_test, names, digest)
+    return NpzData(x_train[order], y_train[order], x_test, y_test, names, digest)
 
 
 def _read(path):
-    """dict of the arrays of an `.npz` file."""
+    """Returns a dict of the arrays of an `.npz` file."""
     if path.is_dir():
         raise ValueError("it is a folder")
     with path.open("rb") as file:
@@ -72,20 +74,31 @@ def _read(path):
     if start == b"\x93NUMPY":
         raise ValueError("it is a single array (np.save); write an .npz with np.savez")
     if not start.startswith(b"PK"):
-        raise ValueError(f"it is not an .npz file, as np.savez writes it; it begins with {start!r}")
+        raise ValueError(f"it is not an .npz file; it begins with {start!r}")
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in ARRAYS if key not in file]
             if missing:
                 raise ValueError(f"it has no {', '.join(missing)}")
             keys = [*ARRAYS, "class_names"] if "class_names" in file else ARRAYS
-            stored = {key: file[key] for key in keys}
+            stored = {key: _read_array(file, key) for key in keys}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"it is truncated or damaged ({error})") from error
     for key, array in stored.items():
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{key} is not an array")
     return stored
+
+
+def _read_array(file, key):
+    """Reads an array; NumPy's own message on one of Python objects advises to unpickle it."""
+    try:
+        return file[key]
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        dtype = {"x": "uint8", "y": "int32"}.get(key[0], "str")
+        raise ValueError(f'{key} holds Python objects; save {key}.astype("{dtype}")') from error
 
 
 def _check_images(key, x):
@@ -108,15 +121,16 @@ def _check_labels(key, y, count):
         fix = f"; of one-hot rows take {key}.argmax(1)"
     elif y.dtype.kind in "US":
         fix = f"; np.unique({key}, return_inverse=True) numbers names"
-    elif y.dtype.kind == "f":
-        fix = f'; {key}.astype("int32") makes whole numbers of floats'
+    elif y.dtype.kind in "fb":
+        fix = f'; save {key}.astype("int32")'
     raise ValueError(
-        f"{key} must hold a whole number from 0 for each image, shape ({count},), not {y.dtype} {y.shape}{fix}"
+        f"{key} must hold a whole number from 0 for each image, shape ({count},), "
+        f"not {y.dtype} {y.shape}{fix}"
     )
 
 
 def _class_names(stored):
-    """A name for each label: those stored, or the numbers."""
+    """Returns the stored class names, or else the labels as text."""
     highest = int(max(stored["y_train"].max(), stored["y_test"].max()))
     if "class_names" not in stored:
         images = len(stored["y_train"]) + len(stored["y_test"])
@@ -130,11 +144,15 @@ def _class_names(stored):
         raise ValueError(f"class_names must be a list of names, not of shape {names.shape}")
     if len(names) <= highest:
         raise ValueError(
-            f"class_names must name every class; it has {len(names)} names for labels up to {highest}"
+            f"class_names must name every class; it has {len(names)} names for labels "
+            f"up to {highest}"
         )
     return tuple(str(name) for name in names)
 
 
-def fixed_permutation(count):
-    """A fixed permutation. Data sorted by class need it, as a window of images is shuffled and not all of them."""
+def fixed_permutation(count: int) -> np.ndarray:
+    """Returns a fixed permutation, which mixes the classes of sorted data.
+
+    Large sets shuffle a window of images only, which then holds all classes.
+    """
     return np.random.RandomState(0).permutation(count)

@@ -10,17 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
+from alexnet_keras.data.image_files import FORMATS, MAX_BYTES, pixels_of, reason_against_header
 from alexnet_keras.data.statistics import check_cache
 from alexnet_keras.files import write_text
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # Pillow's names; its JPEG includes MPO
-MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
-MAX_BYTES = 2**28
-# Part of every fingerprint of encoded images. Raise it when a file is decoded to other pixels,
-# or another file is accepted: what was computed before is then computed again.
+# Part of every fingerprint of encoded images. Raise it when a file is decoded to other pixels, or
+# when another file is accepted. All statistics are then computed again.
 DECODING_VERSION = 2
 
 # An EXIF orientation from 2 to 8: tag 0x112, of type SHORT, one value; big or little endian. It
@@ -33,11 +31,11 @@ _TURNED = (
 _ORIENTATION = 0x112
 
 
-def decode_image(encoded):
-    """Decodes an image file to uint8 `(height, width, 3)`, as a person sees it.
+def decode_image(encoded) -> tf.Tensor:
+    """Decodes an image file to upright uint8 `(height, width, 3)`.
 
-    The EXIF orientation is applied, of several pictures the first is taken, transparency is
-    dropped, and of 16 bits the upper 8 are kept.
+    The EXIF orientation is applied. The first of several pictures is taken. Transparency is
+    dropped, and the upper 8 of 16 bits are kept.
 
     Args:
         encoded: string tensor, the content of a JPEG, PNG, BMP, GIF or WebP file.
@@ -53,10 +51,10 @@ def decode_image(encoded):
 
 
 def _is_decoded_by_tensorflow(encoded):
-    """Whether a file is an upright JPEG, PNG or plain WebP.
+    """Returns whether a file is an upright JPEG, PNG or plain WebP.
 
-    TensorFlow decodes these right, and faster, as it needs no Python. It takes the indices of a
-    BMP with a palette for colors, and refuses a WebP with transparency.
+    TensorFlow decodes these correctly and without Python, which is faster. It takes the palette
+    indices of a BMP for colors, and refuses a WebP with transparency.
     """
     start = tf.strings.substr(encoded, 0, 16)
     is_jpeg = tf.strings.substr(start, 0, 3) == b"\xff\xd8\xff"
@@ -66,23 +64,22 @@ def _is_decoded_by_tensorflow(encoded):
 
 
 def _decode_with_pillow(encoded):
-    if isinstance(encoded, np.ndarray):  # outside of a graph
+    if isinstance(encoded, np.ndarray):  # outside a graph
         encoded = encoded.item()
     with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith("I"):  # 16 bits, which Pillow's conversion clips to 255
-            return np.repeat((np.asarray(upright) >> 8).astype("uint8")[..., None], 3, -1)
-        return np.array(upright.convert("RGB"))
+        return pixels_of(image)
 
 
-def corrupt_files(files, folders, fingerprint, cache_dir):
-    """Decodes every file once.
+def corrupt_files(
+    files: list, folders: set, fingerprint: str, cache_dir: str | os.PathLike | None
+) -> dict:
+    """Decodes every file once, and returns the reasons against those that are not usable.
 
     Args:
         files: paths, strings.
         folders: the folders that links may lead into.
-        fingerprint: of the files; the result is remembered under it.
-        cache_dir: folder of what is remembered, or `None`.
+        fingerprint: digest of the files, under which the result is cached.
+        cache_dir: folder of the cache; `None` for no cache.
 
     Returns:
         dict from the path of each file that is not a usable image to the reason.
@@ -104,11 +101,11 @@ def corrupt_files(files, folders, fingerprint, cache_dir):
     return corrupt
 
 
-def reason_against(file, folders=None):
-    """Why a file is not taken as an image, or `None`. Anyone may have put it there.
+def reason_against(file: Path, folders: set | None = None) -> str | None:
+    """Returns why a file is not a usable image; `None` for a usable one. Files are not trusted.
 
     Args:
-        file: a `pathlib.Path`.
+        file: path of the file.
         folders: the folders that a link may lead into; `None` for any.
     """
     try:
@@ -117,7 +114,7 @@ def reason_against(file, folders=None):
         ):
             return "a link that leads out of the folder"
         if folders is None and not file.exists():
-            return "there is no such file"
+            return "file not found"
         if not file.is_file():
             return "not a file"
         size = file.stat().st_size
@@ -126,7 +123,7 @@ def reason_against(file, folders=None):
         if size > MAX_BYTES:
             return f"too large: {size:,} bytes"
         with Image.open(file, formats=FORMATS) as image:  # its header
-            reason = _reason_against_header(image)
+            reason = reason_against_header(image)
         if reason:
             return reason
         encoded = file.read_bytes()
@@ -146,17 +143,8 @@ def reason_against(file, folders=None):
     return None
 
 
-def _reason_against_header(image):
-    if image.width * image.height > MAX_PIXELS:
-        return f"too large: {image.width}x{image.height} pixels"
-    # The second picture of a camera's MPO is a preview or another view of the same scene.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        return "animated"
-    return None
-
-
 def _orientation(image):
-    """The EXIF orientation, 1 to 8, of a JPEG or PNG."""
+    """Returns the EXIF orientation, 1 to 8, of a JPEG or PNG."""
     exif = Image.Exif()
     exif.load(image.info.get("exif", b""))
     orientation = exif.get(_ORIENTATION, 1)

@@ -1,4 +1,4 @@
-"""Folders of class folders: which images train, which validate, and what is left out."""
+"""Folders of class folders: training images, validation images and files that are left out."""
 
 import collections
 import contextlib
@@ -9,20 +9,11 @@ import re
 from pathlib import Path
 
 from alexnet_keras.data.decoding import DECODING_VERSION, corrupt_files
+from alexnet_keras.data.image_files import IMAGE_SUFFIXES, is_hidden, is_image_name
+from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
+from alexnet_keras.distributed.hosts import print_once
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
-# Of operating systems, archives and file servers; names that begin with a dot are ignored as well.
-SYSTEM_NAMES = {
-    "__macosx",
-    "thumbs.db",
-    "desktop.ini",
-    "$recycle.bin",
-    "system volume information",
-    "lost+found",
-    "@eadir",
-    "#recycle",
-}
 _SPLIT_WORDS = {
     "train": "train",
     "training": "train",
@@ -32,11 +23,12 @@ _SPLIT_WORDS = {
     "test": "test",
     "testing": "test",
 }
-# Letters of a folder's name, in lower case: Train, training_set, test1, seg_train, images-val.
+# Matches the letters of a folder's name in lower case: Train, training_set, test1, seg_train,
+# images-val.
 _SPLIT_NAME = re.compile(
     rf"(?P<prefix>.*?)(?P<word>{'|'.join(_SPLIT_WORDS)})(?:set|data|dataset|split|images|imgs)?"
 )
-# The class in the name of a file, without its ending: what stands before the last number.
+# The class in the name of a file without its ending: the part before the last number.
 _CLASS_IN_NAME = r"(.*?)[\W_]*\d+\D*$"
 _EXPECTED = (
     "a folder with train/CLASS/ and val/CLASS/ folders of images, or with CLASS/ folders only"
@@ -49,14 +41,14 @@ class FolderImages:
     """The images of a folder.
 
     Args:
-        class_names: names of the class folders, sorted; those of Tiny ImageNet in words.
+        class_names: names of the classes, in the order of their sorted folders.
         train, validation: lists of `(path, label)`.
-        splits: names of the two parts.
-        has_validation: whether the folder has validation images of its own.
+        splits: names of the two splits.
+        has_validation: whether the folder has its own validation images.
         skipped: corrupt files that are left out.
-        fingerprint: changes whenever the images might have changed.
-        content: digest of the names and sizes of each class's training files. It stays the same when the
-            folder is moved, and changes when two classes exchange their names.
+        fingerprint: digest that changes whenever the images might have changed.
+        content: digest of the names and sizes of each class's training files. It stays the same
+            when the folder is moved, and changes when two classes exchange their names.
     """
 
     class_names: tuple
@@ -82,100 +74,138 @@ class _Layout:
 class _Classes:
     """Files of each class in one folder, and the files left out, with the reason.
 
-    Tiny ImageNet's class folders are WordNet numbers; `names` has the words, by number.
+    Tiny ImageNet's class folders are WordNet numbers. `names` has the words of each number.
     """
 
     files: dict
     left_out: list
-    names: dict | None = None
+    names: dict = dataclasses.field(default_factory=dict)
 
 
-def read_folder(name, path, skip_corrupt, cache_dir, hold_out_every):
+@dataclasses.dataclass(frozen=True)
+class _Listing:
+    """The image files of both splits.
+
+    Args:
+        classes: names of the class folders, sorted.
+        names: names of these classes: the words of Tiny ImageNet, otherwise the folders' names.
+        train, validation: dicts from a class folder's name to its files.
+        left_out: list of `(file, reason)`.
+    """
+
+    classes: list
+    names: list
+    train: dict
+    validation: dict
+    left_out: list
+
+    def paths(self):
+        """Returns the paths of all files, training images first, class by class."""
+        files = []
+        for split in (self.train, self.validation):
+            for label in self.classes:
+                files += [str(file) for file in split.get(label, ())]
+        return files
+
+    def without(self, corrupt):
+        """Returns this listing without the files in `corrupt`."""
+        return dataclasses.replace(
+            self,
+            train=_without(self.train, corrupt),
+            validation=_without(self.validation, corrupt),
+        )
+
+    def labeled(self, split):
+        """Returns a list of `(path, label)` of one of the two splits."""
+        pairs = []
+        for number, label in enumerate(self.classes):
+            pairs += [(str(file), number) for file in split.get(label, ())]
+        return pairs
+
+
+def read_folder(selection: ImageSelection) -> FolderImages:
     """Lists and checks the images of a folder, and prints a summary.
 
     Args:
-        name: the data set's name, for messages.
-        path: the folder.
-        skip_corrupt, cache_dir, hold_out_every: as for `alexnet_keras.data.sources.open_image_source`.
-
-    Returns:
-        a `FolderImages`.
+        selection: which images to take; its `name` is the path of the folder.
 
     Raises:
-        ValueError: for folders that are not laid out as class folders, a class folder without
-            images, and corrupt images.
+        ValueError: for a folder without class folders, a class folder without images, and corrupt
+            images.
     """
+    name = selection.name
+    path = Path(name).expanduser()
     layout = _find_layout(name, path)
-    train = _list_classes(name, layout.train)
-    classes = sorted(train.files)
+    listing = _list_splits(name, layout, selection.hold_out_every)
+    paths = listing.paths()
+    fingerprint = fingerprint_of(str(path.resolve()), [Path(file) for file in paths])
+    folders = {folder.resolve() for folder in (path, layout.train, layout.validation) if folder}
+    corrupt = corrupt_files(paths, folders, fingerprint, selection.cache)
+    if corrupt and not selection.skip_corrupt:
+        raise ValueError(
+            f"`dataset` {name!r} holds {len(corrupt)} corrupt image(s). Repair or remove them, or "
+            f"skip them with skip_corrupt (--skip-corrupt):\n{_list_reasons(corrupt)}"
+        )
+    used = listing.without(corrupt)
+    _check_every_class_is_left(name, layout, listing, used, corrupt)
+    print_once(_summary(path, layout, used, selection.hold_out_every, corrupt))
+    return FolderImages(
+        class_names=tuple(used.names),
+        train=used.labeled(used.train),
+        validation=used.labeled(used.validation),
+        splits=_split_names(layout, selection.hold_out_every),
+        has_validation=layout.validation is not None,
+        skipped=tuple(corrupt),
+        fingerprint=_digest(f"{fingerprint}{sorted(corrupt)}"),
+        content=_content(used.train, layout.train),
+    )
+
+
+def _list_splits(name, layout, hold_out_every):
+    """Returns the `_Listing` of the training and validation files."""
+    listed = _list_classes(name, layout.train)
+    classes = sorted(listed.files)
     if len(classes) < 2:
         raise _error(
             name,
             f"{_title(layout.train)} holds {len(classes)} class folder(s){_names(classes)}",
             "Use two or more",
         )
-    names = classes
-    left_out = list(train.left_out)
+    if not layout.validation:
+        train, validation = _hold_out(listed.files, hold_out_every)
+        return _Listing(classes, classes, train, validation, listed.left_out)
+    validation = _list_annotated(layout.validation) or _list_classes(name, layout.validation)
+    _check_same_classes(name, layout, classes, validation.files)
+    names = [validation.names.get(label, label) for label in classes]
+    left_out = [*listed.left_out, *validation.left_out]
+    return _Listing(classes, names, listed.files, validation.files, left_out)
+
+
+def _split_names(layout, hold_out_every):
     if layout.validation:
-        listed = _list_annotated(layout.validation) or _list_classes(name, layout.validation)
-        left_out += listed.left_out
-        parts = train.files, listed.files
-        splits = (layout.train.name, layout.validation.name)
-        _check_same_classes(name, layout, classes, listed.files)
-        if listed.names:
-            names = [listed.names.get(label, label) for label in classes]
-    else:
-        parts = _hold_out(train.files, hold_out_every)
-        splits = (
-            f"{hold_out_every - 1} in {hold_out_every} of each class",
-            f"1 in {hold_out_every} of each class",
-        )
-    folders = {folder.resolve() for folder in (path, layout.train, layout.validation) if folder}
-    everything = [str(file) for part in parts for label in classes for file in part.get(label, ())]
-    fingerprint = fingerprint_of(str(path.resolve()), [Path(file) for file in everything])
-    corrupt = corrupt_files(everything, folders, fingerprint, cache_dir)
-    if corrupt and not skip_corrupt:
-        raise ValueError(
-            f"`dataset` {name!r} holds {len(corrupt)} corrupt image(s); mend or remove them, or skip them with "
-            f"skip_corrupt (--skip-corrupt):\n{_list_reasons(corrupt)}"
-        )
-    used = [_without(corrupt, part) for part in parts]
-    _check_every_class_is_left(name, layout, parts, used, corrupt)
-    print(_summary(path, layout, classes, used, hold_out_every, left_out, corrupt), flush=True)
-    labels = {label: number for number, label in enumerate(classes)}
-    train, validation = (
-        [(str(file), labels[label]) for label in classes for file in part.get(label, ())]
-        for part in used
-    )
-    return FolderImages(
-        class_names=tuple(names),
-        train=train,
-        validation=validation,
-        splits=splits,
-        has_validation=layout.validation is not None,
-        skipped=tuple(corrupt),
-        fingerprint=_digest(f"{fingerprint}{sorted(corrupt)}"),
-        content=_content(used[0], layout.train),
+        return layout.train.name, layout.validation.name
+    return (
+        f"{hold_out_every - 1} in {hold_out_every} of each class",
+        f"1 in {hold_out_every} of each class",
     )
 
 
-def fingerprint_of(name, files):
-    """Digest of a name, and of the paths, sizes and times of files."""
+def fingerprint_of(name: str, files: list) -> str:
+    """Returns a digest of a name and of the paths, sizes and times of files."""
     digest = hashlib.blake2b(f"{DECODING_VERSION}{name}".encode(), digest_size=16)
     for file in files:
-        for status in (file.lstat, file.stat):  # of a link, and of what it leads to
+        for status in (file.lstat, file.stat):  # of a link and of its target
             with contextlib.suppress(OSError):
                 digest.update(os.fsencode(f"{file}{status().st_size}{status().st_mtime_ns}"))
     return digest.hexdigest()
 
 
 def _content(classes, folder):
-    """Digest of the files of each class, by names within the class and sizes."""
-    lines = [
-        f"{label}/{file.relative_to(folder / label)}:{file.stat().st_size}"
-        for label, files in sorted(classes.items())
-        for file in files
-    ]
+    """Returns a digest of the files of each class, by names within the class and sizes."""
+    lines = []
+    for label, files in sorted(classes.items()):
+        for file in files:
+            lines.append(f"{label}/{file.relative_to(folder / label)}:{file.stat().st_size}")
     return hashlib.blake2b(os.fsencode("\n".join(lines)), digest_size=16).hexdigest()
 
 
@@ -183,7 +213,7 @@ def _digest(text):
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-# Which folders are meant.
+# The layout of a folder.
 
 
 def _find_layout(name, path):
@@ -202,8 +232,8 @@ def _find_layout(name, path):
         raise _error(
             name,
             found,
-            "Keep one training and at most one validation folder; if these are classes, put all class folders into "
-            "a folder train",
+            "Keep one training and at most one validation folder; if these are classes, put all "
+            "class folders into a folder train",
         )
     train = _unwrapped(of_kind["train"][0])
     validation = _unwrapped(measured[0]) if measured else None
@@ -212,13 +242,13 @@ def _find_layout(name, path):
 
 
 def _split_kinds(folders):
-    """dict from the folders that are named as a part of a data set to train, validation or test."""
+    """Returns a dict from folders named after a split to `train`, `validation` or `test`."""
     found = {}
     for folder in folders:
         match = _SPLIT_NAME.fullmatch(re.sub(r"[^a-z]", "", folder.name.lower()))
         if match:
             found[folder] = (match["prefix"], _SPLIT_WORDS[match["word"]])
-    # A class may be called steam_train: with a prefix both parts must be there.
+    # A class may be called steam_train: with a prefix both splits must be there.
     prefixes = {prefix for prefix, kind in found.values() if kind == "train"}
     prefixes &= {prefix for prefix, kind in found.values() if kind != "train"}
     return {
@@ -227,7 +257,7 @@ def _split_kinds(folders):
 
 
 def _unwrapped(folder):
-    """The class folders' folder, where an archive has one more of the same name: seg_train/seg_train/."""
+    """Returns the inner folder of two with the same name, as in seg_train/seg_train/."""
     while _scan(folder) == ([folder / folder.name], []):
         folder = folder / folder.name
     return folder
@@ -239,8 +269,8 @@ def _check_others(name, found, train, validation, others):
     for folder in others:
         if not classes and _holds_images(folder):
             fix = (
-                f"If {train.name} is a class, put all class folders into a folder train; if not, move {folder.name} "
-                "elsewhere"
+                f"If {train.name} is a class, put all class folders into a folder train; if not, "
+                f"move {folder.name} elsewhere"
             )
             raise _error(name, f"{found}. {train.name} and {folder.name} hold images", fix)
         if validation is None and classes & {sub.name for sub in _scan(folder)[0]}:
@@ -249,7 +279,7 @@ def _check_others(name, found, train, validation, others):
 
 
 def _check_class_folders(name, path, folders):
-    """Refuses subfolders that are not class folders, where no name says which part they are."""
+    """Refuses subfolders that are not class folders and are not named after a split."""
     inside = {
         folder: [sub.name for sub in _scan(folder)[0] if _holds_images(sub)] for folder in folders
     }
@@ -265,14 +295,21 @@ def _check_class_folders(name, path, folders):
     wide = [folder for folder in parts if len(inside[folder]) > 1]
     flat = [folder.name for folder in folders if _holds_images(folder)]
     if wide and flat:
-        found = f"Its folder {wide[0].name} holds {', '.join(inside[wide[0]][:_SHOWN])}, and {flat[0]} holds images"
-        fix = f"If {wide[0].name} has the class folders, use dataset={str(wide[0])!r}; if it is a class, put its "
-        raise _error(name, found, f"{fix}images into one folder")
-    counts = collections.Counter(sub for folder in parts for sub in inside[folder])
+        found = (
+            f"Its folder {wide[0].name} holds {', '.join(inside[wide[0]][:_SHOWN])}, "
+            f"and {flat[0]} holds images"
+        )
+        fix = (
+            f"If {wide[0].name} has the class folders, use dataset={str(wide[0])!r}; if it is a "
+            "class, put its images into one folder"
+        )
+        raise _error(name, found, fix)
+    counts = collections.Counter()
+    for folder in parts:
+        counts.update(inside[folder])
     shared = [sub for sub, count in counts.items() if count > 1]
-    if (
-        shared and wide
-    ):  # otherwise the images of each class lie in one folder more, such as CLASS/images/
+    # Without a wide folder, the images of each class are one folder deeper, as in CLASS/images/.
+    if shared and wide:
         holding = [folder.name for folder in parts if shared[0] in inside[folder]]
         found = f"Its folders {', '.join(holding)} each hold {', '.join(shared[:_SHOWN])}"
         fix = (
@@ -282,7 +319,7 @@ def _check_class_folders(name, path, folders):
 
 
 def _holds_images(folder):
-    return any(map(_is_image, _scan(folder)[1]))
+    return any(map(is_image_name, _scan(folder)[1]))
 
 
 def _check_same_classes(name, layout, classes, validation):
@@ -290,28 +327,35 @@ def _check_same_classes(name, layout, classes, validation):
     if strangers:
         raise _error(
             name,
-            f"{layout.validation.name} has the class folders {', '.join(strangers[:_SHOWN])}, which "
-            f"{layout.train.name} has not",
+            f"{layout.validation.name} has the class folders {', '.join(strangers[:_SHOWN])}, "
+            f"which {layout.train.name} has not",
             "Sort the validation images into folders named after the training classes",
         )
 
 
 def _flat_error(name, folder, images):
-    """The error for a folder whose images lie in it, outside of class folders."""
-    found = f"{_title(folder)} holds {len(images):,} images, such as {images[0].name}, outside of class folders"
+    """Returns the error for images outside of class folders."""
+    found = (
+        f"{_title(folder)} holds {len(images):,} images, such as {images[0].name}, outside of "
+        "class folders"
+    )
     if images[0].name.startswith("ILSVRC2012_val_"):
         return _error(
             name,
             found,
-            "The classes of ImageNet's validation images are in another file: sort the images into the class folders "
-            "of the training images, or use the data set imagenet2012, which reads both",
+            "The classes of ImageNet's validation images are in another file: sort the images into "
+            "the class folders of the training images, or use the data set imagenet2012, which "
+            "reads both",
         )
     matches = [re.match(_CLASS_IN_NAME, image.stem) for image in images]
-    classes = sorted({match[1] if match else "" for match in matches})
-    if "" in classes or not 2 <= len(classes) <= len(images) / 2:
+    classes = sorted({match[1] for match in matches if match})
+    if "" in classes or None in matches or not 2 <= len(classes) <= len(images) / 2:
         fix = "Put the images of each class into a folder of its own"
         if set(_split_kinds([folder]).values()) - {"train"}:
-            fix += f", or move {folder.name} elsewhere: then training images are held out for validation"
+            fix += (
+                f", or move {folder.name} elsewhere: then training images are held out for "
+                "validation"
+            )
         return _error(name, found, fix)
     suffixes = sorted({image.suffix for image in images})
     lines = f"""These lines sort them by the class in their names{_names(classes, 5)}
@@ -335,23 +379,23 @@ def _title(folder):
     return folder.resolve().name
 
 
-# What is in them.
+# The files of a folder.
 
 
 def _list_annotated(folder):
-    """The validation files of an unzipped Tiny ImageNet; `None` for any other folder."""
+    """Returns the validation files of an unzipped Tiny ImageNet; `None` for another folder."""
     files = annotated_images(folder)
     return None if files is None else _Classes(files, [], CLASS_NAMES)
 
 
 def _list_classes(name, folder):
-    """The image files of every class folder, sorted."""
+    """Returns the `_Classes` of a folder: the image files of every class folder, sorted."""
     folders, loose = _scan(folder)
-    images = [file for file in loose if _is_image(file)]
-    left_out = [
-        (file, "in no class folder" if _is_image(file) else _ending(file)) for file in loose
-    ]
-    classes, empty = {}, []
+    images = [file for file in loose if is_image_name(file)]
+    left_out = [(file, "in no class folder") for file in images]
+    left_out += [(file, _ending(file)) for file in loose if not is_image_name(file)]
+    classes = {}
+    empty = []
     for sub in folders:
         files, others = _walk(sub)
         left_out += others
@@ -368,27 +412,31 @@ def _list_classes(name, folder):
             "Put the images of each class into a folder of its own",
         )
     if empty:
-        fix = f"Images end in {', '.join(IMAGE_SUFFIXES)}; convert the files, or move the folder elsewhere"
+        fix = (
+            f"Images end in {', '.join(IMAGE_SUFFIXES)}; convert the files, or move the folder "
+            "elsewhere"
+        )
         raise _error(name, f"{_title(folder)} has class folders without images{_names(empty)}", fix)
     return _Classes(classes, left_out)
 
 
 def _walk(folder):
-    """Image files in a class folder and the folders in it, sorted, and other files with the reason."""
-    files, left_out = [], []
+    """Returns the image files in and below a class folder, and other files with the reason."""
+    files = []
+    left_out = []
 
     def fail(error):
         raise error
 
     for root, folders, names in os.walk(folder, onerror=fail):
         linked = [sub for sub in folders if (Path(root) / sub).is_symlink()]
-        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not _is_hidden(sub)]
-        folders[:] = [sub for sub in folders if not _is_hidden(sub)]
+        left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not is_hidden(sub)]
+        folders[:] = [sub for sub in folders if not is_hidden(sub)]
         for name in names:
             file = Path(root) / name
-            if _is_hidden(name):
+            if is_hidden(name):
                 continue
-            if _is_image(file):
+            if is_image_name(file):
                 files.append(file)
             else:
                 left_out.append((file, _ending(file)))
@@ -396,30 +444,35 @@ def _walk(folder):
 
 
 def _hold_out(classes, hold_out_every):
-    """Training and validation files, of each class every `hold_out_every`th for validation."""
-    train, validation = {}, {}
+    """Returns training files, and validation files: of each class every `hold_out_every`th."""
+    train = {}
+    validation = {}
     for label, files in classes.items():
         train[label] = [file for number, file in enumerate(files) if number % hold_out_every]
         validation[label] = files[::hold_out_every]
     return train, validation
 
 
-def _without(corrupt, files):
+def _without(split, corrupt):
+    """Returns the files of each class without those in `corrupt`."""
     return {
-        label: [file for file in of_class if str(file) not in corrupt]
-        for label, of_class in files.items()
+        label: [file for file in files if str(file) not in corrupt]
+        for label, files in split.items()
     }
 
 
-def _check_every_class_is_left(name, layout, parts, used, corrupt):
-    """Refuses a class without images to train on, or whose validation folder has none that are usable."""
-    checked = zip(parts, used, strict=True) if layout.validation else [(parts[0], used[0])]
+def _check_every_class_is_left(name, layout, listing, used, corrupt):
+    """Refuses a class without training images, or with corrupt validation images only."""
+    checked = [(listing.train, used.train)]
+    if layout.validation:
+        checked.append((listing.validation, used.validation))
     for files, kept in checked:
         for label in files:
             if files[label] and not kept[label]:
                 raise ValueError(
-                    f"`dataset` {name!r} must have images of every class that are not corrupt. Received: class "
-                    f"{label}, where all {len(files[label])} are corrupt:\n{_list_reasons(corrupt)}"
+                    f"`dataset` {name!r} must have images of every class that are not corrupt. "
+                    f"Received: class {label}, where all {len(files[label])} are corrupt:\n"
+                    f"{_list_reasons(corrupt)}"
                 )
             if not kept[label]:
                 raise _error(
@@ -427,50 +480,48 @@ def _check_every_class_is_left(name, layout, parts, used, corrupt):
                     f"Class {label} has one image, which is held out",
                     "Add images, or a folder val",
                 )
-    if not any(used[1].values()):
+    if not any(used.validation.values()):
         raise ValueError(
-            f"`dataset` {name!r} must have validation images that are not corrupt. Received:\n{_list_reasons(corrupt)}"
+            f"`dataset` {name!r} must have validation images that are not corrupt. Received:\n"
+            f"{_list_reasons(corrupt)}"
         )
 
 
 def _scan(folder):
-    """`(folders, files)` in a folder, sorted, but for hidden ones and those of operating systems."""
-    folders, files = [], []
+    """Returns `(folders, files)` in a folder, sorted, without hidden and system files."""
+    folders = []
+    files = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _is_hidden(entry.name):
+            if is_hidden(entry.name):
                 continue
             path = folder / entry.name
             try:
                 is_folder = entry.is_dir()
             except OSError:  # a link to itself
                 is_folder = False
-            (folders if is_folder else files).append(path)
+            if is_folder:
+                folders.append(path)
+            else:
+                files.append(path)
     return sorted(folders), sorted(files)
-
-
-def _is_hidden(name):
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES
-
-
-def _is_image(file):
-    return file.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _ending(file):
     return file.suffix.lower() or "no ending"
 
 
-# What is said of them.
+# Messages.
 
 
-def _summary(path, layout, classes, used, hold_out_every, left_out, corrupt):
-    train, validation = (sum(map(len, part.values())) for part in used)
-    lines = [f"Images in {path}:", f"  {len(classes):,} classes{_names(classes)}"]
+def _summary(path, layout, used, hold_out_every, corrupt):
+    train = sum(map(len, used.train.values()))
+    validation = sum(map(len, used.validation.values()))
+    lines = [f"Images in {path}:", f"  {len(used.classes):,} classes{_names(used.classes)}"]
     if layout.validation:
         lines.append(f"  {train:,} training images in {layout.train.relative_to(path)}")
         lines.append(f"  {validation:,} validation images in {layout.validation.relative_to(path)}")
-        absent = sorted(set(classes) - set(used[1]))
+        absent = sorted(set(used.classes) - set(used.validation))
         if absent:
             lines.append(f"  classes without validation images{_names(absent)}")
     else:
@@ -478,12 +529,13 @@ def _summary(path, layout, classes, used, hold_out_every, left_out, corrupt):
             f"  {train:,} training images and {validation:,} validation images in {layout.train}:"
         )
         lines.append(
-            f"    one in {hold_out_every} of each class is held out, as there is no validation folder"
+            f"    one in {hold_out_every} of each class is held out, as there is no validation "
+            "folder"
         )
     if layout.unused:
         lines.append(f"  not used{_names([file.name for file in layout.unused])}")
     reasons = collections.defaultdict(list)
-    for file, reason in left_out:
+    for file, reason in used.left_out:
         reasons[reason].append(str(file.relative_to(path)))
     for reason, files in sorted(reasons.items()):
         lines.append(f"  left out, {len(files):,} ({reason}){_names(files, 3)}")

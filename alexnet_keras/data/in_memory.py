@@ -1,24 +1,28 @@
-"""Data sets that lie in the memory of the device that trains. Needs JAX; neither TensorFlow nor its data sets."""
+"""Data sets in the memory of the training device. They need only JAX, not TensorFlow."""
 
 import itertools
+import os
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
 
-from alexnet_keras.data.arrays import read_arrays
-from alexnet_keras.data.info import DatasetInfo, center, check_sizes, check_training, mean_of
+from alexnet_keras.data.arrays import read_npz
+from alexnet_keras.data.info import DatasetInfo, center, mean_to_subtract
+from alexnet_keras.data.options import BatchOptions, ImagePreparation, ImageSelection
 from alexnet_keras.data.pca_noise import NOISE_STDDEV, color_shift, noise_divisor, subtract_mean
-from alexnet_keras.data.statistics import default_cache_dir, training_statistics
+from alexnet_keras.data.statistics import training_statistics
 
 
 class InMemoryDataset:
-    """An `.npz` of arrays on a GPU, of which the compiled training step cuts its crops.
+    """The arrays of an `.npz` file on a GPU, from which the compiled training step cuts its crops.
 
-    It prepares and augments images as `Dataset` does, in another order: what an epoch holds depends on the seed and the
-    number of the epoch alone. A training batch names its images and says what to do with them; a model that trains on
-    it is one that `alexnet_keras.training.device_augmentation.augmenting_model` made.
+    Images are prepared and augmented as by `Dataset`, in another order. An epoch depends only on
+    the seed and its number. A training batch has the numbers of its images and how to augment them.
+    Models that train on it come from
+    `alexnet_keras.training.device_augmentation.augmenting_model`.
 
     Args:
         name: path of the `.npz` file, as for `load`.
@@ -28,103 +32,105 @@ class InMemoryDataset:
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
 
     Raises:
-        ValueError: when Keras has another backend than JAX, for a file without such arrays, or crops larger than the
-            images.
+        ValueError: for another backend than JAX, a file without such arrays, or crops larger than
+            the images.
     """
 
     def __init__(
-        self, name, image_size=256, crop_size=224, *, mean_subtraction="image", cache_dir=None
+        self,
+        name: str | os.PathLike,
+        image_size: int = 256,
+        crop_size: int = 224,
+        *,
+        mean_subtraction: str = "image",
+        cache_dir: str | os.PathLike | None = None,
     ):
         if keras.backend.backend() != "jax":
             raise ValueError(
                 f"`in_memory` needs the jax backend. Received: {keras.backend.backend()}"
             )
-        check_sizes(image_size, crop_size)
-        arrays = read_arrays(name)
+        preparation = ImagePreparation(image_size, crop_size, mean_subtraction=mean_subtraction)
+        arrays = read_npz(name)
         self._labels = {"train": arrays.y_train, "validation": arrays.y_test}
-        prepared = {
-            split: _prepare(images, image_size)
-            for split, images in (("train", arrays.x_train), ("validation", arrays.x_test))
-        }
+        train = _prepare(arrays.x_train, image_size)
+        validation = _prepare(arrays.x_test, image_size)
         mean_image, covariance = training_statistics(
-            (prepared["train"][i : i + 128] for i in range(0, len(arrays.x_train), 128)),
-            len(arrays.x_train),
+            (train[i : i + 128] for i in range(0, len(train), 128)),
+            len(train),
             f"{arrays.fingerprint}-{image_size}-jax",
-            default_cache_dir() if cache_dir is None else cache_dir,
+            ImageSelection(name, cache_dir=cache_dir).cache,
         )
-        self._images = {split: jax.device_put(images) for split, images in prepared.items()}
+        self._images = {
+            "train": jax.device_put(train),
+            "validation": jax.device_put(validation),
+        }
         self.info = DatasetInfo(
             name=name,
             classes=len(arrays.class_names),
             class_names=arrays.class_names,
-            train_count=len(arrays.x_train),
-            validation_count=len(arrays.x_test),
+            train_count=len(train),
+            validation_count=len(validation),
             splits=("x_train", "x_test"),
             image_size=image_size,
             crop_size=crop_size,
-            mean_image=mean_of(mean_image, mean_subtraction, image_size),
+            mean_image=mean_to_subtract(mean_image, preparation.mean_subtraction, image_size),
             color_covariance=covariance,
             fingerprint=arrays.fingerprint,
         )
         self._mean_crop = jax.device_put(self.info.mean_crop)
 
-    def train(
-        self,
-        batch_size=128,
-        *,
-        random_crop=True,
-        pca_noise="standard_deviation",
-        pca_noise_epochs=None,
-        seed=0,
-        first_epoch=0,
-        first_step=0,
-    ):
-        """Endless training batches, arguments as for `load`.
+    def train(self, batch_size: int = 128, **options) -> Iterator:
+        """Returns endless training batches.
+
+        Args:
+            batch_size: images.
+            **options: `random_crop`, `pca_noise`, `pca_noise_epochs`, `seed`, `first_epoch` and
+                `first_step`, as for `load`.
 
         Yields:
-            `(batch, labels)`: what `augment` takes, and int32 `(batch_size,)`.
+            `(batch, labels)`: the dict that `augment` takes, and int32 `(batch_size,)`.
         """
-        check_training(self.info, batch_size, pca_noise)
-        return self._train(
-            batch_size, random_crop, pca_noise, pca_noise_epochs, seed, first_epoch, first_step
-        )
+        options = BatchOptions(batch_size, **options)
+        options.check_fits(self.info.name, self.info.train_count)
+        return self._batches_of_epochs(options)
 
-    def _train(
-        self, batch_size, random_crop, pca_noise, pca_noise_epochs, seed, first_epoch, first_step
-    ):
-        info = self.info
-        room = info.image_size - info.crop_size
-        for epoch in itertools.count(first_epoch):
-            noisy = pca_noise != "none" and (pca_noise_epochs is None or epoch < pca_noise_epochs)
-            random = np.random.default_rng((seed, epoch))
-            order = random.permutation(info.train_count).astype("int32")
-            corners = random.integers(0, room, (info.train_count, 2), dtype="int32", endpoint=True)
-            mirrored = random.random(info.train_count) < 0.5
-            if not random_crop:
-                corners[:], mirrored[:] = room // 2, False
-            alpha = random.normal(0, NOISE_STDDEV, (info.train_count, 3)).astype("float32")
-            shift = (
-                color_shift(alpha, info.color_covariance, pca_noise)
-                if noisy
-                else np.zeros_like(alpha)
-            )
-            divisor = noise_divisor(pca_noise) if noisy else 1.0
-            for step in range(
-                first_step if epoch == first_epoch else 0, info.train_count // batch_size
-            ):
+    def _batches_of_epochs(self, options):
+        batch_size = options.batch_size
+        for epoch in itertools.count(options.first_epoch):
+            images = self._epoch(options, epoch)
+            divisor = np.float32(_divisor(options, epoch))
+            first = options.first_step if epoch == options.first_epoch else 0
+            for step in range(first, self.info.train_count // batch_size):
                 part = slice(step * batch_size, (step + 1) * batch_size)
-                batch = {
-                    "images": self._images["train"],
-                    "index": order[part],
-                    "corners": corners[part],
-                    "mirrored": mirrored[part],
-                    "shift": shift[part],
-                    "divisor": np.float32(divisor),
-                }
-                yield batch, self._labels["train"][order[part]]
+                batch = {name: values[part] for name, values in images.items()}
+                batch |= {"images": self._images["train"], "divisor": divisor}
+                yield batch, self._labels["train"][batch["index"]]
 
-    def augment(self, batch):
-        """The crops of a training batch, float32 `(batch_size, crop_size, crop_size, 3)`.
+    def _epoch(self, options, epoch):
+        """Returns number, corner, mirroring and color noise of all images of an epoch."""
+        count = self.info.train_count
+        room = self.info.image_size - self.info.crop_size
+        random = np.random.default_rng((options.seed, epoch))
+        index = random.permutation(count).astype("int32")
+        corners = random.integers(0, room, (count, 2), dtype="int32", endpoint=True)
+        mirrored = random.random(count) < 0.5
+        if not options.random_crop:
+            corners[:] = room // 2
+            mirrored[:] = False
+        alpha = random.normal(0, NOISE_STDDEV, (count, 3)).astype("float32")
+        shift = np.zeros_like(alpha)
+        if _is_noisy(options, epoch):
+            shift = color_shift(alpha, self.info.color_covariance, options.pca_noise)
+        return {"index": index, "corners": corners, "mirrored": mirrored, "shift": shift}
+
+    def augment(self, batch: dict) -> jax.Array:
+        """Returns the images of a training batch.
+
+        Args:
+            batch: dict of `train`.
+
+        Returns:
+            float32 `(batch_size, crop_size, crop_size, 3)`.
 
         Reference: section 4.1 of Krizhevsky et al. (2012).
         """
@@ -141,24 +147,55 @@ class InMemoryDataset:
             crops.astype("float32"), self._mean_crop, batch["shift"], batch["divisor"]
         )
 
-    def validation(self, batch_size=128, **kwargs):
-        """Validation batches of center crops less the mean, as `validation_images` gives them."""
+    def validation(self, batch_size: int = 128, **kwargs) -> keras.utils.PyDataset:
+        """Returns validation batches of center crops with the mean subtracted.
+
+        Args:
+            batch_size: images.
+            **kwargs: ignored arguments of `Dataset.validation`.
+        """
         return self._batches(
             batch_size, lambda images: center(images, self.info.crop_size) - self._mean_crop
         )
 
-    def validation_images(self, batch_size=128, **kwargs):
-        """Validation batches of whole prepared images, as those of `Dataset` that are padded."""
+    def validation_images(self, batch_size: int = 128, **kwargs) -> keras.utils.PyDataset:
+        """Returns padded validation batches of whole prepared images, as `Dataset` does.
+
+        Args:
+            batch_size: images.
+            **kwargs: ignored arguments of `Dataset.validation_images`.
+        """
         return self._batches(batch_size, lambda images: images)
 
     def _batches(self, batch_size, prepare):
         return _Batches(self._images["validation"], self._labels["validation"], batch_size, prepare)
 
 
+def _is_noisy(options, epoch):
+    """Returns whether the images of an epoch have color noise."""
+    end = options.pca_noise_epochs
+    return options.pca_noise != "none" and (end is None or epoch < end)
+
+
+def _divisor(options, epoch):
+    return noise_divisor(options.pca_noise) if _is_noisy(options, epoch) else 1.0
+
+
 class _Batches(keras.utils.PyDataset):
-    def __init__(self, images, labels, batch_size, prepare):
+    """Padded validation batches `(images, labels, weights)`.
+
+    Args:
+        images: uint8 `(images, height, width, 3)`.
+        labels: int32 `(images,)`.
+        batch_size: images; at most all of them.
+        prepare: function of a batch of images.
+    """
+
+    def __init__(self, images, labels, batch_size: int, prepare: Callable):
         super().__init__()
-        self.images, self.labels, self.prepare = images, labels, prepare
+        self.images = images
+        self.labels = labels
+        self.prepare = prepare
         self.batch_size = max(1, min(batch_size, len(labels)))
 
     def __len__(self):
@@ -173,7 +210,7 @@ class _Batches(keras.utils.PyDataset):
 
 
 def _prepare(images, size):
-    """Scales the shorter side of uint8 images to `size` pixels and cuts out the center square, of three colors."""
+    """Returns the center squares, of three colors, with a shorter side scaled to `size` pixels."""
     images = images[..., None] if images.ndim == 3 else images
     lengths = np.array(images.shape[1:3])
     if lengths.min() == size:
@@ -185,9 +222,9 @@ def _prepare(images, size):
 
 
 def _scaled_centers(images, size):
-    """The center squares of images whose shorter side is scaled to `size` pixels.
+    """Returns the center squares of images whose shorter side is scaled to `size` pixels.
 
-    Only pixels that count are scaled: whole, a very long image would take any amount of memory.
+    Only the pixels of the square are scaled, as a very long image could take all memory.
     """
     lengths = np.array(images.shape[1:3])
     shorter = lengths.min()

@@ -1,114 +1,84 @@
-"""One loader for every data set."""
+"""The loader of all data sets."""
 
 import os
 
 import keras
 import tensorflow as tf
 
-from alexnet_keras.data.augmentation import (
-    cast_and_subtract_mean,
-    crop_and_flip,
-    crop_and_flip_one,
-    crop_at_scale,
-    resize_and_crop,
-)
-from alexnet_keras.data.info import (
-    DatasetInfo,
-    center,
-    check_scale_jitter,
-    check_sizes,
-    check_training,
-    mean_of,
-)
-from alexnet_keras.data.pca_noise import NOISE_STDDEV, color_shift, noise_divisor, subtract_mean
+from alexnet_keras.data.augmentation import resize_and_crop
+from alexnet_keras.data.info import DatasetInfo, center, mean_to_subtract
+from alexnet_keras.data.options import BatchOptions, split_options
+from alexnet_keras.data.pca_noise import subtract_mean
 from alexnet_keras.data.sources import open_image_source
-from alexnet_keras.data.statistics import default_cache_dir, training_statistics
+from alexnet_keras.data.statistics import training_statistics
+from alexnet_keras.data.training_batches import NOT_TUNED, PARALLEL_BATCHES, TrainingBatches
 from alexnet_keras.distributed.devices import replica_count
 
 if keras.backend.backend() != "tensorflow":
     tf.config.set_visible_devices([], "GPU")  # it only reads images then
 
-# All sources mix the classes in their fixed order, so a window over stored images is enough.
-_SHUFFLED_FILES = 10_000
-
-# An iterator that TensorFlow tunes is only let go when the tuning thread wakes: at the end of every validation and
-# training that takes up to as long again as it has run, or a minute. What AUTOTUNE then means is all cores, up to 16.
-NOT_TUNED = tf.data.Options()
-NOT_TUNED.autotune.enabled = False
-
-# Whole batches that are finished at the same time, as many of which wait where the consumer is slower: of 2048 images
-# each is 1.2 GB.
-_AT_ONCE = min(4, os.cpu_count())
-
 
 def load(
-    name,
+    name: str | os.PathLike,
     *,
-    image_size=256,
-    crop_size=224,
-    batch_size=128,
-    random_crop=True,
-    pca_noise="standard_deviation",
-    pca_noise_epochs=None,
-    seed=0,
-    first_epoch=0,
-    first_step=0,
-    scale_jitter=(),
-    mean_subtraction="image",
-    skip_corrupt=False,
-    hold_out_every=10,
-    class_subset=(),
-    max_images_per_class=None,
-    memory_gib=2.0,
-    cache_dir=None,
-):
-    """Loads an image data set and prepares and augments it as the paper does.
+    batch_size: int = 128,
+    random_crop: bool = True,
+    pca_noise: str = "standard_deviation",
+    pca_noise_epochs: int | None = None,
+    seed: int = 0,
+    first_epoch: int = 0,
+    first_step: int = 0,
+    **options,
+) -> tuple[tf.data.Dataset, tf.data.Dataset, DatasetInfo]:
+    """Loads an image data set, and prepares and augments it as in the paper.
 
-    Images are scaled so that the shorter side has `image_size` pixels, and their center square is taken. For training,
-    random crops of `crop_size` pixels and their mirror images, less the center crop of the mean image of the training
-    set, plus PCA color noise; for validation the center crop, less the same mean.
+    Images are scaled so that the shorter side has `image_size` pixels. The center square is cut
+    out. Training images are random crops of `crop_size` pixels and their mirror images. The center
+    crop of the mean training image is subtracted, and PCA color noise is added. Validation images
+    are center crops with the same mean subtracted.
 
-    What an epoch holds, and in which order, depends on `seed` and the number of the epoch alone (and, with more than
-    10,000 training images, on whether they fit into `memory_gib`), so that a training that is resumed with
-    `first_epoch` and `first_step` sees what it would have seen.
+    The content and the order of an epoch depend only on `seed` and the number of the epoch. With
+    more than 10,000 training images they also depend on whether these fit into `memory_gib`. A
+    training that is resumed with `first_epoch` and `first_step` therefore sees the same batches.
 
     Args:
-        name: the TFDS name of an image classification set (`"shapes"`, `"cifar10"`, `"imagenette/320px-v2"`,
-            `"imagenet2012"`, ...); a folder with `train/CLASS/` and `val/CLASS/` folders, or with `CLASS/` folders
-            alone; or an `.npz` file with x_train, y_train, x_test, y_test. A folder's parts may have other usual names,
-            such as `training_set` and `test_set`; a printed summary says which folders are used and which files are
-            left out. Photographs are read as a person sees them: their EXIF orientation is applied.
-        image_size: pixels.
-        crop_size: pixels.
-        batch_size: images.
-        random_crop: whether training takes random crops and mirror images, or center crops alone.
-        pca_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012 source).
+        name: one of
+            - the TFDS name of an image classification set, such as `"shapes"`, `"cifar10"`,
+              `"imagenette/320px-v2"` or `"imagenet2012"`;
+            - a folder with `train/CLASS/` and `val/CLASS/` folders, or with `CLASS/` folders only.
+              Other usual names such as `training_set` and `test_set` work too. A printed summary
+              shows the used folders and the files that are left out. The EXIF orientation of
+              photographs is applied;
+            - an `.npz` file with x_train, y_train, x_test and y_test.
+        batch_size: images, over all hosts together.
+        random_crop: whether training takes random crops and mirror images rather than center crops.
+        pca_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012
+            source).
         pca_noise_epochs: number of epochs after which the color noise ends; `None` for never.
         seed: whole number that fixes order, crops and noise.
         first_epoch: number of the epoch that the first pass over `train` gives.
-        first_step: number of the first batch in it.
-        scale_jitter: the smallest and the largest side of the whole training image, pixels, between which that of each is
-            drawn for every random crop, as VGG's scale jittering has it; needs the mean `"color"`. Validation images
-            have `image_size` all the same. Empty for `image_size` in training, too.
-        mean_subtraction: what is subtracted of the training images: their mean `"image"`, or their mean `"color"`, as VGG does.
-        skip_corrupt: leave corrupt files of a folder out instead of stopping.
-        hold_out_every: of a set without validation images, one image in so many, of a folder of each class, is taken for
-            them, the same on every machine; 2 for the halves of the Fall 2009 release (section 6).
-        class_subset: numbers of the classes that count, numbered anew in this order; empty for all.
-        max_images_per_class: the first so many training images of each class alone; `None` for all.
-        memory_gib: prepared images stay in memory where the training set takes no more than this, in GiB.
-        cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
+        first_step: number of the first batch in this epoch.
+        **options: fields of `alexnet_keras.data.ImageSelection` (`hold_out_every`,
+            `class_subset`, `max_images_per_class`, `skip_corrupt`, `cache_dir`) and of
+            `alexnet_keras.data.ImagePreparation` (`image_size`, `crop_size`, `scale_jitter`,
+            `mean_subtraction`, `memory_gib`).
 
     Returns:
-        `(train, validation, info)`. `train`: `tf.data.Dataset` of `(images, labels)`, float32
-        `(batch_size, crop_size, crop_size, 3)` and int32 `(batch_size,)`. Each pass over it is the next epoch, of
-        `info.train_count // batch_size` batches, as `model.fit(train, epochs=90)` takes it. `validation`: one pass
-        over `(images, labels)` of the same kind, the last batch smaller. `info`: a `DatasetInfo`.
+        `(train, validation, info)`.
+
+        `train` is a `tf.data.Dataset` of `(images, labels)`: float32
+        `(batch_size, crop_size, crop_size, 3)` and int32 `(batch_size,)`. Each pass over it is the
+        next epoch of `info.train_count // batch_size` batches, as in `model.fit(train, epochs=90)`.
+
+        `validation` is one pass over such batches, the last of which may be smaller. `info` is a
+        `DatasetInfo`.
 
     Raises:
-        ValueError: for an unknown data set, sizes that do not fit, more images in a batch than there are, or a folder
-            that is not laid out as class folders, has a class without images, or holds a corrupt file.
-        FileNotFoundError: for a set that must be downloaded by hand and is not there; it says which files go where.
+        ValueError: for an unknown data set, sizes that do not fit, or a batch larger than the
+            training set; for a folder without class folders, with an empty class or a corrupt
+            file.
+        FileNotFoundError: for a set that must be downloaded by hand; the message says which files
+            go where.
 
     Example:
 
@@ -116,19 +86,7 @@ def load(
 
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """
-    dataset = Dataset(
-        name,
-        image_size,
-        crop_size,
-        scale_jitter=scale_jitter,
-        mean_subtraction=mean_subtraction,
-        skip_corrupt=skip_corrupt,
-        hold_out_every=hold_out_every,
-        class_subset=class_subset,
-        max_images_per_class=max_images_per_class,
-        memory_gib=memory_gib,
-        cache_dir=cache_dir,
-    )
+    dataset = Dataset(name, **options)
     train = dataset.train(
         batch_size,
         random_crop=random_crop,
@@ -143,235 +101,175 @@ def load(
 
 
 class Dataset:
-    """A data set whose images are prepared: the parts of `load`, for those who need them one by one.
+    """A data set of prepared images: the parts of `load`, for users who need them one by one.
 
     Args:
-        name, image_size, crop_size, scale_jitter, mean_subtraction, skip_corrupt, hold_out_every, class_subset, max_images_per_class, memory_gib,
-            cache_dir: as for `load`.
-        host: this host's number, where several hosts share each batch.
-        hosts: how many they are. Each reads and decodes its own part of the images; of a training set that fits into
-            `memory_gib`, all, so that the batches of all hosts together are those of one.
+        name: as for `load`.
+        image_size: side of the prepared images, in pixels.
+        crop_size: side of the crops that a network sees, in pixels.
+        host: number of this host. Several hosts share each batch.
+        hosts: number of hosts. Each reads and decodes its own part of the images. All hosts read a
+            training set that fits into `memory_gib`, so that together they give the batches of one.
+        **options: the other fields of `alexnet_keras.data.ImageSelection` and
+            `alexnet_keras.data.ImagePreparation`.
+
+    Attributes:
+        selection: the `ImageSelection`.
+        preparation: the `ImagePreparation`.
+        info: the `DatasetInfo`.
+
+    Raises:
+        ValueError: as for `load`.
+        TypeError: for an unknown option.
     """
 
     def __init__(
         self,
-        name,
-        image_size=256,
-        crop_size=224,
+        name: str | os.PathLike,
+        image_size: int = 256,
+        crop_size: int = 224,
         *,
-        scale_jitter=(),
-        mean_subtraction="image",
-        skip_corrupt=False,
-        hold_out_every=10,
-        class_subset=(),
-        max_images_per_class=None,
-        memory_gib=2.0,
-        cache_dir=None,
-        host=0,
-        hosts=1,
+        host: int = 0,
+        hosts: int = 1,
+        **options,
     ):
-        check_sizes(image_size, crop_size)
-        check_scale_jitter(scale_jitter, crop_size, mean_subtraction)
-        cache_dir = default_cache_dir() if cache_dir is None else cache_dir
-        source = self._source = open_image_source(
-            name, skip_corrupt, cache_dir, hold_out_every, class_subset, max_images_per_class
+        sizes = {"image_size": image_size, "crop_size": crop_size}
+        self.selection, self.preparation = split_options(name, options | sizes)
+        self._host = host
+        self._hosts = hosts
+        self._source = open_image_source(self.selection)
+        self._train_in_memory = self.preparation.fits_memory(
+            self._source.train_count, self.preparation.training_size
         )
-        self._scale_jitter, self._host, self._hosts = scale_jitter, host, hosts
-        self._train_size = (
-            scale_jitter[1] if scale_jitter else image_size
-        )  # crops at all scales are cut of the largest
-
-        def fits(count, size):
-            return count * size * size * 3 / 2**30 <= memory_gib
-
-        self._train_in_memory = fits(source.train_count, self._train_size)
-        self._train = self._prepare(source.train, self._train_size, self._train_in_memory)
-        validation = source.part("validation", host, hosts)
+        self._train = self._prepare(
+            self._source.train, self.preparation.training_size, self._train_in_memory
+        )
         self._validation = self._prepare(
-            validation, image_size, fits(source.validation_count, image_size)
+            self._source.part("validation", host, hosts),
+            image_size,
+            self.preparation.fits_memory(self._source.validation_count, image_size),
         )
-        mean_image, covariance = training_statistics(
-            self._train.batch(128).map(lambda images, labels: images).prefetch(1),
-            source.train_count,
-            f"{source.fingerprint}-{self._train_size}",
-            cache_dir,
-            read_anyway=self._train_in_memory,
-        )
-        self.info = DatasetInfo(
-            name=name,
-            classes=len(source.class_names),
-            class_names=source.class_names,
-            train_count=source.train_count,
-            validation_count=source.validation_count,
-            splits=source.splits,
-            image_size=image_size,
-            crop_size=crop_size,
-            mean_image=mean_of(mean_image, mean_subtraction, image_size),
-            color_covariance=covariance,
-            fingerprint=source.fingerprint,
-            content=source.content,
-            skipped=source.skipped,
-        )
+        self.info = self._describe()
 
     def _prepare(self, stored, size, in_memory=False):
+        """Returns `(prepared image, label)` of stored images, which in memory are read once."""
+
         def prepare(image, label):
             return resize_and_crop(self._source.decode(image), size), label
 
         prepared = stored.map(prepare, num_parallel_calls=os.cpu_count()).with_options(NOT_TUNED)
         return prepared.cache() if in_memory else prepared
 
+    def _describe(self):
+        """Returns the `DatasetInfo`; computes the statistics, or reads them from the cache."""
+        source = self._source
+        preparation = self.preparation
+        mean_image, covariance = training_statistics(
+            self._train.batch(128).map(lambda images, labels: images).prefetch(1),
+            source.train_count,
+            f"{source.fingerprint}-{preparation.training_size}",
+            self.selection.cache,
+            read_anyway=self._train_in_memory,
+        )
+        size = preparation.image_size
+        return DatasetInfo(
+            name=self.selection.name,
+            classes=len(source.class_names),
+            class_names=source.class_names,
+            train_count=source.train_count,
+            validation_count=source.validation_count,
+            splits=source.splits,
+            image_size=size,
+            crop_size=preparation.crop_size,
+            mean_image=mean_to_subtract(mean_image, preparation.mean_subtraction, size),
+            color_covariance=covariance,
+            fingerprint=source.fingerprint,
+            content=source.content,
+            skipped=source.skipped,
+        )
+
     def train(
         self,
-        batch_size=128,
+        batch_size: int = 128,
         *,
-        random_crop=True,
-        pca_noise="standard_deviation",
-        pca_noise_epochs=None,
-        seed=0,
-        first_epoch=0,
-        first_step=0,
-        device_augmentation=False,
-        endless=True,
-    ):
-        """Augmented training batches, of several hosts this one's part.
+        device_augmentation: bool = False,
+        endless: bool = True,
+        **options,
+    ) -> tf.data.Dataset:
+        """Returns augmented training batches; with several hosts, this host's part of them.
 
         Args:
-            batch_size, random_crop, pca_noise, pca_noise_epochs, seed, first_epoch, first_step: as for `load`.
-            device_augmentation: whether to leave the mean and the color noise to `augment`, for a model of
-                `alexnet_keras.training.device_augmentation.augmenting_model`. A batch then has a dict of the crops,
-                uint8 (drawn from several scales, float32), `shift` and `divisor`, rather than images.
-            endless: whether one pass holds all epochs, one after the other. Otherwise each pass holds one epoch, and
-                the next pass the next epoch.
+            batch_size: images, over all hosts together.
+            device_augmentation: whether to leave the mean and the color noise to `augment`, for a
+                model of `alexnet_keras.training.device_augmentation.augmenting_model`. A batch
+                then has a dict instead of images: `crops` (uint8, with scale jittering float32),
+                `shift` and `divisor`.
+            endless: whether one pass holds all epochs, one after the other. Otherwise each pass
+                holds one epoch, and the next pass the next epoch.
+            **options: `random_crop`, `pca_noise`, `pca_noise_epochs`, `seed`, `first_epoch` and
+                `first_step`, as for `load`.
+
+        Raises:
+            ValueError: for batches that the data set or the hosts cannot give.
         """
-        info, host, hosts, scale_jitter = self.info, self._host, self._hosts, self._scale_jitter
-        if scale_jitter and not random_crop:
-            raise ValueError(
-                f"`scale_jitter` goes with random crops. Received: scale_jitter={scale_jitter}, random_crop={random_crop}"
-            )
-        check_training(info, batch_size, pca_noise)
-        if batch_size % hosts:
-            raise ValueError(
-                f"`batch_size` must be a multiple of the {hosts} hosts. Received: batch_size={batch_size}"
-            )
-        steps, own_size = info.train_count // batch_size, batch_size // hosts
-        mean, covariance, crop_size = info.mean_crop, info.color_covariance, info.crop_size
-        last_noise = tf.int64.max if pca_noise_epochs is None else pca_noise_epochs
+        prepared = self._train if self._train_in_memory else None
+        batches = TrainingBatches(
+            source=self._source,
+            prepared=prepared,
+            info=self.info,
+            preparation=self.preparation,
+            options=BatchOptions(batch_size, **options),
+            host=self._host,
+            hosts=self._hosts,
+            device_augmentation=device_augmentation,
+        )
+        return batches.endless() if endless else batches.by_epoch()
 
-        def epoch_of_batches(epoch):
-            draws = tf.random.stateless_uniform((info.train_count, 3), seed=tf.stack([seed, epoch]))
-            if scale_jitter:
-                of_scale = tf.random.stateless_uniform(
-                    (info.train_count, 1), seed=tf.stack([seed + 2, epoch])
-                )
-                draws = tf.concat([draws, of_scale], 1)
-            # In here this concerns the order alone, which then does not depend on the seed of the process.
-            tf.random.set_seed(seed + 1)
-            if self._train_in_memory:
-                images, window = self._train, info.train_count
-            else:
-                images = self._source.part("train", host, hosts)
-                window = min(_SHUFFLED_FILES, info.train_count)
-                draws = draws[host::hosts]
-            shuffled = images.shuffle(window, seed=epoch, reshuffle_each_iteration=False)
-            done = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
-            examples = tf.data.Dataset.zip(shuffled, tf.data.Dataset.from_tensor_slices(draws))
-            if self._train_in_memory and hosts > 1:
-                numbered = examples.take(steps * batch_size).enumerate()
-                own = numbered.filter(
-                    lambda number, example: number % batch_size // own_size == host
-                )
-                examples = own.map(lambda number, example: example)
-            examples = examples.take(steps * own_size).skip(done * own_size)
-            if not self._train_in_memory:  # one by one, as they are decoded
+    def augment(self, batch: dict):
+        """Returns the images of a training batch with `device_augmentation`.
 
-                def prepare(example, draw):
-                    stored, label = example
-                    image = resize_and_crop(self._source.decode(stored), self._train_size)
-                    if scale_jitter:
-                        crop = crop_at_scale(image[None], draw[None], crop_size, scale_jitter)[0]
-                    else:
-                        crop = (
-                            crop_and_flip_one(image, draw, crop_size)
-                            if random_crop
-                            else center(image, crop_size)
-                        )
-                    return (crop, label), draw
+        Args:
+            batch: dict of `crops`, `shift` and `divisor`.
 
-                examples = examples.map(prepare, num_parallel_calls=os.cpu_count())
-            batches = examples.batch(own_size, drop_remainder=True)
-
-            def finish(step, batch):
-                (images, labels), draws = batch
-                if (
-                    self._train_in_memory
-                ):  # the small images of CIFAR-10 are too many to be cropped one by one
-                    if scale_jitter:
-                        images = crop_at_scale(images, draws, crop_size, scale_jitter)
-                    else:
-                        images = (
-                            crop_and_flip(images, draws, crop_size)
-                            if random_crop
-                            else center(images, crop_size)
-                        )
-                shift, divisor = tf.zeros((own_size, 3)), tf.constant(1.0)
-                if pca_noise != "none":
-                    number = epoch * steps + step
-                    alpha = tf.random.stateless_normal(
-                        (batch_size, 3), seed=tf.stack([seed + 1, number]), stddev=NOISE_STDDEV
-                    )
-                    alpha = alpha[host * own_size : (host + 1) * own_size]
-                    noisy = epoch < last_noise
-                    shift = tf.where(noisy, color_shift(alpha, covariance, pca_noise), shift)
-                    divisor = tf.where(noisy, noise_divisor(pca_noise), divisor)
-                if device_augmentation:
-                    images = images if scale_jitter else tf.cast(images, tf.uint8)
-                    divisor = tf.fill((own_size, 1, 1, 1), divisor)
-                    return {"crops": images, "shift": shift, "divisor": divisor}, labels
-                return cast_and_subtract_mean(images, mean, shift, divisor), labels
-
-            return batches.enumerate(done).map(finish, num_parallel_calls=_AT_ONCE)
-
-        if endless:
-            batches = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch_of_batches)
-        else:
-            batches = _next_epoch_each_pass(first_epoch).flat_map(epoch_of_batches)
-            if not first_step:
-                batches = batches.apply(tf.data.experimental.assert_cardinality(steps))
-        return batches.prefetch(2).with_options(NOT_TUNED)
-
-    def augment(self, batch):
-        """The images of a training batch with `device_augmentation`, float32 `(batch_size, crop_size, crop_size, 3)`.
+        Returns:
+            float32 `(batch_size, crop_size, crop_size, 3)`.
 
         Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
         """
         crops = keras.ops.cast(batch["crops"], "float32")
         return subtract_mean(crops, self.info.mean_crop, batch["shift"], batch["divisor"])
 
-    def validation(self, batch_size=128, *, padded=False):
-        """Validation batches of center crops less the mean; `padded` as for `validation_images`."""
-        mean, crop_size = self.info.mean_crop, self.info.crop_size
+    def validation(self, batch_size: int = 128, *, padded: bool = False) -> tf.data.Dataset:
+        """Returns validation batches of center crops with the mean subtracted.
+
+        Args:
+            batch_size, padded: as for `validation_images`.
+        """
+        mean = self.info.mean_crop
+        crop_size = self.info.crop_size
 
         def finish(images, *rest):
             return tf.cast(center(images, crop_size), tf.float32) - mean, *rest
 
         images = self.validation_images(batch_size, padded=padded)
-        return images.map(finish, num_parallel_calls=_AT_ONCE).prefetch(2)
+        return images.map(finish, num_parallel_calls=PARALLEL_BATCHES).prefetch(2)
 
-    def validation_images(self, batch_size=128, *, padded=False):
-        """Validation batches of whole prepared images.
+    def validation_images(self, batch_size: int = 128, *, padded: bool = False) -> tf.data.Dataset:
+        """Returns validation batches of whole prepared images.
 
         Args:
             batch_size: images, over all hosts together.
-            padded: whether all batches have this size, as several hosts or replicas and the JAX backend need
-                (`needs_full_batches`).
+            padded: whether all batches have this size, as several hosts or replicas and the JAX
+                backend need (`needs_full_batches`).
 
         Returns:
-            `tf.data.Dataset` of uint8 `(batch, image_size, image_size, 3)` and labels; padded, also of weights, 0 for
-            what fills up the last batches. The mean of all weights is 1, so that Keras' mean of the loss over batches
-            is that over images.
+            `tf.data.Dataset` of uint8 `(batch, image_size, image_size, 3)` and labels. Padded
+            batches also have weights, which are 0 for the images that fill up the last batches.
+            All weights have the mean 1, so that Keras' mean over batches is the mean over images.
         """
-        count, hosts, replicas = self.info.validation_count, self._hosts, replica_count()
-        # Replicas must get as many images of the first batch each.
+        count = self.info.validation_count
+        replicas = replica_count()
+        # Replicas must get the same number of images of the first batch.
         batch_size = max(1, min(batch_size, count) // replicas) * replicas
         if not padded:
             return self._validation.batch(batch_size).prefetch(2)
@@ -380,21 +278,20 @@ class Dataset:
         size = self.info.image_size
         filler = (tf.zeros((size, size, 3), tf.uint8), tf.constant(0), tf.constant(0.0))
         images = self._validation.map(lambda image, label: (image, label, weight))
-        images = images.concatenate(tf.data.Dataset.from_tensors(filler).repeat()).take(
-            steps * batch_size // hosts
-        )
-        return images.batch(batch_size // hosts, drop_remainder=True).prefetch(2)
+        images = images.concatenate(tf.data.Dataset.from_tensors(filler).repeat())
+        images = images.take(steps * batch_size // self._hosts)
+        return images.batch(batch_size // self._hosts, drop_remainder=True).prefetch(2)
 
-    def training_images(self, batch_size=128):
-        """Training images in their stored order, as `validation_images` gives them."""
-        size = self.info.image_size
-        images = (
-            self._train if size == self._train_size else self._prepare(self._source.train, size)
-        )
+    def training_images(self, batch_size: int = 128) -> tf.data.Dataset:
+        """Returns batches of the prepared training images in their stored order.
+
+        Args:
+            batch_size: images.
+
+        Returns:
+            `tf.data.Dataset` of uint8 `(batch, image_size, image_size, 3)` and labels.
+        """
+        images = self._train
+        if self.preparation.training_size != self.preparation.image_size:
+            images = self._prepare(self._source.train, self.preparation.image_size)
         return images.batch(batch_size).prefetch(2)
-
-
-def _next_epoch_each_pass(first_epoch):
-    """A data set of one number, which is one higher in each pass."""
-    epoch = tf.Variable(first_epoch - 1, dtype=tf.int64, trainable=False)
-    return tf.data.Dataset.range(1).map(lambda _: epoch.assign_add(1))

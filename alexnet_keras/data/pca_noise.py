@@ -1,4 +1,4 @@
-"""The paper's color noise, on arrays and tensors of any library."""
+"""The paper's PCA color noise, for arrays and tensors of any library."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ PCA_NOISE = ("none", "eigenvalue", "standard_deviation")
 NOISE_STDDEV = 0.1
 
 
-def color_shift(alpha, covariance, convention):
-    """The colors that PCA noise adds to images, one to all pixels of each.
+def color_shift(alpha, covariance: np.ndarray, convention: str):
+    """Returns the colors that PCA noise adds, one color to all pixels of an image.
 
-    `sum_i p_i * alpha_i * s_i` with `p_i` the eigenvectors of the covariance; `s_i` is the eigenvalue `lambda_i` for
-    the convention `"eigenvalue"` (the paper's formula) and its square root, the standard deviation along `p_i`, for
-    `"standard_deviation"` (2012 source).
+    The color is `sum_i p_i * alpha_i * s_i` with the eigenvectors `p_i` of the covariance. For
+    `"eigenvalue"` (the paper's formula) `s_i` is the eigenvalue `lambda_i`. For
+    `"standard_deviation"` (2012 source) it is the square root, the standard deviation along `p_i`.
 
-    On pixel values 0-255 the first eigenvalue of photographs is above ten thousand (14,435 on Imagenette), so that the
-    paper's formula to the letter shifts whole images by more than a thousand gray levels (standard deviation); the
-    source's convention shifts them by about twelve.
+    The first eigenvalue of photographs with values 0-255 is above ten thousand. The paper's formula
+    to the letter therefore shifts whole images by more than a thousand gray levels. The source's
+    convention shifts them by about twelve.
 
     Args:
-        alpha: float32 `(batch, 3)`, drawn from a Gaussian with standard deviation 0.1.
+        alpha: float32 `(batch, 3)`, from a Gaussian with standard deviation 0.1.
         covariance: `(3, 3)`, of RGB pixel values 0-255.
         convention: `"eigenvalue"` or `"standard_deviation"`.
 
@@ -33,20 +33,20 @@ def color_shift(alpha, covariance, convention):
     return alpha @ (eigenvectors * scale).T.astype("float32")
 
 
-def noise_divisor(convention):
-    """What noisy images are divided by: 1.1 for `"standard_deviation"`, as in the 2012 source; otherwise 1."""
+def noise_divisor(convention: str) -> float:
+    """Returns the divisor of noisy images: 1.1 for `"standard_deviation"` (2012 source), else 1."""
     return 1.0 + NOISE_STDDEV if convention == "standard_deviation" else 1.0
 
 
 def subtract_mean(crops, mean, shift, divisor):
-    """What a network sees of crops: `(crops - mean + shift) / divisor`.
+    """Returns the input of a network: `(crops - mean + shift) / divisor`.
 
     Args:
         crops: float32 `(batch, size, size, 3)`, 0-255.
         mean: float32 `(size, size, 3)`.
         shift: float32 `(batch, 3)`, the color noise of each image, of `color_shift`.
-        divisor: a number, or one for each image, `(batch, 1, 1, 1)`: that of `noise_divisor`, which keeps the scale of
-            the values; 1 without noise.
+        divisor: a number, or one for each image, `(batch, 1, 1, 1)`. It is `noise_divisor`, which
+            keeps the scale of the values, and 1 without noise.
 
     Returns:
         float32 `(batch, size, size, 3)`.

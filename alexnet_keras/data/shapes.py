@@ -1,4 +1,4 @@
-"""The embedded data set: drawn objects, in TFDS' own form."""
+"""The built-in data set of drawn objects, as a TFDS builder."""
 
 import colorsys
 import io
@@ -20,7 +20,7 @@ CLASS_NAMES = (
     "yellow ring",
     "violet ring",
 )
-# Hue of each class in turns of the color circle; None where any hue will do.
+# Hue of each class in turns of the color circle; None for any hue.
 _HUES = (0.07, 0.60, 0.36, 0.36, None, None, 0.98, 0.98, 0.15, 0.79)
 _HUE_JITTER = 0.025
 _SEED = 2012
@@ -31,10 +31,10 @@ _PIXEL = 2 / SIZE
 
 
 class Shapes(tfds.core.GeneratorBasedBuilder):
-    """Ten classes of textured, shaded, colored objects on cluttered backgrounds, 64x64, 8,000 + 2,000 images.
+    """Ten classes of colored objects on cluttered backgrounds, 8,000 + 2,000 images of 64 pixels.
 
-    `tfds.load("shapes")` works once this module is imported; the images are drawn at first use, in seconds and without
-    a network, and are the same on every machine.
+    `tfds.load("shapes")` works once this module is imported. The images are drawn at first use,
+    without a network, and are the same on every machine.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -43,7 +43,8 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
     def _info(self):
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Ten classes of drawn objects; some differ in color alone, some in orientation alone.",
+            description="Ten classes of drawn objects. Some differ only in color, some only in "
+            "orientation.",
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(SIZE, SIZE, 3), encoding_format="png"),
@@ -59,14 +60,14 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split, count):
         for index in range(count):
             label = index % len(CLASS_NAMES)
-            # Encoded here, as TFDS' own way through a TensorFlow graph takes longer than the drawing.
+            # TFDS' own encoding in a TensorFlow graph takes longer than the drawing.
             png = io.BytesIO()
             Image.fromarray(draw(label, (_SEED, split, index))).save(png, "PNG", compress_level=1)
             png.seek(0)
             yield index, {"image": png, "label": label}
 
 
-def draw(label, seed):
+def draw(label: int, seed: tuple) -> np.ndarray:
     """Draws one image.
 
     Args:
@@ -76,9 +77,8 @@ def draw(label, seed):
     Returns:
         uint8 `(64, 64, 3)`.
     """
-    random = np.random.RandomState(
-        list(seed)
-    )  # its stream of numbers is frozen, unlike numpy.random.Generator's
+    # Unlike numpy.random.Generator's, its stream of numbers never changes.
+    random = np.random.RandomState(list(seed))
     image = _background(random)
     for _ in range(random.randint(5, 10)):
         window, distance = _clutter(random)
@@ -86,8 +86,9 @@ def draw(label, seed):
     center_y, center_x = random.uniform(-0.38, 0.38, 2)
     radius = random.uniform(0.36, 0.6)
     angle = random.uniform(-0.22, 0.22)
-    y, x = (_Y - center_y) / radius, (_X - center_x) / radius
-    y, x = np.cos(angle) * y - np.sin(angle) * x, np.sin(angle) * y + np.cos(angle) * x
+    y = (_Y - center_y) / radius
+    x = (_X - center_x) / radius
+    y, x = _turn(y, x, angle)
     hue = _HUES[label]
     hue = random.uniform() if hue is None else hue + random.uniform(-_HUE_JITTER, _HUE_JITTER)
     color = _color(hue, random, saturated=True)
@@ -101,8 +102,13 @@ def draw(label, seed):
     return np.round(np.clip(image, 0, 1) * 255).astype("uint8")
 
 
+def _turn(y, x, angle):
+    """Returns coordinates turned by an angle."""
+    return np.cos(angle) * y - np.sin(angle) * x, np.sin(angle) * y + np.cos(angle) * x
+
+
 def _distance(label, y, x):
-    """Signed distance to the outline of the object of a class, in radii; negative inside."""
+    """Returns the signed distance to an object's outline, in radii; negative inside."""
     if label in (2, 3):
         y = -y if label == 2 else y
         # Three half planes at 120 degrees; the tip lies at y = 1.
@@ -110,23 +116,23 @@ def _distance(label, y, x):
     if label in (6, 7):
         if label == 7:
             y, x = (y - x) * 0.7071, (y + x) * 0.7071
-        y, x = np.abs(y), np.abs(x)
+        y = np.abs(y)
+        x = np.abs(x)
         return np.minimum(np.maximum(x - 0.3, y - 1), np.maximum(y - 0.3, x - 1))
     distance = np.hypot(y, x) - 0.9
     return np.abs(distance + 0.18) - 0.18 if label in (8, 9) else distance
 
 
 def _clutter(random):
-    """A small bar or disc at a random place: the window of the image that holds it, and the signed distance there."""
+    """Returns the window of a small random bar or disc, and the signed distance to it there."""
     center = random.uniform(-1, 1, 2)
     is_disc = random.uniform() < 0.4
-    thickness, length = (
-        random.uniform(0.06, 0.2) if is_disc else random.uniform(0.02, 0.07),
-        random.uniform(0.2, 0.6),
-    )
-    reach = (thickness if is_disc else length + thickness) + _PIXEL
+    thickness = random.uniform(0.06, 0.2) if is_disc else random.uniform(0.02, 0.07)
+    length = random.uniform(0.2, 0.6)
+    reach = thickness + _PIXEL if is_disc else length + thickness + _PIXEL
     window = tuple(slice(*np.searchsorted(_AXIS, (c - reach, c + reach))) for c in center)
-    y, x = _Y[window] - center[0], _X[window] - center[1]
+    y = _Y[window] - center[0]
+    x = _X[window] - center[1]
     if is_disc:
         return window, np.hypot(y, x) - thickness
     angle = random.uniform(0, 3.1416)
@@ -143,7 +149,7 @@ def _background(random):
 
 
 def _texture(random, cells):
-    """Smooth noise with deviation about 0.6, `cells` values to a side."""
+    """Returns smooth noise of `cells` values to a side, with a deviation of about 0.6."""
     position = np.linspace(0, cells - 1, SIZE)
     weights = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(cells)))
     return weights @ random.normal(0, 1, (cells, cells)) @ weights.T
@@ -156,7 +162,7 @@ def _color(hue, random, saturated=False):
 
 
 def _shaded(color, y, x, random):
-    """A color as light from one side and a rough surface change it over an object."""
+    """Returns a color under light from one side, on a rough surface."""
     light = random.uniform(0, 6.2832)
     height = np.sqrt(np.maximum(0.05, 1 - 0.7 * (y**2 + x**2)))
     shade = 0.35 * (np.cos(light) * y + np.sin(light) * x) + 0.55 * height + 0.35
@@ -164,6 +170,6 @@ def _shaded(color, y, x, random):
 
 
 def _paint(image, distance, color):
-    """Paints what lies inside, `distance < 0`, with an edge of one pixel."""
+    """Paints the pixels inside, `distance < 0`, with an edge of one pixel."""
     cover = np.clip(0.5 - distance / _PIXEL, 0, 1)[..., None]
     image += cover * (color - image)

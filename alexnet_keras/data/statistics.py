@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,35 +17,44 @@ _MOVE = (
 )
 
 
-def default_cache_dir():
-    """Folder for what is computed once a data set: `ALEXNET_KERAS_CACHE`, or `~/.cache/alexnet_keras`."""
+def default_cache_dir() -> Path:
+    """Returns the folder in `ALEXNET_KERAS_CACHE`, or `~/.cache/alexnet_keras`."""
     return Path(os.environ.get("ALEXNET_KERAS_CACHE", "~/.cache/alexnet_keras")).expanduser()
 
 
-def check_cache(cache_dir):
-    """Raises an `OSError`, which says how to move the cache, for a folder of the cache that can't be written."""
+def check_cache(cache_dir: str | os.PathLike) -> None:
+    """Raises an `OSError`, which says how to move the cache, for a folder that can't be written."""
     try:
         check_writable(Path(cache_dir), "cache_dir")
     except ValueError as error:
         raise OSError(f"{error}. {_MOVE}") from error
 
 
-def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
-    """Mean image and covariance of the RGB values of all pixels, in one streaming pass, computed once a data set.
+def training_statistics(
+    images: Iterable,
+    count: int,
+    key: str,
+    cache_dir: str | os.PathLike | None,
+    *,
+    read_anyway: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the mean image and the covariance of the RGB values of all pixels.
+
+    They are computed once for each data set, in one streaming pass.
 
     Args:
         images: uint8 batches `(batch, height, width, 3)`, the whole training set once.
         count: number of images, for the progress bar.
-        key: what the statistics depend on; those cached under another key are never used.
-        cache_dir: folder of the cache, or `None` for none.
-        read_anyway: go through the images also when the cache has their statistics, so that they are in memory.
+        key: digest of the images. Statistics that are cached under another key are never used.
+        cache_dir: folder of the cache; `None` for no cache.
+        read_anyway: whether to read the images into memory even if their statistics are cached.
 
     Returns:
-        `(mean image, covariance)`: float32 `(height, width, 3)` in pixel values 0-255, and float64 `(3, 3)` in their
-        square.
+        `(mean image, covariance)`: float32 `(height, width, 3)` in pixel values 0-255, and float64
+        `(3, 3)`.
 
     Raises:
-        OSError: when the folder of the cache can't be written.
+        OSError: if the folder of the cache can't be written.
 
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """
@@ -64,32 +74,37 @@ def training_statistics(images, count, key, cache_dir, *, read_anyway=False):
 
 
 def _compute(images, count):
-    total, products, seen = 0, np.zeros((3, 3)), 0
+    total = 0
+    products = np.zeros((3, 3))
+    seen = 0
     with tqdm(total=count, desc="Mean image and color covariance", unit="image") as bar:
         for size, sums, squares in _on_all_cores(_sums, images):
-            total, products, seen = total + sums, products + squares, seen + size
+            total = total + sums
+            products += squares
+            seen += size
             bar.update(size)
     mean_image = total / seen
     mean = mean_image.mean((0, 1)) - 128.0
-    covariance = products / (seen * mean_image.shape[0] * mean_image.shape[1]) - np.outer(
-        mean, mean
-    )
+    pixels = seen * mean_image.shape[0] * mean_image.shape[1]
+    covariance = products / pixels - np.outer(mean, mean)
     return mean_image.astype("float32"), covariance
 
 
 def _sums(batch):
-    """Number, sum, and sum of the products of the colors less 128, of the images of a batch."""
-    batch, squares = np.asarray(batch), np.zeros((3, 3))
+    """Returns the number of images of a batch, their sum, and the products of `colors - 128`."""
+    batch = np.asarray(batch)
+    squares = np.zeros((3, 3))
     for part in np.array_split(batch, -(-len(batch) // 16)):  # few enough for a core's cache
-        # Sums of centered squares of one image are exact enough in float32; across images they need float64.
+        # Sums of centered squares are exact enough in float32 for one image, not across images.
         pixels = part.reshape(len(part), -1, 3).astype("float32") - 128
         squares += (pixels.transpose(0, 2, 1) @ pixels).sum(0, dtype="float64")
     return len(batch), batch.sum(0, dtype="uint64"), squares
 
 
 def _on_all_cores(function, batches):
-    """What `map` gives, by threads; of the batches no more are held than there are threads."""
-    cores, waiting = min(os.cpu_count(), 16), collections.deque()
+    """Yields the results of `map`, computed in threads that hold one batch each."""
+    cores = min(os.cpu_count(), 16)
+    waiting = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(cores) as pool:
         for batch in batches:
             waiting.append(pool.submit(function, batch))

@@ -8,7 +8,7 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
 
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
-FOLDER = "tiny-imagenet-200"  # what the archive holds
+FOLDER = "tiny-imagenet-200"  # in the archive
 SIZE = 64
 _COUNTS = {"train": 100_000, "validation": 10_000}
 
@@ -17,9 +17,9 @@ class TinyImageNet(tfds.core.GeneratorBasedBuilder):
     """200 classes of ImageNet's photographs, 64x64, 100,000 + 10,000 images.
 
     `tfds.load("tiny_imagenet")` works once this module is imported. It downloads the archive of the
-    set's authors (248 MB) and checks it. Where TFDS' folder `downloads/manual` holds the archive, or
-    the unzipped folder `tiny-imagenet-200`, it downloads nothing. The images of the archive's test
-    part have no labels and are not used.
+    set's authors (248 MB) and checks it. It downloads nothing if TFDS' folder `downloads/manual`
+    holds the archive or the unzipped folder `tiny-imagenet-200`. The images of the archive's test
+    split have no labels and are not used.
 
     Reference: Stanford's course CS231n.
     """

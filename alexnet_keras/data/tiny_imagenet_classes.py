@@ -1,5 +1,7 @@
 """The classes of Tiny ImageNet, and its list of validation images."""
 
+from pathlib import Path
+
 # WordNet numbers and names, in the order of the labels.
 _CLASSES = """
 n01443537 goldfish, n01629819 European fire salamander, n01641577 bullfrog,
@@ -61,8 +63,8 @@ def _parse(text):
 CLASS_NAMES = _parse(_CLASSES)
 
 
-def annotated_images(folder):
-    """The validation images of an unzipped Tiny ImageNet, whose classes a text file lists.
+def annotated_images(folder: Path) -> dict | None:
+    """Returns the validation images of an unzipped Tiny ImageNet by class, from its text file.
 
     Args:
         folder: path of its folder `val`, with `val_annotations.txt` and `images/`.
@@ -72,7 +74,7 @@ def annotated_images(folder):
         such a list.
 
     Raises:
-        ValueError: for a damaged list, or one of files that are missing.
+        ValueError: for a damaged list, or missing files.
     """
     path = folder / "val_annotations.txt"
     if not path.exists():
@@ -82,9 +84,10 @@ def annotated_images(folder):
         file_name, *rest = line.split("\t")
         file = folder / "images" / file_name
         if not rest or not file.exists():
+            state = "exists" if file.exists() else "does not exist"
             raise ValueError(
                 f"{path} must list files in images/ and their classes, separated by a tab. "
-                f"Received: {line!r}, and {file} {'exists' if file.exists() else 'does not exist'}. "
+                f"Received: {line!r}, and {file} {state}. "
                 "Unzip tiny-imagenet-200.zip again"
             )
         images.setdefault(rest[0], []).append(file)

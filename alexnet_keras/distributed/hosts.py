@@ -115,13 +115,41 @@ def barrier() -> None:
 
 @contextlib.contextmanager
 def main_process_first():
-    """Context that the first host leaves before the other hosts enter it."""
+    """Context that the first host leaves before the other hosts enter it.
+
+    Every host leaves it after all of them have succeeded.
+
+    Raises:
+        ConnectionError: if it has raised an error on another host.
+    """
     is_main = process_index() == 0
     if not is_main:
-        barrier()
-    yield
+        _check_no_host_failed()
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(
+            Exception
+        ):  # the other hosts may be lost, but this error comes first
+            is_same_on_all_hosts(1)
+        raise
     if is_main:
-        barrier()
+        _check_no_host_failed()  # lets the other hosts enter
+    _check_no_host_failed()
+
+
+def _check_no_host_failed():
+    """Waits for all hosts, and raises a `ConnectionError` if one of them reports an error."""
+    if not is_same_on_all_hosts(0):
+        raise ConnectionError(
+            f"Host {process_index()} of {process_count()} ends, as another host has failed. See the error of that host"
+        )
+
+
+def print_once(text: str) -> None:
+    """Prints a text on the first host only."""
+    if process_index() == 0:
+        print(text, flush=True)
 
 
 @contextlib.contextmanager

@@ -1,19 +1,19 @@
-"""Max pooling whose output size is rounded up."""
+"""Max pooling with `ceil_mode`: output sizes are rounded up."""
 
 import keras
 
 from alexnet_keras.layers.ceiling_pooling import CeilingPooling
-from alexnet_keras.ops.dispatch import choose_max_pool
+from alexnet_keras.ops.dispatch import Choice, choose_max_pool
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class CeilingMaxPooling2D(CeilingPooling, keras.layers.MaxPooling2D):
     """A `keras.layers.MaxPooling2D` with `ceil_mode`, as PyTorch and Caffe call it: sizes round up.
 
-    The last windows may reach over the right and bottom edges. The output has `ceil((n - pool_size) / strides) + 1`
-    rows for `n` rows of input, as in the 2012 source; Keras' `"valid"` rounds down, and its `"same"` puts the missing
-    positions on both sides. Positions outside the map do not take part in the maximum. The definition is
-    `alexnet_keras.ops.reference.max_pool`.
+    The last windows may reach over the right and bottom edges. The output has
+    `ceil((n - pool_size) / strides) + 1` rows for `n` rows of input, as in the 2012 source. Keras'
+    `"valid"` rounds down, and its `"same"` pads on both sides. The maximum ignores positions
+    outside the map. The definition is `alexnet_keras.ops.reference.max_pool`.
 
     Args:
         pool_size: int, side of the window, in positions.
@@ -36,7 +36,7 @@ class CeilingMaxPooling2D(CeilingPooling, keras.layers.MaxPooling2D):
     def call(self, inputs):
         return self.choose_implementation(inputs.shape).function(inputs)
 
-    def choose_implementation(self, input_shape, training=False):
-        """The `alexnet_keras.ops.dispatch.Choice` for an input of this shape; the same in a training."""
+    def choose_implementation(self, input_shape: tuple, training: bool = False) -> Choice:
+        """Returns the implementation for an input of this shape; a training has the same."""
         self.axes(input_shape)
         return choose_max_pool(tuple(input_shape), self.pool_size, self.strides, ceil_mode=True)

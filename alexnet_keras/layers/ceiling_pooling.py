@@ -1,4 +1,4 @@
-"""What pools whose output sizes are rounded up share."""
+"""The shared part of pools whose output sizes round up."""
 
 from alexnet_keras.ops.reference import ceiling_padding
 
@@ -6,7 +6,7 @@ from alexnet_keras.ops.reference import ceiling_padding
 class CeilingPooling:
     """Arguments and sizes of a pool with `ceil_mode`, to be mixed into a pooling layer of Keras."""
 
-    def __init__(self, pool_size=3, strides=2, **kwargs):
+    def __init__(self, pool_size: int = 3, strides: int = 2, **kwargs):
         for name, accepted in (("padding", "valid"), ("data_format", "channels_last")):
             if kwargs.setdefault(name, accepted) != accepted:
                 raise ValueError(
@@ -14,12 +14,12 @@ class CeilingPooling:
                 )
         super().__init__(pool_size, strides, **kwargs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         sizes = [(n + ceiling_padding(n, k, s) - k) // s + 1 for n, k, s in self.axes(input_shape)]
         return (input_shape[0], *sizes, input_shape[3])
 
-    def axes(self, input_shape):
-        """`(size, window, stride)` for each of height and width; refuses an input of unknown size."""
+    def axes(self, input_shape: tuple) -> list:
+        """Returns `(size, window, stride)` of height and width; refuses inputs of unknown size."""
         if None in input_shape[1:3]:
             raise ValueError(
                 f"The input of layer '{self.name}' must have a known height and width. "

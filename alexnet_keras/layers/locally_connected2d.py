@@ -3,20 +3,22 @@
 import keras
 from keras import ops
 
-from alexnet_keras.ops.dispatch import choose_locally_connected2d
+from alexnet_keras.ops.dispatch import Choice, choose_locally_connected2d
 from alexnet_keras.ops.reference import same_padding
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class LocallyConnected2D(keras.layers.Layer):
-    """A convolution without weight sharing: every position has its own kernels and biases.
+    """Convolution without weight sharing: every position has its own kernels and biases.
 
-    `y[n, p] = window[n, p] kernel[p] + bias[p]`, with `p` the position and `window[n, p]` the
+    `y[n, p] = window[n, p] kernel[p] + bias[p]`, with the position `p`. `window[n, p]` are the
     activities of image `n` that the kernel covers there. The definition is
-    `alexnet_keras.ops.reference.locally_connected2d`; `alexnet_keras.ops.explain` says how it is
-    computed. The shapes of the weights are those of Keras 2's layer of this name:
-    `kernel` `(positions, kernel height * kernel width * maps, filters)` with positions row by row,
-    and `bias` `(rows, columns, filters)`.
+    `alexnet_keras.ops.reference.locally_connected2d`. `alexnet_keras.explain` prints the
+    implementation.
+
+    The weights have the same shapes as in Keras 2's layer of this name. `kernel` is
+    `(positions, kernel height * kernel width * maps, filters)`, with positions row by row. `bias`
+    is `(rows, columns, filters)`.
 
     Args:
         filters: number of kernels at each position.
@@ -24,9 +26,8 @@ class LocallyConnected2D(keras.layers.Layer):
         strides: int or pair of ints, in positions.
         padding: `"valid"`, or `"same"` for zeros around the maps.
         activation: a Keras activation, or `None`.
-        use_bias: whether there are biases.
-        kernel_initializer: a Keras initializer. The fan-in of He's and Glorot's is that of one
-            position.
+        use_bias: whether the layer has biases.
+        kernel_initializer: a Keras initializer. He's and Glorot's use the fan-in of one position.
         bias_initializer: a Keras initializer.
         kernel_regularizer, bias_regularizer: Keras regularizers, or `None`.
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
@@ -34,8 +35,8 @@ class LocallyConnected2D(keras.layers.Layer):
     Input: `(batch, height, width, maps)`; output: `(batch, rows, columns, filters)`.
 
     Raises:
-        ValueError: for sizes that are not positive, another padding, an input of unknown or too
-            small height or width, or one of another size than at first.
+        ValueError: for sizes that are not positive, or another padding; for an input of unknown or
+            too small size, or of another size than the first one.
 
     Example:
 
@@ -49,11 +50,11 @@ class LocallyConnected2D(keras.layers.Layer):
     def __init__(
         self,
         filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
+        kernel_size: int | tuple,
+        strides: int | tuple = 1,
+        padding: str = "valid",
         activation=None,
-        use_bias=True,
+        use_bias: bool = True,
         kernel_initializer="glorot_uniform",
         bias_initializer="zeros",
         kernel_regularizer=None,
@@ -78,8 +79,8 @@ class LocallyConnected2D(keras.layers.Layer):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
 
-    def build(self, input_shape):
-        _, rows, columns, _ = self.compute_output_shape(input_shape)
+    def build(self, input_shape: tuple) -> None:
+        rows, columns = self.compute_output_shape(input_shape)[1:3]
         weights = self.kernel_size[0] * self.kernel_size[1] * input_shape[-1]
         self.kernel = self.add_weight(
             name="kernel",
@@ -102,16 +103,16 @@ class LocallyConnected2D(keras.layers.Layer):
         outputs = self.choose_implementation(inputs.shape).function(inputs, kernel, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def choose_implementation(self, input_shape, training=False):
-        """The `alexnet_keras.ops.dispatch.Choice`, the same for all inputs and in a training."""
+    def choose_implementation(self, input_shape: tuple, training: bool = False) -> Choice:
+        """Returns the implementation, the same for all inputs and in a training."""
         return choose_locally_connected2d(self.kernel_size, self.strides, self.padding)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         sizes = tuple(input_shape[1:3])
         if len(input_shape) != 4 or None in input_shape[1:]:
             raise ValueError(
-                f"The input of layer '{self.name}' must have a known height, width and number of maps. "
-                f"Received: input shape={tuple(input_shape)}"
+                f"The input of layer '{self.name}' must have a known height, width and number of "
+                f"maps. Received: input shape={tuple(input_shape)}"
             )
         if self.padding == "same":
             zeros = same_padding(sizes, self.kernel_size, self.strides)
@@ -124,7 +125,7 @@ class LocallyConnected2D(keras.layers.Layer):
         axes = zip(sizes, self.kernel_size, self.strides, strict=True)
         return (input_shape[0], *((n - k) // s + 1 for n, k, s in axes), self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "filters": self.filters,

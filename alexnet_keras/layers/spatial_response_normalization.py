@@ -3,25 +3,25 @@
 import keras
 from keras import ops
 
-from alexnet_keras.ops.dispatch import choose_spatial_response_normalization
+from alexnet_keras.ops.dispatch import Choice, choose_spatial_response_normalization
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class SpatialResponseNormalization(keras.layers.Layer):
     """Divides each activity by a norm of its neighbors in the same feature map.
 
-    `b[y, x] = a[y, x] / (k + alpha / size**2 * sum a[v, u]**2) ** beta`, where `v` runs from `y - size // 2` to
-    `y + (size - 1) // 2` and `u` likewise around `x`, positions outside the map left out. `a` is the input, `b` the
-    output. The defaults are the constants of the 2012 source, where it follows the second response normalization; the
-    paper does not mention it.
+    `b[y, x] = a[y, x] / (k + alpha / size**2 * sum a[v, u]**2) ** beta`. `v` runs from
+    `y - size // 2` to `y + (size - 1) // 2`, as far as these positions exist, and `u` likewise
+    around `x`. `a` is the input, `b` the output. The defaults are the constants of the 2012 source,
+    where this layer follows the second response normalization. The paper does not mention it.
 
-    The definition is `alexnet_keras.ops.reference.spatial_response_normalization`. The computation is in float32 under
-    mixed precision; the output has the compute dtype.
+    The definition is `alexnet_keras.ops.reference.spatial_response_normalization`. The computation
+    is in float32 under mixed precision; the output has the compute dtype.
 
     Args:
         size: side of the square window, in positions.
         k: the constant in the denominator.
-        alpha: the weight of the mean square; divided by `size**2`, as in the 2012 source.
+        alpha: the weight of the mean square, which is divided by `size**2` as in the 2012 source.
         beta: the power.
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
 
@@ -38,7 +38,14 @@ class SpatialResponseNormalization(keras.layers.Layer):
     Reference: 2012 source, net 145.
     """
 
-    def __init__(self, size=5, k=1.0, alpha=1e-3, beta=0.75, **kwargs):
+    def __init__(
+        self,
+        size: int = 5,
+        k: float = 1.0,
+        alpha: float = 1e-3,
+        beta: float = 0.75,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if not isinstance(size, int) or size < 1:
             raise ValueError(f"`size` must be a positive whole number. Received: size={size}")
@@ -51,7 +58,7 @@ class SpatialResponseNormalization(keras.layers.Layer):
         self.alpha = alpha
         self.beta = beta
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         if None in input_shape[1:3]:
             raise ValueError(
                 f"The input of layer '{self.name}' must have a known height and width. "
@@ -63,15 +70,15 @@ class SpatialResponseNormalization(keras.layers.Layer):
         x = ops.cast(inputs, self.compute_dtype)
         return self.choose_implementation(x.shape, training).function(x)
 
-    def choose_implementation(self, input_shape, training):
-        """The `alexnet_keras.ops.dispatch.Choice`, the same for inputs of all shapes."""
+    def choose_implementation(self, input_shape: tuple, training: bool | None) -> Choice:
+        """Returns the implementation, the same for inputs of all shapes."""
         constants = (self.size, self.k, self.alpha / self.size**2, self.beta)
         return choose_spatial_response_normalization(*constants, training, self.name)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "size": self.size,

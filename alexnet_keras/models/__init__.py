@@ -1,4 +1,4 @@
-"""The networks. They use `keras.ops` only."""
+"""The networks, in `keras.ops` only."""
 
 from alexnet_keras.models.alexnet import AlexNet
 from alexnet_keras.models.alexnet_config import PRESETS, AlexNetConfig, alexnet_config

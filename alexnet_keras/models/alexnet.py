@@ -1,5 +1,6 @@
-"""AlexNet."""
+"""The AlexNet network."""
 
+import os
 import random
 
 import keras
@@ -12,10 +13,11 @@ from alexnet_keras.layers import (
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
-from alexnet_keras.models.alexnet_config import CONV_LAYERS, alexnet_config
-from alexnet_keras.models.head import check_classes, fully_connected
+from alexnet_keras.models.alexnet_config import CONV_LAYERS, AlexNetConfig, alexnet_config
+from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
+from alexnet_keras.pretrained import REGISTRY
 
 # From a stage, and whether its sizes round up.
 _POOLS = {
@@ -27,71 +29,91 @@ _POOLS = {
 
 
 def AlexNet(
-    preset="paper",
+    preset: str | AlexNetConfig | None = None,
     *,
-    input_shape=None,
-    classes=1000,
-    classifier_activation="softmax",
-    weights=None,
-    name=None,
+    input_shape: tuple | None = None,
+    classes: int | None = None,
+    classifier_activation: str | None = "softmax",
+    weights: str | os.PathLike | None = None,
+    include_top: bool = True,
+    pooling: str | None = None,
+    name: str | None = None,
     **overrides,
-):
+) -> keras.Model:
     """The network of "ImageNet Classification with Deep Convolutional Neural Networks".
 
-    | preset | what it is |
+    | preset | network |
     |---|---|
-    | `"paper"` | the paper, read to the letter |
+    | `"paper"` | the paper to the letter |
     | `"source"` | net 145 of the 2012 source, whose errors the paper prints |
-    | `"one_tower"` | one GPU of the two as the source ran it: half the kernels in conv1-conv4, wide conv5 and fc |
-    | `"conv6"` | `"source"` with the sixth conv layer over the last pool, for larger data sets |
-    | `"torchvision"` | torchvision's `alexnet`, of "one weird trick": one tower, other widths, no normalization |
-    | `"bvlc_alexnet"`, `"caffenet"` | Caffe's: 227 pixels, k = 1, neighbors across towers; `"caffenet"` pools first |
-    | `"small"` | the same eight layers and towers for images of 64x64 pixels, light enough for a laptop |
+    | `"one_tower"` | one GPU in the source: half the kernels in conv1-conv4, wide conv5 and fc |
+    | `"conv6"` | `"source"` with a sixth conv layer over the last pool, for larger data sets |
+    | `"torchvision"` | torchvision's `alexnet` ("one weird trick"): one tower, no normalization |
+    | `"bvlc_alexnet"` | Caffe's: 227 pixels, k = 1, neighbors across towers |
+    | `"caffenet"` | the same, pooling before normalization |
+    | `"small"` | the same eight layers and towers for images of 64x64 pixels and a laptop |
     | `"cifar"` | the same for images of 32x32 pixels |
-    | `"four_layer"` | three conv layers (32, 32 and 64 kernels of 5x5) and fc8: the network of figure 1, for CIFAR-10 |
-    | `"cifar_11pct"`, `"cifar_13pct"` | section 3.3's for CIFAR-10, with and without normalization |
+    | `"four_layer"` | figure 1, for CIFAR-10: three conv layers (32, 32, 64 kernels of 5x5), fc8 |
+    | `"cifar_11pct"`, `"cifar_13pct"` | section 3.3, for CIFAR-10, with and without normalization |
     | `"cifar_18pct"`, `"cifar_19pct"` | cuda-convnet's plain ones, with and without normalization |
 
-    What the paper leaves open is taken from the 2012 source in `"paper"` too: 224 pixels become 55 positions by 3 rows
-    and columns of zeros at the bottom and right alone; pools round up in the same way; conv2 pads 2, conv3-conv5 pad 1;
-    response normalization runs inside a tower; the towers' maps are consecutive, tower 1 first.
+    Where the paper leaves a choice open, `"paper"` follows the 2012 source:
 
-    `"source"` differs from `"paper"` in the network by: the first normalization acts on the linear output of conv1, and
-    its ReLU follows the pool; alpha is divided by 5; a spatial normalization follows the second normalization; conv5
-    is pooled before its ReLU; the initial weights of conv3-conv5 have standard deviation 0.03. How the two train
-    differs as well, see `alexnet_keras.training.training_config`.
+    - 3 rows and columns of zeros, only at the bottom and right, make 55 positions of 224 pixels;
+      pools round up in the same way;
+    - conv2 pads 2, and conv3-conv5 pad 1;
+    - response normalization stays inside a tower;
+    - the maps of a tower are consecutive, tower 1 first.
 
-    The last four are networks of cuda-convnet's configuration files `layers-conv-local-11pct.cfg` and
-    so on; the paper's footnote 3 points to them. The first two have two convolutions and two locally
-    connected layers, local3 and local4. The others have three convolutions and average pools; their
-    normalization acts inside each map.
+    The network `"source"` differs from `"paper"` in these points:
 
-    `"torchvision"`, `"bvlc_alexnet"` and `"caffenet"` are for the weights that `alexnet_keras.convert` reads.
-    torchvision's dropout precedes fc6 and fc7, here it follows them, which is another training but the same function
-    afterwards; Caffe's fc6 and fc7 start from N(0, 0.005), here from N(0, 0.01).
+    - the first normalization acts on the linear output of conv1, whose ReLU follows the pool;
+    - alpha is divided by 5;
+    - a spatial normalization follows the second normalization;
+    - conv5 is pooled before its ReLU;
+    - the initial weights of conv3-conv5 have the standard deviation 0.03.
 
-    `"small"`, `"cifar"` and `"torchvision"` start from He's initialization and zero biases, on pixel values divided by
-    64, because the paper's widths of the Gaussian belong to the fan-ins of the real network. Conv1 of `"small"` and
-    `"cifar"` starts at a twentieth of He's standard deviation. The initial noise fades with a time constant of 20,000
-    steps, which these short trainings never reach; from a small start the kernels show what they have learned.
+    Their trainings differ as well, see `alexnet_keras.training.training_config`.
+
+    `"torchvision"`, `"bvlc_alexnet"` and `"caffenet"` are for the weights that
+    `alexnet_keras.convert` reads. Dropout follows fc6 and fc7 here, and precedes them in
+    torchvision: the training differs, but not the trained function. fc6 and fc7 start from
+    N(0, 0.01) here, and from N(0, 0.005) in Caffe.
+
+    `"small"`, `"cifar"` and `"torchvision"` start from He's initialization and zero biases, on
+    pixel values divided by 64. The paper's Gaussians suit the fan-ins of the full-size network
+    only. Conv1 of `"small"` and `"cifar"` starts at a twentieth of He's standard deviation. The
+    initial noise fades with a time constant of 20,000 steps, longer than these short trainings.
+    From a small start the kernels show learned patterns.
 
     Args:
-        preset: a preset's name or an `AlexNetConfig`.
-        input_shape: `(height, width, channels)` of the image in pixels; `None` for the preset's own.
-        classes: number of classes.
+        preset: a preset's name or an `AlexNetConfig`; `None` for the preset of named weights, or
+            `"paper"`.
+        input_shape: `(height, width, channels)` of the image in pixels; `None` for the preset's
+            own.
+        classes: number of classes; `None` for the number of named weights, or 1000.
         classifier_activation: activation of fc8; `None` for logits.
-        weights: path of a `.keras` or `.weights.h5` file with the weights of such a network; `None` for new ones.
+        weights: a name of `alexnet_keras.pretrained.available()`, the path of a `.keras`,
+            `.weights.h5` or (torchvision's layers) `.pth` file, or `"hf://user/model"`; `None` for
+            new weights.
+        include_top: whether the network has fc6, fc7 and fc8. Without them it ends with the last
+            pool or its activation, and takes only the other layers from `weights`.
+        pooling: with `include_top=False`, `"avg"` or `"max"` over all positions; `None` for the
+            maps.
         name: name of the model.
         **overrides: fields of `AlexNetConfig` that replace the preset's, e.g. `activation="tanh"`.
 
     Returns:
-        A `keras.Model` from images, `(batch, height, width, channels)` on the scale 0-255 less the mean image, to
-        `(batch, classes)`. Its layers are conv1, norm1, pool1, ..., fc6, drop6, fc7, drop7, fc8. `"paper"` and
-        `"source"` have 60,965,224 parameters.
+        A `keras.Model` from images to `(batch, classes)`. Images are
+        `(batch, height, width, channels)` with values 0-255, minus the mean image. The layers are
+        conv1, norm1, pool1, ..., fc6, drop6, fc7, drop7, fc8. `"paper"` and `"source"` have
+        60,965,224 parameters. With `include_top=False` the output is
+        `(batch, rows, columns, maps)`, or `(batch, maps)` with `pooling`.
 
     Raises:
-        ValueError: for an unknown preset or field, an input too small for the pools, a number of maps that the towers
-            do not divide, or a weights file that is missing or of another model.
+        ValueError: for an unknown preset or field; for an input too small for the pools, or a
+            number of maps that the towers do not divide; for weights that are missing or of another
+            model.
 
     Example:
 
@@ -99,31 +121,78 @@ def AlexNet(
     60965224
     >>> AlexNet("paper", activation="tanh", normalization=False).get_layer("fc8").units
     1000
+    >>> AlexNet(include_top=False, pooling="avg").output_shape
+    (None, 256)
 
     Reference: sections 3-5 of Krizhevsky et al. (2012); 2012 source.
     """
+    check_top(include_top, pooling)
     if input_shape is not None:
         overrides["input_shape"] = input_shape
+    if isinstance(weights, str) and weights in REGISTRY:
+        classes = _classes_of(weights, classes, include_top)
+        preset, overrides = _network_of(weights, preset, overrides)
+    preset = "paper" if preset is None else preset
     config = alexnet_config(preset, **overrides)
+    classes = 1000 if classes is None else classes
     check_classes(classes)
-    seed = random.randrange(2**31)  # which `keras.utils.set_random_seed` fixes
-    inputs = x = keras.Input(config.input_shape, name="image")
+    seed = random.randrange(2**31)  # `keras.utils.set_random_seed` fixes it
+    inputs = keras.Input(config.input_shape, name="image")
+    x = inputs
     if config.input_scale != 1:
         x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
     for conv in CONV_LAYERS:
         x = _conv_block(x, config, conv, seed)
-    x = fully_connected(
-        x, config, classes, classifier_activation, lambda layer: _initializers(config, layer, seed)
-    )
-    model = keras.Model(inputs, x, name=name or "alexnet")
+    if include_top:
+        x = fully_connected(
+            x,
+            config,
+            classes,
+            classifier_activation,
+            lambda layer: _initializers(config, layer, seed),
+        )
+    model = keras.Model(inputs, pooled(x, pooling), name=name or "alexnet")
     if weights is not None:
         load_weights(model, weights)
     return model
 
 
+def _classes_of(weights, classes, include_top):
+    """Returns the number of classes of named weights, after a check of the requested number."""
+    stored = REGISTRY[weights].classes
+    if not include_top:
+        return classes
+    if not stored:
+        raise ValueError(
+            f"`include_top` must be False for weights={weights!r}, which have only conv layers. "
+            "Received: include_top=True"
+        )
+    if classes not in (None, stored):
+        raise ValueError(
+            f"`classes` must be {stored} for weights={weights!r}. Received: classes={classes!r}. "
+            "For other classes take include_top=False, and add layers"
+        )
+    return stored
+
+
+def _network_of(weights, preset, overrides):
+    """Returns the preset and the overrides of named weights, unless others are requested."""
+    entry = REGISTRY[weights]
+    if isinstance(preset, str) and preset != entry.preset:
+        raise ValueError(
+            f"`preset` must be {entry.preset!r} for weights={weights!r}. "
+            f"Received: preset={preset!r}"
+        )
+    if preset is None or isinstance(preset, str):
+        return entry.preset, {**entry.overrides, **overrides}
+    return preset, overrides
+
+
 def _conv_block(x, config, conv, seed):
+    """Adds a convolution, its activation and normalization, and its pool."""
     index = CONV_LAYERS.index(conv)
     number = conv[-1]
+    groups = config.towers if config.normalization_in_towers else 1
     stages = config.stages[index]
     if conv not in config.conv_layers:
         stages = [stage for stage in stages if "pool" in stage]
@@ -147,7 +216,7 @@ def _conv_block(x, config, conv, seed):
                 alpha=config.normalization_alpha,
                 beta=config.normalization_beta,
                 divide_alpha=config.normalization_divide_alpha,
-                groups=config.towers if config.normalization_in_towers else 1,
+                groups=groups,
                 name=f"norm{number}",
             )(x)
         elif config.normalization and stage == "spatial_normalization":
@@ -160,15 +229,15 @@ def _conv_block(x, config, conv, seed):
 
 
 def _convolution(x, config, conv, seed):
+    """Adds a convolution, and a padding layer if the convolution cannot pad by itself."""
     index = CONV_LAYERS.index(conv)
-    kernel, stride, padding = (
-        config.kernel_sizes[index],
-        config.strides[index],
-        config.paddings[index],
-    )
-    # Convolutions pad by themselves where they can, which is faster than a layer for it.
-    same = stride == 1 and 2 * padding == kernel - 1
-    if not same:
+    kernel = config.kernel_sizes[index]
+    stride = config.strides[index]
+    padding = config.paddings[index]
+    # Convolutions pad by themselves if they can, which is faster than a padding layer.
+    pads_itself = stride == 1 and 2 * padding == kernel - 1
+    mode = "same" if pads_itself else "valid"
+    if not pads_itself:
         missing = [config.missing(n + 2 * padding, kernel, stride) for n in x.shape[1:3]]
         if padding or any(missing):
             zeros = tuple((padding, padding + n) for n in missing)
@@ -177,31 +246,31 @@ def _convolution(x, config, conv, seed):
             )(x)
     options = {
         "strides": stride,
-        "padding": "same" if same else "valid",
+        "padding": mode,
         **_initializers(config, conv, seed),
         "name": config.layer_name(conv),
     }
     if conv in config.local_layers:
         return LocallyConnected2D(config.filters[index], kernel, **options)(x)
     sees_all = conv == "conv1" or conv in config.exchange
+    groups = 1 if sees_all else config.towers
     return GroupedConv2D(
         config.filters[index],
         kernel,
-        groups=1 if sees_all else config.towers,
+        groups=groups,
         data_format="channels_last",
         **options,
     )(x)
 
 
 def _initializers(config, layer, seed):
+    """Returns the initializers of a layer, as arguments of a Keras layer."""
     kernel = config.initializer
     if layer == "conv1" and config.conv1_kernel_stddev is not None:
         kernel = keras.initializers.RandomNormal(stddev=config.conv1_kernel_stddev)
     elif kernel == "gaussian":
         middle = layer in ("conv3", "conv4", "conv5", "conv6")
-        kernel = keras.initializers.RandomNormal(
-            stddev=config.middle_kernel_stddev if middle else config.kernel_stddev
-        )
-    return layer_initializers(
-        kernel, config.bias if layer in config.bias_layers else 0.0, seed, layer
-    )
+        stddev = config.middle_kernel_stddev if middle else config.kernel_stddev
+        kernel = keras.initializers.RandomNormal(stddev=stddev)
+    bias = config.bias if layer in config.bias_layers else 0.0
+    return layer_initializers(kernel, bias, seed, layer)

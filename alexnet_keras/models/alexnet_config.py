@@ -1,4 +1,4 @@
-"""What can be said about an AlexNet, and the presets."""
+"""Configuration of AlexNet, and its presets."""
 
 import dataclasses
 
@@ -14,34 +14,37 @@ STAGES = ("activation", "normalization", "spatial_normalization", "pool", "avera
 
 @dataclasses.dataclass(frozen=True)
 class AlexNetConfig:
-    """Everything that the paper and its 2012 source vary in the network. The defaults are the preset `"paper"`.
+    """Configuration of an AlexNet. The defaults are the preset `"paper"`.
 
-    Tuples of six entries belong to conv1, ..., conv6 in this order, also where some of the six are left out.
+    Tuples of six entries belong to conv1, ..., conv6 in this order, also if some layers are left
+    out.
 
     Args:
         input_shape: `(height, width, channels)` of the image, in pixels.
         input_scale: factor of the pixel values before conv1.
-        conv_layers: which of conv1, ..., conv6 there are; conv1 always is. A layer that is left out takes its
-            activation and normalization with it, but its pool stays, so that the maps after it keep their size.
-        local_layers: conv layers whose kernels differ from position to position; conv3 is then called
-            local3, and so on. They see the maps of all towers.
-        hidden_layers: which of the hidden fully connected layers fc6 and fc7 there are.
+        conv_layers: which of conv1, ..., conv6 the network has; conv1 is required. A layer is left
+            out with its activation and normalization. Its pool stays, so that the following maps
+            keep their size.
+        local_layers: conv layers whose kernels differ from position to position. They see the maps
+            of all towers. conv3 is then called local3, and so on.
+        hidden_layers: which of the hidden fully connected layers fc6 and fc7 the network has.
         filters: kernels of each conv layer, both towers together.
         kernel_sizes: side of the kernels, in pixels.
         strides: stride of the convolutions, in pixels.
         paddings: rows and columns of zeros on each side.
-        round_up: whether further zeros, at the right and bottom alone, make the strides of convolutions fit, and the
-            last windows of pools may reach over the edges, so that sizes round up; else they round down.
-        stages: what follows each convolution, in order: `"activation"`, `"normalization"`,
-            `"spatial_normalization"`, and `"pool"` (max pooling) or `"average_pool"`. The pool after
-            conv1 is pool1, and so on.
+        round_up: whether sizes round up. Convolutions then get further zeros at the right and
+            bottom, and the last windows of pools may reach over these edges.
+        stages: layers after each convolution, in order: `"activation"`, `"normalization"`,
+            `"spatial_normalization"`, and `"pool"` (max pooling) or `"average_pool"`. The pool
+            after conv1 is pool1, and so on.
         units: neurons of fc6 and of fc7.
-        towers: 2 for the two GPUs of the paper, which share nothing but what `exchange` names, 1 for one.
-        exchange: conv layers that see the maps of all towers; conv1 sees the image in any case.
+        towers: 2 for the two GPUs of the paper, which only exchange maps before the layers in
+            `exchange`; 1 for one GPU.
+        exchange: conv layers that see the maps of all towers; conv1 always sees the whole image.
         activation: name of a Keras activation, of every layer but the last.
         pool_size: side of the pooling windows, in positions.
         pool_stride: distance between the pooling windows, in positions.
-        normalization: whether the normalization stages are there at all.
+        normalization: whether the network has its normalization stages.
         normalization_size: number of neighboring maps, n of the paper.
         normalization_k: constant of the denominator.
         normalization_alpha: weight of the sum of squares.
@@ -51,15 +54,18 @@ class AlexNetConfig:
         spatial_normalization_size: side of the square in the second kind of normalization.
         spatial_normalization_alpha: weight of the mean square there.
         dropout: rate of the activities that dropout sets to zero after fc6 and fc7; 0 for none.
-        initializer: `"gaussian"`, with the standard deviations below, or the name of a Keras initializer.
-        kernel_stddev: standard deviation of the initial weights of conv1, conv2 and the fully connected layers.
-        middle_kernel_stddev: the same of conv3, conv4, conv5 and conv6.
-        conv1_kernel_stddev: standard deviation of the initial weights of conv1, which then start from a Gaussian under
-            every initializer; `None` for the same start as the other layers. The initial noise fades with a time
-            constant of 20,000 steps (rate 0.01), so that only a small start shows learned kernels after a short
-            training.
-        bias: initial bias of the layers in `bias_layers`; the others' is 0.
-        bias_layers: layers with that bias.
+        initializer: `"gaussian"`, with the standard deviations below, or the name of a Keras
+            initializer.
+        kernel_stddev: standard deviation of the initial weights of conv1, conv2 and the fully
+            connected layers.
+        middle_kernel_stddev: standard deviation of the initial weights of conv3, conv4, conv5 and
+            conv6.
+        conv1_kernel_stddev: standard deviation of the initial weights of conv1, which then start
+            from a Gaussian under every initializer; `None` for the start of the other layers. The
+            initial noise fades with a time constant of 20,000 steps (rate 0.01). After a short
+            training, only a small start shows learned kernels.
+        bias: initial bias of the layers in `bias_layers`; 0 in other layers.
+        bias_layers: layers with this initial bias.
 
     Raises:
         ValueError: for a value that no network can have; the message names the field.
@@ -122,9 +128,32 @@ class AlexNetConfig:
         if self.towers > 1 and not set(self.local_layers) <= set(self.exchange):
             raise ValueError(
                 "`local_layers` must see all towers: use one tower, or name them in `exchange`. "
-                f"Received: local_layers={self.local_layers}, towers={self.towers}, exchange={self.exchange}"
+                f"Received: local_layers={self.local_layers}, towers={self.towers}, "
+                f"exchange={self.exchange}"
             )
         self._check_stages()
+        self._check_whole_numbers()
+        keras.activations.get(self.activation)
+        for name in ("kernel_stddev", "middle_kernel_stddev", "conv1_kernel_stddev"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise ValueError(
+                    f"`{name}` must be a standard deviation, at least 0. Received: {name}={value!r}"
+                )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(
+                "`dropout` must be a rate from 0 to below 1 (0 for none). "
+                f"Received: dropout={self.dropout}"
+            )
+        for name, count in zip(CONV_LAYERS, self.filters, strict=True):
+            if name in self.conv_layers and count % self.towers:
+                raise ValueError(
+                    "`towers` must divide the filters of every conv layer. "
+                    f"Received: towers={self.towers}, {count} filters in {name}"
+                )
+        self.map_sizes()
+
+    def _check_whole_numbers(self):
         for name, least, count in (
             ("input_shape", 1, 3),
             ("filters", 1, 6),
@@ -136,85 +165,68 @@ class AlexNetConfig:
             value = getattr(self, name)
             if len(value) != count or not all(isinstance(n, int) and n >= least for n in value):
                 raise ValueError(
-                    f"`{name}` must be {count} whole numbers, each at least {least}. Received: {name}={value}"
+                    f"`{name}` must be {count} whole numbers, each at least {least}. "
+                    f"Received: {name}={value}"
                 )
-        keras.activations.get(self.activation)
-        for name in ("kernel_stddev", "middle_kernel_stddev", "conv1_kernel_stddev"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise ValueError(
-                    f"`{name}` must be a standard deviation, at least 0. Received: {name}={value!r}"
-                )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"`dropout` must be a rate from 0 to below 1 (0 for none). Received: dropout={self.dropout}"
-            )
-        for name, count in zip(CONV_LAYERS, self.filters, strict=True):
-            if name in self.conv_layers and count % self.towers:
-                raise ValueError(
-                    f"`towers` must divide the filters of every conv layer. Received: towers={self.towers}, "
-                    f"{count} filters in {name}"
-                )
-        self.map_sizes()
-
-    def _check_names(self, field, accepted):
-        value = getattr(self, field)
-        if not set(value) <= set(accepted) or list(value) != [
-            name for name in accepted if name in value
-        ]:
-            raise ValueError(
-                f"`{field}` must be names out of {', '.join(accepted)}, in this order. Received: {field}={value!r}"
-            )
 
     def _check_stages(self):
         if len(self.stages) != len(CONV_LAYERS):
             raise ValueError(
-                f"`stages` must have {len(CONV_LAYERS)} entries, one for each of {', '.join(CONV_LAYERS)}. "
-                f"Received: stages={self.stages}"
+                f"`stages` must have {len(CONV_LAYERS)} entries, one for each of "
+                f"{', '.join(CONV_LAYERS)}. Received: stages={self.stages}"
             )
         for stages in self.stages:
-            if (
-                not isinstance(stages, tuple)
-                or not set(stages) <= set(STAGES)
-                or len(set(stages)) < len(stages)
-            ):
+            is_known = isinstance(stages, tuple) and set(stages) <= set(STAGES)
+            if not is_known or len(set(stages)) < len(stages):
                 raise ValueError(
                     f"`stages` must be taken from {STAGES}, each once a layer. Received: {stages}"
                 )
             if {"pool", "average_pool"} <= set(stages):
                 raise ValueError(f"`stages` must have one pool a layer. Received: {stages}")
 
-    def map_sizes(self):
-        """Height and width of the maps, in positions.
+    def _check_names(self, field, accepted):
+        value = getattr(self, field)
+        if tuple(value) != tuple(name for name in accepted if name in value):
+            raise ValueError(
+                f"`{field}` must be names out of {', '.join(accepted)}, in this order. "
+                f"Received: {field}={value!r}"
+            )
+
+    def map_sizes(self) -> dict:
+        """Returns the heights and widths of the maps, in positions.
 
         Returns:
             dict from `"conv1"`, `"pool1"`, ... to `(height, width)`, in the order of the network.
 
         Raises:
-            ValueError: when the input is too small for the kernels and pools; the message says the smallest that fits.
+            ValueError: for an input too small for the kernels and pools; the message has the
+                smallest size that fits.
         """
         sizes = [self._side_lengths(side) for side in self.input_shape[:2]]
         if None in sizes:
             smallest = next(side for side in range(1, 10_000) if self._side_lengths(side))
             raise ValueError(
-                f"`input_shape` is too small for the kernels and pools of this network: height and width must be at "
-                f"least {smallest} pixels. Received: input_shape={self.input_shape}"
+                "`input_shape` is too small for the kernels and pools of this network: height and "
+                f"width must be at least {smallest} pixels. "
+                f"Received: input_shape={self.input_shape}"
             )
         return {name: (sizes[0][name], sizes[1][name]) for name in sizes[0]}
 
-    def layer_name(self, conv):
-        """The name of a conv layer in the model: conv3, or local3 if its kernels are not shared."""
+    def layer_name(self, conv: str) -> str:
+        """Returns the name of a conv layer in the model: conv3, or local3 if it is local."""
         return conv.replace("conv", "local") if conv in self.local_layers else conv
 
-    def missing(self, side, window, stride):
-        """Rows or columns of zeros at the bottom or right, where sizes round up, for a side of `side` positions."""
+    def missing(self, side: int, window: int, stride: int) -> int:
+        """Returns the rows of zeros to add at the bottom or right; 0 if sizes round down."""
         return ceiling_padding(side, window, stride) if self.round_up else 0
 
     def _side_lengths(self, side):
+        """Returns a dict from a layer to the side of its maps; `None` if the input is too small."""
         lengths = {}
         for index, name in enumerate(CONV_LAYERS):
             if name in self.conv_layers:
-                kernel, stride = self.kernel_sizes[index], self.strides[index]
+                kernel = self.kernel_sizes[index]
+                stride = self.strides[index]
                 side += 2 * self.paddings[index]
                 if side < kernel:
                     return None
@@ -245,8 +257,8 @@ _SOURCE = dataclasses.replace(
     middle_kernel_stddev=0.03,
 )
 
-# Gaussians of one fixed width suit the fan-ins and the pixel values of the real network. He's initialization suits any
-# width, for inputs with a variance of about one.
+# A fixed Gaussian suits only the fan-ins and the pixel values of the full-size network. He's
+# initialization suits any width, for inputs with a variance of about one.
 _SMALL = dataclasses.replace(
     _PAPER,
     input_shape=(64, 64, 3),
@@ -268,8 +280,8 @@ _CAFFE = dataclasses.replace(
     normalization_in_towers=False,
 )
 
-# The networks for CIFAR-10 whose configuration files cuda-convnet has, on pixel values 0-255. Pooling
-# before the activation is the same function, and four times cheaper.
+# The networks of cuda-convnet's configuration files for CIFAR-10, on pixel values 0-255. Pooling
+# before the activation is the same function with fewer activations.
 _FOUR_LAYER = dataclasses.replace(
     _PAPER,
     input_shape=(32, 32, 3),
@@ -335,7 +347,7 @@ PRESETS = {
     "source": _SOURCE,
     "one_tower": dataclasses.replace(_SOURCE, towers=1, filters=(48, 128, 192, 192, 256, 256)),
     "conv6": dataclasses.replace(_SOURCE, conv_layers=CONV_LAYERS),
-    # The networks that published weights are of. Pools of "torchvision" and sizes of Caffe's fit without rounding.
+    # The networks of published weights. Their sizes fit without rounding.
     "torchvision": dataclasses.replace(
         _PAPER,
         input_scale=1 / 64,
@@ -376,8 +388,8 @@ PRESETS = {
 }
 
 
-def alexnet_config(preset="paper", **overrides):
-    """The configuration that a preset's name (or an `AlexNetConfig`) and overrides of single fields describe.
+def alexnet_config(preset: str | AlexNetConfig = "paper", **overrides) -> AlexNetConfig:
+    """Returns the configuration of a preset with some fields replaced.
 
     Args:
         preset: one of `PRESETS`, or an `AlexNetConfig`.
@@ -386,16 +398,13 @@ def alexnet_config(preset="paper", **overrides):
     Raises:
         ValueError: for an unknown preset or field, or a value that no network can have.
     """
-    if isinstance(preset, str):
-        if preset not in PRESETS:
+    if not isinstance(preset, AlexNetConfig):
+        if not isinstance(preset, str) or preset not in PRESETS:
             raise ValueError(
-                f"`preset` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. Received: preset={preset!r}"
+                f"`preset` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. "
+                f"Received: preset={preset!r}"
             )
         preset = PRESETS[preset]
-    elif not isinstance(preset, AlexNetConfig):
-        raise ValueError(
-            f"`preset` must be one of {', '.join(PRESETS)}, or an AlexNetConfig. Received: preset={preset!r}"
-        )
     fields = [field.name for field in dataclasses.fields(AlexNetConfig)]
     unknown = [name for name in overrides if name not in fields]
     if unknown:

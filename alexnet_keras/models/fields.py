@@ -1,17 +1,21 @@
-"""Checks of the fields of a network's configuration that are the same for all networks."""
+"""Checks of the fields of all networks' configurations."""
 
 import dataclasses
 
 
-def check_fields(config):
-    """Raises a `ValueError` for a field of another type than the dataclass says; sequences become tuples."""
+def check_fields(config: object) -> None:
+    """Checks the types of a dataclass' fields, and turns sequences into tuples.
+
+    Raises:
+        ValueError: for a field of another type than its annotation.
+    """
     for field in dataclasses.fields(config):
-        name, value = field.name, getattr(config, field.name)
+        name = field.name
+        value = getattr(config, name)
         if field.type is tuple:
             if not isinstance(value, (list, tuple)):
                 raise ValueError(f"`{name}` must be a sequence. Received: {name}={value!r}")
-            frozen = tuple(tuple(entry) if isinstance(entry, list) else entry for entry in value)
-            object.__setattr__(config, name, frozen)
+            object.__setattr__(config, name, tuple(map(_freeze, value)))
         elif field.type is int and (not isinstance(value, int) or value < 1):
             raise ValueError(
                 f"`{name}` must be a positive whole number. Received: {name}={value!r}"
@@ -24,3 +28,8 @@ def check_fields(config):
             raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}")
         elif field.type is bool and not isinstance(value, bool):
             raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+
+
+def _freeze(entry):
+    """Returns a list as a tuple, and any other entry unchanged."""
+    return tuple(entry) if isinstance(entry, list) else entry

@@ -1,4 +1,4 @@
-"""What tells one trained network from another."""
+"""A digest of a trained network."""
 
 import hashlib
 
@@ -6,15 +6,8 @@ import keras
 import numpy as np
 
 
-def fingerprint(model):
-    """A short text that changes with the layers or weights of a model.
-
-    Args:
-        model: a `keras.Model`.
-
-    Returns:
-        str of 16 hexadecimal digits.
-    """
+def fingerprint(model: keras.Model) -> str:
+    """Returns a digest of a model's layers and weights, of 16 hexadecimal digits."""
     digest = hashlib.blake2b(str(model.input_shape).encode(), digest_size=8)
     for layer in model.layers:
         digest.update(layer.name.encode())

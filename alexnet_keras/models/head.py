@@ -1,11 +1,37 @@
-"""The fully connected layers that AlexNet and VGG end with."""
+"""The fully connected layers of AlexNet and VGG."""
+
+from collections.abc import Callable
 
 import keras
 
 from alexnet_keras.layers import FullyConnected
 
+TOP = ("fc6", "fc7", "fc8")
 
-def check_classes(classes):
+
+def check_top(include_top: bool, pooling: str | None) -> None:
+    """Raises a `ValueError` for `include_top` or `pooling` of another type, or both together."""
+    if not isinstance(include_top, bool):
+        raise ValueError(
+            f"`include_top` must be True or False. Received: include_top={include_top!r}"
+        )
+    if pooling not in (None, "avg", "max"):
+        raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}")
+    if include_top and pooling is not None:
+        raise ValueError(f"`pooling` needs include_top=False. Received: pooling={pooling!r}")
+
+
+def pooled(x, pooling: str | None):
+    """Returns the feature maps, or their mean (`"avg"`) or maximum (`"max"`) over positions."""
+    options = {"data_format": "channels_last", "name": f"{pooling}_pool"}
+    if pooling == "avg":
+        return keras.layers.GlobalAveragePooling2D(**options)(x)
+    if pooling == "max":
+        return keras.layers.GlobalMaxPooling2D(**options)(x)
+    return x
+
+
+def check_classes(classes: int) -> None:
     """Raises a `ValueError` for a number of classes that no network can have."""
     if not isinstance(classes, int) or classes < 1:
         raise ValueError(
@@ -13,12 +39,14 @@ def check_classes(classes):
         )
 
 
-def fully_connected(x, config, classes, classifier_activation, initializers):
-    """fc6 and fc7, as far as they are there, each with its dropout, and fc8.
+def fully_connected(
+    x, config, classes: int, classifier_activation: str | None, initializers: Callable
+):
+    """Adds fc6 and fc7, as far as `config` has them, each with its dropout, and fc8.
 
     Args:
         x: feature maps `(batch, height, width, maps)`.
-        config: what has hidden_layers, units, activation and dropout.
+        config: an `AlexNetConfig` or a `VGGConfig`.
         classes: number of classes.
         classifier_activation: activation of fc8; `None` for logits.
         initializers: function from a layer's name to arguments of a Keras layer.
@@ -33,7 +61,7 @@ def fully_connected(x, config, classes, classifier_activation, initializers):
         x = FullyConnected(units, activation=config.activation, **initializers(fc), name=fc)(x)
         if config.dropout:
             x = keras.layers.Dropout(config.dropout, name=f"drop{number}")(x)
-    # Probabilities in float32 also under mixed precision.
+    # Probabilities are float32 under mixed precision, too.
     dtype = keras.config.dtype_policy().variable_dtype
     return FullyConnected(
         classes, activation=classifier_activation, **initializers("fc8"), dtype=dtype, name="fc8"

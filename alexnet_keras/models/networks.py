@@ -1,7 +1,9 @@
-"""All networks by one name: AlexNet's presets, and VGG's configurations with "vgg_" ahead."""
+"""All networks by name: AlexNet's presets, and VGG's configurations with the prefix "vgg_"."""
+
+import keras
 
 from alexnet_keras.models.alexnet import AlexNet
-from alexnet_keras.models.alexnet_config import PRESETS, alexnet_config
+from alexnet_keras.models.alexnet_config import PRESETS, AlexNetConfig, alexnet_config
 from alexnet_keras.models.vgg import VGG
 from alexnet_keras.models.vgg_config import VGG_PRESETS, VGGConfig, vgg_config
 
@@ -9,13 +11,22 @@ _VGG = "vgg_"
 NETWORKS = (*PRESETS, *(_VGG + letter for letter in VGG_PRESETS))
 
 
-def network_config(name, **overrides):
-    """The `AlexNetConfig` or `VGGConfig` of a network by its name, one of `NETWORKS`; raises as theirs do."""
+def network_config(name: str, **overrides) -> AlexNetConfig | VGGConfig:
+    """Returns the configuration of a network.
+
+    Args:
+        name: one of `NETWORKS`.
+        **overrides: fields of the configuration that replace the preset's.
+
+    Raises:
+        ValueError: for an unknown name or field, or a value that no network can have.
+    """
     if name.startswith(_VGG):
         return vgg_config(name.removeprefix(_VGG), **overrides)
     return alexnet_config(name, **overrides)
 
 
-def build_network(config, **kwargs):
-    """The model of an `AlexNetConfig` or a `VGGConfig`; `kwargs` as for `AlexNet` and `VGG`."""
-    return (VGG if isinstance(config, VGGConfig) else AlexNet)(config, **kwargs)
+def build_network(config: AlexNetConfig | VGGConfig, **kwargs) -> keras.Model:
+    """Returns the model of a configuration; other arguments as for `AlexNet` and `VGG`."""
+    build = VGG if isinstance(config, VGGConfig) else AlexNet
+    return build(config, **kwargs)

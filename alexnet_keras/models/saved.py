@@ -1,23 +1,55 @@
-"""Models in files."""
+"""Saved models and weights."""
 
 import os
+import re
 import zipfile
 from pathlib import Path
 
 import h5py
 import keras
 
+from alexnet_keras.layers.preparation import Preparation
+from alexnet_keras.models.head import TOP
+from alexnet_keras.pretrained import REGISTRY, load_pretrained
 
-def load_model(path, argument="weights"):
-    """The model in a `.keras` file, for predictions; Keras' safe mode stays on.
+_MISSING = "file not found"
+
+
+def is_on_hub(path: str | os.PathLike) -> bool:
+    """Returns whether a path is an address of Hugging Face."""
+    return str(path).startswith("hf://")
+
+
+def check_exists(path: str | os.PathLike, argument: str = "weights") -> None:
+    """Raises a `ValueError` for a missing file; an address of Hugging Face is not asked.
+
+    This is a fast check, before the check of the packages that a command needs.
 
     Args:
-        path: of the file.
-        argument: what the message calls it.
+        path: path of the file.
+        argument: name of the argument in the message.
+    """
+    if not is_on_hub(path) and not Path(path).exists():
+        raise ValueError(
+            f"`{argument}` must be a file. Received: {argument}={str(path)!r}: {_MISSING}"
+        )
+
+
+def load_model(path: str | os.PathLike, argument: str = "weights") -> keras.Model:
+    """Loads the network in a `.keras` file for predictions. Keras' safe mode stays on.
+
+    Args:
+        path: path of the file, or `"hf://user/model"`. The network inside a classifier is taken.
+        argument: name of the argument in the message.
 
     Raises:
-        ValueError: when there is no such file, or it holds no model.
+        ValueError: for a missing file, or a file without a model.
     """
+    return network_of(load_whole_model(path, argument))
+
+
+def load_whole_model(path: str | os.PathLike, argument: str = "weights") -> keras.Model:
+    """Loads the model in a `.keras` file as it is, with its preparation if it is a classifier."""
     import alexnet_keras  # noqa: F401  registers the layers
 
     try:
@@ -25,14 +57,33 @@ def load_model(path, argument="weights"):
     except Exception as error:  # a file can be wrong in more ways than Keras documents
         raise ValueError(
             f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
-            f"{_reason_against(Path(path), error)}"
+            f"{_reason_against(path, error)}"
         ) from error
 
 
+def preparation_of(model: keras.Model) -> Preparation | None:
+    """Returns the `Preparation` layer of a classifier; `None` for another model."""
+    return next((layer for layer in model.layers if isinstance(layer, Preparation)), None)
+
+
+def network_of(model: keras.Model) -> keras.Model:
+    """Returns the network in a classifier; another model as it is."""
+    if preparation_of(model) is None:
+        return model
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+
+
 def _reason_against(path, error):
-    """Why a file is not loaded. Keras calls each file that is not a whole archive one that is not found."""
+    """Returns why a file is not loaded. Keras calls every damaged archive a missing file."""
+    # The first line: Keras adds whole arrays in further lines.
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if is_on_hub(path):
+        if isinstance(error, ImportError):
+            return "it needs huggingface_hub: pip install huggingface_hub"
+        return _missing_class(error) or reason
+    path = Path(path)
     if not path.exists():
-        return "there is no such file"
+        return _MISSING
     if path.is_dir():
         return "it is a folder"
     if not os.access(path, os.R_OK):
@@ -44,44 +95,88 @@ def _reason_against(path, error):
     ]
     if not is_whole(path):
         return "it is damaged, or a file of another kind"
-    # The first line: Keras adds whole arrays in further lines.
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    if path.name.endswith(".weights.h5") and "No model config" in reason:
+        return "it holds weights without a network: give it to AlexNet as `weights`"
+    return _missing_class(error) or reason
 
 
-def load_weights(model, path):
-    """Loads the weights of `path`, a `.keras` or `.weights.h5` file, into `model`; an optimizer's state is left out.
+def _missing_class(error):
+    """Returns the import that a file with layers of another package needs, or an empty string.
+
+    Keras' message has it after the whole configuration of the model.
+    """
+    found = re.search(
+        r"Could not locate (?:class|function) '(\w+)'.*?'module': '([\w.]+)'", str(error), re.DOTALL
+    )
+    if not found:
+        return ""
+    return f"it has {found[1]} of the module {found[2]}, which must be imported first"
+
+
+def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
+    """Loads weights into a model, without an optimizer's state.
+
+    Args:
+        model: a network. For a model without fc8, a file may have fc6, fc7 and fc8 in addition.
+        weights: one of `alexnet_keras.pretrained.available()`, `"hf://user/model"`, or the path of
+            a `.keras`, `.weights.h5` or `.pth` file.
 
     Raises:
-        ValueError: when there is no such file, or it holds the weights of another model.
+        ValueError: for a missing file, or the weights of another model.
     """
-    path = str(path)
+    weights = str(weights)
+    if weights in REGISTRY:
+        load_pretrained(model, weights)
+    elif weights.endswith((".pth", ".pt")):
+        from alexnet_keras.convert import load_torchvision
+
+        load_torchvision(model, weights)
+    else:
+        _load_keras_weights(model, weights)
+
+
+def _load_keras_weights(model, path):
     try:
-        if path.endswith(".keras"):
-            theirs = keras.saving.load_model(path, compile=False)
-            _check_same_weights(_shapes(model), _shapes(theirs))
-            model.set_weights(theirs.get_weights())
+        if path.endswith(".keras") or is_on_hub(path):
+            stored = network_of(keras.saving.load_model(path, compile=False))
+            _check_same_weights(_shapes(model), _without_top(model, _shapes(stored)))
+            arrays = {weight.path: weight for weight in stored.weights}
+            for weight in model.weights:
+                weight.assign(arrays[weight.path])
         else:
-            _check_same_weights(_shapes(model), _stored_shapes(model, path))
+            _check_same_weights(_shapes(model), _without_top(model, _stored_shapes(model, path)))
             model.load_weights(path)
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, TypeError, KeyError, OSError, ImportError, zipfile.BadZipFile) as error:
         raise ValueError(
-            "`weights` must be the path of a .keras or .weights.h5 file that holds the weights of this model "
-            f"({model.count_params():,} parameters). Received: weights={path!r}: {_reason_against(Path(path), error)}"
+            "`weights` must be the path of a .keras, .weights.h5 or .pth file that holds the weights of "
+            f"this model ({model.count_params():,} parameters), hf://user/model, or one of "
+            f"{', '.join(REGISTRY)}. Received: weights={path!r}: {_reason_against(path, error)}"
         ) from error
 
 
+def _without_top(model, shapes):
+    """Returns the shapes without the fully connected layers that a model may lack."""
+    if any(layer.name == "fc8" for layer in model.layers):
+        return shapes
+    return {path: shape for path, shape in shapes.items() if path.split("/")[0] not in TOP}
+
+
 def _shapes(model):
-    """Shapes of a model's weights by their paths, such as `"fc8/kernel"`."""
+    """Returns the shapes of a model's weights by their paths, such as `"fc8/kernel"`."""
     return {weight.path: tuple(weight.shape) for weight in model.weights}
 
 
 def _stored_shapes(model, path):
-    """Shapes of the weights in a `.weights.h5` file, by the paths that they have in `model` where it has them.
+    """Returns the shapes of the weights in a `.weights.h5` file, by their paths in `model`.
 
-    The file of a compiled model holds its optimizer's variables, too, beside the layers.
+    The file of a compiled model also holds its optimizer's variables, beside the layers.
     """
-    paths = {(layer.name, i): w.path for layer in model.layers for i, w in enumerate(layer.weights)}
-    stored, named = {}, False
+    paths = {}
+    for layer in model.layers:
+        for index, weight in enumerate(layer.weights):
+            paths[layer.name, index] = weight.path
+    stored = {}
+    named = False
     with h5py.File(path) as file:
         for key, group in file.get("layers", {}).items():
             variables = group.get("vars", group)
@@ -92,14 +187,15 @@ def _stored_shapes(model, path):
                     stored[paths.get((name, int(index)), f"{name}/{index}")] = tuple(array.shape)
     if named or len(stored) != len(paths):
         return stored
-    return _shapes(
-        model
-    )  # without names, as old versions of Keras wrote it: Keras itself compares the shapes
+    # Old versions of Keras wrote no names. Keras itself then compares the shapes.
+    return _shapes(model)
 
 
-def _check_same_weights(ours, theirs):
-    for path in (*ours, *theirs):
-        if ours.get(path) != theirs.get(path):
+def _check_same_weights(expected, stored):
+    """Refuses stored shapes that the model does not have."""
+    for path in (*expected, *stored):
+        if expected.get(path) != stored.get(path):
             raise ValueError(
-                f"{path} is {theirs.get(path, 'not there')} in the file, {ours.get(path, 'not')} here"
+                f"{path} is {stored.get(path, 'missing')} in the file, "
+                f"{expected.get(path, 'missing')} in the model"
             )

@@ -1,4 +1,4 @@
-"""What can be said about a VGG network, and the configurations of its paper."""
+"""Configuration of VGG networks, and the presets of the paper."""
 
 import dataclasses
 
@@ -11,27 +11,29 @@ HIDDEN_LAYERS = ("fc6", "fc7")
 
 @dataclasses.dataclass(frozen=True)
 class VGGConfig:
-    """What the paper varies in the network, and what a narrow one for small images needs. The defaults are D.
+    """Configuration of a VGG network. The defaults are the preset `"D"`.
 
     Args:
         input_shape: `(height, width, channels)` of the image, in pixels.
         input_scale: factor of the pixel values before conv1_1.
-        kernel_sizes: for each stage the side of the kernels of each of its convolutions, 3 or 1 in the paper; a 2x2
-            pool with stride 2 ends every stage.
+        kernel_sizes: for each stage the sides of the kernels of its convolutions, 3 or 1 in the
+            paper. A 2x2 pool with stride 2 ends every stage.
         filters: kernels of every convolution of a stage.
         units: neurons of fc6 and fc7.
         activation: name of a Keras activation, of every layer but the last.
         normalization: whether response normalization follows the first convolution, as in A-LRN.
-        normalization_size, normalization_k, normalization_alpha, normalization_beta: its constants, those of Krizhevsky
-            et al. (2012), to whom the paper refers.
+        normalization_size, normalization_k, normalization_alpha, normalization_beta: its constants;
+            the paper refers to Krizhevsky et al. (2012).
         dropout: rate after fc6 and fc7; 0 for none.
-        initializer: name of a Keras initializer. Glorot's, which the paper found to do without its authors' training of
-            A first; or `"gaussian"` for their N(0, 0.1), variance 0.01. Biases are 0.
+        initializer: name of a Keras initializer, or `"gaussian"` for the paper's N(0, 0.1) with the
+            variance 0.01. With Glorot's initialization no other network must be trained first.
+            Biases start at 0.
 
     Raises:
         ValueError: for a value that no network can have; the message names the field.
 
-    Reference: section 2 and table 1 of Simonyan and Zisserman (2014); section 3.1 for the initialization.
+    Reference: section 2 and table 1 of Simonyan and Zisserman (2014); section 3.1 for the
+    initialization.
     """
 
     input_shape: tuple = (224, 224, 3)
@@ -59,31 +61,34 @@ class VGGConfig:
                 raise ValueError(
                     f"`{name}` must be {count} positive whole numbers. Received: {name}={value}"
                 )
-        if not all(
-            isinstance(stage, tuple)
-            and stage
-            and all(isinstance(size, int) and size % 2 for size in stage)
-            for stage in self.kernel_sizes
-        ):
+        if not all(map(_is_stage, self.kernel_sizes)):
             raise ValueError(
                 "`kernel_sizes` must be a sequence of stages, each of odd whole numbers. "
                 f"Received: kernel_sizes={self.kernel_sizes}"
             )
         if min(self.input_shape[:2]) < 2**stages:
             raise ValueError(
-                f"`input_shape` is too small for {stages} pools: height and width must be at least {2**stages} pixels. "
-                f"Received: input_shape={self.input_shape}"
+                f"`input_shape` is too small for {stages} pools: height and width must be at least "
+                f"{2**stages} pixels. Received: input_shape={self.input_shape}"
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(
-                f"`dropout` must be a rate from 0 to below 1 (0 for none). Received: dropout={self.dropout}"
+                "`dropout` must be a rate from 0 to below 1 (0 for none). "
+                f"Received: dropout={self.dropout}"
             )
         keras.activations.get(self.activation)
 
 
+def _is_stage(sizes):
+    """Returns whether the kernel sizes of a stage are a tuple of odd whole numbers."""
+    if not isinstance(sizes, tuple) or not sizes:
+        return False
+    return all(isinstance(size, int) and size % 2 for size in sizes)
+
+
 def _stages(*counts, last=3):
-    """As many convolutions in each stage as `counts` say, of 3x3, but for a third of side `last`."""
-    return tuple((3, 3, last)[:count] if count < 4 else (3,) * count for count in counts)
+    """Returns kernel sizes of stages of `counts` convolutions: 3x3, and `last` for the third."""
+    return tuple((3, 3, last, 3)[:count] for count in counts)
 
 
 _A = VGGConfig(kernel_sizes=_stages(1, 1, 2, 2, 2))
@@ -98,12 +103,12 @@ VGG_PRESETS = {
 }
 
 
-def vgg_config(preset="D", **overrides):
-    """The configuration that a letter of the paper (or a `VGGConfig`) and overrides of single fields describe.
+def vgg_config(preset: str | VGGConfig = "D", **overrides) -> VGGConfig:
+    """Returns the configuration of a preset with some fields replaced.
 
     Args:
         preset: one of `VGG_PRESETS`, or a `VGGConfig`.
-        **overrides: fields of `VGGConfig` that replace its.
+        **overrides: fields of `VGGConfig` that replace the preset's.
 
     Raises:
         ValueError: for an unknown configuration or field, or a value that no network can have.
@@ -111,7 +116,8 @@ def vgg_config(preset="D", **overrides):
     if not isinstance(preset, VGGConfig):
         if not isinstance(preset, str) or preset not in VGG_PRESETS:
             raise ValueError(
-                f"`preset` must be one of {', '.join(VGG_PRESETS)}, or a VGGConfig. Received: preset={preset!r}"
+                f"`preset` must be one of {', '.join(VGG_PRESETS)}, or a VGGConfig. "
+                f"Received: preset={preset!r}"
             )
         preset = VGG_PRESETS[preset]
     fields = [field.name for field in dataclasses.fields(VGGConfig)]

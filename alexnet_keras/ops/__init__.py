@@ -1,4 +1,4 @@
-"""The operations of AlexNet: definitions in `reference`, faster implementations, and the choice among them."""
+"""The operations of AlexNet: definitions, faster implementations, and the choice among them."""
 
 from alexnet_keras.ops.dispatch import explain, implementation
 

@@ -1,4 +1,4 @@
-"""Response normalization with its gradient written out, which takes one power and no second sum of squares."""
+"""Response normalization with an analytic gradient: one power and no second sum of squares."""
 
 import dataclasses
 import functools
@@ -17,7 +17,8 @@ class Normalization:
     Args:
         windows: as for `alexnet_keras.ops.windows.pad_for_window`.
         k, alpha, beta: constants.
-        groups: number of equal, consecutive parts of the last axis, whose borders no window crosses.
+        groups: number of equal, consecutive parts of the last axis; no window crosses their
+            borders.
     """
 
     windows: tuple
@@ -27,22 +28,22 @@ class Normalization:
     groups: int = 1
 
     def denominators(self, x):
-        """`d`, float32."""
+        """Returns `d`, float32."""
         return self.k + self.alpha * self.sum_over_windows(ops.square(ops.cast(x, "float32")))
 
     def power(self, denominators):
-        """`d ** -beta`; square roots are many times faster than a power."""
+        """Returns `d ** -beta`, for the usual `beta` by square roots, which are faster."""
         if self.beta != 0.75:
             return ops.power(denominators, -self.beta)
         root = ops.rsqrt(denominators)
         return root * ops.sqrt(root)
 
     def outputs(self, x):
-        """The normalized `x`."""
+        """Returns the normalized `x`."""
         return self.divide(x, self.denominators(x))
 
     def outputs_and_denominators(self, x):
-        """The normalized `x` and `d`, which a training keeps for the gradient."""
+        """Returns the normalized `x` and `d`, which a training keeps for the gradient."""
         denominators = self.denominators(x)
         return self.divide(x, denominators), denominators
 
@@ -53,17 +54,17 @@ class Normalization:
         return sliding_sum(pad_for_window(x, self.windows), self.windows, self.groups)
 
     def shared_part(self, output, upstream, denominators):
-        """What the gradient sums over the windows that hold an element, padded for this sum."""
+        """Returns the padded terms that the gradient sums over all windows with an element."""
         product = ops.cast(upstream, "float32") * ops.cast(output, "float32") / denominators
         return pad_for_window(product, transpose_windows(self.windows))
 
     def gradient(self, x, upstream, denominators, shared):
-        """The gradient with respect to `x`."""
+        """Returns the gradient with respect to `x`."""
         own = ops.cast(upstream, "float32") * self.power(denominators)
         return self.join(x, own, shared)
 
     def join(self, x, own, shared):
-        """The gradient, from that of an element's own output and from all outputs in whose window it is."""
+        """Returns the gradient from an element's own output and from the outputs of its windows."""
         sums = sliding_sum(
             ops.cast(shared, "float32"), transpose_windows(self.windows), self.groups
         )
@@ -71,12 +72,14 @@ class Normalization:
         return ops.cast(ops.cast(own, "float32") - factor * ops.cast(x, "float32") * sums, x.dtype)
 
     def second_gradient(self, x, upstream, of_gradient):
-        """The gradients of `sum(of_gradient * gradient)` with respect to `x` and `upstream`.
+        """Returns the gradients of `sum(of_gradient * gradient)` by `x` and `upstream`.
 
-        With `u` the upstream gradient and `v` that of the gradient, this sum is
+        With the upstream gradient `u` and `v = of_gradient`, this sum is
         `sum(u * (v / d**beta - 2 * alpha * beta * x * W(x * v) / d**(beta + 1)))`.
         """
-        alpha, beta, transposed = self.alpha, self.beta, transpose_windows(self.windows)
+        alpha = self.alpha
+        beta = self.beta
+        transposed = transpose_windows(self.windows)
         a, u, v = (ops.cast(tensor, "float32") for tensor in (x, upstream, of_gradient))
         d = self.denominators(x)
         scale = self.power(d)
@@ -90,34 +93,39 @@ class Normalization:
         return ops.cast(of_x, x.dtype), ops.cast(of_upstream, upstream.dtype)
 
 
-def analytic_normalization(x, normalization, name, keep_denominators=False, use_xla=False):
-    """Normalizes `x`. The gradient's own gradient follows from `x`, as do all further ones.
+def analytic_normalization(
+    x,
+    normalization: Normalization,
+    name: str,
+    keep_denominators: bool = False,
+    use_xla: bool = False,
+):
+    """Normalizes `x`, with a first and a second gradient.
 
     Args:
-        x: tensor of any float dtype; the computation is in float32, the result has the dtype of `x`.
+        x: tensor of any float dtype. The computation is in float32; the result has the dtype of
+            `x`.
         normalization: a `Normalization`.
         name: the layer's name; a profiler shows the gradient as `gradient_NAME`.
         keep_denominators: whether the denominators, a float32 tensor of the size of `x`, are kept
-            for the gradient; otherwise one that is asked for computes them again.
+            for the gradient. Otherwise the gradient computes them again.
         use_xla: whether TensorFlow's XLA compiles each pass, which then goes through memory once.
     """
     passes = _compile(normalization) if use_xla else normalization
 
     @ops.custom_gradient
     def function(x):
-        output, *kept = (
-            passes.outputs_and_denominators(x) if keep_denominators else (passes.outputs(x),)
-        )
-        known = (output, *kept)
-        if (
-            keras.backend.backend() != "jax"
-        ):  # which differentiates the operations of gradients as well
-            # PyTorch would never free an output that its own gradient holds.
+        known = _forward(passes, x, keep_denominators)
+        output = known[0]
+        # JAX differentiates the operations of gradients as well. PyTorch would never free an output
+        # that its own gradient holds.
+        if keras.backend.backend() != "jax":
             known = tuple(ops.stop_gradient(tensor) for tensor in known)
 
         def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
             with name_scope(f"gradient_{name}"):
-                return first_gradient(x, args[0] if upstream is None else upstream, *known)
+                return first_gradient(x, upstream, *known)
 
         return output, gradient
 
@@ -135,6 +143,13 @@ def analytic_normalization(x, normalization, name, keep_denominators=False, use_
     return function(x)
 
 
+def _forward(passes, x, keep_denominators):
+    """Returns the output and, if they are kept, the denominators."""
+    if keep_denominators:
+        return passes.outputs_and_denominators(x)
+    return (passes.outputs(x),)
+
+
 _PASSES = (
     "outputs",
     "denominators",
@@ -145,10 +160,12 @@ _PASSES = (
 )
 
 
-@functools.lru_cache  # TensorFlow compiles a function once a shape, for all layers and models alike
+@functools.lru_cache  # TensorFlow then compiles each function once a shape, for all layers
 def _compile(normalization):
+    """Returns the passes of a `Normalization` as functions that TensorFlow's XLA compiles."""
     import tensorflow as tf
 
-    return types.SimpleNamespace(
-        **{name: tf.function(getattr(normalization, name), jit_compile=True) for name in _PASSES}
-    )
+    compiled = {
+        name: tf.function(getattr(normalization, name), jit_compile=True) for name in _PASSES
+    }
+    return types.SimpleNamespace(**compiled)

@@ -6,8 +6,8 @@ from keras import ops
 from alexnet_keras.ops.reference import same_padding
 
 
-def batched_local(x, kernel, bias, kernel_size, strides, padding):
-    """`reference.locally_connected2d` as a batch of matrix products, one for each position.
+def batched_local(x, kernel, bias, kernel_size: tuple, strides: tuple, padding: str):
+    """Computes `reference.locally_connected2d` as a batch of matrix products, one a position.
 
     Every position's activities become a tensor of their own, maps by images. A window is then some of
     them in a row. Its gradient is a sum of parts, which is faster than the gradient of slices.
@@ -15,7 +15,8 @@ def batched_local(x, kernel, bias, kernel_size, strides, padding):
     Args:
         x, kernel, bias, kernel_size, strides, padding: as for `reference.locally_connected2d`.
     """
-    (height, width), (down, across) = kernel_size, strides
+    height, width = kernel_size
+    down, across = strides
     pads = [(0, 0), (0, 0)]
     if padding == "same":
         pads = same_padding(x.shape[1:3], kernel_size, strides)

@@ -1,12 +1,14 @@
-"""Operations in which the towers are an axis of their own, which XLA can split over two devices."""
+"""Operations with an axis of towers, which XLA can split over two devices."""
+
+from collections.abc import Callable
 
 from keras import ops
 
 from alexnet_keras.ops.reference import same_padding
 
 
-def conv2d_by_tower(x, kernel, strides, padding, groups):
-    """A convolution in groups as one product for each position of the kernel.
+def conv2d_by_tower(x, kernel, strides: tuple, padding: str, groups: int):
+    """Convolution in groups, as one product for each position of the kernel.
 
     Args:
         x: `(batch, height, width, maps)`.
@@ -30,13 +32,14 @@ def conv2d_by_tower(x, kernel, strides, padding, groups):
     return ops.cast(ops.reshape(y, (-1, rows, columns, filters)), kernel.dtype)
 
 
-def normalization_by_tower(x, groups, normalize):
+def normalization_by_tower(x, groups: int, normalize: Callable):
     """Response normalization across the maps of each tower.
 
     Args:
         x: `(batch, ..., maps)`.
         groups: number of towers.
-        normalize: function that normalizes `(batch, ..., towers, maps of a tower)` along the last axis.
+        normalize: function that normalizes `(batch, ..., towers, maps of a tower)` along the last
+            axis.
     """
     towers = ops.reshape(x, (-1, *x.shape[1:-1], groups, x.shape[-1] // groups))
     return ops.reshape(normalize(towers), ops.shape(x))

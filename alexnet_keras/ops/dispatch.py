@@ -1,15 +1,17 @@
-"""The choice among the implementations of each operation: the only place that says which is fastest where.
+"""The choice among the implementations of each operation.
 
-Every rule for speed names the benchmark that measured it. `implementation("reference")` forces a
-choice, and `explain` prints the choices for a model.
+Only this file says which implementation is fastest where. Every rule for speed names the benchmark
+that measured it. `implementation("reference")` forces a choice, and `explain` prints the choices
+for a model.
 """
 
 import contextlib
 import dataclasses
 import functools
+import itertools
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -44,7 +46,7 @@ class Choice:
     Args:
         name: one of `IMPLEMENTATIONS` of the operation.
         reason: why it is taken.
-        function: from the operation's tensors to its result.
+        function: function from the operation's tensors to its result.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class ConvOptions:
-    """What a convolution does; see `reference.conv2d`. Strides and dilation rates are pairs."""
+    """Arguments of `reference.conv2d`; strides and dilation rates are pairs."""
 
     strides: tuple = (1, 1)
     padding: str = "valid"
@@ -67,15 +69,15 @@ _forced = None
 
 
 @contextlib.contextmanager
-def implementation(name):
-    """In here the implementation called `name` computes all operations that have it and allow it.
+def implementation(name: str | None) -> Iterator[None]:
+    """Context manager in which one implementation computes all operations that allow it.
 
-    A function that was compiled before, such as that of `model.fit`, keeps what it was compiled with.
+    Functions that are already compiled, such as the step of `model.fit`, keep their implementation.
     The environment variable ALEXNET_KERAS_IMPLEMENTATION does the same for a whole process.
 
     Args:
-        name: `"reference"`, which every operation has, or another name of `IMPLEMENTATIONS`; `None`
-            for what the environment variable says, or the fastest.
+        name: `"reference"`, which every operation has, or another name of `IMPLEMENTATIONS`. `None`
+            for the environment variable's choice, or else the fastest.
 
     Raises:
         ValueError: for an unknown name.
@@ -85,9 +87,10 @@ def implementation(name):
     >>> with implementation("reference"):
     ...     outputs = AlexNet("small", classes=2)(keras.ops.ones((1, 64, 64, 3)))
     """
-    global _forced  # not a context variable: the replicas of tf.distribute run in threads of their own
+    global _forced  # not a context variable: replicas of tf.distribute run in other threads
     _check_name(name, "name")
-    before, _forced = _forced, name
+    before = _forced
+    _forced = name
     try:
         yield
     finally:
@@ -103,7 +106,7 @@ def _forced_name():
 
 
 def _check_name(name, argument):
-    accepted = list(dict.fromkeys(n for names in IMPLEMENTATIONS.values() for n in names))
+    accepted = list(dict.fromkeys(itertools.chain(*IMPLEMENTATIONS.values())))
     if name is not None and name not in accepted:
         raise ValueError(
             f"`{argument}` must be one of {', '.join(accepted)}. Received: {argument}={name!r}"
@@ -111,7 +114,7 @@ def _check_name(name, argument):
 
 
 def _choose(possible, fastest, reason):
-    """The forced implementation where it is possible, otherwise the fastest.
+    """Returns the forced implementation if it is possible, otherwise the fastest.
 
     Args:
         possible: dict from an implementation's name to its function.
@@ -124,37 +127,44 @@ def _choose(possible, fastest, reason):
     return Choice(fastest, reason, possible[fastest])
 
 
-def is_jax_on_gpu():
-    """Whether Keras computes with JAX on a GPU or TPU."""
+def is_jax_on_gpu() -> bool:
+    """Returns whether Keras computes with JAX on a GPU or TPU."""
     return keras.backend.backend() == "jax" and has_accelerator()
 
 
-def is_jax_on_cpu():
-    """Whether Keras computes with JAX on a CPU."""
+def is_jax_on_cpu() -> bool:
+    """Returns whether Keras computes with JAX on a CPU."""
     return keras.backend.backend() == "jax" and not has_accelerator()
 
 
-def is_tensorflow_on_cpu():
-    """Whether Keras computes with TensorFlow on a CPU."""
+def is_tensorflow_on_cpu() -> bool:
+    """Returns whether Keras computes with TensorFlow on a CPU."""
     return keras.backend.backend() == "tensorflow" and not has_accelerator()
 
 
-def choose_conv2d(input_shape, kernel_shape, dtype, options, training, name):
-    """The implementation of a convolution.
+def choose_conv2d(
+    input_shape: tuple,
+    kernel_shape: tuple,
+    dtype: str,
+    options: ConvOptions,
+    training: bool | None,
+    name: str,
+) -> Choice:
+    """Returns the implementation of a convolution.
 
     Args:
         input_shape: tuple `(batch or None, height, width, maps)`.
         kernel_shape: tuple `(height, width, maps / groups, filters)`.
         dtype: dtype of the computation.
         options: `ConvOptions`.
-        training: whether a training computes it. An evaluation keeps to the definition.
+        training: whether a training computes it. An evaluation uses the definition.
         name: the layer's name, for profilers.
 
     Returns:
         A `Choice` whose function takes inputs, kernel and bias (or `None`).
 
     Raises:
-        ValueError: for channels_first or dilation with one tower on each device.
+        ValueError: for channels_first or dilation with a tower on each of two devices.
     """
     settings = dataclasses.asdict(options)
     possible = {
@@ -162,9 +172,8 @@ def choose_conv2d(input_shape, kernel_shape, dtype, options, training, name):
         "native": functools.partial(_native_conv2d, options=options),
     }
     is_plain = options.data_format == "channels_last" and set(options.dilation_rate) == {1}
-    by_tower = functools.partial(_with_bias, _conv2d_by_tower, options)
     if is_plain:
-        possible["by_tower"] = by_tower
+        possible["by_tower"] = functools.partial(_with_bias, _conv2d_by_tower, options)
     if is_plain and _has_long_stride(kernel_shape, options):
         possible["space_to_depth"] = functools.partial(_with_bias, _space_to_depth_conv, options)
     tile = winograd_tile(input_shape, kernel_shape, dtype, options)
@@ -181,6 +190,7 @@ def choose_conv2d(input_shape, kernel_shape, dtype, options, training, name):
 
 
 def _fastest_conv2d(possible, tile, options):
+    """Returns the name of the fastest possible convolution, and why."""
     # benchmarks.layers, conv2 to conv5 in a training
     if "winograd" in possible:
         return "winograd", f"fewer multiplications with tiles of {tile} on a CPU"
@@ -191,23 +201,27 @@ def _fastest_conv2d(possible, tile, options):
         return "space_to_depth", "a stride over few maps is slow in JAX on a GPU"
     if options.groups == 1:
         return "reference", "the convolution of the backend"
-    # benchmarks.layers, conv2, conv4 and conv5. PyTorch's groups are fast on a CPU; Keras on PyTorch or
-    # TensorFlow has not been measured on a GPU.
-    if keras.backend.backend() == "jax" or is_tensorflow_on_cpu():
-        return (
-            "reference",
-            f"a convolution a group is faster than the groups of {keras.backend.backend()}",
-        )
-    return "native", f"the groups of {keras.backend.backend()} are fast"
+    backend = keras.backend.backend()
+    # benchmarks.layers, conv2, conv4 and conv5. PyTorch's groups are fast on a CPU. PyTorch and
+    # TensorFlow have not been measured on a GPU.
+    if backend == "jax" or is_tensorflow_on_cpu():
+        return "reference", f"a convolution a group is faster than the groups of {backend}"
+    return "native", f"the groups of {backend} are fast"
 
 
-def winograd_tile(input_shape, kernel_shape, dtype, options):
-    """Side of the tiles that Winograd's method is fastest and exact enough with, in positions; `None` for never.
+def winograd_tile(
+    input_shape: tuple, kernel_shape: tuple, dtype: str, options: ConvOptions
+) -> int | None:
+    """Returns the side of the tiles of Winograd's method; `None` if another method is better.
 
-    Arguments are those of `choose_conv2d`. Measured by `benchmarks.layers`, conv2 to conv5.
+    Measured by `benchmarks.layers`, conv2 to conv5.
+
+    Args:
+        input_shape, kernel_shape, dtype, options: as for `choose_conv2d`.
     """
     images, *sizes = input_shape[:3]
-    (height, width, maps), filters = kernel_shape[:3], kernel_shape[3] // options.groups
+    height, width, maps, filters = kernel_shape
+    filters //= options.groups
     # The longer the sums with a kernel of 5x5, the more digits they lose.
     is_small = (height, width) == (3, 3)
     is_exact = is_small or ((height, width) == (5, 5) and maps <= 64 and filters <= 192)
@@ -216,7 +230,7 @@ def winograd_tile(input_shape, kernel_shape, dtype, options):
     # The transforms multiply by matrices that are as long as an axis.
     if not is_exact or not is_plain or not all(size and size <= 64 for size in sizes):
         return None
-    # XLA would not keep a batch apart that lies on several of JAX's devices.
+    # XLA would gather a batch that JAX has split over several devices.
     if keras.distribution.distribution() is not None:
         return None
     # With few positions or weights, the transforms take as long as the products that they save.
@@ -225,21 +239,18 @@ def winograd_tile(input_shape, kernel_shape, dtype, options):
     weights = height * width * maps * filters
     if dtype == "float32" and weights >= 100_000 and (is_tensorflow_on_cpu() or is_jax_on_cpu()):
         return 4
-    # In bfloat16 all but the smallest windows lose too many digits, so that there are fewer products to
-    # save; on JAX too few. Sums in bfloat16 would lose too many digits of the transformed values.
-    if dtype == "bfloat16" and weights >= 500_000 and is_small and is_tensorflow_on_cpu():
-        return 2 if has_bfloat16_arithmetic() else None
-    return None
+    # In bfloat16 all but the smallest windows lose too many digits. They save fewer products; on
+    # JAX too few. Sums in bfloat16 would lose too many digits of the transformed values.
+    is_possible = dtype == "bfloat16" and has_bfloat16_arithmetic() and is_tensorflow_on_cpu()
+    return 2 if is_possible and weights >= 500_000 and is_small else None
 
 
 def _has_long_stride(kernel_shape, options):
-    few_maps = options.groups == 1 and kernel_shape[2] <= 4
+    """Returns whether a convolution over few maps has a stride that divides them into blocks."""
     stride = options.strides[0]
-    return (
-        few_maps
-        and options.padding == "valid"
-        and 1 < stride == options.strides[1] <= min(kernel_shape[:2])
-    )
+    has_few_maps = options.groups == 1 and kernel_shape[2] <= 4
+    is_stride = 1 < stride == options.strides[1] <= min(kernel_shape[:2])
+    return has_few_maps and is_stride and options.padding == "valid"
 
 
 def _native_conv2d(x, kernel, bias, options):
@@ -270,8 +281,8 @@ def _winograd_conv(x, kernel, bias, tile, groups, name):
     return winograd_conv(x, kernel, bias, tile, groups, name)
 
 
-def choose_locally_connected2d(kernel_size, strides, padding):
-    """The implementation of a locally connected layer.
+def choose_locally_connected2d(kernel_size: tuple, strides: tuple, padding: str) -> Choice:
+    """Returns the implementation of a locally connected layer.
 
     Args:
         kernel_size, strides, padding: as for `reference.locally_connected2d`.
@@ -284,15 +295,24 @@ def choose_locally_connected2d(kernel_size, strides, padding):
         "reference": functools.partial(reference.locally_connected2d, **settings),
         "batched": functools.partial(batched_local, **settings),
     }
-    # Not measured by a benchmark: it leaves out a product for each position.
+    # Not measured by a benchmark; it avoids a separate product for each position.
     return _choose(possible, "batched", "one product for all positions")
 
 
-def choose_local_response_normalization(axes, size, k, alpha, beta, groups, training, name):
-    """The implementation of response normalization across maps.
+def choose_local_response_normalization(
+    axes: int,
+    size: int,
+    k: float,
+    alpha: float,
+    beta: float,
+    groups: int,
+    training: bool | None,
+    name: str,
+) -> Choice:
+    """Returns the implementation of response normalization across maps.
 
     Args:
-        axes: number of axes of the input, the last being that of the maps.
+        axes: number of axes of the input, the last of which is the axis of the maps.
         size, k, alpha, beta, groups: as for `reference.local_response_normalization`.
         training: whether a training computes it.
         name: the layer's name, for profilers.
@@ -309,41 +329,50 @@ def choose_local_response_normalization(axes, size, k, alpha, beta, groups, trai
         groups=groups,
     )
     reach = (size // 2, (size - 1) // 2)
-    possible = _normalizations(
-        definition, Normalization(((axes - 1, *reach),), k, alpha, beta, groups), training, name
-    )
+    normalization = Normalization(((axes - 1, *reach),), k, alpha, beta, groups)
+    possible = {"reference": definition, **_normalizations(normalization, training, name)}
     fastest, reason = _fastest_normalization()
     if is_split_by_tower() and groups > 1:
-        inner = _normalizations(
-            definition, Normalization(((axes, *reach),), k, alpha, beta), training, name
-        )
+        in_tower = Normalization(((axes, *reach),), k, alpha, beta)
+        normalize = _normalizations(in_tower, training, name)[fastest]
         possible["by_tower"] = functools.partial(
-            normalization_by_tower, groups=groups, normalize=inner[fastest]
+            normalization_by_tower, groups=groups, normalize=normalize
         )
-        fastest, reason = "by_tower", "XLA splits it over two devices"
+        return _choose(possible, "by_tower", "XLA splits it over two devices")
     return _choose(possible, fastest, reason)
 
 
-def choose_spatial_response_normalization(size, k, alpha, beta, training, name):
-    """The implementation of response normalization across positions; see `choose_local_response_normalization`."""
+def choose_spatial_response_normalization(
+    size: int, k: float, alpha: float, beta: float, training: bool | None, name: str
+) -> Choice:
+    """Returns the implementation of response normalization across positions.
+
+    Args:
+        size, k, alpha, beta: as for `reference.spatial_response_normalization`.
+        training: whether a training computes it.
+        name: the layer's name, for profilers.
+
+    Returns:
+        A `Choice` whose function takes the input.
+    """
     definition = functools.partial(
         reference.spatial_response_normalization, size=size, k=k, alpha=alpha, beta=beta
     )
     reach = (size // 2, (size - 1) // 2)
     normalization = Normalization(((1, *reach), (2, *reach)), k, alpha, beta)
-    return _choose(
-        _normalizations(definition, normalization, training, name), *_fastest_normalization()
-    )
+    possible = {"reference": definition, **_normalizations(normalization, training, name)}
+    return _choose(possible, *_fastest_normalization())
 
 
-def _normalizations(definition, normalization, training, name):
+def _normalizations(normalization, training, name):
+    """Returns a dict from the name of each implementation with its own gradient to its function."""
     analytic = functools.partial(
         analytic_normalization,
         normalization=normalization,
         name=name,
         keep_denominators=bool(training),
     )
-    possible = {"reference": definition, "analytic": analytic}
+    possible = {"analytic": analytic}
     if keras.backend.backend() == "tensorflow":
         possible["analytic_xla"] = functools.partial(analytic, use_xla=True)
     if keras.backend.backend() == "jax":
@@ -354,6 +383,7 @@ def _normalizations(definition, normalization, training, name):
 
 
 def _fastest_normalization():
+    """Returns the name of the fastest normalization, and why."""
     # benchmarks.layers on an H200, norm1
     if is_jax_on_gpu():
         return "recomputing", "on a GPU memory is the bottleneck"
@@ -363,8 +393,10 @@ def _fastest_normalization():
     return "analytic", "the gradient takes one power and no second sum of squares"
 
 
-def choose_max_pool(input_shape, pool_size, strides, ceil_mode=False):
-    """The implementation of max pooling.
+def choose_max_pool(
+    input_shape: tuple, pool_size: tuple, strides: tuple, ceil_mode: bool = False
+) -> Choice:
+    """Returns the implementation of max pooling.
 
     Args:
         input_shape: tuple `(batch or None, height, width, maps)`.
@@ -375,31 +407,34 @@ def choose_max_pool(input_shape, pool_size, strides, ceil_mode=False):
     """
     settings = {"pool_size": pool_size, "strides": strides}
     possible = {"reference": functools.partial(reference.max_pool, **settings, ceil_mode=ceil_mode)}
-    fastest, reason = "reference", "the pool of the backend"
+    fastest = "reference"
+    reason = "the pool of the backend"
     if ceil_mode and _is_same_padding(input_shape, pool_size, strides):
         possible["same_padding"] = functools.partial(
             keras.ops.max_pool, **settings, padding="same", data_format="channels_last"
         )
-        # Not measured by itself: it leaves out the copy that padding takes.
-        fastest, reason = "same_padding", "Keras pads in the same way, without a copy"
+        # Not measured by itself; it avoids the copy of padding.
+        fastest = "same_padding"
+        reason = "Keras pads in the same way, without a copy"
     if all(s <= k for k, s in zip(pool_size, strides, strict=True)) and math.prod(pool_size) <= 128:
         possible["gather"] = functools.partial(gather_max_pool, **settings, ceil_mode=ceil_mode)
         # benchmarks.layers on an H200, pool1
         if is_jax_on_gpu():
-            fastest, reason = "gather", "XLA's own gradient scatters"
+            fastest = "gather"
+            reason = "XLA's own gradient scatters"
     return _choose(possible, fastest, reason)
 
 
 def _is_same_padding(input_shape, pool_size, strides):
-    """Whether the padding "same" adds what `ceil_mode` adds: something, at the bottom and right only."""
+    """Returns whether Keras' "same" pads as `ceil_mode` does: only at the bottom and right."""
     axes = list(zip(input_shape[1:3], pool_size, strides, strict=True))
     added = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in axes]
     wanted = [reference.ceiling_padding(*axis) for axis in axes]
     return any(wanted) and all(m // 2 == 0 and m == w for m, w in zip(added, wanted, strict=True))
 
 
-def choose_dense(axes, dtype, training, name):
-    """The implementation of the dense product.
+def choose_dense(axes: int, dtype: str, training: bool | None, name: str) -> Choice:
+    """Returns the implementation of the dense product.
 
     Args:
         axes: number of axes of the input.
@@ -411,44 +446,44 @@ def choose_dense(axes, dtype, training, name):
         A `Choice` whose function takes inputs, kernel and bias (or `None`).
     """
     possible = {"reference": reference.dense}
-    fastest, reason = "reference", "the product of the backend"
+    fastest = "reference"
+    reason = "the product of the backend"
     if training and axes == 2 and dtype == "float32":
         possible["swapped"] = functools.partial(swapped_dense, name=name)
         # benchmarks.layers, fc6
         if is_tensorflow_on_cpu():
-            fastest, reason = (
-                "swapped",
-                "TensorFlow on a CPU transposes the weights for the gradient",
-            )
+            fastest = "swapped"
+            reason = "TensorFlow on a CPU transposes the weights for the gradient"
     return _choose(possible, fastest, reason)
 
 
-def choose_momentum_update():
-    """The implementation of the momentum update of an optimizer.
+def choose_momentum_update() -> Choice:
+    """Returns the implementation of the momentum update of an optimizer.
 
-    Returns:
-        A `Choice`. The function of `"reference"` returns the new weight and velocity; that of
-        `"in_place"` changes `tf.Variable`s.
+    The function of `"reference"` returns the new weight and velocity. The function of `"in_place"`
+    changes `tf.Variable`s.
     """
     possible = {"reference": reference.momentum_update}
-    fastest, reason = "reference", "the backend compiles it"
+    fastest = "reference"
+    reason = "the backend compiles it"
     if keras.backend.backend() == "tensorflow":
         from alexnet_keras.ops.in_place_momentum import in_place_momentum
 
         possible["in_place"] = in_place_momentum
         # benchmarks.layers, the update
-        fastest, reason = "in_place", "TensorFlow's own operations make no copies"
+        fastest = "in_place"
+        reason = "TensorFlow's own operations make no copies"
     return _choose(possible, fastest, reason)
 
 
-def explain(model):
+def explain(model: keras.Model) -> str:
     """Prints which implementation computes each layer of a model on this machine, and why.
 
     Args:
         model: an AlexNet, a VGG, or any model with layers of this package.
 
     Returns:
-        The printed text: a line a layer, or two where training and evaluation differ.
+        The printed text: one line a layer, or two if training and evaluation differ.
 
     Example:
 
@@ -459,9 +494,8 @@ def explain(model):
     for layer in model.layers:
         if not hasattr(layer, "choose_implementation"):
             continue
-        training, evaluation = (
-            layer.choose_implementation(layer.input.shape, training=t) for t in (True, False)
-        )
+        training = layer.choose_implementation(layer.input.shape, training=True)
+        evaluation = layer.choose_implementation(layer.input.shape, training=False)
         if training.name == evaluation.name:
             lines.append(f"{layer.name:14s}{training.name}: {training.reason}")
         else:

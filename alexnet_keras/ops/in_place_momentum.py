@@ -3,10 +3,12 @@
 import tensorflow as tf
 
 
-def in_place_momentum(variable, velocity, gradient, learning_rate, momentum, decay):
+def in_place_momentum(
+    variable: tf.Variable, velocity: tf.Variable, gradient, learning_rate, momentum, decay
+) -> None:
     """Changes a variable and its velocity in place, as `reference.momentum_update` defines.
 
-    Written out in products and sums, each of them would take a new tensor of the variable's size.
+    Separate products and sums would each take a new tensor of the variable's size.
 
     Args:
         variable, velocity: `tf.Variable`s.

@@ -1,7 +1,7 @@
 """Response normalization for JAX on a GPU, where memory is the bottleneck.
 
-It keeps the input only and takes the sum of squares again in the gradient. The two maps that go from
-the first pass of the gradient to the second have the dtype of the input.
+It keeps only the input, and computes the sum of squares again in the gradient. The two maps between
+the two passes of the gradient have the dtype of the input.
 """
 
 import dataclasses
@@ -21,8 +21,12 @@ class _NormalizationOnGPU(Normalization):
         return root * (root * ops.rsqrt(root))  # a GPU's own operation, and fewer
 
 
-def recomputing_normalization(x, normalization, name):
-    """Normalizes `x`, with a first and second gradient; arguments as for `analytic_normalization`."""
+def recomputing_normalization(x, normalization: Normalization, name: str):
+    """Normalizes `x`, with a first and a second gradient.
+
+    Args:
+        x, normalization, name: as for `analytic_normalization`.
+    """
     on_gpu = _NormalizationOnGPU(**vars(normalization))
 
     @ops.custom_gradient
@@ -47,9 +51,9 @@ def recomputing_normalization(x, normalization, name):
 
 
 def _materialize(dtype, *maps):
-    """The maps, which XLA writes to memory in this dtype rather than computing them wherever they are used.
+    """Returns the maps, which XLA writes to memory once instead of computing them at every use.
 
-    Not in float16, which what a gradient is made of may be too large for.
+    They get this dtype, but not float16, in which parts of a gradient may overflow.
     """
     import jax
 

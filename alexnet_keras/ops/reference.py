@@ -1,8 +1,8 @@
 """The operations of AlexNet as their definitions, in `keras.ops` only.
 
-This file says what the network computes. Faster implementations stand beside it, one a file;
-`dispatch.py` chooses among them, and a test compares each with the definition here. Images and
-feature maps are `(batch, height, width, maps)`. Gradients are the backend's own.
+Faster implementations are in the other files of this folder. `dispatch.py` chooses among them, and
+a test compares each with its definition here. Images and feature maps are
+`(batch, height, width, maps)`. Gradients are the backend's own.
 """
 
 from keras import ops
@@ -12,11 +12,11 @@ def conv2d(
     x,
     kernel,
     bias=None,
-    strides=1,
-    padding="valid",
-    groups=1,
-    dilation_rate=1,
-    data_format="channels_last",
+    strides: int | tuple = 1,
+    padding: str = "valid",
+    groups: int = 1,
+    dilation_rate: int | tuple = 1,
+    data_format: str = "channels_last",
 ):
     """Convolution in groups: kernel part `g` sees input part `g` only.
 
@@ -31,8 +31,10 @@ def conv2d(
 
     Reference: section 3.5 of Krizhevsky et al. (2012), where the groups are two GPUs.
     """
-    axis, bias_shape = (-1, (1, 1, 1, -1)) if data_format == "channels_last" else (1, (1, -1, 1, 1))
-    inputs, kernels = ops.split(x, groups, axis=axis), ops.split(kernel, groups, axis=-1)
+    axis = -1 if data_format == "channels_last" else 1
+    bias_shape = (1, 1, 1, -1) if data_format == "channels_last" else (1, -1, 1, 1)
+    inputs = ops.split(x, groups, axis=axis)
+    kernels = ops.split(kernel, groups, axis=-1)
     outputs = [
         ops.conv(part, weights, strides, padding, data_format, dilation_rate)
         for part, weights in zip(inputs, kernels, strict=True)
@@ -43,11 +45,18 @@ def conv2d(
     return ops.concatenate(outputs, axis=axis) if groups > 1 else outputs[0]
 
 
-def locally_connected2d(x, kernel, bias=None, kernel_size=(3, 3), strides=(1, 1), padding="valid"):
-    """A convolution whose kernels differ from position to position.
+def locally_connected2d(
+    x,
+    kernel,
+    bias=None,
+    kernel_size: tuple = (3, 3),
+    strides: tuple = (1, 1),
+    padding: str = "valid",
+):
+    """Convolution whose kernels differ from position to position.
 
-    `y[n, p] = window[n, p] kernel[p] + bias[p]`, with `p` the position, counted row by row, and
-    `window[n, p]` the activities of image `n` that the kernel covers there, as one row.
+    `y[n, p] = window[n, p] kernel[p] + bias[p]`, with the position `p`, counted row by row.
+    `window[n, p]` are the activities of image `n` that the kernel covers there, as one row.
 
     Args:
         x: `(batch, height, width, maps)`.
@@ -58,22 +67,26 @@ def locally_connected2d(x, kernel, bias=None, kernel_size=(3, 3), strides=(1, 1)
 
     Reference: cuda-convnet's layers of type `local`, in its networks for CIFAR-10.
     """
-    (height, width), (down, across) = kernel_size, strides
+    height, width = kernel_size
+    down, across = strides
     if padding == "same":
         x = ops.pad(x, [(0, 0), *same_padding(x.shape[1:3], kernel_size, strides), (0, 0)])
     rows = (x.shape[1] - height) // down + 1
     columns = (x.shape[2] - width) // across + 1
     outputs = []
     for position in range(rows * columns):
-        top, left = position // columns * down, position % columns * across
+        top = position // columns * down
+        left = position % columns * across
         window = x[:, top : top + height, left : left + width]
         outputs.append(ops.matmul(ops.reshape(window, (-1, kernel.shape[1])), kernel[position]))
     y = ops.reshape(ops.stack(outputs, axis=1), (-1, rows, columns, kernel.shape[2]))
     return y if bias is None else ops.add(y, bias)
 
 
-def local_response_normalization(x, size, k, alpha, beta, groups=1):
-    """`b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta` over the `size` maps `j` around map `i`.
+def local_response_normalization(
+    x, size: int, k: float, alpha: float, beta: float, groups: int = 1
+):
+    """Returns `b[i] = a[i] / (k + alpha * sum_j a[j]**2) ** beta` over the maps `j` around map `i`.
 
     `j` runs from `i - size // 2` to `i + (size - 1) // 2` and stays in the group of `i`.
 
@@ -94,8 +107,8 @@ def local_response_normalization(x, size, k, alpha, beta, groups=1):
     return ops.cast(a / ops.power(k + alpha * total, beta), x.dtype)
 
 
-def spatial_response_normalization(x, size, k, alpha, beta):
-    """`b = a / (k + alpha * sum a**2) ** beta` over the `size` x `size` positions around each.
+def spatial_response_normalization(x, size: int, k: float, alpha: float, beta: float):
+    """Returns `b = a / (k + alpha * sum a**2) ** beta` over the positions around each.
 
     Args:
         x: `(batch, height, width, maps)`, the activities `a`. The computation is in float32.
@@ -116,14 +129,14 @@ def spatial_response_normalization(x, size, k, alpha, beta):
     return ops.cast(a / ops.power(k + alpha * total, beta), x.dtype)
 
 
-def max_pool(x, pool_size, strides, ceil_mode=False):
-    """The maximum of each window.
+def max_pool(x, pool_size: tuple, strides: tuple, ceil_mode: bool = False):
+    """Returns the maximum of each window.
 
     Args:
         x: `(batch, height, width, maps)`.
         pool_size, strides: pairs of ints, in positions.
-        ceil_mode: whether the last windows may reach over the right and bottom edges, so that sizes
-            round up. Positions outside the map do not take part in the maximum.
+        ceil_mode: whether sizes round up: the last windows may reach over the right and bottom
+            edges. The maximum ignores positions outside the map.
 
     Reference: section 3.4 of Krizhevsky et al. (2012); 2012 source.
     """
@@ -132,8 +145,8 @@ def max_pool(x, pool_size, strides, ceil_mode=False):
     return ops.max_pool(x, pool_size, strides, padding="valid", data_format="channels_last")
 
 
-def average_pool(x, pool_size, strides, ceil_mode=False):
-    """The mean of each window, over those of its positions that lie in the map.
+def average_pool(x, pool_size: tuple, strides: tuple, ceil_mode: bool = False):
+    """Returns the mean of each window over its positions inside the map.
 
     Args:
         x, pool_size, strides, ceil_mode: as for `max_pool`.
@@ -154,13 +167,13 @@ def average_pool(x, pool_size, strides, ceil_mode=False):
 
 
 def dense(x, kernel, bias=None):
-    """`x W + b` with `x` of shape `(..., inputs)`, `W` `(inputs, units)` and `b` `(units,)`."""
+    """Returns `x W + b` with `x` `(..., inputs)`, `W` `(inputs, units)` and `b` `(units,)`."""
     y = ops.matmul(x, kernel)
     return y if bias is None else ops.add(y, bias)
 
 
 def momentum_update(weight, velocity, gradient, learning_rate, momentum, decay):
-    """`v <- momentum * v - rate * (gradient + decay * w)`, then `w <- w + v`.
+    """Computes `v <- momentum * v - rate * (gradient + decay * w)`, then `w <- w + v`.
 
     Args:
         weight, velocity, gradient: tensors of one shape.
@@ -175,8 +188,8 @@ def momentum_update(weight, velocity, gradient, learning_rate, momentum, decay):
     return weight + velocity, velocity
 
 
-def pad_to_ceiling(x, pool_size, strides):
-    """`x` with as many rows and columns of minus infinity as make all windows of a pool fit."""
+def pad_to_ceiling(x, pool_size: tuple, strides: tuple):
+    """Returns `x` with rows and columns of minus infinity, so that all windows of a pool fit."""
     axes = zip(x.shape[1:3], pool_size, strides, strict=True)
     bottom, right = (ceiling_padding(*axis) for axis in axes)
     if not bottom and not right:
@@ -184,16 +197,16 @@ def pad_to_ceiling(x, pool_size, strides):
     return ops.pad(x, [(0, 0), (0, bottom), (0, right), (0, 0)], constant_values=-float("inf"))
 
 
-def ceiling_padding(size, window, stride):
-    """Rows to add at the bottom so that windows at distances of `stride` cover all `size` rows.
+def ceiling_padding(size: int, window: int, stride: int) -> int:
+    """Returns the rows to add at the bottom so that windows cover all `size` rows.
 
     Reference: 2012 source; 224 pixels, 11x11 kernels and stride 4 need 3.
     """
     return (window - size) % stride if size >= window else window - size
 
 
-def same_padding(sizes, windows, strides):
-    """Pairs of rows and columns of zeros that the padding `"same"` puts before and after the maps.
+def same_padding(sizes: tuple, windows: tuple, strides: tuple) -> list:
+    """Returns the pairs of zeros before and after the maps for the padding `"same"`.
 
     Args:
         sizes, windows, strides: ints for height and width, in positions.

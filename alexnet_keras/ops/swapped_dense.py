@@ -3,11 +3,11 @@
 from keras import name_scope, ops
 
 
-def swapped_dense(x, kernel, bias, name):
-    """`x W + b` of two axes in float32, whose gradient of `x` is `(W dY^T)^T` rather than `dY W^T`.
+def swapped_dense(x, kernel, bias, name: str):
+    """Returns `x W + b` in float32, with the gradient `(W dY^T)^T` of `x` rather than `dY W^T`.
 
-    On a CPU, TensorFlow brings the weights into another order before it multiplies by their transpose.
-    For the 38 million weights of fc6 that takes time in every step, whatever the batch size.
+    On a CPU, TensorFlow reorders the weights before it multiplies by their transpose. For the 38
+    million weights of fc6 this takes time in every step, at any batch size.
 
     Args:
         x: `(batch, inputs)`.
@@ -26,6 +26,6 @@ def swapped_dense(x, kernel, bias, name):
 
         return ops.matmul(x, kernel), gradient
 
-    # A cast gives a tensor, which the gradient reaches, where the kernel is a variable.
+    # The kernel may be a variable. The cast makes it a tensor, which the gradient reaches.
     y = product(x, ops.cast(kernel, "float32"))
     return y if bias is None else ops.add(y, bias)

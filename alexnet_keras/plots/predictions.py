@@ -1,10 +1,24 @@
 """Images with the labels that a network finds most probable."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 
 from alexnet_keras.plots.style import new_figure
 
 _LETTERS = 26  # of a name; more would leave its panel
+
+
+@dataclasses.dataclass(frozen=True)
+class _Panel:
+    """An image over bars: a title, the names and probabilities of the bars, and the correct bar."""
+
+    image: np.ndarray
+    title: str
+    names: list
+    probabilities: np.ndarray
+    correct: int | None = None
 
 
 def plot_predictions(images, probabilities, labels, class_names, top=5, columns=4, title=""):
@@ -45,44 +59,79 @@ def plot_predictions(images, probabilities, labels, class_names, top=5, columns=
             "`probabilities` must be from 0 to 1, such as the softmax of logits. "
             f"Received: values from {probabilities.min():.3g} to {probabilities.max():.3g}"
         )
-    names = [name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…" for name in class_names]
-    top, columns = min(top, len(names)), min(columns, len(images))
-    rows = -(-len(images) // columns)
+    panels = []
+    for image, probability, label in zip(images, probabilities, labels, strict=True):
+        best = np.argsort(-probability, kind="stable")[:top]
+        correct = int(np.flatnonzero(best == label)[0]) if label in best else None
+        names = [class_names[guess] for guess in best]
+        panels.append(_Panel(image, class_names[label], names, probability[best], correct))
+    return _draw(panels, columns, title)
+
+
+def plot_classified(images, predictions, columns=4, title=""):
+    """Draws images that a `Classifier` has classified, over their most probable classes as bars.
+
+    Args:
+        images: `(count, height, width, 3)`, 0-255.
+        predictions: a `Prediction` of `Classifier.predict` for each image.
+        columns: images in a row.
+        title: words above the figure.
+
+    Returns:
+        A matplotlib figure. The names of the files stand over the images.
+
+    Raises:
+        ValueError: if there are not as many images as predictions, or an image was not classified.
+
+    Reference: figure 4, left, of Krizhevsky et al. (2012).
+    """
+    if not len(images) == len(predictions) > 0 or any(p.error for p in predictions):
+        raise ValueError(
+            "`images` and `predictions` must be equally many, of images that are classified. "
+            f"Received: {len(images)} images, {len(predictions)} predictions, "
+            f"{sum(p.error is not None for p in predictions)} of which have an error"
+        )
+    panels = [
+        _Panel(image, Path(p.source).name, p.names, p.probabilities)
+        for image, p in zip(images, predictions, strict=True)
+    ]
+    return _draw(panels, columns, title)
+
+
+def _draw(panels, columns, title):
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    bars = max(len(panel.names) for panel in panels)
     figure, axes = new_figure(
         2 * rows,
         columns,
-        (2.4 * columns, (2.3 + 0.24 * top) * rows + 0.4),
+        (2.4 * columns, (2.3 + 0.24 * bars) * rows + 0.4),
         squeeze=False,
-        gridspec_kw={"height_ratios": [2.0, 0.24 * top] * rows},
+        gridspec_kw={"height_ratios": [2.0, 0.24 * bars] * rows},
     )
     for axis in axes.flat:
         axis.set_axis_off()
-    for i, (image, probability, label) in enumerate(
-        zip(images, probabilities, labels, strict=True)
-    ):
-        picture, bars = axes[2 * (i // columns) : 2 * (i // columns) + 2, i % columns]
-        picture.imshow(np.clip(image, 0, 255).astype("uint8"))
-        picture.set_title(names[label], fontsize=9)
-        best = np.argsort(-probability, kind="stable")[:top]
-        for row, guess in enumerate(best):
-            look = (
-                dict(color="C1", hatch="//", edgecolor="white")
-                if guess == label
-                else dict(color="0.8")
-            )
-            bars.barh(row, probability[guess], height=0.85, **look)
-            bars.text(
-                0.01,
-                row,
-                names[guess],
-                fontsize=8,
-                va="center",
-                bbox=dict(color="white", alpha=0.6, pad=0.5),
-            )
-            bars.text(
-                1.2, row, f"{100 * probability[guess]:.0f}%", fontsize=8, va="center", ha="right"
-            )
-        bars.set_xlim(0, 1.2)
-        bars.set_ylim(top - 0.5, -0.5)
+    for i, panel in enumerate(panels):
+        picture, below = axes[2 * (i // columns) : 2 * (i // columns) + 2, i % columns]
+        picture.imshow(np.clip(panel.image, 0, 255).astype("uint8"))
+        picture.set_title(_shortened(panel.title), fontsize=9)
+        _draw_bars(below, panel, bars)
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _draw_bars(axis, panel, bars):
+    for row, (name, value) in enumerate(zip(panel.names, panel.probabilities, strict=True)):
+        look = {"color": "0.8"}
+        if row == panel.correct:
+            look = {"color": "C1", "hatch": "//", "edgecolor": "white"}
+        axis.barh(row, value, height=0.85, **look)
+        box = {"color": "white", "alpha": 0.6, "pad": 0.5}
+        axis.text(0.01, row, _shortened(name), fontsize=8, va="center", bbox=box)
+        axis.text(1.2, row, f"{100 * value:.0f}%", fontsize=8, va="center", ha="right")
+    axis.set_xlim(0, 1.2)
+    axis.set_ylim(bars - 0.5, -0.5)
+
+
+def _shortened(name):
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"

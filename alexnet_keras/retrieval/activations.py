@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from alexnet_keras.analysis.kernels import layer_of
 from alexnet_keras.data.info import center
-from alexnet_keras.files import holding, read_json, read_npz, replacing, write_text
+from alexnet_keras.files import check_writable, holding, read_json, read_npz, replacing, write_text
 from alexnet_keras.models import fingerprint
 from alexnet_keras.record import check_folder
 
@@ -91,7 +91,14 @@ class Activations:
 
 
 def write_activations(
-    model, dataset, folder, layer="fc7", pixel_size=None, batch_size=128, chunk=_CHUNK
+    model,
+    dataset,
+    folder,
+    layer="fc7",
+    pixel_size=None,
+    batch_size=128,
+    chunk=_CHUNK,
+    argument="folder",
 ):
     """Computes the activations of a layer for the center crops of all images, and writes them to a folder.
 
@@ -106,6 +113,7 @@ def write_activations(
         pixel_size: side of the small crops, in pixels; `None` for 32, or the crop's where that is smaller.
         batch_size: images that pass through the network at a time.
         chunk: images in a file, a multiple of `batch_size`.
+        argument: name of the argument that gives the folder, for messages.
 
     Returns:
         `Activations`.
@@ -117,10 +125,12 @@ def write_activations(
     Reference: section 6.1 of Krizhevsky et al. (2012); images of 32x32 pixels: Krizhevsky and Hinton (2011), "Using
     very deep autoencoders for content-based image retrieval".
     """
-    about = check_activations(model, dataset, folder, layer, pixel_size, batch_size, chunk)
+    about = check_activations(
+        model, dataset, folder, layer, pixel_size, batch_size, chunk, argument
+    )
     folder = Path(folder)
     network = keras.Model(model.input, model.get_layer(layer).output)
-    with holding(folder, "folder"):
+    with holding(folder, argument):
         write_text(folder / "activations.json", json.dumps(about, indent=1) + "\n")
         for split in SPLITS:
             missing = [
@@ -134,7 +144,14 @@ def write_activations(
 
 
 def check_activations(
-    model, dataset, folder, layer="fc7", pixel_size=None, batch_size=128, chunk=_CHUNK
+    model,
+    dataset,
+    folder,
+    layer="fc7",
+    pixel_size=None,
+    batch_size=128,
+    chunk=_CHUNK,
+    argument="folder",
 ):
     """Raises what `write_activations` would, before any work; returns what it writes about the activations."""
     info, folder = dataset.info, Path(folder)
@@ -163,7 +180,8 @@ def check_activations(
         **{"train_count": info.train_count, "validation_count": info.validation_count},
     }
     expected = "a new folder, or one with the activations of this model on these images"
-    check_folder(folder / "activations.json", about, argument="folder", expected=expected)
+    check_writable(folder, argument)
+    check_folder(folder / "activations.json", about, argument=argument, expected=expected)
     return about
 
 

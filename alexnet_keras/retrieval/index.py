@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
-import faiss
 import numpy as np
 
+from alexnet_keras.extras import extra
 from alexnet_keras.files import read_npz, replacing
+
+with extra("searching for neighbors"):
+    import faiss
 
 
 def nearest(queries, chunks, count):

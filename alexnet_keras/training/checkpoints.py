@@ -14,7 +14,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from alexnet_keras.distributed.hosts import no_distribution, process_count, process_index
+from alexnet_keras.distributed.hosts import (
+    no_distribution,
+    print_once,
+    process_count,
+    process_index,
+)
 
 _STATE = "training.json"  # in the .keras archive, beside Keras' own files
 _START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False, "chance": ()}
@@ -47,10 +52,7 @@ def find_checkpoint(workdir):
             damaged.append(f"{path} ({error})")
             continue
         if damaged:
-            print(
-                f"Damaged: {damaged[0]}. Going on from {path}, after epoch {state['epoch']}",
-                flush=True,
-            )
+            print_once(f"Damaged: {damaged[0]}. Resuming from {path}, after epoch {state['epoch']}")
         return path, state
     if damaged:
         raise ValueError(

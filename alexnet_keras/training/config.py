@@ -2,11 +2,9 @@
 
 import dataclasses
 
-from alexnet_keras.data.info import check_scale_jitter
+from alexnet_keras.data.options import check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
-from alexnet_keras.distributed.devices import parse_devices
-from alexnet_keras.evaluation.views import TEST_VIEWS
-from alexnet_keras.models import NETWORKS, VGG_PRESETS, network_config
+from alexnet_keras.evaluation.view_names import TEST_VIEWS
 from alexnet_keras.training.fields import (
     Number,
     OneOf,
@@ -18,28 +16,37 @@ from alexnet_keras.training.fields import (
     seed_number,
     share,
 )
+from alexnet_keras.training.presets import TRAINING_PRESETS
 
 SCHEDULES = ("plateau", "step")
 PRECISIONS = ("float32", "mixed_bfloat16")
+GROUPS = ("data", "network", "training", "devices", "evaluation")  # of the options, in `--help`
 
 
-def _option(default, help, check=None):
-    """A field, its line in `--help`, and its check; see `alexnet_keras.training.fields`."""
-    metadata = {"help": help, "check": check}
+def _option(group, default, help, check=None):
+    """A field: its group and line in `--help`, and its check; see `alexnet_keras.training.fields`."""
+    metadata = {"group": group, "help": help, "check": check}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def _parse_devices(devices):
+    # Imported late, as are the networks below: the options are read before Keras is imported.
+    from alexnet_keras.distributed.devices import parse_devices
+
+    return parse_devices(devices)
+
+
 def _device_option(name, value):
-    return parse_devices(value).option
+    return _parse_devices(value).option
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """How a network is trained. The defaults are the paper's; `training_config` gives those of a preset.
 
-    Every field's meaning and unit is in its `help`, which `python -m experiments.train --help` prints.
+    Every field's meaning and unit is in its `help`, which `alexnet train --help` prints.
 
     Raises:
         ValueError: for a value that no training can have; the message names the field.
@@ -48,121 +55,195 @@ class TrainingConfig:
     """
 
     dataset: str = _option(
-        "imagenet2012", "TFDS name, folder with train/CLASS/ and val/CLASS/, or .npz file"
+        "data",
+        "imagenet2012",
+        "TFDS name of the images, a folder with train/CLASS/ and val/CLASS/, or an .npz file",
     )
     preset: str = _option(
-        "paper", f"preset of network and training: {', '.join(NETWORKS)}", OneOf(NETWORKS)
+        "network",
+        "paper",
+        f"preset of the network and its training: {', '.join(TRAINING_PRESETS)}",
+        OneOf(tuple(TRAINING_PRESETS)),
     )
     overrides: dict = _option(
-        {}, "fields of AlexNetConfig (VGGConfig) that replace the preset's, as NAME=VALUE"
+        "network", {}, "fields of AlexNetConfig or VGGConfig that replace the preset's"
     )
-    epochs: int = _option(90, "passes over the training images, at most", positive_integer)
-    batch_size: int = _option(128, "images in a step, over all devices together", positive_integer)
-    learning_rate: float = _option(0.01, "initial learning rate", Number())
+    epochs: int = _option(
+        "training", 90, "maximum number of passes over the training images", positive_integer
+    )
+    batch_size: int = _option(
+        "training",
+        128,
+        "number of images in a training step, over all devices together",
+        positive_integer,
+    )
+    learning_rate: float = _option("training", 0.01, "initial learning rate", Number())
     schedule: str = _option(
+        "training",
         "plateau",
-        "plateau: a tenth of the rate when the validation top-1 error stops improving, three times, then stop; "
-        "step: a tenth at fixed shares of the epochs",
+        "how the learning rate is divided by 10: plateau does so on each of the first three plateaus "
+        "of the validation top-1 error and stops on the next, step does so at --lr-milestones",
         OneOf(SCHEDULES),
     )
     patience: int = _option(
-        5, "epochs without a better validation top-1 error that make a plateau", positive_integer
+        "training",
+        5,
+        "number of epochs without a lower validation top-1 error that make a plateau",
+        positive_integer,
     )
     lr_milestones: tuple = _option(
-        (23 / 93, 51 / 93, 78 / 93), "shares of the epochs, 0-1, at which the rate drops", Shares()
+        "training",
+        (23 / 93, 51 / 93, 78 / 93),
+        "shares of the epochs, 0 to 1, at which schedule step divides the learning rate by 10",
+        Shares(),
     )
-    momentum: float = _option(0.9, "momentum, 0-1", Number(below=1))
-    weight_decay: float = _option(0.0005, "weight decay through the momentum", Number())
-    decay_biases: bool = _option(True, "whether biases decay too")
+    momentum: float = _option(
+        "training", 0.9, "momentum of the updates, 0 to below 1", Number(below=1)
+    )
+    weight_decay: float = _option(
+        "training", 0.0005, "weight decay, which goes through the momentum", Number()
+    )
+    decay_biases: bool = _option("training", True, "apply the weight decay to biases too")
     layer_weight_decay: dict = _option(
+        "training",
         {},
-        "weight decay of single layers, as LAYER=DECAY, in place of weight_decay",
+        "weight decay of single layers, which replaces weight_decay there",
         numbers_by_layer,
     )
     decoupled_weight_decay: float = _option(
-        0.0, "weight decay past the momentum: a weight loses this times the rate", Number()
+        "training",
+        0.0,
+        "weight decay past the momentum, of which a step takes this times the learning rate",
+        Number(),
     )
     bias_learning_rate: float | None = _option(
-        None, "learning rate of the biases; none: that of the weights", Number(optional=True)
+        "training",
+        None,
+        "initial learning rate of the biases, or none for that of the weights",
+        Number(optional=True),
     )
     initial_weights: str | None = _option(
-        None, "a .keras file whose layers the network starts from; none: new ones"
+        "network",
+        None,
+        "path of a .keras file from which the network starts, or none for new weights",
     )
     initial_layers: tuple = _option(
-        (), "layers that are taken from it; none: all convolutions that both have", as_tuple
+        "network",
+        (),
+        "layers that are taken from --initial-weights, or none for all convolutions that both have",
+        as_tuple,
     )
     layer_learning_rates: dict = _option(
-        {}, "factors of the learning rate, as LAYER=FACTOR; 0 freezes a layer", numbers_by_layer
+        "training",
+        {},
+        "factors of the learning rate of single layers, of which 0 freezes a layer",
+        numbers_by_layer,
     )
-    random_crop: bool = _option(True, "random crops and mirror images; otherwise center crops")
+    random_crop: bool = _option(
+        "data", True, "train on random crops and mirror images, and otherwise on center crops"
+    )
     scale_jitter: tuple = _option(
+        "data",
         (),
-        "smallest and largest side of the training images, pixels, drawn for each crop (VGG's scale jittering); "
-        "validation images have image_size; none: image_size for all",
+        "smallest and largest side of the training images, in pixels, drawn anew for each crop (VGG), "
+        "or none for image_size",
         as_tuple,
     )
     pca_noise: str = _option(
+        "data",
         "eigenvalue",
-        "none, eigenvalue (paper's formula) or standard_deviation (2012 source)",
+        "color noise of the training images: none, eigenvalue (the paper's formula) or "
+        "standard_deviation (the 2012 source)",
         OneOf(PCA_NOISE),
     )
     mean_subtraction: str = _option(
+        "data",
         "image",
-        "what is subtracted of the images: the mean image of the training images, or their mean color (VGG)",
+        "subtract from each image the mean image of the training images, or their mean color (VGG): "
+        "image or color",
         OneOf(("image", "color")),
     )
-    image_size: int = _option(256, "side of the prepared images, pixels", positive_integer)
+    image_size: int = _option(
+        "data", 256, "side of the prepared images, in pixels", positive_integer
+    )
     crop_size: int = _option(
-        224, "side of the crops that the network sees, pixels", positive_integer
+        "data", 224, "side of the crops that the network sees, in pixels", positive_integer
     )
     pca_noise_end: float | None = _option(
-        None, "share of the epochs, 0-1, after which images get no color noise; none: never", share
+        "data",
+        None,
+        "share of the epochs, 0 to 1, after which color noise ends, or none for never",
+        share,
     )
     conv1_milestones: tuple = _option(
+        "training",
         (),
-        "two shares of the epochs, 0-1, at which conv1's learning rate falls to a tenth and conv1 is frozen; none: never",
+        "two shares of the epochs, 0 to 1, at which conv1's learning rate is divided by 10 and at which conv1 "
+        "is frozen, or none for never",
         Shares(number=2),
     )
-    precision: str = _option("float32", f"arithmetic: {', '.join(PRECISIONS)}", OneOf(PRECISIONS))
+    precision: str = _option(
+        "devices",
+        "float32",
+        f"arithmetic of the layers: {', '.join(PRECISIONS)}",
+        OneOf(PRECISIONS),
+    )
     devices: int | tuple = _option(
+        "devices",
         1,
-        "number of GPUs (on a machine without one, of logical CPU devices) that share each batch, or their names, "
-        "as GPU:0 GPU:2",
+        "number or names (GPU:0 GPU:2) of the GPUs that share each batch, or without a GPU the number "
+        "of logical CPU devices",
         _device_option,
     )
     seed: int = _option(
-        0, "fixes initial weights, order of images, crops, noise and dropout", seed_number
+        "training",
+        0,
+        "seed of the initial weights, the order of images, crops, noise and dropout",
+        seed_number,
     )
     skip_corrupt: bool = _option(
-        False, "leave out corrupt images of a folder instead of stopping; they are counted"
+        "data",
+        False,
+        "leave out the corrupt images of a folder, and count them, instead of stopping",
     )
     hold_out_every: int = _option(
-        10, "of data without validation images one in so many is held out; 2 for half"
+        "data", 10, "without a validation split, hold out every Nth training image for validation"
     )
     class_subset: tuple = _option(
-        (), "numbers of the classes that count, numbered anew in this order; none for all", as_tuple
+        "data",
+        (),
+        "numbers of the only classes to use, renumbered in this order, or none for all classes",
+        as_tuple,
     )
     max_images_per_class: int | None = _option(
-        None, "the first so many training images of each class alone; none: all"
+        "data", None, "use only the first N training images of each class, or none for all images"
     )
     test_views: tuple = _option(
+        "evaluation",
         ("center", "ten_crop"),
-        "views of an image that predictions are averaged over at the end: center, ten_crop, "
-        "nine_crop (cuda-convnet's, for CIFAR-10), dense (all positions of the whole image and its mirror image, as VGG), or several of these",
+        "views of an image over which the final predictions are averaged: center, ten_crop, nine_crop "
+        "(cuda-convnet), dense (all positions of the whole image and its mirror image, VGG), or several",
         Subset(tuple(TEST_VIEWS)),
     )
     validation_freq: int = _option(
-        1, "epochs from one validation to the next; the last epoch always has one", positive_integer
+        "evaluation",
+        1,
+        "number of epochs from one validation to the next, besides the one after the last epoch",
+        positive_integer,
     )
     checkpoint_minutes: float = _option(
-        5.0, "minutes of training that a stopped one loses at most; 0: a single step", Number()
+        "training",
+        5.0,
+        "longest training time between two checkpoints, in minutes, or 0 for a checkpoint each step",
+        Number(),
     )
     in_memory: bool = _option(
+        "data",
         False,
-        "the images lie in the GPU's memory, and the compiled step cuts its crops (jax backend, an .npz, one GPU)",
+        "keep all images in the memory of one GPU and crop them there (jax backend and .npz file only)",
     )
     memory_gib: float = _option(
-        2.0, "decoded training images stay in memory if they take no more, GiB"
+        "data", 2.0, "keep decoded training images in memory if they fit into this size, in GiB"
     )
 
     def __post_init__(self):
@@ -173,7 +254,7 @@ class TrainingConfig:
         self._check_initial_weights()
         self._check_images()
         self._check_schedule()
-        if self.batch_size % parse_devices(self.devices).count:
+        if self.batch_size % _parse_devices(self.devices).count:
             raise ValueError(
                 f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"
             )
@@ -225,6 +306,8 @@ class TrainingConfig:
     @property
     def network(self):
         """The `AlexNetConfig` or `VGGConfig` of what this trains: the preset's for crops of `crop_size` pixels."""
+        from alexnet_keras.models import network_config
+
         overrides = {"input_shape": (self.crop_size, self.crop_size, 3), **self.overrides}
         return network_config(self.preset, **overrides)
 
@@ -274,121 +357,6 @@ class TrainingConfig:
         return tuple(round(share * self.epochs) for share in self.conv1_milestones)
 
 
-_SOURCE = dict(
-    schedule="step",
-    decay_biases=False,
-    bias_learning_rate=0.02,
-    pca_noise="standard_deviation",
-    pca_noise_end=68 / 93,
-    conv1_milestones=(68 / 93, 72 / 93),
-)
-_SMALL = dict(
-    dataset="shapes",
-    epochs=4,
-    batch_size=64,
-    schedule="step",
-    lr_milestones=(0.75,),
-    pca_noise="standard_deviation",
-    image_size=64,
-    crop_size=56,
-)
-_CAFFE = dict(
-    batch_size=256,
-    schedule="step",
-    lr_milestones=(2 / 9, 4 / 9, 6 / 9, 8 / 9),
-    decay_biases=False,
-    pca_noise="none",
-    crop_size=227,
-)
-# Parameter files of cuda-convnet. A rate of its own for biases, and no decay of theirs.
-_CUDA_CONVNET = dict(
-    dataset="cifar10",
-    learning_rate=0.001,
-    schedule="step",
-    weight_decay=0.004,
-    decay_biases=False,
-    bias_learning_rate=0.002,
-    pca_noise="none",
-    image_size=32,
-)
-# They train on four of the five parts of the images first, and on all of them later. Here all images
-# train throughout, for as many epochs in all.
-_CIFAR_13PCT = dict(
-    **_CUDA_CONVNET,
-    epochs=160,
-    lr_milestones=(140 / 160, 150 / 160),
-    layer_weight_decay={"conv1": 0.0, "conv2": 0.0},
-    crop_size=24,
-    test_views=("center", "ten_crop", "nine_crop"),
-)
-# The file of the 19% says nothing of the epochs; these are of the 18%.
-_CIFAR_19PCT = dict(
-    **_CUDA_CONVNET,
-    epochs=140,
-    lr_milestones=(120 / 140, 130 / 140),
-    layer_weight_decay={"fc8": 3.0},
-    random_crop=False,
-    crop_size=32,
-    test_views=("center",),
-)
-TRAINING_PRESETS = {
-    "paper": {},
-    "source": _SOURCE,
-    "one_tower": _SOURCE,
-    "conv6": _SOURCE,
-    # As far as their authors' training is of the kinds that there are here.
-    "torchvision": dict(
-        batch_size=256,
-        schedule="step",
-        lr_milestones=(1 / 3, 2 / 3),
-        weight_decay=0.0001,
-        pca_noise="none",
-    ),
-    "bvlc_alexnet": _CAFFE,
-    "caffenet": _CAFFE,
-    "small": _SMALL,
-    "cifar": {
-        **_SMALL,
-        "dataset": "cifar10",
-        "epochs": 30,
-        "batch_size": 128,
-        "lr_milestones": (0.6, 0.85),
-        "image_size": 32,
-        "crop_size": 28,
-    },
-    # Section 3.1 of Simonyan and Zisserman (2014).
-    **{
-        f"vgg_{letter}": dict(
-            epochs=74, batch_size=256, mean_subtraction="color", pca_noise="standard_deviation"
-        )
-        for letter in VGG_PRESETS
-    },
-    # As for figure 1: no regularization of any kind, one rate throughout.
-    "four_layer": dict(
-        dataset="cifar10",
-        epochs=60,
-        learning_rate=0.02,
-        schedule="step",
-        lr_milestones=(),
-        weight_decay=0.0,
-        random_crop=False,
-        pca_noise="none",
-        image_size=32,
-        crop_size=32,
-        test_views=("center",),
-    ),
-    "cifar_13pct": _CIFAR_13PCT,
-    "cifar_11pct": {
-        **_CIFAR_13PCT,
-        "epochs": 520,
-        "lr_milestones": (500 / 520, 510 / 520),
-        "layer_weight_decay": {"conv1": 0.0, "conv2": 0.0, "fc8": 0.01},
-    },
-    "cifar_19pct": _CIFAR_19PCT,
-    "cifar_18pct": {**_CIFAR_19PCT, "layer_weight_decay": {"fc8": 1.0}},
-}
-
-
 def training_config(preset="paper", **options):
     """The training of a preset.
 
@@ -403,7 +371,7 @@ def training_config(preset="paper", **options):
     """
     if preset not in TRAINING_PRESETS:
         raise ValueError(
-            f"`preset` must be one of {', '.join(NETWORKS)}. Received: preset={preset!r}"
+            f"`preset` must be one of {', '.join(TRAINING_PRESETS)}. Received: preset={preset!r}"
         )
     fields = [field.name for field in dataclasses.fields(TrainingConfig)]
     unknown = [name for name in options if name not in fields]

@@ -1,6 +1,7 @@
 """Weights that a training starts from, of a network that was trained before: fine-tuning."""
 
 from alexnet_keras.models import build_network, load_model
+from alexnet_keras.pretrained import REGISTRY, read_layers
 
 
 def read_initial_weights(config):
@@ -32,9 +33,7 @@ def read_initial_weights(config):
     if config.initial_weights is None:
         return {}
     path = config.initial_weights
-    theirs = {
-        layer.name: layer for layer in load_model(path, "initial_weights").layers if layer.weights
-    }
+    theirs = _stored_layers(path)
     chosen = config.initial_layers or tuple(
         name for name in theirs if name.startswith("conv") and name in trained
     )
@@ -45,15 +44,21 @@ def read_initial_weights(config):
                 f"`initial_layers` must be layers that both networks have. Received: {name!r}, which is not in {where}"
             )
         if name != "fc8":  # whose classes the data decide
-            _check_shapes(
-                name, [tuple(weight.shape) for weight in theirs[name].weights], ours[name]
-            )
+            _check_shapes(name, [array.shape for array in theirs[name]], ours[name])
     if not chosen:
         raise ValueError(
             f"`initial_weights` must hold convolutions of this network. Received: {path!r} with "
             f"{', '.join(theirs) or 'no weights'}"
         )
-    return {name: theirs[name].get_weights() for name in chosen}
+    return {name: theirs[name] for name in chosen}
+
+
+def _stored_layers(weights):
+    """Arrays by layer, of weights with a name or of the model in a file."""
+    if weights in REGISTRY:
+        return read_layers(weights, "initial_weights")
+    layers = load_model(weights, "initial_weights").layers
+    return {layer.name: layer.get_weights() for layer in layers if layer.weights}
 
 
 def set_initial_weights(model, weights):

@@ -8,8 +8,16 @@ import statistics
 import zlib
 from pathlib import Path
 
-from alexnet_keras.distributed.hosts import barrier, is_same_on_all_hosts, process_index
+from alexnet_keras.classifier import FILE_NAME, Classifier
+from alexnet_keras.data.imagenet_names import imagenet_names
+from alexnet_keras.distributed.hosts import (
+    barrier,
+    is_same_on_all_hosts,
+    no_distribution,
+    process_index,
+)
 from alexnet_keras.files import check_writable, holding, read_json, write_text
+from alexnet_keras.models import load_model
 from alexnet_keras.record import as_stored, differences, settings_error
 from alexnet_keras.training.callbacks import NOT_MEASURED
 from alexnet_keras.training.config import TrainingConfig
@@ -85,11 +93,22 @@ class RunFolder:
         return results["errors"] if results["config"]["epochs"] == self.config.epochs else {}
 
     def finished_results(self) -> dict | None:
-        """Returns the results of a training that has ended and been evaluated; else `None`."""
+        """Returns the results of a training that has ended and been evaluated; else `None`.
+
+        Raises:
+            ValueError: if the results or the history are damaged.
+        """
         errors = self.stored_errors()
-        if all(views in errors for views in self.config.test_views):
-            return read_json(self.results_path)
-        return None
+        if not all(views in errors for views in self.config.test_views):
+            return None
+        results = read_json(self.results_path, "history")
+        rows = len(self.history())
+        if rows != len(results["history"]):
+            raise ValueError(
+                f"{self.path / 'history.csv'} must have a row for each of the {len(results['history'])} epochs in "
+                f"results.json. It is damaged: it has {rows}"
+            )
+        return results
 
     def history(self) -> list[dict]:
         """Returns the epochs; see `read_history`."""
@@ -182,6 +201,28 @@ class RunFolder:
             text = json.dumps(dataclasses.asdict(self.config) | {"data": data}, indent=1)
             write_text(self.path / "config.json", text + "\n")
         barrier()
+
+    def write_classifier(self, info, has_mean_color: bool) -> None:
+        """Writes the best network with its preparation and class names.
+
+        Names replace the WordNet numbers of ImageNet's classes.
+
+        Args:
+            info: `DatasetInfo` of the training.
+            has_mean_color: whether the mean is one color.
+        """
+        if not self.is_main:
+            return
+        best = self.path / "best.keras"  # there is none without validation
+        mean = info.mean_image[0, 0] if has_mean_color else info.mean_image
+        names = imagenet_names()
+        class_names = [names.get(name, name) for name in info.class_names]
+        with no_distribution():  # the other hosts make no variables
+            network = load_model(best if best.exists() else self.path / "last.keras", "workdir")
+            classifier = Classifier.from_network(
+                network, mean, class_names, image_size=info.image_size
+            )
+            classifier.save(self.path / FILE_NAME)
 
     def finish(self, record: dict, errors: dict) -> dict:
         """Stores and prints the results.

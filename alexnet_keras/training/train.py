@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from alexnet_keras.distributed.hosts import process_count, process_index
+from alexnet_keras.distributed.hosts import print_once, process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.models import build_network
 from alexnet_keras.record import provenance
@@ -22,10 +22,12 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
 
     The folder `workdir` gets `config.json`, `history.csv` (a row for each epoch), `tensorboard/`,
     `snapshots/` (the conv1 kernels after each epoch), `best.keras` (lowest validation top-1 error),
-    `last.keras` (the newest state, with all that resuming needs) and `results.json`. A training that
-    was stopped, however it was, resumes from `last.keras` when it is called again with the same
-    configuration; on a CPU with bit-identical weights. One that has ended returns its results. A call
-    with more epochs, or rate drops that are still to come, resumes it too.
+    `last.keras` (the newest state, with all that resuming needs), `results.json` and
+    `classifier.keras` (the network of `best.keras` with its preparation and class names, for
+    `alexnet_keras.Classifier`). A training that was stopped, however it was, resumes from `last.keras`
+    when it is called again with the same configuration; on a CPU with bit-identical weights. One that
+    has ended returns its results. A call with more epochs, or rate drops that are still to come,
+    resumes it too.
 
     Several hosts (`alexnet_keras.distributed.join_hosts`), each of which calls this with the same
     arguments, divide each batch. `workdir` is a folder that they share; only the first host writes to it.
@@ -60,7 +62,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         folder.check_settings()
         results = folder.finished_results()
         if results is not None:
-            print(f"This training has ended; its results are in {folder.results_path}")
+            print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
         scope = TrainingScope(config)
         # Once begun, a training no longer needs the file of its initial weights.
@@ -91,6 +93,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
                 error.results = folder.measured(record, {})
                 raise
             errors = _evaluate_views(network, data, folder.stored_errors(), verbose)
+        folder.write_classifier(data.info, has_mean_color=config.mean_subtraction == "color")
         return folder.finish(record, errors)
 
 

@@ -2,20 +2,24 @@
 
 import argparse
 import dataclasses
-import shlex
 import sys
+from typing import TYPE_CHECKING
 
-INTERRUPTED = 130  # exit status after Ctrl-C, 128 + SIGINT
+if TYPE_CHECKING:
+    from experiments.framework.experiment import Experiment
+
+from alexnet_keras.cli.command import run_command
+
 _SMOKE_OPTIONS = {"epochs": 2}
 
 
-def main(experiment, description, arguments=None):
+def main(experiment: "Experiment", description: str, arguments: list[str] | None = None) -> dict:
     """Runs an experiment from its command line, draws its figures and prints its table.
 
     Args:
         experiment: an `Experiment`.
         description: docstring of the experiment's module.
-        arguments: list of command-line arguments; `None` for those of the process.
+        arguments: list of command-line arguments; `None` for the process' own.
 
     Returns:
         Content of `results.json`.
@@ -23,36 +27,6 @@ def main(experiment, description, arguments=None):
     parser = _parser(experiment, description)
     return run_command(
         parser, lambda options, command: _run(experiment, vars(options), command), arguments
-    )
-
-
-def run_command(parser, function, arguments=None):
-    """Parses the command line and calls `function(options, command)`.
-
-    An error, or Ctrl-C, ends the process with one line.
-
-    Args:
-        parser: an `argparse.ArgumentParser`.
-        function: takes the parsed options, and the command line as text.
-        arguments: list of command-line arguments; `None` for those of the process.
-    """
-    options = parser.parse_args(arguments)
-    words = sys.argv[1:] if arguments is None else arguments
-    try:
-        return function(options, shlex.join(["python", "-m", parser.prog.split()[-1], *words]))
-    except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"{parser.prog}: {error}")
-    except KeyboardInterrupt:
-        print_interrupted(parser.prog)
-        sys.exit(INTERRUPTED)
-
-
-def print_interrupted(prog):
-    """Prints that Ctrl-C stopped a command."""
-    print(
-        f"\n{prog}: stopped by Ctrl-C. Rerun the same command to resume",
-        file=sys.stderr,
-        flush=True,
     )
 
 
@@ -90,13 +64,14 @@ def _add_training_options(group, experiment):
         "--devices",
         nargs="+",
         metavar="N or NAME",
-        help="number or names of the GPUs that share each batch; without a GPU, of logical CPU devices (default: 1)",
+        help="number or names of the GPUs that share each batch; without a GPU, of logical CPU "
+        "devices (default: 1)",
     )
     group.add_argument(
         "--in-memory",
         action="store_true",
-        help="keep all images in the memory of one GPU and augment them there; needs KERAS_BACKEND=jax and an .npz "
-        "file (default: no)",
+        help="keep all images in the memory of one GPU and augment them on it; needs "
+        "KERAS_BACKEND=jax and an .npz file (default: no)",
     )
     group.add_argument(
         "--bias-learning-rate",
@@ -121,28 +96,30 @@ def _add_run_options(group, experiment):
         "--learning-rates",
         type=float,
         nargs="+",
-        help="learning rates to search for every variant; one rate skips the search (default: the experiment's)",
+        help="learning rates to search for every variant; one rate skips the search "
+        "(default: the experiment's)",
     )
     group.add_argument(
         "--workdir",
-        help="folder of the results; runs that it holds are not trained again (default: results, or runs/smoke with "
-        "--smoke)",
+        help="folder of the results; runs that it holds are not trained again "
+        "(default: results, or runs/smoke with --smoke)",
     )
     group.add_argument(
         "--smoke",
         action="store_true",
-        help="try everything in about a minute, with a tiny network and two epochs",
+        help="try everything quickly, with a tiny network and two epochs",
     )
 
 
 def _run(experiment, options, command):
-    # Imported here, as `experiments.train` imports this module before it has chosen Keras' backend.
     from experiments.framework.figures import draw
     from experiments.framework.runner import ExperimentRunner
     from experiments.framework.tables import table
 
     smoke = options.pop("smoke", False)
-    workdir = options.pop("workdir", "runs/smoke" if smoke else "results")
+    default_workdir = "runs/smoke" if smoke else "results"
+    workdir = options.pop("workdir", default_workdir)
+    verbose = 1 if sys.stdout.isatty() else 2
     variants = options.pop("variants", None)
     _check(experiment, variants, options)
     runner = ExperimentRunner(
@@ -150,7 +127,7 @@ def _run(experiment, options, command):
         workdir,
         variants=variants,
         command=command,
-        verbose=1 if sys.stdout.isatty() else 2,
+        verbose=verbose,
     )
     results = runner.run()
     draw(results, runner.path.parent)
@@ -183,7 +160,8 @@ def _check(experiment, variants, options):
 def _with_options(experiment, options, smoke):
     """Returns an experiment with the command line's options for all its variants."""
     options = dict(options)
-    seeds = options.pop("seeds", (0, 1) if smoke else experiment.seeds)
+    default_seeds = (0, 1) if smoke else experiment.seeds
+    seeds = options.pop("seeds", default_seeds)
     rates = sorted(set(options.pop("learning_rates", ())))
     grids = dict.fromkeys(experiment.variants, rates) if rates else experiment.learning_rates
     metric = experiment.metric

@@ -1,12 +1,19 @@
-"""Describes experiments: what varies, what is compared, and which runs are the same."""
+"""Descriptions of experiments: variants, comparisons, and the identity of a run.
+
+A command describes its experiment before it parses its command line. So this module imports Keras
+only when it needs a configuration: `--help` and Ctrl-C need not wait for it.
+"""
 
 import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alexnet_keras.record import as_stored
-from alexnet_keras.training.config import TrainingConfig, training_config
+from experiments.framework.metrics import Metric
+
+if TYPE_CHECKING:
+    from alexnet_keras.training.config import TrainingConfig
 
 # As `initial_weights` of a variant: the weights of the experiment's pre-training.
 PRETRAINED = "pre-trained"
@@ -41,8 +48,8 @@ class Comparison:
     baseline: str
     paper: float | None
     claim: str
-    metric: object = None
-    baseline_metric: object = None
+    metric: Metric | None = None
+    baseline_metric: Metric | None = None
     side: int = 0
     margin: float = 0.0
 
@@ -73,14 +80,14 @@ class Experiment:
     base: dict
     variants: dict
     comparisons: tuple
-    metric: object
+    metric: Metric
     seeds: tuple = (0, 1, 2)
     learning_rates: dict = dataclasses.field(default_factory=dict)
     pretraining: dict | None = None
     once: tuple = ()
     published: dict = dataclasses.field(default_factory=dict)
 
-    def config(self, variant, **options):
+    def config(self, variant: str, **options) -> "TrainingConfig":
         """Returns the `TrainingConfig` of a variant, with further options."""
         merged = self._merged(self.base, self.variants[variant], options)
         merged["test_views"] = tuple(
@@ -88,27 +95,27 @@ class Experiment:
         )
         if merged.get("initial_weights") == PRETRAINED:
             merged["initial_weights"] = self._pretrained_path(merged.get("seed", 0))
-        return training_config(**merged)
+        return _training_config(merged)
 
-    def pretraining_config(self, seed):
+    def pretraining_config(self, seed: int) -> "TrainingConfig":
         """Returns the `TrainingConfig` of the pre-training with a seed."""
-        return training_config(
-            **self._merged(self.base, self.pretraining, {"seed": seed, "test_views": ("center",)})
+        return _training_config(
+            self._merged(self.base, self.pretraining, {"seed": seed, "test_views": ("center",)})
         )
 
-    def pretraining_of(self, config):
+    def pretraining_of(self, config: "TrainingConfig") -> "TrainingConfig | None":
         """Returns the `TrainingConfig` of the pre-training that a run starts from, or `None`."""
         if self.pretraining is None or config.initial_weights is None:
             return None
         return self.pretraining_config(config.seed)
 
-    def run_key(self, config):
+    def run_key(self, config: "TrainingConfig") -> dict:
         """Returns the `run_key` of a run of this experiment."""
         pretraining = self.pretraining_of(config)
         return run_key(config, pretraining=pretraining and run_key(pretraining))
 
     @property
-    def metrics(self):
+    def metrics(self) -> tuple:
         """All metrics, the experiment's own one first."""
         metrics = [self.metric]
         for comparison in self.comparisons:
@@ -118,8 +125,8 @@ class Experiment:
         return tuple(metrics)
 
     @property
-    def settings(self):
-        """The metric, and each variant's `run_key` without its seed; all runs of a file share them."""
+    def settings(self) -> dict:
+        """The metric, and each variant's `run_key` without its seed, as in `results.json`."""
         settings = {"metric": self.metric.name, "variants": {}}
         for variant in self.variants:
             key = self.run_key(self.config(variant))
@@ -138,20 +145,30 @@ class Experiment:
 
     def _merged(self, *parts):
         """Merges options, and their `overrides`; later values replace earlier ones."""
-        network = training_config(**self.base).network
+        network = _training_config(self.base).network
         merged = {}
         overrides = {}
         for part in parts:
             merged.update(part)
             overrides.update(part.get("overrides", {}))
-        overrides = {
-            name: value(network) if callable(value) else value for name, value in overrides.items()
-        }
+        for name, value in overrides.items():
+            if callable(value):
+                overrides[name] = value(network)
         return {**merged, "overrides": overrides}
 
 
-def run_key(config, network=None, pretraining=None):
-    """Returns what identifies a run, as a dict of JSON values; equal keys mean the same run.
+def _training_config(options):
+    from alexnet_keras.training.config import training_config
+
+    return training_config(**options)
+
+
+def run_key(
+    config: "TrainingConfig | dict",
+    network: dict | None = None,
+    pretraining: dict | None = None,
+) -> dict:
+    """Returns the identity of a run, a dict of JSON values; equal keys mean the same run.
 
     Args:
         config: `TrainingConfig`, or the dict of a stored one.
@@ -160,6 +177,9 @@ def run_key(config, network=None, pretraining=None):
         pretraining: `run_key` of the training that the initial weights come from. It replaces the
             path in `initial_weights`.
     """
+    from alexnet_keras.record import as_stored
+    from alexnet_keras.training.config import TrainingConfig
+
     if isinstance(config, dict):
         config = TrainingConfig(**config)
     fields = dataclasses.asdict(config)
@@ -170,12 +190,12 @@ def run_key(config, network=None, pretraining=None):
     return as_stored({**key, "network": dataclasses.asdict(network)})
 
 
-def stored_run_key(run):
+def stored_run_key(run: dict) -> dict:
     """Returns the `run_key` of a stored run."""
     pretraining = run.get("pretraining")
     return run_key(run["config"], run["network"], pretraining and stored_run_key(pretraining))
 
 
-def short_hash(key):
+def short_hash(key: dict) -> str:
     """Returns twelve hexadecimal digits that stand for a dict of JSON values."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from alexnet_keras.plots import (
     plot_comparisons,
     plot_learning_rates,
@@ -11,13 +13,13 @@ from alexnet_keras.plots import (
 from experiments.framework.tables import estimate_with_interval, labeled_comparisons
 
 
-def draw(results, folder):
+def draw(results: dict, folder: str | Path) -> None:
     """Saves the figures of an experiment's results in a folder."""
     for name, figure in figures(results).items():
         save_figure(figure, Path(folder) / f"{name}.png")
 
 
-def figures(results):
+def figures(results: dict) -> dict[str, Figure]:
     """Returns a dict from names to the figures of an experiment's results.
 
     It is empty as long as no comparison has been measured.
@@ -61,8 +63,8 @@ def _training_error_figure(results):
         _, baseline_label = _group_and_label(comparison["baseline"])
         baseline_mean = variants[comparison["baseline"]]["mean"]
         if comparison["paper"] is not None and baseline_mean is not None:
-            words = f"{label} by the paper's ratio of {comparison['paper']:g}"
-            paper[group] = words, comparison["paper"] * baseline_mean
+            paper_label = f"{label} by the paper's ratio of {comparison['paper']:g}"
+            paper[group] = paper_label, comparison["paper"] * baseline_mean
         ratios.setdefault(group, []).append(
             f"{label} / {baseline_label}: {estimate_with_interval(comparison)}"
         )
@@ -75,7 +77,7 @@ def _training_error_figure(results):
 
 
 def _group_and_label(variant):
-    """Splits a variant's name into the group that it is drawn in and its label there."""
+    """Splits a variant's name into the group that it is drawn in, and its label in the group."""
     label, _, group = variant.partition(", ")
     return group, label
 

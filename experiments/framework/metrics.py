@@ -1,37 +1,59 @@
-"""Metrics: what an experiment measures of a run, and how two variants compare in it.
+"""Metrics: values of a run, and comparisons between the values of two variants."""
 
-A metric has a `name`, and the `test_views` that its evaluation needs. For comparisons it has a
-`unit`, the value of `no_effect`, and a function `compare`.
-"""
-
+import abc
 import dataclasses
 import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from alexnet_keras.analysis import high_frequency_energy
 from alexnet_keras.analysis.snapshots import read_snapshots
-from alexnet_keras.evaluation.views import CROP_LABELS
-from experiments.framework.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.view_names import CROP_LABELS
 
 # Why runs ended, as stored with them.
 ALL_EPOCHS = "all epochs"
 TARGET_REACHED = "target reached"
-AT_CHANCE = "no better than chance"
-DIVERGED = "loss is no number"
-EARLY_STOPPED = "slower than another learning rate"
+AT_CHANCE = "at chance"
+DIVERGED = "NaN loss"
+EARLY_STOPPED = "early stopped"
 
 
-class Metric:
-    """Base class of metrics. By default a run trains for all its epochs."""
+class Metric(abc.ABC):
+    """Base class of metrics. By default a run trains for all its epochs.
 
-    target = None  # training error in percent, drawn as a line
-    ends_early = False  # whether a run may end before its last epoch
+    A metric is a frozen dataclass, as experiments compare metrics. It sets the attributes without a
+    default here, and defines `value`. A run is a dict as `results.json` has it.
 
-    def rank(self, run):
+    Attributes:
+        name: the metric with its unit, for tables and figures.
+        test_views: the test views that a run must be evaluated on; see `TrainingConfig`.
+        unit: unit of a comparison.
+        no_effect: estimate of a comparison that finds no effect: 0 for a difference, 1 for a ratio.
+        compare: function from the values of a variant and of its baseline, a number for each seed
+            in the same order, to a dict with `estimate`, `interval` and `n`.
+        target: training top-1 error in percent that figures show as a line; `None` for no line.
+        ends_early: whether a run may end before its last epoch.
+    """
+
+    name: str
+    test_views: str
+    unit: str
+    no_effect: float
+    compare: Callable[[Sequence[float], Sequence[float]], dict]
+    target: float | None = None
+    ends_early: bool = False
+
+    @abc.abstractmethod
+    def value(self, run: dict) -> float | None:
+        """Returns the metric of a run, or `None` for a run without a value."""
+
+    def rank(self, run: dict) -> float | tuple[int, float]:
         """Returns a value that orders learning rates; lower is better."""
         value = self.value(run)
         return float("inf") if value is None else value
 
-    def reason_to_end(self, epoch, row, classes):
+    def reason_to_end(self, epoch: int, row: dict, classes: int) -> str | None:
         """Returns why a run ends, or `None` if it continues.
 
         Args:
@@ -41,11 +63,11 @@ class Metric:
         """
         return None
 
-    def failed(self, run):
+    def failed(self, run: dict) -> bool:
         """Whether a run does not show in which direction a better learning rate lies."""
         return run["ended"] in (AT_CHANCE, DIVERGED)
 
-    def is_beaten(self, errors, incumbent):
+    def is_beaten(self, errors: list[float], incumbent: dict) -> bool:
         """Whether a run stops early because another learning rate is better.
 
         Args:
@@ -54,18 +76,18 @@ class Metric:
         """
         return False
 
-    def measure(self, folder):
+    def measure(self, folder: Path) -> float | None:
         """Returns what the metric needs of a run's folder, a JSON value; `None` for nothing.
 
         It is stored with the run, in `measures` by the metric's name.
         """
         return None
 
-    def is_measured(self, run):
+    def is_measured(self, run: dict) -> bool:
         """Whether a stored run has what the metric needs."""
         return True
 
-    def smoke(self):
+    def smoke(self) -> "Metric":
         """Returns the metric for a trial on a tiny network."""
         return self
 
@@ -87,10 +109,10 @@ class FinalError(Metric):
     compare = staticmethod(paired_difference)
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"top-{self.top} error on {CROP_LABELS[self.test_views]} (%)"
 
-    def value(self, run):
+    def value(self, run: dict) -> float | None:
         """Returns the error of a run, or `None` for one that diverged."""
         return run["errors"].get(self.test_views, {}).get(f"top{self.top}_error")
 
@@ -105,7 +127,7 @@ class TrainingError(Metric):
     no_effect = 0.0
     compare = staticmethod(paired_difference)
 
-    def value(self, run):
+    def value(self, run: dict) -> float | None:
         """Returns the error of a run, or `None` for one that diverged."""
         return None if run["ended"] == DIVERGED else run["history"][-1]["top1_error"]
 
@@ -124,14 +146,14 @@ class HighFrequencyShare(Metric):
     no_effect = 0.0
     compare = staticmethod(paired_difference)
 
-    def measure(self, folder):
+    def measure(self, folder: Path) -> float:
         last = read_snapshots(folder / "snapshots")[-1]
         return 100.0 * float(high_frequency_energy(last.kernels).mean())
 
-    def is_measured(self, run):
+    def is_measured(self, run: dict) -> bool:
         return self.name in run.get("measures", {})
 
-    def value(self, run):
+    def value(self, run: dict) -> float | None:
         """Returns the share of a run, or `None` for one that diverged."""
         return None if run["ended"] == DIVERGED else run["measures"][self.name]
 
@@ -149,7 +171,7 @@ class EpochSeconds(Metric):
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
 
-    def value(self, run):
+    def value(self, run: dict) -> float | None:
         """Returns the seconds of a run, or `None` for one without a complete epoch."""
         if not run["history"]:
             return None
@@ -172,10 +194,10 @@ class EpochsToConverge(Metric):
     compare = staticmethod(paired_ratio)
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"epochs until the validation error is within {self.margin:g} points of its lowest"
 
-    def value(self, run):
+    def value(self, run: dict) -> float | None:
         """Returns the epochs, or `None` for a run that diverged or improved to its end."""
         if run["ended"] == DIVERGED:
             return None
@@ -189,21 +211,21 @@ class EpochsToConverge(Metric):
 class StepsAtChance(Metric):
     """Steps until the loss falls below the loss of guessing, compared by the ratio.
 
-    The training's history says at which step. A run ends after the epoch of that step.
+    The history of the training names the step. A run ends after the epoch of that step.
     """
 
-    name = "steps until the loss leaves that of guessing"
+    name = "steps until the loss leaves chance level"
     ends_early = True
     test_views = "center"
     unit = "times the steps"
     no_effect = 1.0
     compare = staticmethod(paired_ratio)
 
-    def value(self, run):
+    def value(self, run: dict) -> float | None:
         """Returns the steps, or `None` for a run that stayed at chance."""
         return run["history"][-1]["left_chance_at_step"] or None if run["history"] else None
 
-    def reason_to_end(self, epoch, row, classes):
+    def reason_to_end(self, epoch: int, row: dict, classes: int) -> str | None:
         return TARGET_REACHED if row["left_chance_at_step"] else None
 
 
@@ -232,10 +254,10 @@ class EpochsToError(Metric):
     _WARM_UP = 3  # epochs before runs are compared
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"epochs to a training error of {self.target:g}%"
 
-    def value(self, run):
+    def value(self, run: dict) -> float | None:
         """Returns the epochs, or `None` for a run that did not reach the target."""
         before = _error_of_chance(run["data"]["classes"])
         for epoch, row in enumerate(run["history"]):
@@ -247,7 +269,7 @@ class EpochsToError(Metric):
             before = error
         return None
 
-    def rank(self, run):
+    def rank(self, run: dict) -> float | tuple[int, float]:
         """Orders runs by their epochs, or else by their error after the warm-up."""
         value = self.value(run)
         if value is not None:
@@ -256,7 +278,7 @@ class EpochsToError(Metric):
             return 2, 0.0
         return 1, run["history"][: self._WARM_UP][-1]["top1_error"]
 
-    def reason_to_end(self, epoch, row, classes):
+    def reason_to_end(self, epoch: int, row: dict, classes: int) -> str | None:
         error = row["top1_error"]
         if error <= self.target:
             return TARGET_REACHED
@@ -264,7 +286,7 @@ class EpochsToError(Metric):
             return AT_CHANCE
         return None
 
-    def is_beaten(self, errors, incumbent):
+    def is_beaten(self, errors: list[float], incumbent: dict) -> bool:
         """Whether a run is clearly behind the incumbent, or can't reach the target before it."""
         epoch = len(errors)
         if epoch < self._WARM_UP:
@@ -289,7 +311,7 @@ class EpochsToError(Metric):
             return False
         return len(errors) + (errors[-1] - self.target) / max(previous_fall, 1e-9) >= arrival
 
-    def smoke(self):
+    def smoke(self) -> "Metric":
         return dataclasses.replace(self, target=70.0)
 
 

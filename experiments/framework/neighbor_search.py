@@ -1,20 +1,25 @@
 """Search for the training images nearest to validation images, in activations and in pixels."""
 
-from pathlib import Path
+import argparse
+from typing import TYPE_CHECKING
 
-from experiments.framework.trained_network import (
+from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
     claim_workdir,
+    folder_of,
     open_dataset,
     print_summary,
     store_results,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SPACES = ("activations", "pixels")
 
 
-def add_search_options(parser):
+def add_search_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `NeighborSearch`."""
     add_data_options(parser)
     parser.add_argument(
@@ -73,6 +78,7 @@ class NeighborSearch:
     """
 
     def __init__(self, options, name, more_settings=()):
+        from alexnet_keras.analysis.kernels import layer_of
         from alexnet_keras.models import fingerprint, load_model
         from alexnet_keras.retrieval import write_activations
         from alexnet_keras.retrieval.activations import check_activations
@@ -85,7 +91,8 @@ class NeighborSearch:
         self.dataset = open_dataset(model, options)
         info = self.dataset.info
         check_count(options.neighbors, info.train_count)
-        folder = options.activations or Path(options.weights).parent / "activations"
+        layer_of(model, options.layer, "weights")
+        folder = options.activations or folder_of(options.weights, "activations") / "activations"
         arguments = (
             model,
             self.dataset,
@@ -94,7 +101,7 @@ class NeighborSearch:
             options.pixel_size,
             options.batch_size,
         )
-        check_activations(*arguments)
+        check_activations(*arguments, argument="activations")
         names = ("neighbors", "depth", "queries", *more_settings)
         self.settings = {option: getattr(options, option) for option in names}
         inputs = {
@@ -108,7 +115,7 @@ class NeighborSearch:
         self.workdir = claim_workdir(options, name, {**self.settings, **inputs})
         print_summary([model], options, self.dataset)
         print(f"Activations of {options.layer}: {folder}", flush=True)
-        self.activations = write_activations(*arguments)
+        self.activations = write_activations(*arguments, argument="activations")
         self._choose_queries()
 
     def _choose_queries(self):
@@ -127,7 +134,7 @@ class NeighborSearch:
         ]
         self.chance = float(self._same_class.mean() / len(self.train_labels))
 
-    def exact(self, space):
+    def exact(self, space: str) -> tuple["np.ndarray", "np.ndarray"]:
         """Searches by Euclidean distance.
 
         Args:
@@ -146,7 +153,7 @@ class NeighborSearch:
         )
         return vectors, nearest(vectors, chunks, self.count)[1]
 
-    def relevance(self, neighbors):
+    def relevance(self, neighbors: "np.ndarray") -> tuple[dict, "np.ndarray"]:
         """Measures how many neighbors have the query's class.
 
         Args:
@@ -162,7 +169,9 @@ class NeighborSearch:
         average = average_precision(relevant[:, : self.options.depth], self._same_class)
         return {"precision": float(precision.mean()), "map": float(average.mean())}, precision
 
-    def store(self, command, spaces, precisions, claim, **more_results):
+    def store(
+        self, command: str | None, spaces: dict, precisions: dict, claim: str, **more_results
+    ) -> dict:
         """Writes `results.json`, and returns its content.
 
         Args:
@@ -188,7 +197,7 @@ class NeighborSearch:
         return store_results(self.workdir, command, {**results, **more_results})
 
     def _comparison(self, precisions, claim):
-        from experiments.framework.statistics import paired_difference
+        from alexnet_keras.evaluation.statistics import paired_difference
 
         return {
             "variant": "activations",

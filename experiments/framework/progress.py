@@ -24,7 +24,7 @@ class LearningRateSearch:
     """Finds a learning rate by trying a grid of rising ones.
 
     The middle of the grid comes first, so that the others soon have a good one to beat. If the best
-    rate lies at an end of the grid, the grid grows there by its own ratio.
+    rate is at an end of the grid, the grid grows at this end by its own ratio.
 
     Args:
         grid: rising learning rates.
@@ -39,15 +39,16 @@ class LearningRateSearch:
         self._most_runs = 3 * len(grid)
 
     @property
-    def best(self):
+    def best(self) -> float | None:
         """The learning rate of the best run so far, or `None`."""
         return min(self.runs, key=lambda rate: self._metric.rank(self.runs[rate]), default=None)
 
     @property
-    def best_run(self):
+    def best_run(self) -> dict | None:
+        """The best run so far, or `None`."""
         return self.runs.get(self.best)
 
-    def add(self, rate, run):
+    def add(self, rate: float | None, run: dict) -> None:
         """Adds the run of a waiting learning rate."""
         self.waiting.remove(rate)
         self.runs[rate] = run
@@ -64,7 +65,7 @@ class LearningRateSearch:
 
 
 class Progress:
-    """Says which run of an experiment comes next, and holds those that are there.
+    """Chooses the next run of an experiment, and holds the runs so far.
 
     A variant whose first seed has no value of the metric gets no further seeds.
 
@@ -85,7 +86,7 @@ class Progress:
         self._repeats = {variant: {} for variant in variants}  # runs of the other seeds
         self._skipped = set()  # pairs of variant and seed
 
-    def next(self):
+    def next(self) -> RunRequest | None:
         """Returns the next `RunRequest`, or `None` at the end."""
         first_seed, *other_seeds = self.experiment.seeds
         for variant, search in self.searches.items():
@@ -97,26 +98,26 @@ class Progress:
                     return RunRequest(variant, search.best, seed)
         return None
 
-    def add(self, request, run):
+    def add(self, request: RunRequest, run: dict) -> None:
         """Adds the run that was requested."""
         if request.seed == self.experiment.seeds[0]:
             self.searches[request.variant].add(request.learning_rate, run)
         else:
             self._repeats[request.variant][request.seed] = run
 
-    def skip(self, request):
+    def skip(self, request: RunRequest) -> None:
         """Leaves out a run, and with the first seed all runs of its variant."""
         self._skipped.add((request.variant, request.seed))
 
     @property
-    def planned(self):
+    def planned(self) -> int:
         """Number of runs from start to end, as far as it is known."""
         others = len(self.experiment.seeds) - 1
         searched = sum(len(search.runs) + len(search.waiting) for search in self.searches.values())
         return searched + others * sum(map(self._is_repeated, self.searches))
 
     @property
-    def all_runs(self):
+    def all_runs(self) -> list[dict]:
         """All runs so far."""
         runs = []
         for variant, search in self.searches.items():
@@ -124,7 +125,7 @@ class Progress:
             runs += self._repeats[variant].values()
         return runs
 
-    def runs_of(self, variant):
+    def runs_of(self, variant: str) -> dict[int, dict]:
         """Returns a dict from seeds to a variant's runs at its best learning rate, if known."""
         search = self.searches[variant]
         if search.waiting:
@@ -133,8 +134,9 @@ class Progress:
 
     def _needs(self, variant, seed):
         """Whether another seed of a variant is to be run."""
-        there = seed in self._repeats[variant] or (variant, seed) in self._skipped
-        return not there and not self.searches[variant].waiting and self._is_repeated(variant)
+        if seed in self._repeats[variant] or (variant, seed) in self._skipped:
+            return False
+        return not self.searches[variant].waiting and self._is_repeated(variant)
 
     def _is_repeated(self, variant):
         """Whether a variant runs with further seeds."""

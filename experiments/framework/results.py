@@ -2,11 +2,13 @@
 
 import dataclasses
 
+from alexnet_keras.evaluation.statistics import summary
+from experiments.framework.experiment import Experiment
 from experiments.framework.metrics import EARLY_STOPPED
-from experiments.framework.statistics import summary
+from experiments.framework.progress import Progress
 
 
-def variant_results(progress):
+def variant_results(progress: Progress) -> dict[str, dict]:
     """Returns a dict from the variants that have been measured so far to their results.
 
     Args:
@@ -20,7 +22,7 @@ def variant_results(progress):
     return results
 
 
-def comparison_results(experiment, variants):
+def comparison_results(experiment: Experiment, variants: dict[str, dict]) -> list[dict]:
     """Returns the results of those comparisons whose two variants have been measured.
 
     Args:
@@ -59,7 +61,7 @@ def _variant(progress, variant, runs):
 
 
 def _values(metric, runs):
-    """The metric of each run by its seed, as JSON has it."""
+    """The metric of each run by its seed, a string as in JSON."""
     return {str(seed): metric.value(run) for seed, run in runs.items()}
 
 

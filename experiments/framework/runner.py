@@ -59,18 +59,19 @@ class ExperimentRunner:
         self.experiment = experiment
         self.workdir = Path(workdir)
         self.scratch = Path(scratch)
-        self.variants = tuple(experiment.variants if variants is None else variants)
+        if variants is None:
+            variants = experiment.variants
+        self.variants = tuple(variants)
         self.command = command
         self.verbose = verbose
-        self.stored = StoredRuns(workdir, experiment)
         self.settings = experiment.settings
-        self.stored.check_settings(self.settings)
+        self._read_stored()
         self.path = self.stored.path
         self.progress = Progress(experiment, self.variants)
         self._durations = []  # seconds of the runs that this process has trained
 
-    def run(self):
-        """Trains what is not stored yet, and stores it.
+    def run(self) -> dict:
+        """Trains and stores the missing runs.
 
         Returns:
             Content of `results.json`.
@@ -79,21 +80,30 @@ class ExperimentRunner:
             ValueError: if another process runs the same experiment in the same workdir.
         """
         with holding(self.path.parent):
+            self._read_stored()  # again, as another process may have added runs before this one held the folder
             self._print_stored()
             while (request := self.progress.next()) is not None:
                 config = self._config(request)
                 stored = self.stored.find(config, request.incumbent)
-                self.progress.add(request, stored.run if stored else self._train(request, config))
-                self._store()
-                # Not before the run is stored: until then the folder is what a stopped run resumes from.
+                if stored:
+                    self.progress.add(request, stored.run)
+                else:
+                    self.progress.add(request, self._train(request, config))
+                    self._store()
+                # Not before the run is stored: a stopped run resumes from this folder.
                 shutil.rmtree(self._folder(config), ignore_errors=True)
             return self._store()
+
+    def _read_stored(self):
+        """Reads the stored runs and checks that they have the settings of the experiment."""
+        self.stored = StoredRuns(self.workdir, self.experiment)
+        self.stored.check_settings(self.settings)
 
     def _config(self, request):
         options = {} if request.learning_rate is None else {"learning_rate": request.learning_rate}
         return self.experiment.config(request.variant, seed=request.seed, **options)
 
-    def count_stored(self):
+    def count_stored(self) -> tuple[Counter, int]:
         """Counts the runs that need no training.
 
         Returns:
@@ -168,7 +178,7 @@ class ExperimentRunner:
         return run
 
     def _folder(self, config):
-        """Folder of a run that is under way."""
+        """Folder of an unfinished run."""
         return self.scratch / short_hash(self.experiment.run_key(config))
 
     def _pretrain(self, config, folder):
@@ -188,25 +198,35 @@ class ExperimentRunner:
             left = f", about {statistics.mean(self._durations) * missing / 60:.0f} min left"
         print(
             f"\nRun {trained + 1} of {trained + missing}{left}: {request.variant}, "
-            f"learning rate {config.learning_rate:g}, "
-            f"seed {request.seed}",
+            f"learning rate {config.learning_rate:g}, seed {request.seed}",
             flush=True,
         )
 
     def _store(self):
-        """Writes `results.json`; all runs and variants that the file holds stay in it."""
+        """Writes `results.json` unless it holds the same; returns its content."""
+        results = self._results()
+        if self.stored.holds(results):
+            return self.stored.content
+        write_text(self.path, json.dumps(results, indent=1) + "\n")
+        return results
+
+    def _results(self):
+        """The content for `results.json`; all runs and variants that the file holds stay in it."""
         experiment = self.experiment
         before = self.stored.content
+        command = before.get("command", self.command)
+        if self._durations:
+            command = self.command
         runs = self.stored.runs_to_store(self.progress.all_runs)
         variants = {**before.get("variants", {}), **variant_results(self.progress)}
         variants = {
             variant: variants[variant] for variant in experiment.variants if variant in variants
         }
-        results = {
+        return {
             "experiment": experiment.name,
             "section": experiment.section,
             "target": experiment.metric.target,
-            "command": self.command if self._durations else before.get("command", self.command),
+            "command": command,
             "seconds": sum(run["seconds"] for run in runs),
             "settings": self.settings,
             "variants": variants,
@@ -214,8 +234,6 @@ class ExperimentRunner:
             "comparisons": comparison_results(experiment, variants),
             "runs": runs,
         }
-        write_text(self.path, json.dumps(results, indent=1) + "\n")
-        return results
 
 
 class EarlyEnd(keras.callbacks.Callback):
@@ -233,12 +251,12 @@ class EarlyEnd(keras.callbacks.Callback):
         self._metric = metric
         self._incumbent = incumbent
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         history = read_history(self._folder)
         if self.reason(history, self.model.output_shape[-1]):
             self.model.stop_training = True
 
-    def reason(self, history, classes):
+    def reason(self, history: list[dict], classes: int) -> str | None:
         """Returns why a run with this history ends, or `None` if it continues."""
         reason = self._metric.reason_to_end(len(history), history[-1], classes)
         if reason is None and self._incumbent is not None:

@@ -1,11 +1,13 @@
 """The runs that a folder of results holds."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 from alexnet_keras.files import read_json
 from alexnet_keras.record import differences, settings_error
-from experiments.framework.experiment import stored_run_key
+from alexnet_keras.training.config import TrainingConfig
+from experiments.framework.experiment import Comparison, stored_run_key
 from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED
 
 
@@ -43,18 +45,20 @@ class StoredRuns:
             Path(workdir).glob("*/results.json"), key=lambda path: (path != self.path, path)
         )
         for path in paths:
-            content = read_json(path, *(("settings", "runs") if path == self.path else ()))
+            is_own = path == self.path
+            keys = ("settings", "runs") if is_own else ()
+            content = read_json(path, *keys)
             self._runs += [
                 StoredRun(stored_run_key(run), run, path) for run in content.get("runs", ())
             ]
-            if path == self.path:
+            if is_own:
                 self.content = content
 
-    def add(self, key, run):
+    def add(self, key: dict, run: dict) -> None:
         """Adds a new run of the experiment."""
         self._runs.append(StoredRun(key, run, self.path))
 
-    def find(self, config, incumbent=None):
+    def find(self, config: TrainingConfig, incumbent: dict | None = None) -> StoredRun | None:
         """Returns the `StoredRun` that answers a request, or `None`.
 
         Args:
@@ -67,7 +71,7 @@ class StoredRuns:
                 return stored
         return None
 
-    def runs_to_store(self, used):
+    def runs_to_store(self, used: list[dict]) -> list[dict]:
         """Returns the runs for the experiment's file: the used ones, then its other ones."""
         used_ids = {id(run) for run in used}
         to_store = [each for each in self._runs if id(each.run) in used_ids]
@@ -75,7 +79,26 @@ class StoredRuns:
         to_store += [each for each in self._runs if each.path == self.path and each.key not in keys]
         return [each.run for each in to_store]
 
-    def check_settings(self, settings):
+    def holds(self, results: dict) -> bool:
+        """Whether the experiment's file holds these results already.
+
+        The order of the runs does not matter. Nor do fields that are newer than the file and have
+        their defaults.
+
+        Args:
+            results: content for the file, whose settings `check_settings` has passed.
+        """
+        if not self.content:
+            return False
+        settings = results["settings"]
+        stored_settings = self.content["settings"]
+        if settings["metric"] != stored_settings["metric"]:
+            return False
+        if settings["variants"].keys() != stored_settings["variants"].keys():
+            return False
+        return _comparable(results) == _comparable(self.content)
+
+    def check_settings(self, settings: dict) -> None:
         """Raises a `ValueError` if the experiment's file holds results with other settings.
 
         Args:
@@ -90,7 +113,7 @@ class StoredRuns:
             if variant in stored["variants"] and variant in self.content.get("variants", ()):
                 requested_values = _flat(key)
                 stored_values = _flat(stored["variants"][variant])
-                # A field that one of them lacks is newer than the other, and has its default there.
+                # A field that one of them lacks is newer than the other, which has its default.
                 common = sorted(requested_values.keys() & stored_values.keys())
                 found += differences(requested_values, stored_values, common, owner=variant)
         if found:
@@ -100,7 +123,7 @@ class StoredRuns:
     def _answers(self, run, config, incumbent):
         """Whether a run with the key of a request measures all that is requested."""
         if run["ended"] == EARLY_STOPPED and incumbent is None:
-            return False  # it measures nothing, but another rate has beaten it for good
+            return False  # it measures nothing, and only shows that another rate is better
         if run["ended"] not in (ALL_EPOCHS, DIVERGED) and not self.experiment.metric.ends_early:
             return False
         if not all(metric.is_measured(run) for metric in self.experiment.metrics):
@@ -110,6 +133,24 @@ class StoredRuns:
         return run["ended"] == DIVERGED or all(
             views in run["errors"] for views in config.test_views
         )
+
+
+def _comparable(results):
+    """The results without what follows from the runs and the settings, as texts: NaN differs from NaN."""
+    names = [name for name in results if name not in ("seconds", "settings", "runs", "comparisons")]
+    texts = {name: json.dumps(results[name], sort_keys=True) for name in names}
+    comparisons = [{**_COMPARISON_DEFAULTS, **comparison} for comparison in results["comparisons"]]
+    texts["comparisons"] = json.dumps(comparisons, sort_keys=True)
+    texts["runs"] = sorted(json.dumps(run, sort_keys=True) for run in results["runs"])
+    return texts
+
+
+# Defaults of the fields that older files lack.
+_COMPARISON_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(Comparison)
+    if field.name in ("side", "margin")
+}
 
 
 def _flat(key):

@@ -1,9 +1,9 @@
 """Tables and text of an experiment's results."""
 
-from experiments.framework.statistics import seeds_for_significance, summary
+from alexnet_keras.evaluation.statistics import seeds_for_significance, summary
 
 
-def table(results):
+def table(results: dict) -> str:
     """Returns the results as Markdown: a table of the variants, and one of the comparisons."""
     metric = results["settings"]["metric"]
     lines = [
@@ -12,7 +12,8 @@ def table(results):
     ]
     for name, variant in results["variants"].items():
         lines.append(
-            f"| {name} | {variant['learning_rate']:g} | {mean_with_deviation(variant)} | {_count(variant)} |"
+            f"| {name} | {variant['learning_rate']:g} | {mean_with_deviation(variant)} "
+            f"| {_count(variant)} |"
         )
     lines += _table_of_others(results["variants"])
     lines += _table_of_published(results["variants"], results.get("published", {}))
@@ -51,7 +52,7 @@ def _table_of_published(variants, published):
     return lines
 
 
-def labeled_comparisons(results):
+def labeled_comparisons(results: dict) -> list[dict]:
     """Returns the comparisons, with any metric but the experiment's in their names."""
     main_metric = results["settings"]["metric"]
     labeled = []
@@ -69,7 +70,7 @@ def labeled_comparisons(results):
     return labeled
 
 
-def comparison_text(comparison):
+def comparison_text(comparison: dict) -> str:
     """Returns a comparison's estimate with interval and unit, and whether it is significant."""
     text = estimate_with_interval(comparison)
     if comparison["estimate"] is None:
@@ -86,7 +87,7 @@ def comparison_text(comparison):
     return f"{text}, not significant ({needed} {comparison.get('of', 'seeds')} needed)"
 
 
-def estimate_with_interval(comparison):
+def estimate_with_interval(comparison: dict) -> str:
     """Returns a comparison's estimate with its interval, without the unit."""
     if comparison["estimate"] is None:
         return "not reached"
@@ -96,7 +97,7 @@ def estimate_with_interval(comparison):
     return f"{comparison['estimate']:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def mean_with_deviation(variant):
+def mean_with_deviation(variant: dict) -> str:
     """Returns the mean of a variant's values with its standard deviation."""
     if variant["mean"] is None:
         return "not reached"

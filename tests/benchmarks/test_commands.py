@@ -1,13 +1,16 @@
-"""That each benchmark runs from end to end, small, and says what it measured."""
+"""Each benchmark runs from end to end on a small setting and stores what it measures."""
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks import growth, input_pipeline, layers, networks, start_up, step_profile, training
+from benchmarks import input_pipeline, layers, networks, scaling, start_up, step_profile, training
 
 
-def _stored(module, workdir, arguments):
+def run_and_read(module, workdir, arguments):
+    """Runs a benchmark once; returns its results and its table."""
     stored = module.main([*arguments, "--rounds", "1", "--workdir", str(workdir)])
     name = module.__name__.rpartition(".")[2]
     assert json.loads((workdir / f"{name}.json").read_text()) == stored
@@ -17,48 +20,36 @@ def _stored(module, workdir, arguments):
 
 @pytest.mark.slow
 def test_training(tmp_path, small_folder):
-    """Ours, and what is for a GPU."""
-    ways = ["ours", "ours_jax_pipeline"]
-    options = [
-        "--batch-sizes",
-        "2",
-        "--precisions",
-        "float32",
-        "--limit-backend",
-        "jax",
-        "--classes",
-        "10",
-    ]
-    options += [
-        "--seconds",
-        "0.01",
-        "--dataset",
-        str(small_folder),
-        "--trace",
-        str(tmp_path / "trace"),
-    ]
-    stored, table = _stored(training, tmp_path, [*options, "--ways", *ways])
+    implementations = {
+        "alexnet_keras": ("alexnet_keras, TensorFlow", {"training", "inference"}),
+        "alexnet_keras_jax_pipeline": ("alexnet_keras, JAX, from JPEGs", {"training"}),
+    }
+    trace = tmp_path / "trace"
+    options = ["--batch-sizes", "2", "--precisions", "float32", "--limit-backend", "jax"]
+    options += ["--classes", "10", "--seconds", "0.01", "--dataset", str(small_folder)]
+    options += ["--trace", str(trace), "--implementations", *implementations]
+    stored, table = run_and_read(training, tmp_path, options)
     assert stored["flops_per_image"]["inference_flops"] == 2 * (724_406_816 - 990 * 4096)
     assert stored["device"].startswith("JAX on ")
-    measured = stored["groups"][0]["ways"]
-    assert set(measured) == {*ways, "limit"}
-    figures = {"ours": {"training", "inference"}, "ours_jax_pipeline": {"training"}}
-    for way, name in zip(ways, ("ours, TensorFlow", "ours, JAX, from JPEGs"), strict=True):
-        assert set(measured[way]["turns"][0]) == figures[way]
-        assert min(measured[way]["turns"][0].values()) > 0
-        assert f"| {name} |" in table
-        assert list((tmp_path / "trace" / f"{way}_float32_2").rglob("*.xplane.pb"))
+    measured = stored["groups"][0]["implementations"]
+    assert set(measured) == {*implementations, "limit"}
+    for name, (label, figures) in implementations.items():
+        first_round = measured[name]["rounds"][0]
+        assert set(first_round) == figures
+        assert min(first_round.values()) > 0
+        assert f"| {label} |" in table
+        assert list((trace / f"{name}_float32_2").rglob("*.xplane.pb"))
     assert (tmp_path / "training.png").exists()
 
 
 @pytest.mark.slow
 def test_layers(tmp_path):
-    options = ["--batch-size", "1", "--layers", "conv1", "norm2", "pool5", "--seconds", "0.01"]
-    ways = ["ours", "ours_jax", "keras_jax"]
-    stored, table = _stored(
-        layers, tmp_path, [*options, "--ways", *ways, "--precision", "bfloat16"]
-    )
-    assert min(min(stored["ways"][way]["turns"][0].values()) for way in ways) > 0
+    implementations = ["alexnet_keras", "alexnet_keras_jax", "keras_jax"]
+    options = ["--batch-size", "1", "--precision", "bfloat16", "--seconds", "0.01"]
+    options += ["--layers", "conv1", "norm2", "pool5", "--implementations", *implementations]
+    stored, table = run_and_read(layers, tmp_path, options)
+    for name in implementations:
+        assert min(stored["implementations"][name]["rounds"][0].values()) > 0
     assert "a batch of 1, bfloat16" in table
     assert "| pool5 |" in table
     assert (tmp_path / "layers.png").exists()
@@ -66,25 +57,15 @@ def test_layers(tmp_path):
 
 @pytest.mark.slow
 def test_step_profile(tmp_path):
-    stored, table = _stored(
-        step_profile, tmp_path, ["--batch-size", "1", "--precisions", "bfloat16"]
-    )
-    ways = stored["groups"][0]["ways"]
-    spent, without = (ways[way][0]["layers"] for way in ("ours", "ours_without_normalization"))
+    options = ["--batch-size", "1", "--precisions", "bfloat16"]
+    stored, table = run_and_read(step_profile, tmp_path, options)
+    rounds = stored["groups"][0]["implementations"]
+    spent = rounds["alexnet_keras"][0]["layers"]
+    without = rounds["alexnet_keras_without_normalization"][0]["layers"]
     assert set(spent) - set(without) == {"norm1", "norm2"}
     for layer in (
-        "conv1",
-        "norm1",
-        "pool1",
-        "conv2",
-        "norm2",
-        "pool2",
-        "conv3",
-        "conv4",
-        "conv5",
-        "pool5",
-        "fc6",
-        "fc8",
+        *("conv1", "norm1", "pool1", "conv2", "norm2", "pool2"),
+        *("conv3", "conv4", "conv5", "pool5", "fc6", "fc8"),
     ):
         assert min(spent[layer]) > 0
     assert spent[step_profile.UPDATE][1] > 0
@@ -94,18 +75,16 @@ def test_step_profile(tmp_path):
 
 
 def test_operations_by_layer():
+    compiled = "CpuExecutable::ExecuteAsyncOnStream"
     operations = [
         ("S/gradient_tape/alexnet_1/conv3_1/convolution/Conv2DBackpropFilter:T", 2.0),
         ("S/alexnet_1/relu3_1/Relu:T", 1.0),
-        (
-            "CpuExecutable::ExecuteAsyncOnStream",
-            0.5,
-        ),  # norm1, norm2; then backward, in two passes each
-        ("CpuExecutable::ExecuteAsyncOnStream", 0.125),
-        ("CpuExecutable::ExecuteAsyncOnStream", 1.0),
-        ("CpuExecutable::ExecuteAsyncOnStream", 1.0),
-        ("CpuExecutable::ExecuteAsyncOnStream", 3.0),
-        ("CpuExecutable::ExecuteAsyncOnStream", 4.0),
+        (compiled, 0.5),  # norm1 forward
+        (compiled, 0.125),  # norm2 forward
+        (compiled, 1.0),  # norm2 backward, in two passes
+        (compiled, 1.0),
+        (compiled, 3.0),  # norm1 backward
+        (compiled, 4.0),
         ("S/gradient_norm1/Cast:Cast", 0.5),
         ("S/alexnet_sgd/ResourceApplyKerasMomentum_12:T", 4.0),
         ("S/truediv:RealDiv", 0.25),
@@ -120,63 +99,66 @@ def test_operations_by_layer():
         step_profile.UPDATE: [0, 4.0],
         step_profile.OTHER: [0.25, 0],
     }
+    with pytest.raises(ValueError, match=r"must have 6 compiled passes.* Received: 5"):
+        step_profile.by_layer(operations[:2] + operations[3:], passes)
 
 
 @pytest.mark.slow
-def test_growth(tmp_path):
-    stored, table = _stored(
-        growth, tmp_path, ["--batch-size", "1", "--image-size", "--classes", "--seconds", "0.01"]
-    )
-    assert stored["sweeps"]["batch_size"][0]["turns"][0]["parameters"] == 60_965_224
+def test_scaling(tmp_path):
+    options = ["--batch-size", "1", "--image-size", "--classes", "--seconds", "0.01"]
+    stored, table = run_and_read(scaling, tmp_path, options)
+    assert stored["sweeps"]["batch_size"][0]["rounds"][0]["parameters"] == 60_965_224
     assert "| 1 |" in table
-    assert (tmp_path / "growth.png").exists()
+    assert (tmp_path / "scaling.png").exists()
 
 
 @pytest.mark.slow
-def test_networks(tmp_path, capsys):
+def test_networks(tmp_path):
     options = ["--batch-size", "1", "--classes", "10", "--seconds", "0.01"]
-    stored, table = _stored(networks, tmp_path, [*options, "--presets", "cifar", "source"])
-    real = stored["networks"]["source"]["turns"][0]
-    assert real["parameters"] == 60_965_224 - 990 * 4097
-    assert real["step_seconds"] > stored["networks"]["cifar"]["turns"][0]["step_seconds"] > 0
-    assert (
-        real["peak_memory_mib"] > 3 * 4 * real["parameters"] / 2**20
-    )  # weights, gradients, momenta
+    options += ["--presets", "cifar", "source"]
+    stored, table = run_and_read(networks, tmp_path, options)
+    small = stored["networks"]["cifar"]["rounds"][0]
+    full_size = stored["networks"]["source"]["rounds"][0]
+    assert full_size["parameters"] == 60_965_224 - 990 * 4097
+    assert full_size["step_seconds"] > small["step_seconds"] > 0
+    # Weights, gradients and momenta in float32.
+    assert full_size["peak_memory_mib"] > 3 * 4 * full_size["parameters"] / 2**20
     assert "| source | 56,909,194 |" in table
-    with pytest.raises(SystemExit):
+
+
+def test_networks_of_an_unknown_preset(capsys):
+    with pytest.raises(SystemExit, match="2"):
         networks.main(["--presets", "vgg_F"])
     assert "vgg_F" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_start_up(tmp_path, monkeypatch):
-    seconds, codes = start_up._seconds, []
-    # Of the imports, each of which takes as long as a test should, only that which the step's process does.
-    monkeypatch.setattr(start_up, "_seconds", lambda code: codes.append(code) or seconds("pass"))
-    stored, table = _stored(start_up, tmp_path, ["--batch-size", "1"])
-    turn = stored["turns"][0]
-    assert turn["build_and_first_step"] == turn["build"] + turn["first_step"]
+    seconds = start_up._seconds
+    codes = []
+
+    def record_only(code):
+        codes.append(code)
+        return seconds("pass")
+
+    # The process of the training step imports the same; the others would take as long again.
+    monkeypatch.setattr(start_up, "_seconds", record_only)
+    stored, table = run_and_read(start_up, tmp_path, ["--batch-size", "1"])
+    figures = stored["rounds"][0]
+    assert figures["build_and_first_step"] == figures["build"] + figures["first_step"]
     assert codes[1:] == ["import keras", "import alexnet_keras"]
-    assert min(turn.values()) > 0
+    assert min(figures.values()) > 0
     assert "`import alexnet_keras`" in table
 
 
 @pytest.mark.slow
 def test_input_pipeline(tmp_path, small_folder):
-    options = [
-        "--dataset",
-        str(small_folder),
-        "--image-size",
-        "32",
-        "--crop-size",
-        "28",
-        "--images",
-        "256",
-    ]
-    options += ["--small", str(small_folder), "--small-steps", "1", "--seconds", "0.01"]
-    stored, table = _stored(input_pipeline, tmp_path, options)
-    stages = ("read", "decode", "crop", "train")
-    assert min(stored[kind][0][stage] for kind in ("stored", "prepared") for stage in stages) > 0
+    options = ["--dataset", str(small_folder), "--image-size", "32", "--crop-size", "28"]
+    options += ["--images", "256", "--small", str(small_folder), "--small-steps", "1"]
+    stored, table = run_and_read(input_pipeline, tmp_path, [*options, "--seconds", "0.01"])
+    for kind in ("stored", "prepared"):
+        for stage in ("read", "decode", "crop", "train"):
+            assert stored[kind][0][stage] > 0
     assert "training pipeline as a share of decoding" in table
     assert (tmp_path / "input_pipeline.png").exists()
 
@@ -184,14 +166,12 @@ def test_input_pipeline(tmp_path, small_folder):
 @pytest.fixture
 def small_folder(tmp_path):
     """A folder with 256 JPEGs of noise in two classes."""
-    import numpy as np
-    from PIL import Image
-
     random = np.random.default_rng(0)
     for split, count in (("train", 128), ("val", 4)):
         for name in "ab":
-            (tmp_path / "images" / split / name).mkdir(parents=True)
+            folder = tmp_path / "images" / split / name
+            folder.mkdir(parents=True)
             for number in range(count):
-                image = Image.fromarray(random.integers(0, 256, (40, 48, 3), dtype="uint8"))
-                image.save(tmp_path / "images" / split / name / f"{number}.jpg")
+                pixels = random.integers(0, 256, (40, 48, 3), dtype="uint8")
+                Image.fromarray(pixels).save(folder / f"{number}.jpg")
     return tmp_path / "images"

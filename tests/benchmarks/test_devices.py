@@ -6,24 +6,30 @@ from benchmarks.devices import main
 
 
 @pytest.mark.slow
-def test_measures_in_turns(tmp_path, capsys, monkeypatch):
-    ways = ["TensorFlow, two replicas", "JAX, two towers"]
+def test_measures_in_rounds(tmp_path, capsys, monkeypatch):
+    replicas = "TensorFlow, two replicas"
+    towers = "JAX, two towers"
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     options = ["--preset", "cifar", "--batch-size", "4", "--rounds", "2", "--seconds", "0.01"]
-    stored = main([*options, "--workdir", str(tmp_path), "--ways", *ways])
+    options += ["--workdir", str(tmp_path), "--implementations", replicas, towers]
+    stored = main(options)
     assert stored == json.loads((tmp_path / "devices.json").read_text())
-    for way in ways:
-        measured = stored["ways"][way]
-        assert len(measured["turns"]) == 2
-        assert min(turn["training"] for turn in measured["turns"]) > 0
-        assert "2 logical devices of the CPU" in measured["words"]
-    assert "a tower on each of" in stored["ways"][ways[1]]["words"]
-    assert "| TensorFlow, two replicas |" in (tmp_path / "devices.md").read_text()
-    assert "| TensorFlow, two replicas |" in capsys.readouterr().out
+    for name in (replicas, towers):
+        measured = stored["implementations"][name]
+        assert len(measured["rounds"]) == 2
+        assert min(figures["training"] for figures in measured["rounds"]) > 0
+        assert "2 logical devices of the CPU" in measured["description"]
+    assert stored["implementations"][towers]["description"].endswith(", a tower on each")
+    table = (tmp_path / "devices.md").read_text()
+    row = next(line for line in table.splitlines() if line.startswith(f"| {replicas} |"))
+    assert "| 100% |" in row
+    assert row in capsys.readouterr().out
 
 
-def test_bad_arguments(capsys):
-    for arguments in (["--batch-size", "3"], ["--batch-size", "0"], ["--ways", "PyTorch"]):
-        with pytest.raises(SystemExit, match="2"):
-            main(arguments)
-        assert arguments[0] in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "arguments", [["--batch-size", "3"], ["--batch-size", "0"], ["--implementations", "PyTorch"]]
+)
+def test_bad_arguments(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert arguments[0] in capsys.readouterr().err

@@ -4,7 +4,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from alexnet_keras.data.arrays import read_arrays
+from alexnet_keras.data.arrays import read_npz
+from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.sources import open_image_source
 
 IMAGES = np.arange(4 * 5 * 6 * 3, dtype="uint8").reshape(4, 5, 6, 3)
@@ -44,7 +45,7 @@ FILES = {
     "single array": (npy(), r"it is a single array \(np.save\); write an .npz with np.savez"),
     "page": (
         b"<!DOCTYPE html><html></html>",
-        "it is not an .npz file, .* it begins with b'<!DOCT'",
+        "it is not an .npz file; it begins with b'<!DOCT'",
     ),
     "truncated": (npz()[:-100], "it is truncated or damaged"),
     "damaged": (damaged(), "it is truncated or damaged"),
@@ -53,55 +54,73 @@ FILES = {
         "x_train is not an array",
     ),
     "other archive": (zipped(readme="text"), "it has no x_train, y_train, x_test, y_test"),
-    "objects": (npz(x_train=np.array([None])), "Object arrays cannot be loaded"),
+    "object images": (
+        npz(x_train=np.array([None])),
+        r'x_train holds Python objects; save x_train.astype\("uint8"\)$',
+    ),
+    "object labels": (
+        npz(y_test=LABELS.astype(object)),
+        r'y_test holds Python objects; save y_test.astype\("int32"\)$',
+    ),
+    "object names": (
+        npz(class_names=np.array(["a", "b", "c"], object)),
+        r'class_names holds Python objects; save class_names.astype\("str"\)$',
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_a_file_of_another_kind_is_said_in_one_line(kind, tmp_path):
-    content, words = FILES[kind]
+def test_a_file_of_another_kind_is_reported_in_one_line(kind, tmp_path):
+    content, message = FILES[kind]
     path = tmp_path / "data.npz"
     path.write_bytes(content)
     expected = (
-        rf"^`dataset` must be an \.npz file with x_train, .*Received: dataset='{path}': .*{words}"
+        rf"^`dataset` must be an \.npz file with x_train, .*Received: dataset='{path}': .*{message}"
     )
-    for read in (read_arrays, open_image_source):
+    for read, argument in (
+        (read_npz, str(path)),
+        (open_image_source, ImageSelection(str(path))),
+    ):
         with pytest.raises(ValueError, match=expected) as error:
-            read(str(path))
+            read(argument)
         assert "\n" not in str(error.value)
 
 
 def test_a_folder_no_file_and_a_file_without_permission(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="it is a folder"):
-        read_arrays(tmp_path)
+        read_npz(tmp_path)
     with pytest.raises(ValueError, match="No such file or directory"):
-        read_arrays(tmp_path / "none.npz")
+        read_npz(tmp_path / "none.npz")
     (tmp_path / "folder.npz").mkdir()
     with pytest.raises(ValueError, match=r"folder\.npz holds no folders"):
-        open_image_source(str(tmp_path / "folder.npz"))
+        open_image_source(ImageSelection(str(tmp_path / "folder.npz")))
 
     def refuse(*args):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(ValueError, match="Permission denied"):
-        read_arrays(tmp_path / "secret.npz")
+        read_npz(tmp_path / "secret.npz")
 
 
 CHANGES = {
     "one-hot": (
         {"y_train": np.eye(4, dtype="float32")},
-        r"y_train must hold a whole number .* shape \(4,\), not float32 \(4, 4\); of one-hot rows take y_train.argmax",
+        r"y_train must hold a whole number .* shape \(4,\), not float32 \(4, 4\); "
+        "of one-hot rows take y_train.argmax",
     ),
     "float": (
         {"y_test": LABELS + 0.0},
-        r"y_test .* shape \(4,\), not float64 \(4,\); y_test.astype",
+        r'y_test .* shape \(4,\), not float64 \(4,\); save y_test.astype\("int32"\)$',
     ),
     "string": (
         {"y_train": np.array(list("abcd"))},
         r"y_train .* not <U1 \(4,\); np.unique\(y_train, return_inverse",
     ),
-    "boolean": ({"y_train": LABELS > 0}, r"y_train .* not bool \(4,\)"),
+    "boolean": (
+        {"y_train": LABELS > 0},
+        r'y_train .* not bool \(4,\); save y_train.astype\("int32"\)$',
+    ),
     "too few": ({"y_train": LABELS[:3]}, r"y_train .* shape \(4,\), not int64 \(3,\)"),
     "other axes": (
         {"y_train": LABELS.reshape(2, 2)},
@@ -134,18 +153,18 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_arrays_of_another_kind_are_said(case, tmp_path):
-    changes, words = CHANGES[case]
+def test_arrays_of_another_kind_are_reported(case, tmp_path):
+    changes, message = CHANGES[case]
     (tmp_path / "data.npz").write_bytes(npz(**changes))
-    with pytest.raises(ValueError, match=f"Received: dataset='{tmp_path}/data.npz': {words}"):
-        read_arrays(tmp_path / "data.npz")
+    with pytest.raises(ValueError, match=f"Received: dataset='{tmp_path}/data.npz': {message}"):
+        read_npz(tmp_path / "data.npz")
 
 
 def test_labels_may_be_a_column(tmp_path):
     (tmp_path / "data.npz").write_bytes(
         npz(y_train=LABELS[:, None], class_names=["a", "b", "c", "none"])
     )
-    arrays = read_arrays(tmp_path / "data.npz")
+    arrays = read_npz(tmp_path / "data.npz")
     assert arrays.class_names == ("a", "b", "c", "none")
     stored = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
     assert [stored[image.tobytes()] for image in arrays.x_train] == arrays.y_train.tolist()

@@ -34,7 +34,8 @@ def test_color_shift_is_the_definition(convention, covariance, random):
 
 
 def test_color_shifts_have_the_covariance_of_the_data(covariance, random):
-    # With the standard deviations, shifts drawn with deviation 0.1 have a hundredth of the pixels' covariance.
+    # Shifts by the standard deviations, with a deviation of 0.1, have a hundredth of the pixels'
+    # covariance.
     alpha = random.normal(0, 0.1, (200_000, 3)).astype("float32")
     shifts = color_shift(alpha, covariance, "standard_deviation")
     np.testing.assert_allclose(
@@ -60,27 +61,27 @@ def test_noise_is_one_color_an_image(covariance, random):
 
 @pytest.mark.parametrize("flip", [0.1, 0.9])
 @pytest.mark.parametrize(("side", "size"), [(72, 64), (48, 32), (384, 224), (61, 60)])
-def test_crops_at_the_edges_hold_pixels_alone(side, size, flip):
+def test_crops_at_the_edges_hold_only_pixels(side, size, flip):
     images, sevens = np.full((1, side, side, 1), 7, "uint8"), np.full((1, size, size, 1), 7.0)
     for place in (0.0, 0.5, 1 - 1e-6):
-        draws = tf.constant([[place, place, flip]])
-        np.testing.assert_array_equal(crop_and_flip(images, draws, size), sevens)
+        uniform = tf.constant([[place, place, flip]])
+        np.testing.assert_array_equal(crop_and_flip(images, uniform, size), sevens)
         scales = range(size, 2 * side)  # each is drawn once
         sides = (np.arange(len(scales)) + 0.5) / len(scales)
         for some in np.array_split(sides, -(-len(scales) // 64)):
-            draws = tf.constant([[place, place, flip, drawn] for drawn in some], tf.float32)
+            uniform = tf.constant([[place, place, flip, drawn] for drawn in some], tf.float32)
             crops = crop_at_scale(
-                np.repeat(images, len(some), 0), draws, size, (scales[0], scales[-1])
+                np.repeat(images, len(some), 0), uniform, size, (scales[0], scales[-1])
             )
             np.testing.assert_allclose(crops, np.repeat(sevens, len(some), 0), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("draw", "top"), [(0.0, 0), (0.5, 16), (0.999, 32)])
+@pytest.mark.parametrize(("place", "top"), [(0.0, 0), (0.5, 16), (0.999, 32)])
 @pytest.mark.parametrize("flip", [0.1, 0.9])
-def test_crop_and_flip(draw, top, flip, random):
+def test_crop_and_flip(place, top, flip, random):
     images = random.randint(0, 256, (2, 256, 256, 3)).astype("uint8")
-    draws = tf.constant([[draw, 1 - 1e-6 - draw, flip], [0.0, 0.0, 0.9]])
-    crops = crop_and_flip(images, draws, 224).numpy()
+    uniform = tf.constant([[place, 1 - 1e-6 - place, flip], [0.0, 0.0, 0.9]])
+    crops = crop_and_flip(images, uniform, 224).numpy()
     left = 32 - top
     expected = images[0, top : top + 224, left : left + 224]
     np.testing.assert_array_equal(crops[0], expected[:, ::-1] if flip < 0.5 else expected)
@@ -91,23 +92,23 @@ def test_crop_and_flip(draw, top, flip, random):
 def test_crops_are_the_pixels_at_every_offset(size, crop, random):
     images = random.randint(0, 256, (size - crop + 1, size, size, 3)).astype("uint8")
     offsets = np.arange(len(images))
-    draws = np.stack(
+    uniform = np.stack(
         [(offsets + 0.5) / len(images), (offsets[::-1] + 0.5) / len(images), offsets % 2], 1
     )
-    crops = crop_and_flip(images, draws.astype("float32"), crop).numpy()
+    crops = crop_and_flip(images, uniform.astype("float32"), crop).numpy()
     for top, left, image, out in zip(offsets, offsets[::-1], images, crops, strict=True):
         expected = image[top : top + crop, left : left + crop]
         np.testing.assert_array_equal(out, expected if top % 2 else expected[:, ::-1])
-    for image, draw, out in zip(images, draws.astype("float32"), crops, strict=True):
-        one = crop_and_flip_one(tf.constant(image), draw, crop)
+    for image, numbers, out in zip(images, uniform.astype("float32"), crops, strict=True):
+        one = crop_and_flip_one(tf.constant(image), numbers, crop)
         assert one.dtype == "uint8"
         np.testing.assert_array_equal(one, out)
 
 
-def test_every_offset_from_0_to_32_is_drawn_alike(random):
+def test_all_offsets_from_0_to_32_are_equally_likely(random):
     images = np.broadcast_to(np.arange(256, dtype="uint8")[:, None, None], (150, 256, 256, 3))
-    draws = random.uniform(size=(11, 150, 3)).astype("float32")
-    offsets = [crop_and_flip(images, part, 224)[:, 0, 0, 0].numpy() for part in draws]
+    uniform = random.uniform(size=(11, 150, 3)).astype("float32")
+    offsets = [crop_and_flip(images, part, 224)[:, 0, 0, 0].numpy() for part in uniform]
     counts = np.bincount(np.concatenate(offsets).astype(int), minlength=33)
     assert len(counts) == 33
     assert counts.min() > 20  # 50 expected of each
@@ -152,16 +153,18 @@ def test_a_thin_image_takes_no_more_memory_than_its_center(length):
 
 def test_at_the_images_own_scale_crops_are_plain_ones(random):
     images = random.randint(0, 256, (50, 32, 32, 3)).astype("uint8")
-    draws = random.uniform(0, 1, (50, 4)).astype("float32")
-    at_scale = crop_at_scale(images, draws, 28, (32, 32)).numpy()
-    np.testing.assert_allclose(at_scale, crop_and_flip(images, draws[:, :3], 28), atol=0.03)
+    uniform = random.uniform(0, 1, (50, 4)).astype("float32")
+    at_scale = crop_at_scale(images, uniform, 28, (32, 32)).numpy()
+    np.testing.assert_allclose(at_scale, crop_and_flip(images, uniform[:, :3], 28), atol=0.03)
 
 
 def test_crops_of_smaller_images_reach_further():
-    # An image whose values are its 64 columns, scaled to a side of 32: pixel c is the mean of 2c and 2c + 1.
+    # The values of an image are its 64 columns. At a side of 32, pixel c is the mean of 2c and
+    # 2c + 1.
     images = np.tile(np.arange(64, dtype="uint8")[None, None, :, None], (5, 64, 1, 3))
-    # Of 32 - 28 + 1 places the third, as it is and mirrored; the first and the last; one at a side of 64.
-    draws = np.array(
+    # Of 32 - 28 + 1 places the third, plain and mirrored; the first and the last; one at a side of
+    # 64.
+    uniform = np.array(
         [
             [0, 0.5, 0.9, 0],
             [0, 0.5, 0.1, 0],
@@ -170,7 +173,7 @@ def test_crops_of_smaller_images_reach_further():
             [0, 0.5, 0.9, 0.999],
         ]
     )
-    crops = crop_at_scale(images, draws.astype("float32"), 28, (32, 64)).numpy()
+    crops = crop_at_scale(images, uniform.astype("float32"), 28, (32, 64)).numpy()
     columns = 2 * np.arange(28) + 0.5
     for crop, expected in zip(
         crops, (columns + 4, columns[::-1] + 4, columns, columns + 8), strict=False
@@ -181,11 +184,11 @@ def test_crops_of_smaller_images_reach_further():
     )  # the 18th of 37 places
 
 
-def test_every_side_is_drawn_alike(random):
+def test_all_sides_are_equally_likely(random):
     images = np.tile(np.arange(64, dtype="uint8")[None, None, :, None], (3000, 64, 1, 3))
-    draws = random.uniform(0, 1, (3000, 4)).astype("float32")
-    draws[:, 2] = 0.9
-    crops = crop_at_scale(images, draws, 28, (32, 34)).numpy()
+    uniform = random.uniform(0, 1, (3000, 4)).astype("float32")
+    uniform[:, 2] = 0.9
+    crops = crop_at_scale(images, uniform, 28, (32, 34)).numpy()
     sides = np.round(64 / (crops[:, 0, 1, 0] - crops[:, 0, 0, 0])).astype(int)
     assert np.abs(np.bincount(sides)[32:] - 1000).max() < 110  # four standard deviations
     assert set(sides) == {32, 33, 34}

@@ -71,7 +71,7 @@ def test_every_kind_has_pillows_colors(name, tmp_path):
     tolerance = 6 if kind in ("JPEG", "MPO") else 0
     for content in (encoded, tf.constant(encoded)):
         np.testing.assert_allclose(decode_image(content).numpy(), expected, atol=tolerance)
-    file = tmp_path / "image.jpg"  # the content says what it is, not the ending
+    file = tmp_path / "image.jpg"  # the content decides, not the ending
     file.write_bytes(encoded)
     assert corrupt_files([str(file)], [tmp_path], "", None) == {}
 
@@ -102,8 +102,8 @@ def test_a_bmp_of_another_program_has_its_colors():
     np.testing.assert_array_equal(decode_image(header + colors + rows), expected)
 
 
-# Where row 0 and column 0 of the stored image are seen (EXIF 2.32, tag 274), as what NumPy
-# makes of the stored pixels.
+# The upright image as a NumPy expression of the stored pixels (EXIF 2.32, tag 274, which says where
+# row 0 and column 0 are seen).
 UPRIGHT = {
     1: lambda x: x,
     2: lambda x: x[:, ::-1],
@@ -118,7 +118,7 @@ UPRIGHT = {
 
 @pytest.mark.parametrize("endian", ["<", ">"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_a_photograph_is_seen_upright(orientation, endian):
+def test_photographs_are_decoded_upright(orientation, endian):
     exif = Image.Exif()
     exif.endian = endian
     exif[0x10F], exif[EXIF_ORIENTATION] = "Maker of the camera", orientation
@@ -128,7 +128,7 @@ def test_a_photograph_is_seen_upright(orientation, endian):
         np.testing.assert_allclose(image, expected, atol=12 if kind == "JPEG" else 0)
 
 
-def test_an_orientation_that_would_not_be_seen_is_said(tmp_path):
+def test_an_orientation_that_would_be_missed_is_reported(tmp_path):
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = 6
     png = encode(RGB, "PNG", exif=exif)

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from alexnet_keras.data.folders import read_folder
+from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.sources import open_image_source
 
 
@@ -22,8 +23,8 @@ def fill(root, *paths):
             image.save(file, format="TIFF" if file.suffix == ".tif" else None)
 
 
-def read(root, skip_corrupt=False, hold_out_every=10):
-    return read_folder(str(root), root, skip_corrupt, None, hold_out_every)
+def read(root, **options):
+    return read_folder(ImageSelection(str(root), **options))
 
 
 def names_of(root, files):
@@ -71,7 +72,7 @@ def test_validation_goes_before_test(tmp_path, capsys):
     assert "not used: test\n" in capsys.readouterr().out
 
 
-def test_classes_may_have_such_names_in_them(tmp_path, capsys):
+def test_class_names_may_contain_split_names(tmp_path, capsys):
     fill(tmp_path, "5 steam_train", "5 contest", "5 interval")
     data = read(tmp_path, hold_out_every=5)
     assert data.class_names == ("contest", "interval", "steam_train")
@@ -79,7 +80,7 @@ def test_classes_may_have_such_names_in_them(tmp_path, capsys):
     assert "12 training images and 3 validation images" in capsys.readouterr().out
 
 
-# Paths of images, and what the message says.
+# Paths of images, and the expected message.
 UNCLEAR = {
     "nothing": ([], "holds no folders"),
     "one class": (["4 a"], r"holds 1 class folder\(s\): a. Use two or more"),
@@ -114,7 +115,8 @@ UNCLEAR = {
     ),
     "classes beside images": (
         ["2 images/a", "2 images/b", "2 samples"],
-        "folder images holds a, b, and samples holds images. If images has the class folders, use dataset=",
+        "folder images holds a, b, and samples holds images. "
+        "If images has the class folders, use dataset=",
     ),
     "unknown names of which one has more classes": (
         ["2 x/a", "2 x/b", "2 x/c", "2 y/a", "2 y/b"],
@@ -161,7 +163,7 @@ UNCLEAR = {
 }
 
 
-def test_content_tells_exchanged_names_and_not_another_place(tmp_path):
+def test_content_changes_with_exchanged_names_and_not_with_the_place(tmp_path):
     sizes = {"a": 8, "b": 9}
     for label, size in sizes.items():
         for number in range(3):
@@ -179,22 +181,22 @@ def test_content_tells_exchanged_names_and_not_another_place(tmp_path):
 
 
 @pytest.mark.parametrize("label", ["images", "photos"])
-def test_images_may_lie_one_folder_deeper(label, tmp_path):
+def test_images_may_be_one_folder_deeper(label, tmp_path):
     fill(tmp_path, f"3 cats/{label}", f"3 dogs/{label}")
     assert read(tmp_path).class_names == ("cats", "dogs")
 
 
 @pytest.mark.parametrize("case", UNCLEAR)
-def test_an_unclear_layout_is_said(case, tmp_path):
-    paths, words = UNCLEAR[case]
+def test_an_unclear_layout_is_reported(case, tmp_path):
+    paths, message = UNCLEAR[case]
     fill(tmp_path, *paths)
     with pytest.raises(
-        ValueError, match=f"(?s)`dataset` must be a folder with train/CLASS/ .*{words}"
+        ValueError, match=f"(?s)`dataset` must be a folder with train/CLASS/ .*{message}"
     ):
         read(tmp_path)
 
 
-def test_an_empty_class_folder_is_said(tmp_path):
+def test_an_empty_class_folder_is_reported(tmp_path):
     fill(tmp_path, "2 a", "2 b")
     (tmp_path / "c").mkdir()
     with pytest.raises(ValueError, match=r"without images: c \(empty\)"):
@@ -224,7 +226,7 @@ def test_the_lines_of_the_message_sort_the_classes_of_the_names(names, tmp_path)
     assert read(tmp_path, hold_out_every=2).class_names == tuple(names)
 
 
-def test_what_is_left_out_is_counted_and_named(tmp_path, capsys):
+def test_files_that_are_left_out_are_counted_and_named(tmp_path, capsys):
     kinds = ["0.jpg", "1.JPEG", "2.jpe", "3.jfif", "4.png", "5.bmp", "6.gif", "7.webp"]
     (tmp_path / "a").mkdir()
     for name, format in zip(kinds, ["JPEG"] * 4 + ["PNG", "BMP", "GIF", "WEBP"], strict=True):
@@ -266,12 +268,12 @@ def test_hidden_and_system_files_are_ignored(tmp_path, capsys):
     assert "not used" not in out
 
 
-def test_a_class_without_usable_images_is_said(tmp_path):
+def test_a_class_without_usable_images_is_reported(tmp_path):
     fill(tmp_path, "3 train/a", "3 train/b", "2 val/a", "2 val/b")
     for number in range(2):
         (tmp_path / "val" / "b" / f"{number}.png").write_text("text")
-    words = "class b, where all 2 are corrupt:\n.*0.png: not a JPEG, PNG, BMP, GIF or WebP image"
-    with pytest.raises(ValueError, match=words):
+    message = "class b, where all 2 are corrupt:\n.*0.png: not a JPEG, PNG, BMP, GIF or WebP image"
+    with pytest.raises(ValueError, match=message):
         read(tmp_path, skip_corrupt=True)
     fill(tmp_path, "1 val/b")
     data = read(tmp_path, skip_corrupt=True)
@@ -282,7 +284,7 @@ def test_a_class_without_usable_images_is_said(tmp_path):
         read(tmp_path, skip_corrupt=True)
 
 
-def test_classes_without_validation_images_are_said(tmp_path, capsys):
+def test_classes_without_validation_images_are_reported(tmp_path, capsys):
     fill(tmp_path, "2 train/a", "2 train/b", "2 train/c", "1 val/b")
     assert len(read(tmp_path).validation) == 1
     assert "classes without validation images: a, c" in capsys.readouterr().out
@@ -296,14 +298,14 @@ def test_photographs_are_read_upright(tmp_path):
     fill(tmp_path, "2 a", "2 b")
     for n in range(2):
         image.save(tmp_path / "a" / f"{n}.png", exif=exif)
-    source = open_image_source(str(tmp_path), hold_out_every=2)
+    source = open_image_source(ImageSelection(str(tmp_path), hold_out_every=2))
     images = [source.decode(path).numpy() for path, label in source.train if label == 0]
     assert [image.shape for image in images] == [(16, 8, 3)]
     np.testing.assert_array_equal(images[0][:, 0, 0], [255] * 8 + [0] * 8)
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         (
             "data/flowers",
@@ -313,15 +315,15 @@ def test_photographs_are_read_upright(tmp_path):
             "no flowers",
             "'no flowers': neither an existing file or folder nor the name of a TFDS set",
         ),
-        ("./flowers", "'./flowers', where nothing is"),
-        ("/no/flowers/", "'/no/flowers/', where nothing is"),
+        ("./flowers", "'./flowers', which does not exist"),
+        ("/no/flowers/", "'/no/flowers/', which does not exist"),
         ("text.txt", "'text.txt', a file of another kind"),
     ],
 )
-def test_a_missing_folder_is_said(name, words, tmp_path, monkeypatch):
+def test_a_missing_folder_is_reported(name, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("text")
     with pytest.raises(
-        ValueError, match=f"`dataset` must be the TFDS name .* Received: dataset={words}"
+        ValueError, match=f"`dataset` must be the TFDS name .* Received: dataset={message}"
     ):
-        open_image_source(name)
+        open_image_source(ImageSelection(name))

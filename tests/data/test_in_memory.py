@@ -73,7 +73,7 @@ def test_crops_are_the_definition(tiny_npz):
     assert [colors[x[i].astype("uint8").tobytes()] for i in batch["index"]] == labels.tolist()
 
 
-def test_a_compiled_step_trains_on_what_is_augmented(tiny_npz):
+def test_a_compiled_step_trains_on_augmented_images(tiny_npz):
     config = training_config("cifar", epochs=1, overrides={**TINY, "dropout": 0.0})
 
     def trained(device_augmentation):
@@ -103,7 +103,7 @@ def test_noise_of_the_source_and_its_end(tiny_npz):
     np.testing.assert_array_equal(noisy[5:], plain[5:])
 
 
-def test_goes_on_inside_an_epoch(tiny_npz):
+def test_resumes_inside_an_epoch(tiny_npz):
     dataset = InMemoryDataset(tiny_npz, 32, 28)
     images, labels = epoch(dataset, 12, seed=1)
     rest = epoch(dataset, 5, seed=1, first_epoch=1, first_step=2)
@@ -156,7 +156,7 @@ def test_thin_images_take_no_more_memory_than_their_center(tmp_path):
     np.testing.assert_allclose(np.asarray(image)[0, :, 0], expected, atol=1)
 
 
-def test_trains_and_goes_on(tiny_npz, tmp_path, capsys):
+def test_trains_and_resumes(tiny_npz, tmp_path, capsys):
     run = [
         "--in-memory",
         "--dataset",
@@ -192,7 +192,7 @@ def test_trains_and_goes_on(tiny_npz, tmp_path, capsys):
         np.testing.assert_array_equal(a, b)
 
 
-def test_says_what_it_needs(tiny_npz, tmp_path, monkeypatch):
+def test_reports_missing_requirements(tiny_npz, tmp_path, monkeypatch):
     config = training_config(
         "cifar", dataset=tiny_npz, in_memory=True, epochs=1, batch_size=16, overrides=TINY
     )

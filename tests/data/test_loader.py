@@ -2,6 +2,7 @@ import io
 import os
 import shutil
 import struct
+import types
 import zlib
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from alexnet_keras.data import Dataset, load, loader, shapes
+from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.sources import open_image_source
 from alexnet_keras.data.statistics import training_statistics
 
@@ -76,7 +78,7 @@ def test_statistics_are_the_definition(tiny_npz):
     np.testing.assert_array_equal(info.mean_crop, info.mean_image[2:30, 2:30])
 
 
-def test_statistics_of_several_batches_are_those_of_all(random):
+def test_statistics_do_not_depend_on_the_batches(random):
     images = random.randint(0, 256, (50, 9, 9, 3)).astype("uint8")
     parts = (images[start : start + 7] for start in range(0, 50, 7))
     mean, covariance = training_statistics(parts, 50, "key", None)
@@ -84,7 +86,7 @@ def test_statistics_of_several_batches_are_those_of_all(random):
     np.testing.assert_allclose(covariance, np.cov(images.reshape(-1, 3).T, bias=True), rtol=1e-4)
 
 
-def test_the_batches_of_two_hosts_are_those_of_one(tiny_npz):
+def test_two_hosts_together_give_the_batches_of_one(tiny_npz):
     one = Dataset(tiny_npz, 32, 28).train(16, seed=3)
     hosts = [Dataset(tiny_npz, 32, 28, host=host, hosts=2).train(16, seed=3) for host in (0, 1)]
     later = [
@@ -103,7 +105,7 @@ def test_the_batches_of_two_hosts_are_those_of_one(tiny_npz):
         np.testing.assert_array_equal(next(data.as_numpy_iterator())[1], batches[7][0][1][half])
 
 
-def test_each_host_reads_its_own_part_of_what_does_not_fit_into_memory(tiny_npz):
+def test_each_host_reads_its_own_part_of_a_set_that_exceeds_memory(tiny_npz):
     hosts = [Dataset(tiny_npz, 32, 32, memory_gib=0.0, host=host, hosts=3) for host in range(3)]
     epochs = [take(data.train(24, random_crop=False, pca_noise="none"), 3) for data in hosts]
     mean = hosts[0].info.mean_image
@@ -135,7 +137,7 @@ def test_hosts_read_parts_of_a_tfds_set(tmp_path, monkeypatch):
             "test": self._generate_examples(1, 9),
         },
     )
-    source = open_image_source("shapes")
+    source = open_image_source(ImageSelection("shapes"))
     parts = [list(source.part("train", host, 4).as_numpy_iterator()) for host in range(4)]
     whole = list(source.train.as_numpy_iterator())
     assert [len(part) for part in parts] == [6, 5, 5, 5]
@@ -145,7 +147,7 @@ def test_hosts_read_parts_of_a_tfds_set(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("hosts", [1, 2])
-def test_padded_validation_has_full_batches_and_weights_that_leave_means_alone(tiny_npz, hosts):
+def test_padded_validation_has_full_batches_and_weights_that_keep_means(tiny_npz, hosts):
     parts = [
         Dataset(tiny_npz, 32, 28, host=host, hosts=hosts).validation(8, padded=True)
         for host in range(hosts)
@@ -225,7 +227,7 @@ def test_the_seed_and_the_epoch_fix_everything(tiny_npz, memory_gib):
     dataset = Dataset(tiny_npz, 32, 28, memory_gib=memory_gib)
     tf.random.set_seed(1)
     images, labels = take(dataset.train(8, seed=0), 30)
-    tf.random.set_seed(2)  # the process' own seed plays no part
+    tf.random.set_seed(2)  # the process' own seed does not matter
     again, same = take(dataset.train(8, seed=0, first_epoch=1), 20)
     np.testing.assert_array_equal(images[80:], again)
     np.testing.assert_array_equal(labels[80:], same)
@@ -259,7 +261,7 @@ def test_crops_flips_and_noise_are_there(tiny_npz):
 @pytest.mark.parametrize("memory_gib", [2.0, 0.0])
 @pytest.mark.parametrize("scales", [(), (32, 40)])
 @pytest.mark.parametrize("noise", ["standard_deviation", "none"])
-def test_what_is_left_to_the_step_gives_the_same_images(tiny_npz, memory_gib, scales, noise):
+def test_device_augmentation_gives_the_same_images(tiny_npz, memory_gib, scales, noise):
     dataset = Dataset(
         tiny_npz,
         32,
@@ -300,7 +302,7 @@ def test_folder(folder):
     assert take(validation, -1)[0].shape == (4, 28, 28, 3)
 
 
-def test_folder_of_classes_alone(folder):
+def test_folder_of_classes_only(folder):
     info = Dataset(str(folder / "train"), 32, 28).info
     assert (info.train_count, info.validation_count, info.class_names) == (10, 2, ("cat", "dog"))
 
@@ -316,18 +318,18 @@ def test_corrupt_images_of_a_folder(folder):
     assert sorted(path.rsplit("/", 1)[1] for path in info.skipped) == ["0.JPEG", "text.jpg"]
 
 
-def test_images_of_strangers(folder, tmp_path, capsys):
+def test_images_of_all_kinds(folder, tmp_path, capsys):
     train = folder / "train" / "cat"
     pixels = np.arange(48 * 40 * 3, dtype="uint8").reshape(48, 40, 3)
     good = Image.fromarray(pixels)
-    # What decodes is taken, whatever its kind.
+    # Images of every kind that decodes are used.
     good.convert("CMYK").save(train / "cmyk.jpg")
     good.convert("RGBA").save(train / "rgba.png")
     Image.fromarray(pixels[..., 0].astype("uint16") * 257).save(train / "16bit.png")
     good.save(train / "still.gif")
     good.save(train / "\u732b \u0642\u0637\u0629 .png")
     good.save(os.fsencode(train) + b"/\xff\xfe.png", format="png")
-    # What does not is named.
+    # Other files are named.
     bomb = io.BytesIO()
     Image.new("L", (1, 1)).save(bomb, "png")
     header = struct.pack(">II5B", 60_000, 60_000, 8, 0, 0, 0, 0)  # of 3,600 million pixels
@@ -406,18 +408,18 @@ def test_a_window_of_a_sorted_set_holds_all_classes(tiny_npz, monkeypatch):
         tiny_npz,
         **arrays | {"x_train": arrays["x_train"][order], "y_train": arrays["y_train"][order]},
     )
-    monkeypatch.setattr("alexnet_keras.data.loader._SHUFFLED_FILES", 4)
+    monkeypatch.setattr("alexnet_keras.data.training_batches._SHUFFLED_FILES", 4)
     labels = take(Dataset(tiny_npz, 32, 28, memory_gib=0.0).train(20), 1)[1]
     assert len(set(labels)) == 4
 
 
-def test_folder_with_training_images_alone(folder):
+def test_folder_with_training_images_only(folder):
     shutil.rmtree(folder / "val")
     info = Dataset(str(folder), 32, 28).info
     assert (info.train_count, info.validation_count, info.class_names) == (10, 2, ("cat", "dog"))
 
 
-def test_no_tuner_keeps_an_iterator_from_being_let_go(tiny_npz):
+def test_iterators_are_not_tuned(tiny_npz):
     train, validation, _ = load(tiny_npz, image_size=32, crop_size=28, batch_size=8)
     assert not train.options().autotune.enabled
     assert not validation.options().autotune.enabled
@@ -478,6 +480,40 @@ def test_half_of_a_tfds_set_is_held_out(tmp_path, monkeypatch):
         ]
 
 
+@pytest.mark.parametrize(
+    ("counts", "received"),
+    [
+        ({"train": 0, "test": 9}, "0 in train and 9 in test"),
+        ({"train": 9, "validation": 0, "test": 9}, "9 in train and 0 in validation"),
+        ({"train": 9}, r"9 in train\[:9\] and 0 in train\[9:\]"),  # one in ten is held out
+    ],
+)
+def test_an_empty_split_of_a_tfds_set_is_named(counts, received, tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    template = tfds.core.ShardedFileTemplate(
+        tmp_path, dataset_name="prepared", filetype_suffix="tfrecord"
+    )
+    splits = [
+        tfds.core.SplitInfo(
+            name=name, shard_lengths=[count], num_bytes=0, filename_template=template
+        )
+        for name, count in counts.items()
+    ]
+    info = types.SimpleNamespace(
+        supervised_keys=("image", "label"),
+        features={"image": tfds.features.Image(), "label": tfds.features.ClassLabel(num_classes=3)},
+        splits=tfds.core.splits.SplitDict(splits),
+    )
+    monkeypatch.setattr(
+        tfds, "builder", lambda name: types.SimpleNamespace(info=info, is_prepared=lambda: True)
+    )
+    with pytest.raises(
+        ValueError, match=f"must have training and validation images. .*'prepared' with {received}$"
+    ):
+        open_image_source(ImageSelection("prepared"))
+
+
 def test_some_classes_and_the_first_images_of_each(tiny_npz):
     with np.load(tiny_npz) as arrays:
         test = arrays["x_test"][arrays["y_test"] == 3], arrays["x_test"][arrays["y_test"] == 1]
@@ -493,12 +529,12 @@ def test_some_classes_and_the_first_images_of_each(tiny_npz):
     every = take(Dataset(tiny_npz, 32, 28, class_subset=(3, 1)).training_images(40), 1)
     for label in (0, 1):  # the first seven of all
         np.testing.assert_array_equal(few[labels == label], every[0][every[1] == label][:7])
-    np.testing.assert_allclose(info.mean_image, few.mean(0), atol=1e-3)  # of these images alone
+    np.testing.assert_allclose(info.mean_image, few.mean(0), atol=1e-3)  # of these images only
     assert take(dataset.train(4), 3)[0].shape == (12, 28, 28, 3)
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (
             {"hold_out_every": 1},
@@ -506,7 +542,7 @@ def test_some_classes_and_the_first_images_of_each(tiny_npz):
         ),
         (
             {"hold_out_every": 2},
-            "`hold_out_every` goes with a data set without validation images of its own. .* has x_test",
+            "`hold_out_every` needs a data set without validation images of its own. .* has x_test",
         ),
         (
             {"class_subset": (0, 4)},
@@ -521,6 +557,6 @@ def test_some_classes_and_the_first_images_of_each(tiny_npz):
         ),
     ],
 )
-def test_parts_that_a_set_does_not_have(options, words, tiny_npz):
-    with pytest.raises(ValueError, match=words):
+def test_missing_parts_of_a_set(options, message, tiny_npz):
+    with pytest.raises(ValueError, match=message):
         Dataset(tiny_npz, 32, 28, **options)

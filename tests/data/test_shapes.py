@@ -6,7 +6,7 @@ import pytest
 from alexnet_keras.data import shapes
 from alexnet_keras.data.shapes import CLASS_NAMES, draw
 
-# Of one image as it was drawn when the set was made: a set that is drawn otherwise is another version.
+# The first version of one image. Any other drawing needs a new version of the set.
 FINGERPRINT = "fabead82159fa7b1eb0525fd8f0a5cf7067e946852e179fa9de243a3c10e8f96"
 
 
@@ -15,7 +15,7 @@ def images():
     return np.stack([draw(i % 10, (1, 2, i)) for i in range(1500)])
 
 
-def test_the_same_everywhere():
+def test_the_same_on_all_machines():
     image = draw(4, (1, 2, 3))
     assert image.shape == (64, 64, 3)
     assert image.dtype == "uint8"
@@ -38,7 +38,7 @@ def test_a_linear_model_does_not_pass_60_percent(images):
 
 
 def test_orientation_and_color_matter(images):
-    # The two triangles have the same color: their mean colors are alike, and their mean images are not.
+    # The two triangles have the same color: their mean colors agree, and their mean images do not.
     labels = np.arange(len(images)) % len(CLASS_NAMES)
     up, down = (images[labels == k].astype("float64").mean(0) for k in (2, 3))
     assert np.abs(up.mean((0, 1)) - down.mean((0, 1))).max() < 8

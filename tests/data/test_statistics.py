@@ -9,7 +9,7 @@ from tests.conftest import write_tiny_npz
 MOVE = "Set the environment variable ALEXNET_KERAS_CACHE to a folder with space that can be written"
 
 
-def test_a_cache_that_cannot_be_written_is_said_before_any_work(tmp_path, monkeypatch):
+def test_an_unwritable_cache_is_reported_before_any_work(tmp_path, monkeypatch):
     for label in "ab":
         (tmp_path / "images" / label).mkdir(parents=True)
         for number in range(2):
@@ -25,7 +25,7 @@ def test_a_cache_that_cannot_be_written_is_said_before_any_work(tmp_path, monkey
             load(name, image_size=32, crop_size=28, batch_size=2)
 
 
-def test_a_cache_that_is_whole_need_not_be_written(tmp_path, monkeypatch):
+def test_a_complete_cache_may_be_read_only(tmp_path, monkeypatch):
     path, cache = write_tiny_npz(tmp_path / "tiny.npz"), tmp_path / "cache"
     before = load(path, image_size=32, crop_size=28, batch_size=2, cache_dir=cache)[2]
 
@@ -37,7 +37,7 @@ def test_a_cache_that_is_whole_need_not_be_written(tmp_path, monkeypatch):
     np.testing.assert_array_equal(after.mean_image, before.mean_image)
 
 
-def test_a_full_disk_leaves_no_half_of_the_cache(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_partial_cache(tmp_path, monkeypatch):
     def fill(path, **arrays):
         path.write_text("half")
         raise OSError(28, "No space left on device")

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from alexnet_keras.data import tiny_imagenet
+from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.sources import open_image_source
 from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES
 from alexnet_keras.plots import in_words
@@ -56,7 +57,7 @@ def test_classes():
 
 
 def test_by_name_from_an_unzipped_folder(of_two_hundred):
-    source = open_image_source("tiny_imagenet")
+    source = open_image_source(ImageSelection("tiny_imagenet"))
     assert source.class_names[:2] == ("goldfish", "European fire salamander")
     assert in_words(source.class_names) == list(source.class_names)
     assert (source.train_count, source.validation_count) == (400, 200)
@@ -75,13 +76,13 @@ def test_by_name_from_the_archive(of_two_hundred, monkeypatch):
     shutil.rmtree(of_two_hundred)
     # The fixture's archive is not the authors' one.
     with pytest.raises(ValueError, match="wrong checksum"):
-        open_image_source("tiny_imagenet")
+        open_image_source(ImageSelection("tiny_imagenet"))
     info = tiny_imagenet.TinyImageNet.url_infos[tiny_imagenet.URL]
     with open(archive, "rb") as file:
         content = file.read()
     monkeypatch.setattr(info, "size", len(content))
     monkeypatch.setattr(info, "checksum", hashlib.sha256(content).hexdigest())
-    source = open_image_source("tiny_imagenet")
+    source = open_image_source(ImageSelection("tiny_imagenet"))
     assert (source.train_count, source.validation_count) == (400, 200)
 
 
@@ -90,13 +91,13 @@ def test_an_incomplete_folder_is_refused(of_two_hundred):
     with pytest.raises(
         ValueError, match="must hold 400 train images of 200 classes. Received: 399"
     ):
-        open_image_source("tiny_imagenet")
+        open_image_source(ImageSelection("tiny_imagenet"))
 
 
 def test_as_a_folder(tmp_path, capsys):
     classes = ["n02124075", "n01443537", "n12267677"]
     folder = write_folder(tmp_path / "tiny-imagenet-200", sorted(classes))
-    source = open_image_source(str(folder))
+    source = open_image_source(ImageSelection(str(folder)))
     assert source.class_names == ("goldfish", "Egyptian cat", "acorn")
     assert (source.train_count, source.validation_count) == (6, 3)
     assert source.has_validation
@@ -117,4 +118,4 @@ def test_a_damaged_list_is_named(damage, tmp_path):
     with pytest.raises(
         ValueError, match="val_annotations.txt must list files in images/ .* does not exist"
     ):
-        open_image_source(str(folder))
+        open_image_source(ImageSelection(str(folder)))

@@ -74,7 +74,7 @@ CHANGES = {
         for how, start in (
             ("fine-tuned", set()),
             (
-                "from the start",
+                "from scratch",
                 {"initial_weights", "learning_rate", "layer_learning_rates", "conv1_milestones"},
             ),
         )

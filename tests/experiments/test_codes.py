@@ -19,7 +19,7 @@ def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
         "1",
         "--fit-images",
         "50",
-        "--made-up",
+        "--random-codes",
         "1000",
     ]
     results = main(
@@ -42,10 +42,10 @@ def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
     same = activations.labels("train")[found] == activations.labels("validation")[:, None]
     measured = results["spaces"]["activations"]["codes"]["16"]
     assert measured["precision"] == pytest.approx(same.mean())
-    assert (measured["bytes"], measured["searched_at_that_speed"]) == (2, 50)
+    assert (measured["bytes"], measured["images"]) == (2, 50)
     assert results["spaces"]["activations"]["exact"]["bytes"] == 4 * 16
     assert results["spaces"]["pixels"]["exact"]["bytes"] == 4 * 28 * 28 * 3
-    assert results["made_up"]["bits"]["16"]["bytes"] == 2000
+    assert results["random_codes"]["bits"]["16"]["bytes"] == 2000
     (comparison,) = results["comparisons"]
     pixels = results["spaces"]["pixels"]["codes"]["16"]["precision"]
     assert comparison["estimate"] == pytest.approx(100 * (same.mean() - pixels))
@@ -53,7 +53,13 @@ def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
 
 
 def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
+    file = tmp_path / "file"
+    file.write_text("kept")
     for arguments, words in (
+        (
+            ["--activations", str(file)],
+            f"`activations` must be a folder that can be written. Received: activations='{file}'",
+        ),
         (["--bits", "12"], "`bits` must be different positive multiples of 8. Received: bits=[12]"),
         (["--bits", "8", "8"], "`bits` must be different positive multiples of 8"),
         (["--epochs", "0"], "`epochs` must be positive"),
@@ -63,3 +69,4 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         with pytest.raises(SystemExit, match=re.escape(words)):
             main(["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", *arguments])
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["best.keras"]
+    assert file.read_text() == "kept"

@@ -116,9 +116,15 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
         SystemExit,
-        match=r"need onnx, tf2onnx, onnxruntime: pip install -r requirements-export\.txt",
+        match=r"exporting to onnx needs ONNX, tf2onnx, ONNX Runtime: "
+        r"pip install 'alexnet_keras\[export\]'",
     ):
         main(["--weights", weights, *data, "--formats", "onnx"])
+    with pytest.raises(
+        SystemExit,
+        match=r"`weights` must be a file. Received: weights='none.keras': there is no such",
+    ):
+        main(["--weights", "none.keras", *data, "--formats", "onnx"])
     assert not (tmp_path / "out").exists()
 
 

@@ -98,7 +98,7 @@ def call(name, arguments):
         if name == "fine_tune":
             cli.main(fine_tune.EXPERIMENT, fine_tune.__doc__, arguments)
         else:
-            package = "alexnet_keras" if name == "convert" else "experiments"
+            package = "alexnet_keras.cli" if name == "convert" else "experiments"
             importlib.import_module(f"{package}.{name}").main(arguments)
     assert isinstance(end.value.code, str)  # for which the exit code is 1
     return end.value.code
@@ -125,7 +125,7 @@ def test_one_line_says_what_is_wrong(
     arguments += [] if name == "convert" else ["--workdir", str(out)]
     message = call(name, arguments)
     assert str(path) in message
-    assert f".{name}: `" in message
+    assert f"{name}: `" in message
     if not (kind == "folder" and flag == "--dataset"):  # which says what a folder must hold
         assert "\n" not in message
     assert not list(tmp_path.glob("out*"))

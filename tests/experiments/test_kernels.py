@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet_keras import VGG
 from alexnet_keras.analysis import KernelSnapshots
 from experiments.kernels import main
 from experiments.report import report
@@ -99,6 +100,8 @@ def test_one_tower_has_nothing_to_compare(tmp_path, capsys):
 
 def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
     weights = save(tmp_path / "run")
+    vgg = VGG("A", filters=(8,) * 5, units=(16, 16), classes=4, input_shape=(32, 32, 3))
+    vgg = save_as_trained(vgg, tmp_path / "vgg")
     other = tmp_path / "other"
     other.mkdir()
     (other / "results.json").write_text("{}")
@@ -107,11 +110,22 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
         (["--weights", tiny_npz], "`weights` must be a .keras file of a model"),
         (
             ["--weights", weights, "--layers", "conv9"],
-            "`model` must have a layer conv9. Received: a model with image, ",
+            "`weights` must have a layer conv9. Received: a model with image, ",
         ),
         (
             ["--weights", weights, "--feature-maps", "conv1"],
             "`dataset` and `image_size` must be given",
+        ),
+        (["--weights", vgg], "`weights` must have a layer conv1. Received: a model with image, "),
+        (["--weights", vgg, "--epoch", "1"], "`weights` must have a layer conv1. "),
+        (["--weights", weights, "--image", "3"], "`image` needs `feature_maps` (--feature-maps), "),
+        (
+            ["--weights", weights, "--dataset", tiny_npz],
+            "`dataset` needs `feature_maps` (--feature-maps), ",
+        ),
+        (
+            ["--weights", weights, "--image-size", "32"],
+            "`image_size` needs `feature_maps` (--feature-maps), ",
         ),
         (["--weights", weights, "--snapshots", str(tmp_path)], "`snapshots` must be a folder that"),
         (["--weights", weights, "--epoch", "1"], "`snapshots` must be a folder that"),

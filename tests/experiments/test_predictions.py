@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from alexnet_keras.cli.trained_network import images_at
 from alexnet_keras.data import Dataset
-from experiments.framework.trained_network import images_at
 from experiments.predictions import confident_mistakes, main
 from tests.experiments.conftest import save_as_trained, tiny_model
 

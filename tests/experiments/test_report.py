@@ -1,7 +1,16 @@
 import json
+import re
 from pathlib import Path
 
-from experiments.report import CLAIMS, main, report
+import pytest
+
+from experiments.report import main, pages
+from experiments.reporting.blocks import fill_blocks
+from experiments.reporting.claims import CLAIMS
+from experiments.reporting.reproduction import reproduction
+from experiments.reporting.rows import all_rows
+
+ROOT = Path(__file__).parents[2]
 
 
 def results(interval):
@@ -38,36 +47,58 @@ def results(interval):
 
 
 def row(text, words):
-    return next(line for line in text.splitlines() if words in line)
+    return next(line for line in text.splitlines() if line.startswith("| ") and words in line)
 
 
-def test_report_says_what_the_results_say(tmp_path, capsys):
-    folder = tmp_path / "results" / "cifar_normalization"
-    folder.mkdir(parents=True)
+@pytest.fixture
+def stored(tmp_path):
+    """Stores results of an experiment below a folder."""
+
+    def store(content, name="cifar_normalization"):
+        folder = tmp_path / "results" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "results.json").write_text(json.dumps(content))
+        return tmp_path / "results"
+
+    return store
+
+
+def test_report_says_what_the_results_say(tmp_path, stored, capsys):
     for interval, expected in (
         ([-2.5, -1.5], "| reproduced |"),
-        ([-3.0, 0.5], "| not reproduced |"),
+        ([-3.0, 0.5], "| not reproduced ("),
     ):
-        (folder / "results.json").write_text(json.dumps(results(interval)))
-        main(["--workdir", str(tmp_path / "results"), "--output", str(tmp_path / "R.md")])
-        line = row((tmp_path / "R.md").read_text(), "four-layer network")
+        folder = stored(results(interval))
+        main(["--root", str(tmp_path)])
+        text = (tmp_path / "REPRODUCTION.md").read_text()
+        line = row(text, "with normalization against without normalization")
         assert expected in line
-        assert f"-2.00 [{interval[0]:.2f}, {interval[1]:.2f}] percentage points" in line
-        assert "(cifar10, n = 3;" in line
-        assert ("seeds needed)" in line) == (interval[1] > 0)
-        assert "with normalization: 20.00 ± 0.50" in line
-        assert "`python -m experiments.cifar_normalization`" in line
-    assert (folder / "comparisons.png").exists()
+        assert f"| -2.00 pp [{interval[0]:.2f}, {interval[1]:.2f}] | 3 | -2 |" in line
+        assert "with normalization 20.00 ± 0.50; without normalization 22.00 ± 0.50" in " ".join(
+            text.split()
+        )
+        assert "\npython -m experiments.cifar_normalization\n" in text
+    assert (folder / "cifar_normalization" / "comparisons.png").exists()
     first = capsys.readouterr().out.splitlines()[0]
-    assert first.startswith(
-        f"Reading 1 files of stored results in {tmp_path / 'results'}. Nothing is trained"
-    )
+    assert first == f"Reading 1 files of stored results in {folder}. Nothing is trained."
 
 
-def test_what_is_not_of_seeds_says_what_of(tmp_path):
-    (tmp_path / "neighbors").mkdir()
+def test_the_summary_counts_the_verdicts(stored):
+    text = reproduction(stored(results([-2.5, -1.5])))
+    not_testable = sum(bool(claim.reason) for claim in CLAIMS)
+    for verdict, count in (
+        ("reproduced", 1),
+        ("same direction", 0),
+        ("not testable", not_testable),
+        ("not run yet", len(CLAIMS) - not_testable - 1),
+        ("together", len(CLAIMS)),
+    ):
+        assert f"\n| {verdict} | {count} |\n" in text
+
+
+def test_what_is_not_of_seeds_says_what_of(stored):
     content = results([-0.5, 2.5]) | {
-        "command": "python -m experiments.neighbors --weights x.keras",
+        "command": "python -m experiments.NAME --weights x.keras",
         "variants": {},
     }
     content["models"] = content.pop("runs")
@@ -75,41 +106,86 @@ def test_what_is_not_of_seeds_says_what_of(tmp_path):
         "paper": None,
         "side": 1,
         "estimate": 1.0,
-        "n": 20,
+        "n": 2000,
         "of": "queries of one network",
     }
-    (tmp_path / "neighbors" / "results.json").write_text(json.dumps(content))
-    line = row(report(tmp_path), "Neighbors in")
-    assert "(cifar10, n = 20 queries of one network;" in line
-    assert "queries of one network needed)" in line
-    assert "| `python -m experiments.neighbors --weights x.keras` |" in line
+    text = reproduction(stored(content))
+    assert "| 2,000 |" in row(text, "with normalization against")
+    assert "n counts queries of one network." in text
+    assert "\npython -m experiments.NAME --weights x.keras\n" in text
 
 
-def test_what_is_said_of_the_data_stands_before_the_table(tmp_path):
-    assert "JPEG" not in report(tmp_path)
-    (tmp_path / "data.md").write_text("cifar10 is JPEGs here.\n")
-    assert "\n\ncifar10 is JPEGs here.\n\n| claim |" in report(tmp_path)
+def test_what_is_said_of_the_data_stands_before_the_tables(stored):
+    folder = stored(results([-2.5, -1.5]))
+    assert "JPEG" not in reproduction(folder)
+    (folder / "data.md").write_text("cifar10 is JPEGs here.\n")
+    assert "\n\ncifar10 is JPEGs here.\n\n## " in reproduction(folder)
 
 
 def test_every_claim_has_a_row_with_a_verdict(tmp_path):
-    text = report(tmp_path)
-    lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
-    assert len(lines) == len(CLAIMS)
-    for claim, line in zip(CLAIMS, lines, strict=True):
-        assert (f"not testable here: {claim.reason}" if claim.reason else "not run yet") in line
+    rows = all_rows(tmp_path)
+    assert [row.claim for row in rows] == list(CLAIMS)
+    assert all(
+        row.verdict == ("not testable" if row.claim.reason else "not run yet") for row in rows
+    )
+    text = " ".join(reproduction(tmp_path).split())
+    for claim in CLAIMS:
+        assert f"- {claim.words}. The paper: {claim.paper}." in text
+        assert claim.reason in text
+
+
+def test_sides_with_metrics_of_their_own_name_them(stored):
+    content = results([-2.5, -1.5])
+    metrics = {
+        "metric": "top-5 error on ten crops (%)",
+        "baseline_metric": "top-5 error on the center crop (%)",
+    }
+    content["comparisons"][0] |= {"baseline": "with normalization", **metrics}
+    text = reproduction(stored(content))
+    assert "| with normalization, top-5 error: ten crops against center crop |" in text
+
+
+def test_another_metric_is_named(stored):
+    content = results([-2.5, -1.5])
+    content["comparisons"][0] |= dict.fromkeys(
+        ("metric", "baseline_metric"), "top-5 error on ten crops (%)"
+    )
+    assert "| with normalization against without normalization, top-5 |" in reproduction(
+        stored(content)
+    )
 
 
 def test_what_is_committed_is_what_the_results_say():
-    root = Path(__file__).parents[2]
-    assert report(root / "results") == (root / "REPRODUCTION.md").read_text()
+    for path, text in pages(ROOT).items():
+        assert path.read_text() == text, (
+            f"{path.name} is not what `python -m experiments.report` writes"
+        )
 
 
-def test_another_metric_has_no_mean_of_the_experiments_own(tmp_path):
-    folder = tmp_path / "cifar_normalization"
-    folder.mkdir()
-    content = results([-2.5, -1.5])
-    content["comparisons"][0] |= dict.fromkeys(("metric", "baseline_metric"), "top-5 error")
-    (folder / "results.json").write_text(json.dumps(content))
-    line = row(report(tmp_path), "four-layer network")
-    assert "with normalization, top-5 error; without normalization)" in line
-    assert "22.00" not in line
+def test_no_row_is_wider_than_120_characters_and_all_pictures_exist():
+    text = (ROOT / "REPRODUCTION.md").read_text()
+    assert max(map(len, text.splitlines())) <= 120
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert len(pictures) >= 10
+    assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_a_block_is_written_anew_and_what_is_around_it_stays(stored):
+    folder = stored(results([-2.5, -1.5]))
+    page = "before\n<!-- begin results cifar_normalization -->\nold\n<!-- end -->\nafter\n"
+    filled = fill_blocks(page, folder)
+    assert filled.startswith("before\n") and filled.endswith("\nafter\n")
+    assert "old" not in filled
+    line = "- with normalization against without normalization: -2.00 pp [-2.50, -1.50], n = 3;"
+    assert f"{line} the paper: -2. **Reproduced.**" in " ".join(filled.split())
+    assert fill_blocks(filled, folder) == filled
+
+
+def test_an_unknown_block_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="Received: 'resluts'"):
+        fill_blocks("<!-- begin resluts towers -->\n<!-- end -->\n", tmp_path)
+
+
+def test_the_experiment_of_a_block_must_exist(tmp_path):
+    with pytest.raises(ValueError, match="Received: 'tower'"):
+        fill_blocks("<!-- begin results tower -->\n<!-- end -->\n", tmp_path)

@@ -10,7 +10,7 @@ def test_rounds_logistic_units():
     assert keras.ops.convert_to_numpy(BinaryUnits()(x)).tolist() == [[0, 0, 1, 1]]
 
 
-def test_gradient_is_that_of_the_unrounded_units():
+def test_has_the_gradient_of_the_unrounded_units():
     x = np.array([[-3.0, 0.0, 0.5]], "float32")
     smooth = 1 / (1 + np.exp(-x))
     np.testing.assert_allclose(gradients(BinaryUnits(), x)[0], smooth * (1 - smooth), rtol=1e-5)

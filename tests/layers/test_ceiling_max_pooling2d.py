@@ -6,8 +6,8 @@ from alexnet_keras import CeilingMaxPooling2D
 from tests.definitions import max_pool as definition
 from tests.gradients import differences, gradients
 
-# Windows fit, or reach over one edge or both; over both of an even square with 3 and 2, as in the network of figure 1,
-# they are what Keras calls "same".
+# Windows fit, or reach over one edge or both. Over both edges of an even square with 3 and 2, as in
+# the network of figure 1, this is Keras' padding "same".
 SIZES = [*((n, n) for n in range(4, 9)), *((n, n + 1) for n in range(4, 9))]
 WINDOWS = [(2, 2), (3, 2), (3, 3), (2, 1)]
 
@@ -15,9 +15,8 @@ WINDOWS = [(2, 2), (3, 2), (3, 3), (2, 1)]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("pool_size", "stride"), WINDOWS)
 def test_is_the_definition(size, pool_size, stride, random):
-    x = random.normal(-5, 1, (2, *size, 3)).astype(
-        "float32"
-    )  # negative: a border of zeros would show
+    # Negative, so that a border of zeros would change the maxima.
+    x = random.normal(-5, 1, (2, *size, 3)).astype("float32")
     layer = CeilingMaxPooling2D(pool_size, stride)
     expected = definition(x, pool_size, stride)
     assert layer.compute_output_shape(x.shape) == expected.shape
@@ -32,9 +31,8 @@ def test_is_the_definition(size, pool_size, stride, random):
 @pytest.mark.parametrize("size", [(7, 7), (8, 8), (7, 8)])
 @pytest.mark.parametrize(("pool_size", "stride"), WINDOWS[:3])
 def test_gradient(size, pool_size, stride, random):
-    x = (
-        random.permutation(np.prod(size) * 2).reshape(1, *size, 2).astype("float32")
-    )  # no two are equal
+    different = random.permutation(np.prod(size) * 2)
+    x = different.reshape(1, *size, 2).astype("float32")
     weights = random.normal(size=definition(x, pool_size, stride).shape).astype("float32")
     layer = CeilingMaxPooling2D(pool_size, stride)
     (ours,) = gradients(lambda x: keras.ops.multiply(layer(x), weights), x)

@@ -47,7 +47,8 @@ def test_under_mixed_precision(problem):
     outputs = built(kernel, bias, dtype="mixed_bfloat16")(x, training=True)
     assert keras.backend.standardize_dtype(outputs.dtype) == "bfloat16"
     outputs = keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32"))
-    # bfloat16 has 8 binary digits: each of 30 terms of about 1 is off by up to 2 ** -8, and the sum as well.
+    # bfloat16 has 8 binary digits: each of 30 terms of about 1 is off by up to 2 ** -8, and so is
+    # the sum.
     np.testing.assert_allclose(outputs, np.maximum(x @ kernel + bias, 0), rtol=2**-7, atol=0.1)
 
 
@@ -104,3 +105,69 @@ def test_no_weights_are_transposed():
     assert not [
         its for its in products if its.get_attr("transpose_b") and its.inputs[1].shape[0] != 4
     ]
+
+
+def quantization_bound(x, kernel, error=0.0):
+    """How far the outputs of an absmax quantized layer can be off, from its definition.
+
+    Each number is a multiple of the largest one of its row (inputs) or column (kernel) divided by
+    127, so it is off by at most half of that.
+
+    Args:
+        x: inputs of the layer without quantization.
+        error: how far the inputs are off.
+    """
+    x, kernel = np.abs(x.astype(float)), np.abs(kernel.astype(float))
+    error = np.broadcast_to(error, x.shape)
+    of_inputs = error + (x + error).max(1, keepdims=True) / 254
+    of_kernel = np.broadcast_to(kernel.max(0) / 254, kernel.shape)
+    return (x + of_inputs) @ of_kernel + of_inputs @ kernel
+
+
+def test_int8_weights_stay_within_the_bound_of_absmax(problem):
+    x, kernel, bias, _ = problem
+    layer = built(kernel, bias)
+    exact = np.maximum(x.astype(float) @ kernel + bias, 0)
+    layer.quantize("int8")
+    assert keras.backend.standardize_dtype(layer._kernel.dtype) == "int8"
+    np.testing.assert_allclose(layer.kernel_scale, 127 / np.abs(kernel).max(0), rtol=1e-4)
+    error = np.abs(keras.ops.convert_to_numpy(layer(x)) - exact)
+    bound = quantization_bound(x, kernel)
+    assert (error <= bound + 1e-5).all()
+    assert error.max() > 0
+    assert bound.max() < np.ptp(exact) / 4  # which says something
+    assert layer.choose_implementation(x.shape, training=False).name == "int8"
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")  # other layers
+def test_quantized_networks_keep_it_in_files(tmp_path, random):
+    model = AlexNet("cifar", classes=10, classifier_activation=None)
+    images = random.normal(0, 60, (4, 32, 32, 3)).astype("float32")
+    dense = [model.get_layer(name) for name in ("fc6", "fc7", "fc8")]
+    exact = keras.ops.convert_to_numpy(model(images))
+    error = 0.0
+    for layer in dense:
+        inputs = keras.Model(model.input, layer.input)(images)
+        error = quantization_bound(
+            keras.ops.convert_to_numpy(inputs), layer.get_weights()[0], error
+        )
+    model.quantize("int8")
+    assert {keras.backend.standardize_dtype(layer._kernel.dtype) for layer in dense} == {"int8"}
+    quantized = keras.ops.convert_to_numpy(model(images))
+    assert np.abs(quantized - exact).max() > 0
+    assert (np.abs(quantized - exact) <= error).all()
+    model.save(tmp_path / "int8.keras")
+    read = keras.saving.load_model(tmp_path / "int8.keras")
+    assert keras.backend.standardize_dtype(read.get_layer("fc6")._kernel.dtype) == "int8"
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(read(images)), quantized)
+
+
+def test_subclasses_with_another_call_are_not_quantized():
+    class Twice(FullyConnected):
+        def call(self, inputs, training=None):
+            return 2 * super().call(inputs, training)
+
+    layer = Twice(40)
+    layer.build((None, 30))
+    with pytest.raises(NotImplementedError):
+        layer.quantize("int8")

@@ -58,8 +58,8 @@ def test_gradients(data_format, groups, stride, random):
 
 
 def test_bfloat16(random):
-    # Whole numbers up to 8 are exact in bfloat16, and so are their products and sums here in float32. What is left are
-    # roundings of each result to 8 bits: one, or two where a library adds up in parts.
+    # Whole numbers up to 8 are exact in bfloat16, and their products and sums are exact in float32.
+    # Each result is then rounded to 8 bits once, or twice if a library adds up in parts.
     x, kernel, upstream = (
         random.randint(-8, 9, size=shape).astype("float32")
         for shape in ((2, 5, 5, 8), (3, 3, 4, 6), (2, 3, 3, 6))

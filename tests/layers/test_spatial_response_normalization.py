@@ -43,7 +43,7 @@ def test_mixed_precision(training, mixed_bfloat16, random):
     out = keras.ops.convert_to_numpy(keras.ops.cast(layer(a, training=training), "float32"))
     np.testing.assert_allclose(
         out, definition(a, 3, alpha=0.5), rtol=2**-8
-    )  # the rounding of the output alone
+    )  # only the rounding of the output
     (ours,) = gradients(weighted, a)
     numeric = differences(lambda x: definition(x, 3, alpha=0.5) * weights, a)
     np.testing.assert_allclose(ours, numeric, rtol=2**-7, atol=2**-9)

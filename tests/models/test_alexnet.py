@@ -77,17 +77,17 @@ def test_three_rows_and_columns_of_zeros_at_the_bottom_and_right():
 def test_order_of_the_layers():
     names = [layer.name for layer in network("paper").layers]
     assert names == (
-        "image pad1 conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5 "
-        "flatten fc6 drop6 fc7 drop7 fc8"
+        "image pad1 conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4 conv5 "
+        "relu5 pool5 flatten fc6 drop6 fc7 drop7 fc8"
     ).split(" ")
     names = [layer.name for layer in network("source").layers]
     assert names == (
-        "image pad1 conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial_norm2 pool2 conv3 relu3 conv4 relu4 conv5 pool5 "
-        "relu5 flatten fc6 drop6 fc7 drop7 fc8"
+        "image pad1 conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial_norm2 pool2 conv3 relu3 "
+        "conv4 relu4 conv5 pool5 relu5 flatten fc6 drop6 fc7 drop7 fc8"
     ).split(" ")
 
 
-def test_what_the_source_does_otherwise():
+def test_differences_of_the_source():
     paper, source = network("paper"), network("source")
     assert [m.get_layer("norm1").divide_alpha for m in (paper, source)] == [False, True]
     assert [m.get_layer("norm2").groups for m in (paper, source)] == [2, 2]
@@ -145,7 +145,7 @@ def test_conv6():
     assert names.index("pool5") < names.index("conv6") < names.index("fc6")
 
 
-def test_towers_exchange_in_conv3_alone():
+def test_towers_exchange_only_in_conv3():
     model = AlexNet("small")
     assert [model.get_layer(f"conv{i}").groups for i in range(1, 6)] == [1, 2, 1, 2, 2]
     assert AlexNet("cifar", exchange=()).get_layer("conv3").groups == 2
@@ -191,7 +191,7 @@ def test_an_ablation_is_one_override(overrides, missing):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_map_sizes_are_those_of_the_model(preset):
+def test_map_sizes_match_the_model(preset):
     config = alexnet_config(preset)
     model = AlexNet(preset)
     for name, size in config.map_sizes().items():
@@ -217,8 +217,9 @@ def test_first_tower_does_not_see_the_second():
         assert np.abs(b[..., half:] - a[..., half:]).max() > 1e-3
 
 
-def test_a_model_that_an_earlier_version_saved_loads():
-    # Both normalizations, pools, towers and the optimizer, saved before the operations had a package of their own.
+def test_a_model_of_an_earlier_version_loads():
+    # It has both normalizations, pools, towers and the optimizer, and was saved before the package
+    # alexnet_keras.ops existed.
     files = Path(__file__).parent / "files"
     model = keras.saving.load_model(files / "of_an_earlier_version.keras")
     images = np.random.RandomState(0).normal(0, 60, (6, 20, 20, 3)).astype("float32")
@@ -275,13 +276,13 @@ def test_weights(tmp_path, random):
             AlexNet("cifar", classes=5, weights=path, hidden_layers=("fc6",))
     conv6 = str(tmp_path / "conv6.keras")
     AlexNet("cifar", classes=5, conv_layers=CONV_LAYERS).save(conv6)
-    with pytest.raises(ValueError, match="conv6/kernel is .* in the file, not here"):
+    with pytest.raises(ValueError, match="conv6/kernel is .* in the file, missing in the model"):
         AlexNet("cifar", classes=5, weights=conv6)
     for name, reason in (
         ("text.keras", "it is damaged, or a file of another kind"),
         ("text.weights.h5", "it is damaged, or a file of another kind"),
-        ("missing.keras", "there is no such file"),
-        ("missing.weights.h5", "there is no such file"),
+        ("missing.keras", "file not found"),
+        ("missing.weights.h5", "file not found"),
         ("folder.weights.h5", "it is a folder"),
     ):
         if name.startswith("text"):
@@ -325,7 +326,9 @@ def test_weights_of_a_trained_model(old, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(ValueError, match="`weights` must be the path") as raised:
         AlexNet("cifar", classes=4, **SLIM, weights=path)
-    assert old or str(raised.value).endswith("fc8/kernel is (8, 3) in the file, (8, 4) here")
+    assert old or str(raised.value).endswith(
+        "fc8/kernel is (8, 3) in the file, (8, 4) in the model"
+    )
     assert "\n" not in str(raised.value)
     with pytest.raises(ValueError, match="`weights` must be the path"):
         AlexNet("cifar", classes=3, **SLIM, conv_layers=("conv1",), weights=path)
@@ -353,7 +356,8 @@ def test_bad_arguments():
         ValueError, match="An override must be one of .*activation.* Received: activations"
     ):
         AlexNet("paper", activations="tanh")
-    # pool5 needs 3 positions, so pool2 6 and pool1 12, and conv1 gives 12 from 52 pixels on: 11 + 41 / 4, rounded up.
+    # pool5 needs 3 positions, so pool2 6 and pool1 12. Conv1 gives 12 from 52 pixels: 11 + 41 / 4,
+    # rounded up.
     with pytest.raises(
         ValueError, match="height and width must be at least 52 pixels. Received: .*51, 51, 3"
     ):

@@ -22,13 +22,17 @@ PARAMETERS = {
     "cifar_18pct": [2_432, 25_632, 51_264, 10_250],
 }
 LAYERS = {
-    "cifar_13pct": "image conv1 pool1 relu1 conv2 relu2 pool2 local3 relu3 local4 relu4 flatten fc8",
+    "cifar_13pct": (
+        "image conv1 pool1 relu1 conv2 relu2 pool2 local3 relu3 local4 relu4 flatten fc8"
+    ),
     "cifar_11pct": (
-        "image conv1 pool1 relu1 norm1 conv2 relu2 norm2 pool2 local3 relu3 local4 relu4 flatten fc8"
+        "image conv1 pool1 relu1 norm1 conv2 relu2 norm2 pool2 local3 relu3 local4 relu4 "
+        "flatten fc8"
     ),
     "cifar_19pct": "image conv1 pool1 relu1 conv2 relu2 pool2 conv3 relu3 pool3 flatten fc8",
     "cifar_18pct": (
-        "image conv1 pool1 relu1 spatial_norm1 conv2 relu2 pool2 spatial_norm2 conv3 relu3 pool3 flatten fc8"
+        "image conv1 pool1 relu1 spatial_norm1 conv2 relu2 pool2 spatial_norm2 conv3 relu3 pool3 "
+        "flatten fc8"
     ),
 }
 
@@ -92,7 +96,7 @@ def test_initial_weights(preset, deviations):
 
 
 def test_local_kernels_differ_from_position_to_position(random):
-    """A pixel far from a position does not matter to it, and the same pixels elsewhere matter otherwise."""
+    """A position depends on nearby pixels only, and equal pixels give other values elsewhere."""
     model = AlexNet("cifar_13pct", classes=10)
     part = keras.Model(model.get_layer("local3").input, model.get_layer("local3").output)
     x = np.zeros((2, 6, 6, 64), "float32")

@@ -30,7 +30,8 @@ def test_sizes_of_the_paper(channels_first):
         name: model.get_layer(name).output.shape
         for name in ("pad1", "conv1", "pool1", "pool5", "flatten")
     }
-    # 224 pixels and 3 of zeros; (227 - 11) / 4 + 1; a pool of 3 with stride 2 thrice: 55, 27, 13, 6.
+    # 224 pixels and 3 of zeros; (227 - 11) / 4 + 1; a pool of 3 with stride 2 three times: 55, 27,
+    # 13, 6.
     assert shapes == {
         "pad1": (None, 227, 227, 3),
         "conv1": (None, 55, 55, 8),
@@ -113,6 +114,6 @@ def test_export(channels_first, tmp_path, random):
 
 def test_small_pixels_of_retrieval(channels_first):
     crops = np.zeros((2, 8, 8, 3), "uint8")
-    crops[..., 0] = 200  # red alone
+    crops[..., 0] = 200  # only red
     small = _made_small(crops, 4)
     np.testing.assert_array_equal(small, np.tile(np.array([200, 0, 0], "uint8"), (2, 16)))

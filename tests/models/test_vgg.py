@@ -121,7 +121,7 @@ def test_networks_by_name():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (
             {"preset": "F"},
@@ -149,6 +149,6 @@ def test_networks_by_name():
         ({"classes": 0}, "`classes` must be a positive whole number"),
     ],
 )
-def test_bad_arguments(arguments, words):
-    with pytest.raises(ValueError, match=words):
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
         VGG(**arguments)

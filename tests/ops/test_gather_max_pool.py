@@ -7,10 +7,16 @@ from tests.gradients import gradients
 
 
 def definition(x, sizes, strides, upstream=None):
-    """The greatest of each window; or, with a gradient of the outputs, that of the inputs: all of it to the first."""
-    (height, width), (down, right) = sizes, strides
-    rows, columns = (x.shape[1] - height) // down + 1, (x.shape[2] - width) // right + 1
-    y, gradient = np.zeros((len(x), rows, columns, x.shape[3]), x.dtype), np.zeros_like(x)
+    """Returns the maxima of windows; with a gradient of the maxima, the gradient of `x`.
+
+    All of a window's gradient goes to its first maximum.
+    """
+    height, width = sizes
+    down, right = strides
+    rows = (x.shape[1] - height) // down + 1
+    columns = (x.shape[2] - width) // right + 1
+    y = np.zeros((len(x), rows, columns, x.shape[3]), x.dtype)
+    gradient = np.zeros_like(x)
     for image, row, column, feature in np.ndindex(y.shape):
         window = x[
             image,
@@ -30,14 +36,14 @@ def definition(x, sizes, strides, upstream=None):
     ("size", "sizes", "strides"),
     [
         ((13, 13), (3, 3), (2, 2)),  # the paper's
-        ((8, 9), (3, 3), (2, 2)),  # a last row that no window reaches
+        ((8, 9), (3, 3), (2, 2)),  # no window reaches the last row
         ((6, 6), (2, 2), (2, 2)),
         ((7, 8), (2, 4), (1, 3)),
         ((9, 9), (5, 5), (2, 2)),
     ],
 )
 def test_is_the_definition(size, sizes, strides, random):
-    x = random.randint(-2, 3, (2, *size, 3)).astype("float32")  # with many maxima that are equal
+    x = random.randint(-2, 3, (2, *size, 3)).astype("float32")  # has many equal maxima
     y = definition(x, sizes, strides)
     upstream = random.normal(size=y.shape).astype("float32")
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(gather_max_pool(x, sizes, strides)), y)
@@ -47,7 +53,7 @@ def test_is_the_definition(size, sizes, strides, random):
     np.testing.assert_allclose(ours, definition(x, sizes, strides, upstream), rtol=1e-5, atol=1e-6)
 
 
-def test_bfloat16_and_what_is_no_number(random):
+def test_bfloat16_and_nan(random):
     x = random.randint(-9, 9, (1, 7, 7, 2)).astype("float32")  # exact in bfloat16
     upstream = random.randint(-9, 9, (1, 3, 3, 2)).astype("float32")
     y = gather_max_pool(keras.ops.cast(x, "bfloat16"), (3, 3), (2, 2))

@@ -18,7 +18,7 @@ BACKEND = keras.backend.backend()
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """An implementation and the definition of what it computes, for arrays of some shapes."""
+    """An implementation and its definition, for arrays of some shapes."""
 
     name: str
     function: Callable

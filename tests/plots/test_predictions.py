@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from alexnet_keras.plots import in_words, plot_predictions
+from alexnet_keras.classifier import Prediction
+from alexnet_keras.plots import in_words, plot_classified, plot_predictions
 
 
 def test_bars_are_the_most_probable_and_the_correct_one_differs():
@@ -22,16 +23,34 @@ def test_bars_are_the_most_probable_and_the_correct_one_differs():
     assert len({to_hex(bar.get_facecolor()) for bar in axis.patches}) == 2
 
 
+def test_classified_images_have_the_names_of_their_files():
+    images = np.zeros((2, 4, 4, 3))
+    predictions = [
+        Prediction("some/folder/photo.jpg", ("cat", "dog"), np.array([0.8, 0.1])),
+        Prediction("image 1", ("dog", "cat"), np.array([0.6, 0.3])),
+    ]
+    figure = plot_classified(images, predictions)
+    pictures, bars = figure.axes[:2], figure.axes[2:]
+    assert [axis.get_title() for axis in pictures] == ["photo.jpg", "image 1"]
+    assert [[bar.get_width() for bar in axis.patches] for axis in bars] == [[0.8, 0.1], [0.6, 0.3]]
+    assert [text.get_text() for text in bars[0].texts] == ["cat", "80%", "dog", "10%"]
+    with pytest.raises(
+        ValueError, match="must be equally many.* 1 images, 2 predictions, 0 of which"
+    ):
+        plot_classified(images[:1], predictions)
+    broken = Prediction("image 1", error="empty")
+    with pytest.raises(ValueError, match="2 images, 2 predictions, 1 of which have an error"):
+        plot_classified(images, [predictions[0], broken])
+
+
 def test_classes_in_words():
     assert in_words(["n03394916", "traffic_light"]) == ["French horn", "traffic light"]
-    # ImageNet's 1000 in the order of their numbers, of which the first is the tench.
-    names = in_words([f"n{number:08d}" for number in range(1000)])
-    assert (len(names), names[0], names[1], names[999]) == (
-        1000,
-        "tench",
-        "goldfish",
+    # Some of ImageNet's classes in any order, and a number that is none of them.
+    assert in_words(["n15075141", "n01443537", "n00000001"]) == [
         "toilet tissue",
-    )
+        "goldfish",
+        "n00000001",
+    ]
 
 
 def test_bad_arguments():

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from alexnet_keras.training.config import TrainingConfig, training_config
+from alexnet_keras.models import NETWORKS
+from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig
 
 BAD = {
     "preset": ["alexnet", None],
@@ -104,31 +105,5 @@ def test_fields_that_do_not_fit_together_are_named(options):
         TrainingConfig(**options)
 
 
-@pytest.mark.parametrize("epochs", [160, 520])
-def test_schedule_of_the_papers_cifar_networks(epochs):
-    # A tenth of the rate in the last twenty epochs, a hundredth in the last ten.
-    preset = {160: "cifar_13pct", 520: "cifar_11pct"}[epochs]
-    config = training_config(preset)
-    assert config.epochs == epochs
-    drops = (epochs - 21, epochs - 20, epochs - 11, epochs - 10, epochs - 1)
-    rates = [config.learning_rate_at(epoch) for epoch in drops]
-    assert rates == pytest.approx([1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
-
-
-def test_settings_of_the_papers_cifar_networks():
-    # The parameter files of cuda-convnet: epsW, epsB, momW, and wc of each layer.
-    for preset, fc8 in (("cifar_13pct", 0.004), ("cifar_11pct", 0.01)):
-        config = training_config(preset)
-        rates = (config.learning_rate, config.bias_learning_rate, config.momentum)
-        assert rates == (0.001, 0.002, 0.9)
-        decays = {
-            layer: config.layer_weight_decay.get(layer, config.weight_decay)
-            for layer in ("conv1", "conv2", "local3", "local4", "fc8")
-        }
-        assert decays == {"conv1": 0, "conv2": 0, "local3": 0.004, "local4": 0.004, "fc8": fc8}
-        assert not config.decay_biases
-        assert (config.batch_size, config.image_size, config.crop_size) == (128, 32, 24)
-    for preset, fc8 in (("cifar_19pct", 3.0), ("cifar_18pct", 1.0)):
-        config = training_config(preset)
-        assert (config.weight_decay, config.layer_weight_decay) == (0.004, {"fc8": fc8})
-        assert (config.random_crop, config.crop_size) == (False, 32)
+def test_every_network_has_a_training_preset():
+    assert tuple(TRAINING_PRESETS) == NETWORKS

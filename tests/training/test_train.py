@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_keras import AlexNetSGD
+from alexnet_keras import AlexNet, AlexNetSGD, Classifier
 from alexnet_keras.analysis import read_snapshots
+from alexnet_keras.data import Dataset, DatasetInfo
 from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import DropOnPlateau
@@ -53,7 +54,7 @@ def test_writes_all_that_it_promises(config, tmp_path):
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         *{"config.json", "history.csv", "tensorboard", "best.keras", "last.keras", "results.json"},
-        "snapshots",
+        *{"snapshots", "classifier.keras"},
     }
     assert results == json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["command"] == "me"
@@ -87,6 +88,36 @@ def test_writes_all_that_it_promises(config, tmp_path):
         keras.saving.load_model(tmp_path / "run" / "last.keras").get_layer("conv1").get_weights()[0]
     )
     np.testing.assert_array_equal(np.concatenate(last.kernels), np.moveaxis(kernel, -1, 0))
+    _check_classifier(Classifier.load(tmp_path / "run"), config, tmp_path / "run")
+
+
+def _check_classifier(classifier, config, workdir):
+    """Whole images give the probabilities of the best network for the crops of the data set."""
+    dataset = Dataset(config.dataset, config.image_size, config.crop_size)
+    crops, _ = next(dataset.validation(20).as_numpy_iterator())
+    images, _ = next(dataset.validation_images(20).as_numpy_iterator())
+    expected = keras.saving.load_model(workdir / "best.keras").predict_on_batch(crops)
+    assert classifier.class_names == ("dark", "red", "green", "yellow")
+    for prediction, probabilities in zip(classifier.predict(images), expected, strict=True):
+        label = probabilities.argmax()
+        assert prediction.names[0] == classifier.class_names[label]
+        np.testing.assert_allclose(
+            prediction.probabilities, np.sort(probabilities)[::-1], atol=1e-6
+        )
+
+
+def test_the_classifier_of_a_mean_color_has_names_for_wordnet_numbers(config, tmp_path):
+    names = ("n01440764", "my_class")
+    network = AlexNet("cifar", classes=2, input_shape=(28, 28, 3), **TINY)
+    network.save(tmp_path / "last.keras")  # without validation there is no best.keras
+    mean = np.broadcast_to(np.float32([10, 20, 30]), (32, 32, 3))
+    info = DatasetInfo("x", 2, names, 4, 0, ("train", "x"), 32, 28, mean, np.eye(3), "")
+    RunFolder(tmp_path, config).write_classifier(info, has_mean_color=True)
+    classifier = Classifier.load(tmp_path)
+    assert classifier.class_names == ("tench", "my_class")
+    assert classifier.preparation.mean_subtraction == "color"
+    np.testing.assert_array_equal(classifier.preparation.mean_image, mean)
+    assert classifier.image_size == 32
 
 
 def test_the_command_draws_curves_and_kernels(tiny_npz, tmp_path):
@@ -569,7 +600,7 @@ def test_help_explains_every_option(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for field in dataclasses.fields(TrainingConfig):
         assert f"--{field.name.replace('_', '-')}" in text
-    assert "--test-views" in text
+    assert "(default: center ten_crop)" in text
     assert text.count("(default: ") >= len(dataclasses.fields(TrainingConfig))
     assert "source: schedule step" in text
 

@@ -5,9 +5,32 @@ from experiments.framework.metrics import (
     EpochsToConverge,
     EpochsToError,
     FinalError,
+    Metric,
     StepsAtChance,
     TrainingError,
 )
+
+
+@pytest.mark.parametrize("kind", Metric.__subclasses__())
+def test_every_metric_has_what_the_base_class_declares(kind):
+    metric = kind()
+    assert metric == kind() and hash(metric) == hash(kind())
+    assert isinstance(metric.name, str) and isinstance(metric.unit, str)
+    assert metric.no_effect in (0.0, 1.0)
+    assert metric.compare([2.0], [2.0]) == {
+        "estimate": pytest.approx(metric.no_effect),
+        "interval": None,
+        "n": 1,
+    }
+    assert {name for name in Metric.__annotations__ if not hasattr(metric, name)} == set()
+
+
+def test_a_metric_without_a_value_is_none():
+    class WithoutValue(Metric):
+        name = "none"
+
+    with pytest.raises(TypeError, match="abstract method '?value"):
+        WithoutValue()
 
 
 def run(*errors):
@@ -20,9 +43,8 @@ def run(*errors):
 
 def test_epochs_to_error_by_hand():
     metric = EpochsToError(25.0)
-    assert (
-        metric.value(run(60, 40, 30, 20)) == 3.5
-    )  # half-way between 30 after three epochs and 20 after four
+    # Half-way between 30 after three epochs and 20 after four.
+    assert metric.value(run(60, 40, 30, 20)) == 3.5
     assert metric.value(run(24)) == pytest.approx(65 / 66)  # from chance, 90
     assert metric.value(run(60, 40, 30, 25)) == 4.0
     assert metric.value(run(60, 40, 30)) is None
@@ -30,9 +52,11 @@ def test_epochs_to_error_by_hand():
 
 def test_epochs_to_error_ranks():
     metric = EpochsToError(25.0)
-    fast, slow = run(60, 20), run(60, 40, 20)
-    ahead, behind = run(70, 60, 50, 45), run(70, 60, 55)
-    diverged = {**run(60, 50, 30), "ended": "loss is no number"}
+    fast = run(60, 20)
+    slow = run(60, 40, 20)
+    ahead = run(70, 60, 50, 45)
+    behind = run(70, 60, 55)
+    diverged = {**run(60, 50, 30), "ended": "NaN loss"}
     assert sorted([diverged, behind, slow, ahead, fast], key=metric.rank) == [
         fast,
         slow,
@@ -46,41 +70,38 @@ def test_epochs_to_error_ends():
     metric = EpochsToError(25.0)
     assert metric.reason_to_end(1, {"top1_error": 25.0}, 10) == "target reached"
     assert metric.reason_to_end(4, {"top1_error": 89.0}, 10) is None
-    assert metric.reason_to_end(5, {"top1_error": 85.1}, 10) == "no better than chance"
+    assert metric.reason_to_end(5, {"top1_error": 85.1}, 10) == "at chance"
     assert metric.reason_to_end(5, {"top1_error": 84.9}, 10) is None
-    assert metric.reason_to_end(5, {"top1_error": float("nan")}, 10) == "no better than chance"
+    assert metric.reason_to_end(5, {"top1_error": float("nan")}, 10) == "at chance"
 
 
 def test_epochs_to_error_stops_early():
     metric = EpochsToError(25.0)
-    incumbent = run(60, 50, 40, 24)  # which is there after 3.94 epochs
+    incumbent = run(60, 50, 40, 24)  # reaches the target after 3.94 epochs
     assert not metric.is_beaten([90, 90], incumbent)
     assert metric.is_beaten([70, 60, 45], incumbent)  # five points behind
-    assert not metric.is_beaten(
-        [90, 70, 44.9], incumbent
-    )  # falls by 25.1 an epoch: 25 would come after 3.8
-    assert metric.is_beaten([60, 50, 40, 25.1], incumbent)  # the incumbent is there
-    assert not metric.is_beaten(
-        [60, 50, 40, 30], run(60, 50, 40)
-    )  # one that ended without getting there says nothing
+    # It falls by 25.1 an epoch, and would reach 25 after 3.8 epochs.
+    assert not metric.is_beaten([90, 70, 44.9], incumbent)
+    assert metric.is_beaten([60, 50, 40, 25.1], incumbent)  # the incumbent has arrived
+    # An incumbent that never reached the target beats nothing by its arrival.
+    assert not metric.is_beaten([60, 50, 40, 30], run(60, 50, 40))
 
 
-def test_epochs_to_error_stops_early_against_the_best_that_can_come():
+def test_epochs_to_error_stops_a_run_that_can_not_arrive_first():
     metric = EpochsToError(25.0)
-    incumbent = run(60, 50, 40, 36, 33, 31, 29, 27, 25)  # after 9 epochs
-    assert not metric.is_beaten(
-        [60, 50, 41, 37, 35, 31], incumbent
-    )  # by up to 4 an epoch: 25 would come after 7.5 epochs
-    assert metric.is_beaten([60, 50, 41, 37, 35, 33], incumbent)  # by 2 an epoch: after 10
-    assert metric.is_beaten([60, 50, 40, 36, 36, 36], incumbent)  # not at all
+    incumbent = run(60, 50, 40, 36, 33, 31, 29, 27, 25)  # arrives after 9 epochs
+    # It falls by up to 4 an epoch, and would arrive after 7.5 epochs.
+    assert not metric.is_beaten([60, 50, 41, 37, 35, 31], incumbent)
+    assert metric.is_beaten([60, 50, 41, 37, 35, 33], incumbent)  # by 2 an epoch: after 10 epochs
+    assert metric.is_beaten([60, 50, 40, 36, 36, 36], incumbent)  # never
     late = run(90, 90, 90, 80, 60, 40, 30, 25)
-    assert not metric.is_beaten([90, 90, 90, 84.9], late)  # by 5.1 now, but just off chance
+    assert not metric.is_beaten([90, 90, 90, 84.9], late)  # just left chance
     assert not metric.is_beaten([90, 90, 90], late)
 
 
-def test_training_error_is_that_of_the_last_epoch():
+def test_training_error_of_the_last_epoch():
     assert TrainingError().value(run(60, 40, 41)) == 41.0
-    assert TrainingError().value({"ended": "loss is no number", "history": []}) is None
+    assert TrainingError().value({"ended": "NaN loss", "history": []}) is None
 
 
 def test_epochs_to_converge():
@@ -90,9 +111,8 @@ def test_epochs_to_converge():
     }
     assert EpochsToConverge().value(errors) == 2.0  # within a point of the 30 of the fourth epoch
     assert EpochsToConverge(margin=0.0).value(errors) == 4.0
-    assert (
-        EpochsToConverge().value({**errors, "history": errors["history"][:2]}) is None
-    )  # still getting better
+    still_improving = {**errors, "history": errors["history"][:2]}
+    assert EpochsToConverge().value(still_improving) is None
 
 
 def test_steps_at_chance():

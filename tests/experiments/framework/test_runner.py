@@ -22,54 +22,70 @@ from experiments.framework.tables import table
 UNUSED = ("parameters", "machine", "versions")
 
 
-@pytest.fixture
-def trained(monkeypatch):
-    """Puts a trainer in place of the real one whose error falls in a straight line; the list of what it trained."""
-    trained = []
+# Epochs from 90% to 25% error at the best learning rate, and this rate. A rate of twice or half the
+# best one needs one epoch more, a rate of four times or a quarter three more.
+BEST = {"relu": (3.5, 0.04), "tanh": (7.25, 0.01), "sigmoid": (None, 0.1)}
 
-    def train(config, workdir, callbacks, verbose):
-        activation = config.network.activation
-        # At its best rate an activation needs `best` epochs from 90% to 25%, and one more for each halving away.
-        best, rate = {"relu": (3.5, 0.04), "tanh": (7.25, 0.01), "sigmoid": (None, 0.1)}[activation]
-        trained.append((activation, config.learning_rate, config.seed))
-        if config.learning_rate > 1:
-            error = FloatingPointError("The loss is nan")
-            error.results = {"data": {"classes": 10}, "errors": {}, "history": [], "seconds": 1.0}
-            error.results |= {
-                "config": json.loads(json.dumps(vars(config))),
-                **dict.fromkeys(UNUSED),
-            }
-            workdir.mkdir(parents=True)
-            raise error
+
+class FakeTraining:
+    """Stands for `train_and_evaluate`, with a training error that falls in a straight line.
+
+    Attributes:
+        runs: activation, learning rate and seed of each call.
+    """
+
+    def __init__(self):
+        self.runs = []
+
+    def __call__(self, config, workdir, callbacks, verbose):
         workdir.mkdir(parents=True)
-        model = types.SimpleNamespace(output_shape=(None, 10), stop_training=False)
-        callbacks[0].set_model(model)
-        history = []
-        for epoch in range(config.epochs):
-            away = max(config.learning_rate / rate, rate / config.learning_rate)
-            needed = None if best is None else best + away - 1 + 0.125 * config.seed
-            error = 89.0 if needed is None else 90 - 65 * (epoch + 1) / needed
-            history.append({"top1_error": max(error, 1.0)})
-            (workdir / "history.csv").write_text(
-                "\n".join(["top1_error", *(str(row["top1_error"]) for row in history)])
-            )
-            callbacks[0].on_epoch_end(epoch, history[-1])
-            if model.stop_training:
-                break
-        return {
+        self.runs.append((config.network.activation, config.learning_rate, config.seed))
+        results = {
             "config": json.loads(json.dumps(vars(config))),
             "data": {"classes": 10},
-            "parameters": 1,
-            "machine": {},
-            "versions": {},
+            "errors": {},
+            "history": [],
             "seconds": 1.0,
-            "errors": {"center": {"top1_error": 50.0}},
-            "history": history,
+            **dict.fromkeys(UNUSED),
         }
+        if config.learning_rate > 1:
+            error = FloatingPointError("The loss is nan")
+            error.results = results
+            raise error
+        history = self._history(config, workdir, callbacks[0])
+        return {**results, "errors": {"center": {"top1_error": 50.0}}, "history": history}
 
-    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train)
+    def _history(self, config, workdir, callback):
+        model = types.SimpleNamespace(output_shape=(None, 10), stop_training=False)
+        callback.set_model(model)
+        history = []
+        lines = ["top1_error"]
+        for epoch in range(config.epochs):
+            row = {"top1_error": self._error(config, epoch + 1)}
+            history.append(row)
+            lines.append(str(row["top1_error"]))
+            (workdir / "history.csv").write_text("\n".join(lines))
+            callback.on_epoch_end(epoch, row)
+            if model.stop_training:
+                break
+        return history
+
+    def _error(self, config, epochs):
+        best_epochs, best_rate = BEST[config.network.activation]
+        if best_epochs is None:
+            return 89.0
+        factor = max(config.learning_rate / best_rate, best_rate / config.learning_rate)
+        needed = best_epochs + factor - 1 + 0.125 * config.seed
+        return max(90 - 65 * epochs / needed, 1.0)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The list of runs that `FakeTraining` has trained."""
+    training = FakeTraining()
+    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", training)
     monkeypatch.setattr("keras.utils.clear_session", lambda: None)
-    return trained
+    return training.runs
 
 
 def experiment(name="speed", seeds=(0, 1), **base):
@@ -100,14 +116,12 @@ def test_searches_compares_and_stores(trained, tmp_path, capsys):
     first, *others = [
         line for line in capsys.readouterr().out.splitlines() if line.startswith("Run ")
     ]
-    assert (
-        first == "Run 1 of 9: relu, learning rate 0.01, seed 0"
-    )  # 2 + 3 + 1 rates, and another seed of each variant
-    assert len(others) == 9 and all(
-        "min left: " in line for line in others
-    )  # relu's grid went on by two
+    # 2 + 3 + 1 rates, and another seed of each variant.
+    assert first == "Run 1 of 9: relu, learning rate 0.01, seed 0"
+    assert len(others) == 9  # relu's grid grew by two rates
+    assert all("min left: " in line for line in others)
     variants = results["variants"]
-    # The grid of relu goes on beyond its end until the neighbors of the best are worse.
+    # The grid of relu grows at its end until the neighbors of the best rate are worse.
     assert [rate["learning_rate"] for rate in variants["relu"]["learning_rates"]] == [
         0.01,
         0.02,
@@ -124,11 +138,11 @@ def test_searches_compares_and_stores(trained, tmp_path, capsys):
     comparison = results["comparisons"][0]
     assert comparison["estimate"] == pytest.approx((7.25 / 3.5 * 7.375 / 3.625) ** 0.5)
     assert comparison["n"] == 2
-    # What never gets there gets no second seed, and no figure.
+    # A variant that never reaches the target gets no second seed, and no figure.
     assert variants["sigmoid"]["values"] == {"0": None}
     assert results["comparisons"][1]["estimate"] is None
     ended = {run["ended"] for run in results["runs"]}
-    assert ended == {"target reached", "slower than another learning rate", "no better than chance"}
+    assert ended == {"target reached", "early stopped", "at chance"}
     assert results == json.loads((tmp_path / "results" / "speed" / "results.json").read_text())
     assert "| relu | 0.04 | 3.56 ± 0.09 | 2 |" in table(results)
     variants["relu"] |= {"n": 1, "values": {"0": 3.5, "1": None}}
@@ -143,7 +157,7 @@ def test_a_second_call_repeats_nothing(trained, tmp_path):
     assert trained == before
 
 
-def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
+def test_resumes(trained, tmp_path, monkeypatch):
     whole = ExperimentRunner(experiment(), tmp_path / "whole", tmp_path / "scratch").run()
     count = len(trained)
     original = ExperimentRunner._train
@@ -164,7 +178,9 @@ def test_goes_on_where_it_was_stopped(trained, tmp_path, monkeypatch):
     assert parts["variants"] == whole["variants"]
 
 
-def test_says_first_what_is_stored_and_what_trains_it_again(trained, tmp_path, monkeypatch, capsys):
+def test_prints_the_stored_runs_and_the_command_that_trains_them_again(
+    trained, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
 
     def lines(name, *arguments):
@@ -197,6 +213,49 @@ def test_two_processes_do_not_run_one_experiment(trained, tmp_path):
     ):
         runner(tmp_path).run()
     assert trained == []
+
+
+def test_runs_that_another_process_has_just_stored_are_kept(trained, tmp_path):
+    relu, tanh = (
+        ExperimentRunner(
+            experiment(), tmp_path / "results", tmp_path / "scratch", variants=[variant]
+        )
+        for variant in ("relu", "tanh")
+    )
+    again = runner(tmp_path)
+    relu.run()
+    results = tanh.run()
+    assert list(results["variants"]) == ["relu", "tanh"]
+    assert len(results["runs"]) == len(trained)
+    count = len(trained)
+    again.run()
+    assert len(trained) == count + 1  # sigmoid
+
+
+def test_answers_from_stored_runs_leave_the_file_alone(trained, tmp_path, monkeypatch):
+    runner(tmp_path).run()
+    path = tmp_path / "results" / "speed" / "results.json"
+    results = json.loads(path.read_text())
+    # As if written before these fields existed, and with the runs in another order.
+    for key in results["settings"]["variants"].values():
+        del key["skip_corrupt"]
+    for comparison in results["comparisons"]:
+        del comparison["margin"]
+    results["runs"].reverse()
+    text = json.dumps(results)
+    path.write_text(text)
+    for variants in (None, ["tanh"]):
+        answered = ExperimentRunner(
+            experiment(), tmp_path / "results", tmp_path / "scratch", variants
+        ).run()
+        assert answered == results
+        assert path.read_text() == text
+    # What is said about the same runs may change.
+    comparison = dataclasses.replace(experiment().comparisons[0], margin=0.5)
+    other = dataclasses.replace(experiment(), comparisons=(comparison,))
+    changed = ExperimentRunner(other, tmp_path / "results", tmp_path / "scratch").run()
+    assert [comparison["margin"] for comparison in changed["comparisons"]] == [0.5]
+    assert json.loads(path.read_text()) == changed
 
 
 def test_more_seeds_keep_the_runs(trained, tmp_path):
@@ -290,7 +349,7 @@ def test_a_run_that_ended_early_is_no_measurement_of_the_final_error(trained, tm
     assert {run["ended"] for run in results["runs"]} == {"all epochs"}
 
 
-def test_runs_are_shared_where_they_were_validated_often_enough(trained, tmp_path):
+def test_runs_are_shared_if_they_were_validated_often_enough(trained, tmp_path):
     count = len(runner(tmp_path, name="every").run()["runs"])
     runner(tmp_path, name="at_the_end", validation_freq=20).run()
     assert len(trained) == count
@@ -313,7 +372,7 @@ def test_a_rate_that_diverges_is_not_repeated(trained, tmp_path):
     results = run()
     assert [rate["ended"] for rate in results["variants"]["relu"]["learning_rates"]][
         -1
-    ] == "loss is no number"
+    ] == "NaN loss"
     assert results["variants"]["relu"]["learning_rate"] == 0.04
     assert results["variants"]["tanh"]["values"] == {"0": None}
     before = len(trained)
@@ -338,16 +397,16 @@ def test_a_run_is_its_configuration_and_seed():
 
 def test_a_run_from_a_pretrained_network_is_its_pretraining():
     options = {"preset": "cifar", "dataset": "cifar10"}
-    its = Experiment(
+    tuning = Experiment(
         name="tuning",
         section="section 6",
         base=options,
-        variants={"tuned": {"initial_weights": PRETRAINED}, "anew": {}},
+        variants={"tuned": {"initial_weights": PRETRAINED}, "scratch": {}},
         comparisons=(),
         metric=FinalError(),
         pretraining={"epochs": 2},
     )
-    config = its.config("tuned", seed=1)
+    config = tuning.config("tuned", seed=1)
     stored = {
         "config": {
             **as_stored(dataclasses.asdict(config)),
@@ -355,18 +414,20 @@ def test_a_run_from_a_pretrained_network_is_its_pretraining():
         },
         "network": as_stored(dataclasses.asdict(config.network)),
     }
-    pretraining = its.pretraining_config(1)
+    pretraining = tuning.pretraining_config(1)
     stored["pretraining"] = {
         "config": vars(pretraining),
         "network": dataclasses.asdict(pretraining.network),
     }
-    assert stored_run_key(stored) == its.run_key(config)
+    assert stored_run_key(stored) == tuning.run_key(config)
     for change in ({"epochs": 3}, {"overrides": {"bias": 0.5}}):
-        other = dataclasses.replace(its, pretraining={"epochs": 2, **change})
-        assert other.run_key(other.config("tuned", seed=1)) != its.run_key(config)
-    assert its.run_key(its.config("anew", seed=1)) == run_key(its.config("anew", seed=1))
-    # Its settings have no seed.
-    assert "seed" not in its.settings["variants"]["tuned"]["initial_weights"]
+        other = dataclasses.replace(tuning, pretraining={"epochs": 2, **change})
+        assert other.run_key(other.config("tuned", seed=1)) != tuning.run_key(config)
+    assert tuning.run_key(tuning.config("scratch", seed=1)) == run_key(
+        tuning.config("scratch", seed=1)
+    )
+    # The settings have no seed.
+    assert "seed" not in tuning.settings["variants"]["tuned"]["initial_weights"]
 
 
 def test_bad_arguments(capsys):
@@ -411,17 +472,17 @@ def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path,
         "batch_size": 16,
         "overrides": overrides,
     }
-    its = Experiment(
+    tuning = Experiment(
         name="tuning",
         section="section 6",
         base={**base, "class_subset": (2, 3)},
-        variants={"tuned": {"initial_weights": PRETRAINED}, "anew": {}},
-        comparisons=(Comparison("tuned", "anew", None, "better", side=-1),),
+        variants={"tuned": {"initial_weights": PRETRAINED}, "scratch": {}},
+        comparisons=(Comparison("tuned", "scratch", None, "better", side=-1),),
         metric=FinalError(test_views="center"),
         seeds=(0, 1),
         pretraining={"class_subset": (0, 1), "epochs": 2},
     )
-    results = ExperimentRunner(its, "out", verbose=0).run()
+    results = ExperimentRunner(tuning, "out", verbose=0).run()
     folders = sorted((tmp_path / "runs" / "pretrained").iterdir())
     before = [json.loads((folder / "results.json").read_text())["config"] for folder in folders]
     assert sorted(config["seed"] for config in before) == [0, 1]
@@ -437,4 +498,4 @@ def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path,
     monkeypatch.setattr(
         "alexnet_keras.training.train.train_and_evaluate", None
     )  # nothing is trained again
-    assert ExperimentRunner(its, "out", verbose=0).run()["comparisons"] == results["comparisons"]
+    assert ExperimentRunner(tuning, "out", verbose=0).run()["comparisons"] == results["comparisons"]

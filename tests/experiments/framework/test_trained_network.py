@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet_keras.cli.trained_network import open_dataset
 from experiments import fine_tune, predictions, train
 from experiments.framework import cli
-from experiments.framework.trained_network import open_dataset
 from tests.experiments.conftest import tiny_model
 
 
@@ -42,7 +42,8 @@ def test_the_images_of_the_training(trained, name):
         weights="run/best.keras", dataset=name, image_size=None, mean_subtraction=None
     )
     info = open_dataset(trained, options).info
-    # Of 6 images a class, and one that is none, every third is held out; of the others the first 2 are trained on.
+    # Each class has 6 images, one also a file that is no image. Every third image is held out. Of
+    # the others, the first two are for training.
     assert (info.train_count, info.validation_count, len(info.skipped)) == (4, 4, 1)
     assert np.ptp(info.mean_image.reshape(-1, 3), axis=0).max() == 0
     options.mean_subtraction = "image"

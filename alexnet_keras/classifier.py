@@ -1,0 +1,396 @@
+"""A network with its preparation and class names, in one file, that classifies photographs."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from alexnet_keras.compiled import CompiledModel
+from alexnet_keras.data.info import center
+from alexnet_keras.data.photographs import (
+    list_photographs,
+    prepared_batches,
+    progress,
+    unreadable_error,
+)
+from alexnet_keras.evaluation.probabilities import ends_in_logits
+from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
+from alexnet_keras.features import FeatureExtractor
+from alexnet_keras.files import check_writable, replacing
+from alexnet_keras.layers.preparation import Preparation
+from alexnet_keras.models import AlexNet
+from alexnet_keras.models.saved import load_whole_model, preparation_of
+from alexnet_keras.pretrained import available, preparation
+
+FILE_NAME = "classifier.keras"  # beside best.keras in the folder of a training
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The most probable classes of one image.
+
+    Args:
+        source: path of the image, or its number such as `"image 0"`.
+        names: class names, the most probable first; empty for an image that can't be read.
+        probabilities: float32 `(len(names),)`, the probability of each name.
+        error: why the image can't be read; `None` for one that is classified.
+    """
+
+    source: str
+    names: tuple = ()
+    probabilities: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, "float32"))
+    error: str | None = None
+
+
+class Classifier:
+    """A network, the preparation of its images, and its class names.
+
+    The three are one Keras model, `classifier.model`, from prepared RGB images
+    `(batch, image_size, image_size, 3)`, 0-255, to probabilities `(batch, classes)`. Keras loads its
+    file once `alexnet_keras` is imported, and exports it like any other model.
+
+    Files are decoded and scaled by Pillow and NumPy, without TensorFlow, to the pixels of
+    `alexnet_keras.data.Dataset`. Pixels of a JPEG may differ by a few gray levels, as TensorFlow
+    decodes JPEG with another rounding.
+
+    Args:
+        model: `keras.Model` that `from_network` or `load` has made.
+
+    Attributes:
+        model: whole model.
+        network: `keras.Model` from crops less the mean to probabilities or logits.
+        preparation: the `alexnet_keras.layers.Preparation` layer.
+
+    Example:
+
+    >>> classifier = Classifier.load("runs/shapes")  # doctest: +SKIP
+    >>> (prediction,) = classifier.predict("photo.jpg")  # doctest: +SKIP
+    >>> prediction.names[0], prediction.probabilities[0]  # doctest: +SKIP
+    ('yellow ring', 0.97)
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self.preparation, self.network = _parts(model)
+        self._functions = {}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Classifier":
+        """Loads a classifier.
+
+        Args:
+            path: a `.keras` file, or the folder of a training, which has `classifier.keras`.
+
+        Raises:
+            ValueError: if there is no such file, or it is not a classifier.
+        """
+        file = Path(path).expanduser()
+        if file.is_dir():
+            file = file / FILE_NAME
+        model = load_whole_model(file, "path")
+        if preparation_of(model) is None:
+            raise ValueError(
+                "`path` must be a classifier, such as classifier.keras in the folder of a training. "
+                f"Received: path={str(path)!r}, a network without preparation and class names; "
+                "give it both by Classifier.from_network"
+            )
+        return cls(model)
+
+    @classmethod
+    def pretrained(cls, name: str) -> "Classifier":
+        """Returns a classifier with weights that come with the package or are downloaded once.
+
+        Args:
+            name: one of `alexnet_keras.pretrained.available()`.
+
+        Raises:
+            ValueError: for an unknown name, weights without classes, or a file that is damaged or
+                can't be downloaded; the message says which file belongs where.
+
+        Example:
+
+        >>> Classifier.pretrained("imagenet").predict("photo.jpg")  # doctest: +SKIP
+        """
+        mean, class_names = preparation(name)
+        image_size = available()[name].image_size
+        return cls.from_network(AlexNet(weights=name), mean, class_names, image_size=image_size)
+
+    @classmethod
+    def from_network(
+        cls,
+        model: keras.Model,
+        mean: np.ndarray | Sequence[float],
+        class_names: Iterable[str],
+        *,
+        image_size: int | None = None,
+        color_order: str = "RGB",
+    ) -> "Classifier":
+        """Makes a classifier of a network.
+
+        Args:
+            model: network from `(batch, size, size, 3)`, 0-255 less the mean, to probabilities or
+                logits `(batch, classes)`.
+            mean: what is subtracted, 0-255, in the order RGB: a mean image of shape
+                `(image_size, image_size, 3)`, or a mean color of shape `(3,)`.
+            class_names: a name for each label.
+            image_size: side that the shorter side of a photograph is scaled to, in pixels; `None`
+                for that of the mean image. The network sees the center of `size` pixels.
+            color_order: order of the colors that the network takes, `"RGB"` or `"BGR"`.
+
+        Raises:
+            ValueError: for a model that is not such a network, or a mean, names or a size that do
+                not fit it.
+        """
+        size, classes = _sizes_of(model)
+        logits = ends_in_logits(model)
+        names = _checked_names(class_names, classes)
+        mean = np.asarray(mean, "float32")
+        if image_size is None:
+            if mean.ndim != 3:
+                raise ValueError(
+                    "`image_size` must be given with a mean color: the shorter side of the scaled "
+                    f"photographs, from {size} pixels on. Received: image_size=None"
+                )
+            image_size = mean.shape[0]
+        preparation = Preparation(
+            image_size, size, mean, color_order=color_order, class_names=names, name="preparation"
+        )
+        images = keras.Input((image_size, image_size, 3), name="images")
+        outputs = model(preparation(images))
+        if logits:
+            outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)
+        return cls(keras.Model(images, outputs, name="classifier"))
+
+    @property
+    def class_names(self) -> tuple:
+        """A name for each label."""
+        return self.preparation.class_names
+
+    @property
+    def image_size(self) -> int:
+        """Side of the prepared images, in pixels."""
+        return self.preparation.image_size
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Saves the classifier, which has its name only once it is whole.
+
+        Args:
+            path: path of a `.keras` file; one that exists is replaced.
+
+        Raises:
+            ValueError: for another ending, or a folder that can't be written.
+            OSError: if it can't be written; what was there before stays.
+        """
+        path = Path(path).expanduser()
+        if path.suffix != ".keras":
+            raise ValueError(f"`path` must end in .keras. Received: path={str(path)!r}")
+        check_writable(path.parent, "path", "a file in a folder")
+        with replacing(path) as partial:
+            self.model.save(partial)
+
+    def predict(
+        self, images, top: int | None = None, test_views: str = "center", *, batch_size: int = 32
+    ) -> list[Prediction]:
+        """Classifies images.
+
+        Args:
+            images: a path, an array `(height, width, 3)` of RGB values 0-255, a Pillow image, or a
+                list of these. A path is a file, a folder, whose images are found at any depth, or
+                a glob such as `"photos/*.jpg"`. An array may also be `(count, height, width, 3)`.
+            top: number of classes for each image; `None` for 5, or for all of fewer.
+            test_views: `"center"` for the center crop; `"ten_crop"` for the mean over corners,
+                center and their mirror images; `"nine_crop"` for three rows of three crops;
+                `"dense"` for all positions of the image and its mirror image.
+            batch_size: crops that pass through the network at a time.
+
+        Returns:
+            A list of `Prediction`, one for each image in order. An image that can't be read has its
+            `error`, and a line on stderr names it.
+
+        Raises:
+            ValueError: for more `top` than classes, unknown views, a path without images, or if no
+                image can be read.
+        """
+        top = self._checked_top(top)
+        check_test_views(test_views)
+        _check_positive("batch_size", batch_size)
+        photographs = list_photographs(images)
+        full = max(1, batch_size // TEST_VIEWS[test_views])
+        run = self._compiled(test_views, full)
+        predictions = []
+        with progress(len(photographs), "Classifying") as bar:
+            for batch in prepared_batches(photographs, self.image_size, full, bar):
+                batch.print_errors()
+                probabilities = iter(run(batch.images) if len(batch.images) else ())
+                for photograph, error in zip(batch.photographs, batch.errors, strict=True):
+                    prediction = Prediction(photograph.source, error=error)
+                    if error is None:
+                        prediction = self._most_probable(photograph, next(probabilities), top)
+                    predictions.append(prediction)
+        errors = [prediction.error for prediction in predictions]
+        if None not in errors:
+            raise unreadable_error(photographs, errors)
+        return predictions
+
+    def features(
+        self, images, layers, *, before_activation: bool = False, batch_size: int = 32
+    ) -> dict:
+        """Computes the activations of layers for the center crops of images.
+
+        A convolution or dense layer gives its values after its activation, also where that is a
+        layer of its own, such as relu5 for conv5. Other layers give their output.
+
+        Args:
+            images: as for `predict`.
+            layers: names of layers of `network`, such as `["conv5", "pool5", "fc6"]`.
+            before_activation: whether convolutions and dense layers give their values before the
+                activation. For a ReLU, `max(before, 0)` is `after` to the bit.
+            batch_size: images that pass through the network at a time.
+
+        Returns:
+            dict of arrays: for each layer, float32 `(images, ...)`; `files`, the sources of the
+            rows; `skipped` and `reasons`, the images that can't be read.
+
+        Raises:
+            ValueError: for a layer that the network has not, or as `predict`.
+        """
+        photographs = list_photographs(images)
+        extractor = self.feature_extractor(layers, before_activation, batch_size)
+        with progress(len(photographs), "Features") as bar:
+            arrays = extractor.read(photographs, bar)
+        if not len(arrays["files"]):
+            raise unreadable_error(photographs, list(arrays["reasons"]))
+        return arrays
+
+    def feature_extractor(
+        self, layers, before_activation: bool = False, batch_size: int = 32
+    ) -> FeatureExtractor:
+        """Returns the function that `features` calls; the same layers are compiled once."""
+        _check_positive("batch_size", batch_size)
+        layers = (layers,) if isinstance(layers, str) else tuple(layers)
+        key = (layers, before_activation, batch_size)
+        if key not in self._functions:
+            self._functions[key] = FeatureExtractor(self.preparation, self.network, *key)
+        return self._functions[key]
+
+    def prepare(self, images, *, batch_size: int = 32) -> np.ndarray:
+        """Reads and scales images, as `model` takes them and its exported forms do.
+
+        Args:
+            images: as for `predict`.
+            batch_size: images that are read at a time.
+
+        Returns:
+            uint8 `(count, image_size, image_size, 3)`.
+
+        Raises:
+            ValueError: for an image that can't be read.
+        """
+        photographs = list_photographs(images)
+        parts = []
+        with progress(len(photographs), "Reading images") as bar:
+            for batch in prepared_batches(photographs, self.image_size, batch_size, bar):
+                for photograph, error in zip(batch.photographs, batch.errors, strict=True):
+                    if error is not None:
+                        raise ValueError(
+                            f"`images` must be images. Received: {photograph.source}: {error}"
+                        )
+                parts.append(batch.images)
+        return np.concatenate(parts)
+
+    def _checked_top(self, top):
+        classes = len(self.class_names)
+        if top is None:
+            return min(5, classes)
+        if not isinstance(top, int) or not 1 <= top <= classes:
+            raise ValueError(
+                f"`top` must be from 1 to {classes}, the number of classes. Received: top={top!r}"
+            )
+        return top
+
+    def _most_probable(self, photograph, probabilities, top):
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        names = tuple(self.class_names[label] for label in best)
+        return Prediction(photograph.source, names, probabilities[best])
+
+    def _compiled(self, test_views, full):
+        """The function from prepared images to probabilities; each is compiled once."""
+        key = (test_views, full)
+        if key not in self._functions:
+            self._functions[key] = CompiledModel(self._views_model(test_views), full)
+        return self._functions[key]
+
+    def _views_model(self, test_views):
+        """The model from prepared images to probabilities averaged over views."""
+        if test_views == "center":
+            return self.model
+        size = self.image_size
+        mean = self.preparation.mean_image
+        swaps = self.preparation.color_order == "BGR"
+        if swaps:
+            mean = mean[..., ::-1]
+        if test_views == "dense":
+            inner = dense_model(self.network, size, mean)
+        else:
+            crop = center(mean, self.preparation.crop_size)
+            inner = views_model(self.network, size, crop, test_views)
+        if not swaps:
+            return inner
+        images = keras.Input((size, size, 3))
+        return keras.Model(images, inner(ops.flip(images, axis=-1)))
+
+
+def _parts(model):
+    """The preparation and the network of a classifier."""
+    preparation = preparation_of(model)
+    networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if preparation is None or len(networks) != 1:
+        raise ValueError(
+            "`model` must be a Preparation followed by a network, as Classifier.from_network makes it. "
+            f"Received: a model with {', '.join(layer.name for layer in model.layers)}"
+        )
+    classes = model.output_shape[-1]
+    if len(preparation.class_names) != classes:
+        raise ValueError(
+            f"`model` must have {classes} class names in its Preparation. "
+            f"Received: {len(preparation.class_names)}; give them by Classifier.from_network"
+        )
+    return preparation, networks[0]
+
+
+def _sizes_of(model):
+    """The side of the crops and the number of classes of a network."""
+    shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
+    if preparation_of(model) is not None:
+        raise ValueError(
+            "`model` must be a network that takes crops less the mean. "
+            "Received: a classifier, which has its own preparation; take its `network`"
+        )
+    match shapes:
+        case (None, int(height), int(width), 3), (None, int(classes)) if height == width:
+            return height, classes
+    raise ValueError(
+        "`model` must take square RGB images and give a probability for each class. "
+        f"Received: a model of input {shapes[0]} and output {shapes[1]}"
+    )
+
+
+def _checked_names(class_names, classes):
+    names = (
+        () if class_names is None or isinstance(class_names, str) else tuple(map(str, class_names))
+    )
+    if len(names) != classes:
+        raise ValueError(
+            f"`class_names` must have a name for each of the {classes} classes of the model. "
+            f"Received: {len(names)} names"
+        )
+    return names
+
+
+def _check_positive(name, value):
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")

@@ -1,0 +1,62 @@
+"""What all commands share: the import of the package, errors in one line, and Ctrl-C."""
+
+import importlib
+import os
+import shlex
+import sys
+
+from alexnet_keras.extras import MissingExtraError
+
+INTERRUPTED = 130  # exit status after Ctrl-C, 128 + SIGINT
+# Errors that a command prints as one line.
+ERRORS = (ValueError, OSError, FloatingPointError, MissingExtraError)
+
+
+def run_command(parser, function, arguments=None):
+    """Parses the command line and calls `function(options, command)`.
+
+    An error, or Ctrl-C, ends the process with one line.
+
+    Args:
+        parser: an `argparse.ArgumentParser`.
+        function: takes the parsed options, and the command line as text.
+        arguments: list of command-line arguments; `None` for those of the process.
+    """
+    options = parser.parse_args(arguments)
+    try:
+        return function(options, command_line(parser, arguments))
+    except ERRORS as error:
+        sys.exit(f"{parser.prog}: {error}")
+    except KeyboardInterrupt:
+        print_interrupted(parser.prog)
+        sys.exit(INTERRUPTED)
+
+
+def command_line(parser, arguments=None) -> str:
+    """Returns the command line as text, for the record of a result."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return shlex.join([*parser.prog.split(), *words])
+
+
+def print_interrupted(prog):
+    """Prints that Ctrl-C stopped a command."""
+    print(
+        f"\n{prog}: stopped by Ctrl-C. Rerun the same command to resume",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def import_package():
+    """Imports Keras and registers the package's classes with it.
+
+    Runs `alexnet_keras/__init__.py` if `alexnet_command` has put that off.
+
+    Raises:
+        MissingExtraError: if the backend of Keras is not installed.
+    """
+    # TensorFlow reads this when it is imported; it logs the processor at every start otherwise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    package = importlib.import_module("alexnet_keras")
+    if not hasattr(package, "__all__"):
+        package.__spec__.loader.exec_module(package)

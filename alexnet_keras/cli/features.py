@@ -1,0 +1,82 @@
+"""Writes the activations of layers for photographs to a file.
+
+    alexnet features runs/x/classifier.keras photos/ --layers conv5 pool5 fc6 --output features.h5
+
+The file has an array for each layer, float32 (images, ...), and the paths of the rows in "files".
+Files that are not images are named in "skipped" and "reasons", and the others go on. A command that
+was stopped resumes when it is run again; until then its work is in FILE.partial.
+"""
+
+import argparse
+
+from alexnet_keras.cli.command import import_package, run_command
+
+
+def main(arguments=None, prog="alexnet features"):
+    run_command(_parser(prog), lambda options, command: features(options), arguments)
+
+
+def features(options) -> None:
+    """Writes the features of images.
+
+    Args:
+        options: parsed command line.
+    """
+    import_package()
+    from alexnet_keras.classifier import Classifier
+    from alexnet_keras.features import write_features
+
+    path = write_features(
+        Classifier.load(options.classifier),
+        options.images,
+        options.layers,
+        options.output,
+        before_activation=options.before_activation,
+        batch_size=options.batch_size,
+    )
+    print(f"Features: {path}")
+
+
+def _parser(prog):
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "classifier",
+        metavar="CLASSIFIER",
+        help="a classifier.keras file, or the folder of the training that wrote it",
+    )
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        help='image files, folders of images, or patterns such as "photos/*.jpg"',
+    )
+    parser.add_argument(
+        "--layers",
+        nargs="+",
+        required=True,
+        metavar="LAYER",
+        help="names of layers, such as conv5 pool5 fc6",
+    )
+    parser.add_argument(
+        "--before-activation",
+        action="store_true",
+        help="give convolutions and dense layers before their activation (default: after it)",
+    )
+    parser.add_argument(
+        "--output",
+        default="features.npz",
+        metavar="FILE",
+        help="new file, .npz for NumPy, .h5 or .hdf5 for HDF5 (default: features.npz)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=32,
+        metavar="N",
+        help="images that pass through the network at a time (default: 32)",
+    )
+    return parser

@@ -1,0 +1,143 @@
+"""Prints what this machine computes with, or what is in the file of a network.
+
+alexnet info
+alexnet info runs/x/best.keras
+"""
+
+import argparse
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from alexnet_keras.cli.command import import_package, run_command
+from alexnet_keras.environment import has_bfloat16_arithmetic, machine
+from alexnet_keras.version import __version__
+
+# Distributions of the libraries that the package uses.
+_LIBRARIES = (
+    *("keras", "numpy", "h5py", "pillow", "tqdm"),
+    *("tensorflow", "tensorflow-datasets", "tensorboard", "jax", "torch"),
+    *("matplotlib", "faiss-cpu", "scipy", "onnx", "onnxruntime", "tf2onnx", "ai-edge-litert"),
+)
+
+
+def main(arguments=None, prog="alexnet info"):
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="a .keras file, whose layers are printed (default: print the libraries and the machine)",
+    )
+    return run_command(parser, lambda options, command: info(options.file), arguments)
+
+
+def info(path=None) -> str:
+    """Prints the libraries and the machine, or the layers of a network.
+
+    Args:
+        path: path of a `.keras` file; `None` for the libraries and the machine.
+
+    Returns:
+        The printed text.
+
+    Raises:
+        ValueError: if the file is not that of a model.
+        MissingExtraError: if the backend of Keras is not installed.
+    """
+    if path is not None:
+        import_package()
+        return _network(path)
+    # Printed before Keras is imported, as it also helps where its backend is not installed.
+    text = _print(_libraries())
+    import_package()
+    return text + _print(_machine())
+
+
+def _print(lines):
+    text = "".join(f"{line}\n" for line in lines)
+    print(text, end="", flush=True)
+    return text
+
+
+def _libraries():
+    """Lines of the versions of what is installed."""
+    yield f"alexnet_keras {__version__}, Python {platform.python_version()}"
+    versions = {name: _version(name) for name in _LIBRARIES}
+    installed = [f"{name} {version}" for name, version in versions.items() if version]
+    missing = [name for name, version in versions.items() if not version]
+    yield f"Installed: {', '.join(installed)}"
+    yield f"Not installed: {', '.join(missing) or 'none'}"
+
+
+def _version(distribution):
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _machine():
+    """Lines of the backend, the devices and the folders."""
+    import keras
+
+    from alexnet_keras.data.statistics import default_cache_dir
+
+    multiplies = "yes" if has_bfloat16_arithmetic() else "no"
+    datasets = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    yield f"Backend: {keras.backend.backend()}"
+    yield f"Devices: {', '.join(_devices())}"
+    yield "Processor: {processor}, {cores} cores".format(**machine())
+    yield f"Processor multiplies bfloat16 with sums in float32: {multiplies}"
+    yield f"TFDS data sets (TFDS_DATA_DIR): {datasets}"
+    yield f"Cached statistics of data sets (ALEXNET_KERAS_CACHE): {default_cache_dir()}"
+
+
+def _devices():
+    """Names of the backend's devices."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return keras.distribution.list_devices()
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return ["cpu", *gpus]
+
+
+def _network(path) -> str:
+    """Prints a table of a network's layers, and the implementation that each takes."""
+    from alexnet_keras.models import load_model
+    from alexnet_keras.ops import explain
+
+    model = load_model(path, "file")
+    if not getattr(model, "inputs", None):
+        raise ValueError(
+            f"`file` must be a network with a known input shape. Received: file={path!r}, "
+            "a model that was saved before it was built"
+        )
+    text = _print(_layers(model, path))
+    return text + explain(model)
+
+
+def _layers(model, path):
+    """Lines of a table of a network's layers."""
+    yield f"{path}: {model.count_params():,} parameters"
+    yield ""
+    yield f"{'layer':16s}{'kind':32s}{'output':24s}{'parameters':>12s}"
+    for layer in model.layers:
+        kind = type(layer).__name__
+        yield f"{layer.name:16s}{kind:32s}{_output(layer):24s}{layer.count_params():12,}"
+    yield ""
+    yield "Implementations on this machine:"
+
+
+def _output(layer) -> str:
+    """Shapes of a layer's outputs, as text."""
+    outputs = layer.output if isinstance(layer.output, (list, tuple)) else [layer.output]
+    return ", ".join(str(tuple(output.shape)) for output in outputs)

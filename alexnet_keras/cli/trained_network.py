@@ -1,0 +1,258 @@
+"""Shared parts of the commands that measure trained networks: model, data and results."""
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from alexnet_keras.data import Dataset
+
+# Options of a training's data set that a measurement takes over.
+_DATA_OPTIONS = (
+    "hold_out_every",
+    "class_subset",
+    "max_images_per_class",
+    "skip_corrupt",
+    "mean_subtraction",
+)
+
+
+def network_parser(
+    name: str,
+    description: str,
+    several: str | None = None,
+    flag: str = "--weights",
+    prog: str | None = None,
+) -> argparse.ArgumentParser:
+    """Returns the parser of a command, with its options for the networks and the workdir.
+
+    Args:
+        name: name of the command.
+        description: docstring of its module.
+        several: purpose of several networks; `None` for a command that takes one.
+        flag: option of the networks.
+        prog: name of the command in messages; `None` for `python -m experiments.NAME`.
+    """
+    parser = argparse.ArgumentParser(
+        prog=prog or f"python -m experiments.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    networks = "a trained network, such as runs/x/best.keras"
+    nargs = None
+    if several:
+        nargs = "+"
+        networks = f"trained networks, such as runs/x/best.keras; several {several}"
+    parser.add_argument(
+        flag,
+        dest="weights",
+        required=True,
+        nargs=nargs,
+        metavar="FILE",
+        help=networks,
+    )
+    parser.add_argument(
+        "--workdir", help=f"folder of the results (default: {name}, in the folder of the network)"
+    )
+    return parser
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `open_dataset`."""
+    parser.add_argument(
+        "--dataset", help="TFDS name, folder or .npz file of the images (default: as in training)"
+    )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        help="side of the prepared images, pixels (default: as in training)",
+    )
+
+
+def check_positive(options: argparse.Namespace, *names: str) -> None:
+    """Raises a `ValueError` for an option below 1."""
+    for name in names:
+        value = getattr(options, name)
+        if value < 1:
+            raise ValueError(f"`{name}` must be positive. Received: {name}={value}")
+
+
+def training_of(path: str | Path) -> dict:
+    """Returns the content of the `config.json` beside a model; an empty dict without one."""
+    from alexnet_keras.files import read_json
+
+    config = Path(path).parent / "config.json"
+    return read_json(config) if config.exists() else {}
+
+
+def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset":
+    """Returns the data set of the command line, or else of the training, prepared for a model.
+
+    Raises:
+        ValueError: if neither gives a data set, or its classes differ from the model's.
+    """
+    from alexnet_keras.data import Dataset
+
+    path = _first(options.weights)
+    training = training_of(path)
+    name = options.dataset or training.get("dataset")
+    image_size = options.image_size or training.get("image_size")
+    if name is None or image_size is None:
+        raise ValueError(
+            "`dataset` and `image_size` must be given for a model without the config.json of its "
+            f"training. Received: dataset={options.dataset!r}, image_size={options.image_size}"
+        )
+    check_classifier(model, path)
+    data_options = {}
+    if _is_dataset_of(name, training):
+        data_options = {option: training[option] for option in _DATA_OPTIONS if option in training}
+    if getattr(options, "mean_subtraction", None):
+        data_options["mean_subtraction"] = options.mean_subtraction
+    dataset = Dataset(name, image_size, model.input_shape[1], **data_options)
+    if model.output_shape[-1] != dataset.info.classes:
+        raise ValueError(
+            f"`dataset` must have the classes of the model, {model.output_shape[-1]}. "
+            f"Received: dataset={name!r} with {dataset.info.classes}"
+        )
+    return dataset
+
+
+def _is_dataset_of(name, training):
+    """Whether a training used the data set; paths of a folder may be written differently."""
+    training_name = training.get("dataset")
+    if training_name is None:
+        return False
+    return name == training_name or Path(name).resolve() == Path(training_name).resolve()
+
+
+def check_classifier(model: "keras.Model", path: str | Path, argument: str = "weights") -> None:
+    """Raises a `ValueError` for a model that is not a classifier of square RGB images."""
+    received = "not one input and one output"
+    if len(getattr(model, "inputs", None) or ()) == 1 and len(model.outputs) == 1:
+        if _takes_square_images(model.input_shape) and _gives_one_vector(model.output_shape):
+            return
+        received = f"input {model.input_shape} and output {model.output_shape}"
+    raise ValueError(
+        f"`{argument}` must be a classifier of square RGB images. "
+        f"Received: {argument}={str(path)!r} with {received}"
+    )
+
+
+def _takes_square_images(shape):
+    return len(shape) == 4 and shape[1] is not None and shape[1:] == (shape[1], shape[1], 3)
+
+
+def _gives_one_vector(shape):
+    return len(shape) == 2 and shape[1] is not None
+
+
+def images_at(dataset: "Dataset", numbers: list[int], split: str = "validation") -> "np.ndarray":
+    """Returns the center crops of images, uint8 `(count, crop_size, crop_size, 3)`.
+
+    Args:
+        dataset: a `Dataset`.
+        numbers: list of numbers of images.
+        split: `"validation"` or `"train"`.
+    """
+    import numpy as np
+
+    from alexnet_keras.data.info import center
+
+    batches = dataset.validation_images() if split == "validation" else dataset.training_images()
+    wanted = set(numbers)
+    found = {}
+    first = 0
+    for images, labels in batches.as_numpy_iterator():
+        for number in wanted.intersection(range(first, first + len(labels))):
+            found[number] = center(images[number - first], dataset.info.crop_size)
+        first += len(labels)
+        if len(found) == len(wanted):
+            break
+    return np.stack([found[number] for number in numbers])
+
+
+def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Path:
+    """Returns the folder of the results with its `config.json`, after creating what is missing.
+
+    Args:
+        options: parsed command line.
+        name: name of the command.
+        settings: everything that the results depend on.
+
+    Raises:
+        ValueError: if the folder can't be written, or holds anything but results of the same
+            command with the same settings.
+    """
+    from alexnet_keras.files import check_writable, write_text
+    from alexnet_keras.record import as_stored, check_folder
+
+    workdir = Path(options.workdir or folder_of(_first(options.weights), "workdir") / name)
+    check_writable(workdir)
+    settings = as_stored({"experiment": name, **settings})
+    path = workdir / "config.json"
+    check_folder(path, settings, expected="a new folder, or one of the same command and model")
+    if not path.exists():
+        write_text(path, json.dumps(settings, indent=1) + "\n")
+    return workdir
+
+
+def folder_of(weights: str, argument: str) -> Path:
+    """Returns the folder of a network; raises a `ValueError` for an address of Hugging Face.
+
+    Args:
+        weights: path of the network.
+        argument: option that has a folder there by default.
+    """
+    from alexnet_keras.models.saved import is_on_hub
+
+    if is_on_hub(weights):
+        raise ValueError(
+            f"`{argument}` must be given for weights of Hugging Face. Received: weights={weights!r}"
+        )
+    return Path(weights).parent
+
+
+def store_results(workdir: Path, command: str | None, results: dict) -> dict:
+    """Writes `results.json` with the command, machine and versions; returns its content."""
+    from alexnet_keras.files import write_text
+    from alexnet_keras.record import provenance
+
+    text = json.dumps({**provenance(command, devices=_devices()), **results}, indent=1)
+    write_text(workdir / "results.json", text + "\n")
+    print(f"Results and pictures: {workdir}", flush=True)
+    return json.loads(text)
+
+
+def print_summary(
+    models: Iterable["keras.Model"],
+    options: argparse.Namespace,
+    dataset: "Dataset | None" = None,
+) -> None:
+    """Prints the networks, the data and the device in use."""
+    if dataset is not None:
+        info = dataset.info
+        print(
+            f"Data: {info.name}, {info.train_count:,} training and {info.validation_count:,} "
+            "validation images"
+        )
+    paths = [options.weights] if isinstance(options.weights, str) else options.weights
+    for path, model in zip(paths, models, strict=True):
+        print(f"Network: {path}, {model.count_params():,} parameters")
+    print(f"Device: {_devices()}", flush=True)
+
+
+def _devices():
+    """Name of the device that a measurement runs on."""
+    from alexnet_keras.distributed import scope_for
+
+    _, name = scope_for(1)
+    return name
+
+
+def _first(weights):
+    return weights if isinstance(weights, str) else weights[0]

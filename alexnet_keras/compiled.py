@@ -1,0 +1,48 @@
+"""A model as a compiled function of images, without the overhead of `keras.Model.predict`."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class CompiledModel:
+    """A model as a function of uint8 images, compiled by the backend.
+
+    `predict` sets up a data pipeline at each call, which takes longer than a small network.
+
+    Args:
+        model: `keras.Model` of one input.
+        full: images in a full batch. Smaller batches are padded to a power of two, as the backend
+            compiles each size once.
+    """
+
+    def __init__(self, model: keras.Model, full: int):
+        self._full = full
+        self._function = model.predict_on_batch
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # One trace for all sizes; `predict_on_batch` would warn of its second and third.
+            signature = [tf.TensorSpec((None, *model.input_shape[1:]), "uint8")]
+            call = functools.partial(model, training=False)
+            self._function = tf.function(call, input_signature=signature, autograph=False)
+
+    def __call__(self, images: np.ndarray):
+        """Returns the outputs for images `(batch, height, width, 3)`, as NumPy arrays.
+
+        Args:
+            images: uint8, at most `full` of them.
+        """
+        count = len(images)
+        padded = 1
+        while padded < count:
+            padded = min(2 * padded, self._full)
+        if padded > count:
+            zeros = np.zeros((padded - count, *images.shape[1:]), images.dtype)
+            images = np.concatenate([images, zeros])
+        outputs = self._function(images)
+        return keras.tree.map_structure(
+            lambda output: ops.convert_to_numpy(output)[:count], outputs
+        )

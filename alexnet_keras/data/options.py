@@ -1,0 +1,202 @@
+"""Options of a data set: which images it has, how they are prepared, how batches are augmented."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from alexnet_keras.data.pca_noise import PCA_NOISE
+from alexnet_keras.data.statistics import default_cache_dir
+
+MEANS = ("image", "color")
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSelection:
+    """Which images a data set has.
+
+    Args:
+        name: data set name: a TFDS name, a folder or an `.npz` file, as for `load`.
+        hold_out_every: without a validation split, one image in N is held out, in a folder one of
+            each class. The choice is the same on every machine. Use 2 for the halves of the Fall
+            2009 release (section 6 of the paper).
+        class_subset: numbers of the classes to keep, relabeled from 0 in this order; empty for all.
+        max_images_per_class: number of training images to keep of each class, the first ones;
+            `None` for all.
+        skip_corrupt: whether to leave out the corrupt files of a folder instead of stopping.
+        cache_dir: folder for statistics and for the list of corrupt files; `None` for
+            `~/.cache/alexnet_keras` or the folder in `ALEXNET_KERAS_CACHE`.
+
+    Raises:
+        ValueError: for a value that no data set can have; the message names the field.
+    """
+
+    name: str | os.PathLike
+    hold_out_every: int = 10
+    class_subset: tuple = ()
+    max_images_per_class: int | None = None
+    skip_corrupt: bool = False
+    cache_dir: str | os.PathLike | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "class_subset", tuple(self.class_subset))
+        if not isinstance(self.hold_out_every, int) or self.hold_out_every < 2:
+            raise ValueError(
+                "`hold_out_every` must be a whole number from 2. "
+                f"Received: hold_out_every={self.hold_out_every!r}"
+            )
+        count = self.max_images_per_class
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ValueError(
+                "`max_images_per_class` must be a positive whole number. "
+                f"Received: max_images_per_class={count!r}"
+            )
+
+    @property
+    def cache(self) -> Path:
+        """The folder that `cache_dir` stands for."""
+        return default_cache_dir() if self.cache_dir is None else Path(self.cache_dir)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagePreparation:
+    """How the images of a data set are prepared.
+
+    Images are scaled so that the shorter side has `image_size` pixels. The center square is cut
+    out.
+
+    Args:
+        image_size: side of the prepared images, in pixels.
+        crop_size: side of the crops that a network sees, in pixels.
+        scale_jitter: smallest and largest side of the training images, in pixels; every random
+            crop draws one between them (VGG's scale jittering). It needs the mean `"color"`.
+            Validation images keep `image_size`. Empty for `image_size` in training, too.
+        mean_subtraction: which mean of the training images is subtracted: their mean `"image"`,
+            or their mean `"color"` as in VGG.
+        memory_gib: keep the prepared training images in memory if they take at most this, in GiB;
+            the validation images likewise.
+
+    Raises:
+        ValueError: for sizes that do not fit or another mean; the message names the field.
+
+    Reference: section 2 of Krizhevsky et al. (2012); section 3.1 of Simonyan and Zisserman (2014)
+    for the scale jittering.
+    """
+
+    image_size: int = 256
+    crop_size: int = 224
+    scale_jitter: tuple = ()
+    mean_subtraction: str = "image"
+    memory_gib: float = 2.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "scale_jitter", tuple(self.scale_jitter))
+        if not 0 < self.crop_size <= self.image_size:
+            raise ValueError(
+                "`crop_size` must be from 1 to image_size pixels. "
+                f"Received: crop_size={self.crop_size}, image_size={self.image_size}"
+            )
+        if self.mean_subtraction not in MEANS:
+            raise ValueError(
+                f"`mean_subtraction` must be {' or '.join(MEANS)}. "
+                f"Received: mean_subtraction={self.mean_subtraction!r}"
+            )
+        check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
+
+    @property
+    def training_size(self) -> int:
+        """Side of the prepared training images: the largest one that crops are cut from."""
+        return self.scale_jitter[1] if self.scale_jitter else self.image_size
+
+    def fits_memory(self, count: int, size: int) -> bool:
+        """Returns whether images of `size` pixels take at most `memory_gib`."""
+        return count * size * size * 3 / 2**30 <= self.memory_gib
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchOptions:
+    """How a training batches and augments the images of a data set.
+
+    Args:
+        batch_size: images, over all hosts together.
+        random_crop: whether to take random crops and mirror images rather than center crops.
+        pca_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012
+            source).
+        pca_noise_epochs: number of epochs after which the color noise ends; `None` for never.
+        seed: whole number that fixes order, crops and noise.
+        first_epoch: number of the epoch that the batches begin with.
+        first_step: number of the first batch in this epoch.
+
+    Raises:
+        ValueError: for another `pca_noise`.
+    """
+
+    batch_size: int = 128
+    random_crop: bool = True
+    pca_noise: str = "standard_deviation"
+    pca_noise_epochs: int | None = None
+    seed: int = 0
+    first_epoch: int = 0
+    first_step: int = 0
+
+    def __post_init__(self):
+        if self.pca_noise not in PCA_NOISE:
+            raise ValueError(
+                f"`pca_noise` must be one of {', '.join(PCA_NOISE)}. "
+                f"Received: pca_noise={self.pca_noise!r}"
+            )
+
+    def check_fits(self, name: str, train_count: int) -> None:
+        """Raises a `ValueError` for a batch with more images than the training set."""
+        if not 1 <= self.batch_size <= train_count:
+            raise ValueError(
+                f"`batch_size` must be from 1 to the number of training images, {train_count} in "
+                f"{name!r}. Received: batch_size={self.batch_size}"
+            )
+
+
+def split_options(
+    name: str | os.PathLike, options: dict
+) -> tuple[ImageSelection, ImagePreparation]:
+    """Returns the selection and the preparation that keyword arguments describe.
+
+    Args:
+        name: as for `ImageSelection`.
+        options: fields of `ImageSelection` and `ImagePreparation`.
+
+    Raises:
+        TypeError: for a name that is not a field.
+    """
+    fields = {
+        kind: [field.name for field in dataclasses.fields(kind) if field.name != "name"]
+        for kind in (ImageSelection, ImagePreparation)
+    }
+    accepted = [*fields[ImageSelection], *fields[ImagePreparation]]
+    unknown = [key for key in options if key not in accepted]
+    if unknown:
+        raise TypeError(
+            f"An option of a data set must be one of {', '.join(accepted)}. "
+            f"Received: {', '.join(unknown)}"
+        )
+    chosen = {
+        kind: {key: options[key] for key in names if key in options}
+        for kind, names in fields.items()
+    }
+    return (
+        ImageSelection(name, **chosen[ImageSelection]),
+        ImagePreparation(**chosen[ImagePreparation]),
+    )
+
+
+def check_scale_jitter(scale_jitter: tuple, crop_size: int, mean_subtraction: str) -> None:
+    """Raises a `ValueError` for sides of the training images that crops do not fit into."""
+    if not scale_jitter:
+        return
+    is_pair = len(scale_jitter) == 2 and all(isinstance(side, int) for side in scale_jitter)
+    is_range = is_pair and crop_size <= scale_jitter[0] <= scale_jitter[1]
+    if not is_range or mean_subtraction != "color":
+        raise ValueError(
+            "`scale_jitter` must be a smallest and a largest side, pixels, from crop_size on, and "
+            "needs the mean color. "
+            f"Received: scale_jitter={scale_jitter}, crop_size={crop_size}, "
+            f"mean_subtraction={mean_subtraction!r}"
+        )

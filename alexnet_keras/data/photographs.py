@@ -1,0 +1,154 @@
+"""A user's images: files, arrays or Pillow images, prepared batch by batch without TensorFlow."""
+
+import concurrent.futures
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from keras import ops
+from PIL import Image
+from tqdm import tqdm
+
+from alexnet_keras.data.image_files import find_images, pixels_of, prepared_square, read_image
+
+_PROGRESS_SECONDS = 3  # of work before a progress bar shows
+
+
+@dataclasses.dataclass(frozen=True)
+class Photograph:
+    """An image that is not prepared yet.
+
+    Args:
+        source: path of the image, or its number such as `"image 0"`.
+        image: path, array `(height, width, 3)` or Pillow image.
+    """
+
+    source: str
+    image: object
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedBatch:
+    """A batch of images, some of which may not be readable.
+
+    Args:
+        photographs: list of `Photograph`.
+        images: uint8 `(readable ones, image_size, image_size, 3)`.
+        errors: for each photograph, why it can't be read; `None` for one that can.
+    """
+
+    photographs: list
+    images: np.ndarray
+    errors: list
+
+    def print_errors(self) -> None:
+        """Names the photographs that can't be read on stderr."""
+        for photograph, error in zip(self.photographs, self.errors, strict=True):
+            if error is not None:
+                tqdm.write(f"{photograph.source} is left out: {error}", file=sys.stderr)
+
+
+def list_photographs(images) -> list[Photograph]:
+    """Lists images without reading files.
+
+    Args:
+        images: a path, an array `(height, width, 3)` of RGB values 0-255, a Pillow image, or a list
+            of these. A path is a file, a folder or a glob. An array may also be
+            `(count, height, width, 3)`.
+
+    Raises:
+        ValueError: for a path without images, an array of another shape or other values, or no
+            images.
+    """
+    is_one = isinstance(images, (str, os.PathLike, Image.Image))
+    if is_one or len(getattr(images, "shape", ())) == 3:
+        images = [images]
+    found = []
+    for image in images:
+        if isinstance(image, (str, os.PathLike)):
+            found += [Photograph(path, path) for path in find_images(image)]
+        else:
+            source = getattr(image, "filename", "") or f"image {len(found)}"
+            found.append(Photograph(source, _checked(image)))
+    if not found:
+        raise ValueError("`images` must hold at least one image. Received: none")
+    return found
+
+
+def progress(count: int, title: str) -> tqdm:
+    """Returns a progress bar of images, which shows after a few seconds of work."""
+    return tqdm(total=count, desc=title, unit="image", delay=_PROGRESS_SECONDS)
+
+
+def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[PreparedBatch]:
+    """Reads and scales images; threads read the next batch while one is in use.
+
+    Args:
+        photographs: list of `Photograph`.
+        image_size: side of the prepared images, in pixels.
+        batch_size: number of images in a batch.
+        bar: progress bar, which is brought forward.
+    """
+    batches = [photographs[i : i + batch_size] for i in range(0, len(photographs), batch_size)]
+    with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count(), 16)) as pool:
+        following = [pool.submit(_prepare, each.image, image_size) for each in batches[0]]
+        for number, batch in enumerate(batches):
+            current = following
+            following = []
+            if number + 1 < len(batches):
+                upcoming = batches[number + 1]
+                following = [pool.submit(_prepare, each.image, image_size) for each in upcoming]
+            yield _collect(batch, current, image_size)
+            bar.update(len(batch))
+
+
+def _collect(batch, futures, image_size):
+    images = []
+    errors = []
+    for future in futures:
+        try:
+            images.append(future.result())
+            errors.append(None)
+        except ValueError as error:
+            errors.append(str(error))
+    stacked = np.stack(images) if images else np.zeros((0, image_size, image_size, 3), "uint8")
+    return PreparedBatch(batch, stacked, errors)
+
+
+def unreadable_error(photographs, errors) -> ValueError:
+    """Returns the error for images of which none can be read."""
+    more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return ValueError(
+        "`images` must hold an image that can be read. "
+        f"Received: {photographs[0].source}: {errors[0]}{more}"
+    )
+
+
+def _checked(image):
+    """A Pillow image, or an array of any library as NumPy's."""
+    if isinstance(image, Image.Image):
+        return image
+    array = ops.convert_to_numpy(image) if hasattr(image, "shape") else None
+    if array is None or array.ndim != 3 or array.shape[-1] != 3 or not array.size:
+        found = f"an array of shape {array.shape}" if array is not None else repr(image)[:80]
+        raise ValueError(
+            "`images` must be paths, arrays (height, width, 3) or Pillow images. Received: " + found
+        )
+    if not (array.min() >= 0 and array.max() <= 255):  # NaN fails too
+        raise ValueError(
+            "`images` must be arrays of values 0-255. "
+            f"Received: values from {array.min():.6g} to {array.max():.6g}"
+        )
+    return array
+
+
+def _prepare(image, size):
+    if isinstance(image, str):
+        image = read_image(image)
+    elif isinstance(image, Image.Image):
+        image = pixels_of(image)
+    elif image.dtype != np.uint8:
+        image = np.round(image).astype("uint8")
+    return prepared_square(image, size)

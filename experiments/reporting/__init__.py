@@ -1,0 +1,1 @@
+"""REPRODUCTION.md and the figures in README and the documentation, from the stored results."""

@@ -1,0 +1,104 @@
+"""Generated blocks in README and the documentation.
+
+A block stands between two comments: `<!-- begin NAME ARGUMENT... -->` and `<!-- end -->`.
+"""
+
+import itertools
+import re
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+from experiments.reporting.claims import CLAIMS
+from experiments.reporting.rows import VERDICTS, all_rows, rows_of
+from experiments.reporting.speed import speed_sentences
+from experiments.reporting.trainings import export_table, first_epochs_table, trainings_table
+
+_BLOCK = re.compile(r"(<!-- begin ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_WIDTH = 100
+_HEADLINES = ("relu_vs_tanh", "towers", "overlapping_pooling", "ten_crops", "dropout")
+
+
+def fill_blocks(text, workdir):
+    """Returns a page with its generated blocks written anew.
+
+    Args:
+        text: the page.
+        workdir: folder of the stored results.
+
+    Raises:
+        ValueError: if a block has an unknown name.
+    """
+
+    def fill(match):
+        name, *arguments = match[2].split()
+        if name not in _BLOCKS:
+            raise ValueError(
+                f"A block must have one of the names {', '.join(_BLOCKS)}. Received: {name!r}"
+            )
+        return f"{match[1]}\n{_BLOCKS[name](Path(workdir), *arguments)}\n\n{match[3]}"
+
+    return _BLOCK.sub(fill, text)
+
+
+def _verdicts(workdir):
+    counts = Counter(row.verdict for row in all_rows(workdir))
+    counted = [f"{counts[name]} {name}" for name in VERDICTS if counts[name]]
+    return _filled(f"Of {sum(counts.values())} comparisons with the paper: {', '.join(counted)}.")
+
+
+def _headlines(workdir):
+    lines = ["| claim | the paper | measured | verdict |", "|---|---|---|---|"]
+    for experiment in _HEADLINES:
+        claim = next(claim for claim in CLAIMS if claim.experiment == experiment)
+        row = rows_of([claim], workdir)[0]
+        lines.append(f"| {claim.words} | {claim.paper} | {row.measured} | {row.verdict} |")
+    return "\n".join(lines)
+
+
+def _results(workdir, *experiments):
+    """A line for each comparison of some experiments."""
+    lines = []
+    for experiment in experiments:
+        claims = [claim for claim in CLAIMS if claim.experiment == experiment]
+        if not claims:
+            raise ValueError(
+                f"A block `results` must name experiments with a claim. Received: {experiment!r}"
+            )
+        for row in rows_of(claims, workdir):
+            paper = f"; the paper: {row.paper}" if row.paper else ""
+            n = f", n = {row.comparison['n']:,}" if row.comparison else ""
+            measured = f": {row.measured}{n}{paper}" if row.comparison else ""
+            lines.append(
+                _filled(
+                    f"- {row.names}{measured}. **{row.verdict[0].upper()}{row.verdict[1:]}.**", "  "
+                )
+            )
+    return "\n".join(lines)
+
+
+def _table(workdir, path, start=None):
+    """The text and tables of a benchmark, without its command; or the tables whose text starts so."""
+    parts = (workdir / path).read_text().strip().split("\n\n")[1:]
+    if start is not None:
+        pairs = itertools.pairwise(parts)
+        parts = [part for text, table in pairs if text.startswith(start) for part in (text, table)]
+    return "\n\n".join(part if part.startswith("|") else _filled(part) for part in parts)
+
+
+def _filled(text, indent=""):
+    return textwrap.fill(
+        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+_BLOCKS = {
+    "export": export_table,
+    "first-epochs": first_epochs_table,
+    "headlines": _headlines,
+    "results": _results,
+    "speed": lambda workdir: _filled(speed_sentences(workdir)),
+    "table": _table,
+    "trainings": trainings_table,
+    "verdicts": _verdicts,
+}

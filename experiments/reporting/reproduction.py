@@ -1,0 +1,150 @@
+"""The text of REPRODUCTION.md."""
+
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+from alexnet_keras.evaluation.statistics import VERDICT_RULE
+from experiments.framework.tables import mean_with_deviation
+from experiments.reporting.claims import GROUPS
+from experiments.reporting.rows import VERDICTS, all_rows, rows_of
+
+_WIDTH = 100
+_HEADER = """\
+# What reproduces
+
+[`python -m experiments.report`](experiments/report.py) writes this page from the stored results,
+which hold every run with its configuration, seed, library versions, machine and epochs. It trains
+nothing.
+"""
+_SIGNS = """\
+Errors of the paper are top-1 / top-5 in percent. "pp" are percentage points, "×" is a ratio.
+Square brackets are 95% intervals of the paired difference or ratio over n seeds, or over what the
+text names. Below each table are the means of the variants, with standard deviations.
+"""
+
+
+def reproduction(workdir):
+    """Returns the text of REPRODUCTION.md.
+
+    Args:
+        workdir: folder with the results of the experiments. The text includes its file `data.md`,
+            which describes the images, if there is one.
+    """
+    workdir = Path(workdir)
+    parts = [_HEADER, _summary(workdir), "## How to read the tables\n", VERDICT_RULE + "\n", _SIGNS]
+    if (workdir / "data.md").exists():
+        parts.append((workdir / "data.md").read_text().strip() + "\n")
+    parts += [_section(group, workdir) for group in GROUPS]
+    return "\n".join(parts)
+
+
+def _summary(workdir):
+    counts = Counter(row.verdict for row in all_rows(workdir))
+    lines = ["| verdict | comparisons |", "|---|---|"]
+    lines += [f"| {name} | {counts[name]} |" for name in VERDICTS]
+    lines.append(f"| together | {sum(counts.values())} |")
+    return "\n".join(lines) + "\n"
+
+
+def _section(group, workdir):
+    lines = [f"## {group.title}", ""]
+    for claim in group.claims:
+        lines += _wrapped(f"- {claim.words}. The paper: {claim.paper}.", "  ")
+    for path, description in group.pictures.items():
+        if (workdir / path).exists():
+            lines += ["", f"![{description}](results/{path})"]
+    rows = rows_of(group.claims, workdir)
+    measured = [row for row in rows if row.comparison]
+    if measured:
+        lines += ["", "| comparison | measured | n | paper | verdict |", "|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(_cells(row))} |" for row in measured]
+        lines += ["", *_details(measured)]
+    lines += _unmeasured(rows)
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row):
+    return row.names, row.measured, f"{row.comparison['n']:,}", row.paper, row.verdict_with_seeds
+
+
+def _details(rows):
+    """What was measured on which data, the means of the variants, and the commands."""
+    by_command = {}
+    for row in rows:
+        by_command.setdefault(row.command, []).append(row)
+    lines = []
+    for same in by_command.values():
+        lines += _wrapped(f"- {_detail(same)}", "  ")
+    lines += ["", "```sh"]
+    for command in by_command:
+        lines += _wrapped_command(command)
+    return [*lines, "```"]
+
+
+def _detail(rows):
+    """What was measured in the rows of one experiment, and the means of its variants."""
+    results = rows[0].results
+    metric = results["settings"]["metric"]
+    others = list(dict.fromkeys(row.metric for row in rows if row.metric != metric))
+    text = f"`{results['experiment']}` on {rows[0].dataset}, {metric}"
+    means = [
+        f"{name} {mean_with_deviation(variant)}{_reached(variant)}"
+        for name, variant in _variants(results)
+    ]
+    text += f": {'; '.join(means)}." if means else "."
+    if others:
+        text += f" Also: {'; '.join(others)}."
+    if "of" in rows[0].comparison:
+        text += f" n counts {rows[0].comparison['of']}."
+    return text
+
+
+def _variants(results):
+    """The variants that are compared, with their names."""
+    compared = [
+        comparison[side]
+        for comparison in results["comparisons"]
+        for side in ("variant", "baseline")
+    ]
+    return [
+        (name, results["variants"][name])
+        for name in dict.fromkeys(compared)
+        if name in results["variants"]
+    ]
+
+
+def _reached(variant):
+    runs = len(variant.get("values", ()))
+    reached = variant.get("n", runs)
+    return f" in {reached} of {runs} runs" if 0 < reached < runs else ""
+
+
+def _unmeasured(rows):
+    """Lines about the claims without a measured comparison, one for each reason."""
+    by_reason = {}
+    for row in rows:
+        if row.claim.reason:
+            by_reason.setdefault(f"Not testable here, as it {row.claim.reason}", []).append(
+                row.claim.words
+            )
+        elif row.comparison is None:
+            by_reason.setdefault("Not run yet", []).append(row.claim.words)
+    lines = []
+    for reason, claims in by_reason.items():
+        lines += _wrapped(f"{reason}: {'; '.join(claims)}.", "")
+        lines.append("")
+    return ["", *lines[:-1]] if lines else []
+
+
+def _wrapped(text, indent):
+    return textwrap.wrap(
+        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _wrapped_command(command):
+    lines = textwrap.wrap(
+        command, _WIDTH - 2, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]

@@ -1,0 +1,96 @@
+"""How fast training is beside other libraries, from the stored benchmarks."""
+
+from pathlib import Path
+
+from alexnet_keras.files import read_json
+from alexnet_keras.plots.style import new_figure
+from benchmarks.harness import summary
+from benchmarks.training import IMPLEMENTATIONS
+
+_OURS = {"alexnet_keras": "alexnet_keras", "alexnet_keras_jax": "alexnet_keras, JAX"}
+_OTHERS = ("tensorflow_split", "tensorflow", "pytorch_compile", "pytorch", "keras")
+
+
+def speed_sentences(workdir):
+    """Returns two sentences: training on two CPU cores and on a GPU, against PyTorch."""
+    return " ".join(_sentence(*panel) for panel in _panels(workdir))
+
+
+def speed_figure(workdir):
+    """Returns a figure of the training throughput of all libraries, a panel for each machine."""
+    panels = _panels(workdir)
+    sizes = [len(_names(group)) for _, group in panels]
+    figure, axes = new_figure(len(panels), 1, (8, 1.6 + 0.36 * sum(sizes)), height_ratios=sizes)
+    for axis, (stored, group) in zip(axes, panels, strict=True):
+        _draw(axis, stored, group)
+    axes[-1].set_xlabel("training, images per second (bar: median; whisker: range)")
+    return figure
+
+
+def _panels(workdir):
+    """The stored benchmarks and their groups: float32 on a CPU, bfloat16 on a GPU."""
+    panels = []
+    for folder, precision, batch_size in (("", "float32", 128), ("h200", "bfloat16", 2048)):
+        stored = read_json(Path(workdir) / "benchmarks" / folder / "training.json", "groups")
+        found = [
+            g
+            for g in stored["groups"]
+            if (g["precision"], g["batch_size"]) == (precision, batch_size)
+        ]
+        panels.append((stored, found[0]))
+    return panels
+
+
+def _sentence(stored, group):
+    speeds = {name: _speed(group, name)[0] for name in _names(group)}
+    ours = max(speed for name, speed in speeds.items() if name in _OURS)
+    pytorch = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
+    digits = 0 if ours > 1000 else 1
+    return (
+        f"On {_machine(stored)} it trains {ours:,.{digits}f} images per second in "
+        f"{group['precision']} with batches of {group['batch_size']}, {ours / pytorch:.2f} times "
+        "as many as PyTorch at its best settings."
+    )
+
+
+def _draw(axis, stored, group):
+    names = sorted(_names(group), key=lambda name: _speed(group, name))
+    speeds = [_speed(group, name) for name in names]
+    ranges = [
+        [median - low for median, low, _ in speeds],
+        [high - median for median, _, high in speeds],
+    ]
+    labels = [_OURS.get(name, IMPLEMENTATIONS[name].label) for name in names]
+    colors = ["C0" if name in _OURS else "0.65" for name in names]
+    medians = [median for median, _, _ in speeds]
+    axis.barh(labels, medians, xerr=ranges, color=colors, error_kw={"capsize": 3})
+    for number, (median, _, high) in enumerate(speeds):
+        text = f"{median:,.0f}" if median > 1000 else f"{median:.1f}"
+        axis.annotate(text, (high, number), (6, 0), textcoords="offset points", va="center")
+    axis.set_title(
+        f"{_machine(stored)}: {group['precision']}, batches of {group['batch_size']}", loc="left"
+    )
+    axis.set_xlim(0, 1.15 * max(medians))
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.grid(False, axis="y")
+
+
+def _names(group):
+    """The implementations that are shown."""
+    return [name for name in (*_OURS, *_OTHERS) if name in group["implementations"]]
+
+
+def _machine(stored):
+    """The GPU, or the processor, that a benchmark ran on."""
+    processor = stored["machine"]["processor"]
+    device = stored["device"].partition(" on ")[2]
+    return (
+        f"{stored['machine']['cores']} cores of an {processor}"
+        if device == processor
+        else f"one {device}"
+    )
+
+
+def _speed(group, name):
+    """Median, least and greatest images per second in training."""
+    return summary(group["implementations"][name]["rounds"], "training")

@@ -1,0 +1,145 @@
+import shlex
+import subprocess
+import sys
+import time
+
+import pytest
+
+from benchmarks import harness, training
+
+
+def test_rate():
+    measure = harness.Rate(lambda steps: time.sleep(0.05 * steps), seconds=0.5)
+    assert measure() == pytest.approx(20, rel=0.1)
+
+
+def test_rate_does_not_measure_the_steps_that_warm_up():
+    done = []
+
+    def run(steps):
+        done.append(steps)
+        time.sleep(0.01 * steps)
+
+    measure = harness.Rate(run, steps=5, warm_up_steps=8)
+    # 5 steps take 0.05 s. With the others they would take 0.13 s: 38 steps per second.
+    assert 45 < measure() <= 100
+    assert done == [8, 5]
+
+
+def test_summary():
+    rounds = [{"speed": speed} for speed in (5.0, 1.0, 3.0)]
+    assert harness.summary(rounds, "speed") == (3.0, 1.0, 5.0)
+    assert harness.median_and_range(rounds, "speed") == "3.0 (1.0-5.0)"
+
+
+def test_medians_and_errors():
+    medians, errors = harness.medians_and_errors([(3.0, 1.0, 5.0), (10.0, 9.0, 14.0)])
+    assert medians == [3.0, 10.0]
+    assert errors == [[2.0, 1.0], [2.0, 4.0]]
+
+
+def test_bad_options(capsys):
+    for arguments in (["--rounds", "0"], ["--seconds", "-1"]):
+        with pytest.raises(SystemExit, match="2"):
+            harness.parse(harness.create_parser("layers", "text"), arguments)
+        assert f"{arguments[0]} must be positive" in capsys.readouterr().err
+
+
+def test_an_implementation_whose_package_is_missing(capsys):
+    parser = harness.create_parser("layers", "text")
+    with pytest.raises(SystemExit, match="2"):
+        harness.check_installed(parser, {"other": "no_such_package"})
+    assert (
+        "other needs no_such_package, which is not installed: pip install no_such_package"
+        in capsys.readouterr().err
+    )
+
+
+def test_the_command_gives_the_same_options():
+    parser = harness.create_parser("layers", "text")
+    parser.add_argument("--some-layers", nargs="+")
+    arguments = ["--some-layers", "conv1", "all weights", "--seconds", "0.5", "--workdir", "out"]
+    options = harness.parse(parser, arguments)
+    words = shlex.split(harness.record("layers", options, {})["command"])
+    assert words[:3] == ["python", "-m", "benchmarks.layers"]
+    assert harness.parse(parser, words[3:]) == options
+    replaced = harness.as_arguments(options, some_layers=["fc6"])
+    assert harness.parse(parser, replaced).some_layers == ["fc6"]
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ({}, "A chip, 2 cores"),
+        ({"device": "JAX on A chip"}, "A chip, 2 cores"),
+        ({"device": "JAX on A GPU"}, "A GPU (A chip, 2 cores)"),
+    ],
+)
+def test_machine_name(device, expected):
+    stored = {"machine": {"processor": "A chip", "cores": 2}, **device}
+    assert harness.machine_name(stored) == expected
+
+
+def test_implementations_that_do_not_fit_into_the_memory_follow_later(monkeypatch):
+    groups = []
+
+    def measure_group(module, environments, arguments, rounds, measured):
+        groups.append(list(environments))
+        for name in environments:
+            measured[name]["description"] = name.upper()
+            measured[name]["rounds"] += [{"speed": 1.0}] * rounds
+
+    monkeypatch.setattr(harness, "_measure_group", measure_group)
+    environments = {name: {} for name in ("a", "b", "c", "limit")}
+    measured = harness.measure_in_rounds(
+        "training", environments, [], 2, at_once=3, always=("limit",)
+    )
+    assert groups == [["a", "b", "limit"], ["c", "limit"]]
+    assert list(measured) == ["a", "b", "c", "limit"]
+    counts = {name: len(result["rounds"]) for name, result in measured.items()}
+    assert counts == {"a": 2, "b": 2, "c": 2, "limit": 4}
+    groups.clear()
+    harness.measure_in_rounds("training", environments, [], 2)
+    assert groups == [["a", "b", "c", "limit"]]
+
+
+def test_at_once_includes_the_limit(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        training.main(["--at-once", "1"])
+    assert "--at-once must be at least 2" in capsys.readouterr().err
+
+
+WORKER = """
+import json, sys
+path, name = sys.argv[1:]
+
+def answer(event, values):
+    with open(path, "a") as file:
+        file.write(f"{name} {event}\\n")
+    print(json.dumps(values), flush=True)
+
+answer("imports", {})
+sys.stdin.readline()
+if name == "broken":
+    sys.exit(3)
+answer("warms up", {"description": name.upper()})
+for _ in sys.stdin:
+    answer("measures", {"speed": 1.0})
+"""
+
+
+def test_all_import_at_once_and_measure_one_at_a_time(tmp_path, monkeypatch):
+    popen = subprocess.Popen
+    path = tmp_path / "events"
+
+    def start(command, **options):
+        return popen([sys.executable, "-c", WORKER, path, command[-1]], **options)
+
+    monkeypatch.setattr(harness.subprocess, "Popen", start)
+    measured = harness.measure_in_rounds("training", {"a": {}, "b": {}}, [], 2)
+    events = path.read_text().splitlines()
+    assert sorted(events[:2]) == ["a imports", "b imports"]
+    assert events[2:] == ["a warms up", "b warms up", *["a measures", "b measures"] * 2]
+    assert measured["a"] == {"description": "A", "rounds": [{"speed": 1.0}] * 2}
+    with pytest.raises(SystemExit, match="broken has ended with exit status 3"):
+        harness.measure_in_rounds("training", {"a": {}, "broken": {}}, [], 1)

@@ -1,0 +1,154 @@
+"""The other libraries' networks give the same probabilities, and train by the paper's rule."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alexnet_keras import AlexNet
+from benchmarks.other_libraries import KerasAlexNet, PyTorchAlexNet, TensorFlowAlexNet
+
+CLASSES = 10
+PARAMETERS = 60_965_224 - 990 * 4097
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return AlexNet("paper", classes=CLASSES, normalization_in_towers=False)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).normal(0, 60, (2, 224, 224, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def expected(model, images):
+    return model.predict_on_batch(images)
+
+
+def test_keras(model, images, expected):
+    network = KerasAlexNet(CLASSES).model
+    assert network.count_params() == PARAMETERS
+    network.set_weights(model.get_weights())
+    np.testing.assert_allclose(network.predict_on_batch(images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_tensorflow(model, images, expected, split):
+    network = TensorFlowAlexNet(CLASSES, split=split)
+    assert sum(np.prod(variable.shape) for variable in network.variables) == PARAMETERS
+    weights = model.get_weights()
+    variables = [*network.kernels, *network.biases]
+    for variable, value in zip(variables, weights[::2] + weights[1::2], strict=True):
+        variable.assign(value)
+    probabilities = tf.nn.softmax(network(tf.constant(images)))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+
+def test_pytorch(model, images, expected):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = PyTorchAlexNet(CLASSES)
+    parameters = list(network.module.parameters())
+    assert sum(parameter.numel() for parameter in parameters) == PARAMETERS
+    with torch.no_grad():
+        for parameter, value in zip(parameters, model.get_weights(), strict=True):
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(as_in_pytorch(value))))
+        network.module.eval()
+        logits = network.module(torch.from_numpy(images).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(torch.softmax(logits, 1).numpy(), expected, atol=1e-5)
+
+
+def as_in_pytorch(value):
+    """Weights of Keras in PyTorch's order."""
+    if value.ndim == 4:
+        return value.transpose(3, 2, 0, 1)
+    if value.shape[0] == 9216:  # Keras flattens (row, column, map), PyTorch (map, row, column)
+        return value.reshape(6, 6, 256, -1).transpose(3, 2, 0, 1).reshape(-1, 9216)
+    return value.T
+
+
+# A linear classifier by the paper's update rule (section 5), with weights that visibly decay.
+IMAGES = np.random.default_rng(1).normal(0, 0.01, (8, 1, 1, 4)).astype("float32")
+LABELS = (np.arange(8) % 3).astype("int32")
+KERNEL = np.random.default_rng(2).normal(0, 100, (4, 3)).astype("float32")
+BIAS = np.zeros(3, "float32")
+
+
+def trained(steps):
+    """Kernel and bias after some steps, from the definition."""
+    weights = [KERNEL.astype(float), BIAS.astype(float)]
+    velocities = [0.0, 0.0]
+    x = IMAGES.reshape(8, 4).astype(float)
+    for _ in range(steps):
+        exponentials = np.exp(x @ weights[0] + weights[1])
+        errors = (exponentials / exponentials.sum(1, keepdims=True) - np.eye(3)[LABELS]) / 8
+        gradients = [x.T @ errors, errors.sum(0)]
+        for i in range(2):
+            decay = 0.0005 * 0.01 * weights[i]
+            velocities[i] = 0.9 * velocities[i] - decay - 0.01 * gradients[i]
+            weights[i] = weights[i] + velocities[i]
+    assert np.abs(weights[0] - KERNEL).max() > 100 * 3e-5
+    return weights
+
+
+class LinearTensorFlow(TensorFlowAlexNet):
+    """The linear classifier, with the training of `TensorFlowAlexNet`."""
+
+    def __init__(self):
+        self.variables = [tf.Variable(KERNEL), tf.Variable(BIAS)]
+        self.velocities = [tf.Variable(tf.zeros_like(variable)) for variable in self.variables]
+
+    def __call__(self, images, training=False):
+        return tf.reshape(images, (-1, 4)) @ self.variables[0] + self.variables[1]
+
+
+def test_update_of_tensorflow():
+    network = LinearTensorFlow()
+    network.training(IMAGES, LABELS)(5)
+    for variable, value in zip(network.variables, trained(5), strict=True):
+        np.testing.assert_allclose(variable, value, rtol=0, atol=3e-5)
+
+
+def test_update_of_pytorch():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = PyTorchAlexNet(CLASSES)
+    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3)).to(network.device)
+    network.module = linear
+    network.call = linear
+    with torch.no_grad():
+        for parameter, value in zip(linear.parameters(), (KERNEL.T, BIAS), strict=True):
+            parameter.copy_(torch.from_numpy(value.copy()))
+    network.training(IMAGES, LABELS)(5)
+    for parameter, value in zip(linear.parameters(), trained(5), strict=True):
+        found = parameter.detach().cpu().numpy()
+        np.testing.assert_allclose(found, value.T, rtol=0, atol=3e-5)
+
+
+def test_regularizers_of_keras_give_the_papers_decay():
+    model = KerasAlexNet(CLASSES).model
+    with tf.GradientTape() as tape:
+        loss = tf.add_n(model.losses)
+    gradients = tape.gradient(loss, model.trainable_weights)
+    for gradient, weight in zip(gradients, model.trainable_weights, strict=True):
+        np.testing.assert_allclose(gradient, 0.0005 * weight.numpy(), rtol=1e-5)
+
+
+def test_update_of_keras():
+    model = KerasAlexNet(CLASSES).model
+    last = model.layers[-1]
+    dense = keras.layers.Dense(
+        3,
+        activation="softmax",
+        kernel_regularizer=last.kernel_regularizer,
+        bias_regularizer=last.bias_regularizer,
+    )
+    linear = keras.Sequential([keras.Input((1, 1, 4)), keras.layers.Flatten(), dense])
+    optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+    linear.compile(optimizer, model.loss)
+    linear.set_weights([KERNEL, BIAS])
+    for _ in range(5):
+        linear.train_on_batch(IMAGES, LABELS)
+    for weight, value in zip(linear.get_weights(), trained(5), strict=True):
+        np.testing.assert_allclose(weight, value, rtol=0, atol=3e-5)

@@ -1,0 +1,121 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet_keras import Classifier
+from alexnet_keras.cli import main
+from tests.test_classifier import NAMES, SIZE, tiny_network
+
+
+@pytest.fixture
+def paths(random, tmp_path):
+    """The command's paths: a classifier, an image, and a folder with an image and a broken one."""
+    classifier = Classifier.from_network(tiny_network(), (120, 110, 100), NAMES, image_size=SIZE)
+    classifier.save(tmp_path / "classifier.keras")
+    (tmp_path / "folder").mkdir()
+    for name in ("one.png", "folder/two.png"):
+        image = random.randint(0, 256, (40, 50, 3)).astype("uint8")
+        Image.fromarray(image).save(tmp_path / name)
+    return [str(tmp_path / name) for name in ("classifier.keras", "one.png", "folder")]
+
+
+def test_prints_classes(paths, capsys):
+    main(["predict", *paths, "--top", "2"])
+    predictions = Classifier.load(paths[0]).predict(paths[1:], 2)
+    expected = []
+    for prediction in predictions:
+        expected.append(prediction.source)
+        for name, value in zip(prediction.names, prediction.probabilities, strict=True):
+            expected.append(f"  {100 * value:6.2f}%  {name}")
+    assert capsys.readouterr().out.splitlines() == expected
+    assert len(expected) == 6
+
+
+def test_prints_json_and_goes_on_after_a_broken_file(paths, tmp_path, capsys):
+    (tmp_path / "folder" / "broken.png").write_text("no image")
+    with pytest.raises(SystemExit) as end:
+        main(["predict", *paths, "--json", "--test-views", "ten_crop"])
+    assert end.value.code == 1
+    out, err = capsys.readouterr()
+    one, broken, two = json.loads(out)
+    assert broken == {
+        "image": str(tmp_path / "folder" / "broken.png"),
+        "error": "not a JPEG, PNG, BMP, GIF or WebP image",
+    }
+    assert "broken.png is left out" in err
+    (first, _) = Classifier.load(paths[0]).predict(
+        [paths[1], f"{paths[2]}/two.png"], test_views="ten_crop"
+    )
+    assert [entry["name"] for entry in one["classes"]] == list(first.names)
+    probabilities = [entry["probability"] for entry in one["classes"]]
+    np.testing.assert_allclose(probabilities, first.probabilities, atol=1e-6)
+    assert two["image"].endswith("two.png")
+
+
+def test_draws_a_figure(paths, tmp_path):
+    pytest.importorskip("matplotlib")
+    main(["predict", *paths, "--figure", str(tmp_path / "out.png")])
+    with Image.open(tmp_path / "out.png") as figure:
+        assert len(set(figure.convert("L").tobytes())) > 10  # it is not blank
+
+
+def test_writes_features(paths, tmp_path):
+    arguments = [
+        "--layers",
+        "conv5",
+        "fc6",
+        "--before-activation",
+        "--output",
+        str(tmp_path / "f.npz"),
+    ]
+    main(["features", *paths, *arguments])
+    expected = Classifier.load(paths[0]).features(
+        paths[1:], ["conv5", "fc6"], before_activation=True
+    )
+    with np.load(tmp_path / "f.npz") as file:
+        assert file["files"].tolist() == [paths[1], f"{paths[2]}/two.png"]
+        for name in ("conv5", "fc6"):
+            np.testing.assert_allclose(file[name], expected[name], atol=1e-6)
+
+
+def test_errors_are_one_line(paths, tmp_path):
+    classifier, image, _ = paths
+    for arguments, words in (
+        (
+            ["predict", image, image],
+            "alexnet predict: `path` must be a .keras file of a model.*one.png",
+        ),
+        (
+            ["predict", classifier, str(tmp_path / "none")],
+            "alexnet predict: `images` must be image files",
+        ),
+        (["predict", classifier, image, "--top", "9"], "`top` must be from 1 to 4"),
+        (["predict", classifier, image, "--batch-size", "0"], "`batch_size` must be a positive"),
+        (["predict", classifier, image, "--figure", "out.gif"], "`figure` must end in .png"),
+        (
+            ["features", classifier, image, "--layers", "fc9"],
+            "alexnet features: `layers` must be layers of the network",
+        ),
+    ):
+        with pytest.raises(SystemExit, match=words) as end:
+            main(arguments)
+        assert "\n" not in str(end.value)
+
+
+def test_weights_with_a_name(paths, capsys, monkeypatch):
+    classifier = Classifier.load(paths[0])
+    monkeypatch.setattr(Classifier, "pretrained", lambda name: {"imagenet": classifier}[name])
+    main(["predict", *paths])
+    expected = capsys.readouterr().out
+    main(["predict", "--network", "imagenet", *paths[1:]])
+    assert capsys.readouterr().out == expected
+    with pytest.raises(
+        SystemExit, match="`network` must be one of imagenet. Received: network='paper'"
+    ):
+        main(["predict", "--network", "paper", *paths[1:]])
+    with pytest.raises(
+        SystemExit, match="at least one path after the classifier.* Received: '.*keras' only"
+    ):
+        main(["predict", paths[0]])

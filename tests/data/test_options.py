@@ -1,0 +1,62 @@
+import dataclasses
+
+import pytest
+
+from alexnet_keras.data import ImagePreparation, ImageSelection
+from alexnet_keras.data.options import BatchOptions, split_options
+
+
+def test_keyword_arguments_become_selection_and_preparation(tmp_path):
+    options = {"class_subset": [3, 1], "crop_size": 28, "image_size": 32, "cache_dir": tmp_path}
+    selection, preparation = split_options("shapes", options)
+    assert selection == ImageSelection("shapes", class_subset=(3, 1), cache_dir=tmp_path)
+    assert preparation == ImagePreparation(32, 28)
+    assert hash(selection) == hash(dataclasses.replace(selection, class_subset=[3, 1]))
+
+
+def test_unknown_options_are_refused():
+    message = "must be one of hold_out_every, .*, image_size, .* Received: crops, views"
+    with pytest.raises(TypeError, match=message):
+        split_options("shapes", {"crops": True, "image_size": 32, "views": 1})
+    with pytest.raises(TypeError, match="Received: name"):
+        split_options("shapes", {"name": "cifar10"})
+
+
+def test_memory_limit_is_in_gib():
+    preparation = ImagePreparation(memory_gib=2.0)
+    # 2 * 2**30 bytes hold 10,922.7 images of 256 * 256 * 3 bytes.
+    assert preparation.fits_memory(10_922, 256)
+    assert not preparation.fits_memory(10_923, 256)
+    assert not dataclasses.replace(preparation, memory_gib=0.0).fits_memory(1, 1)
+
+
+def test_training_images_have_the_largest_side_of_scale_jitter():
+    assert ImagePreparation(64, 56).training_size == 64
+    jittered = ImagePreparation(64, 56, scale_jitter=[56, 80], mean_subtraction="color")
+    assert jittered.training_size == 80
+
+
+def test_cache_is_the_requested_folder_or_the_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(tmp_path / "variable"))
+    assert ImageSelection("shapes").cache == tmp_path / "variable"
+    assert ImageSelection("shapes", cache_dir=str(tmp_path)).cache == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (ImagePreparation, {"crop_size": 0}, "`crop_size` must be from 1 .* crop_size=0"),
+        (ImagePreparation, {"image_size": 8}, "`crop_size` must be .* image_size=8"),
+        (ImagePreparation, {"mean_subtraction": "pixel"}, "must be image or color. Received: mean"),
+        (ImagePreparation, {"scale_jitter": (256, 512)}, "needs the mean color"),
+        (
+            ImagePreparation,
+            {"scale_jitter": (200, 256), "mean_subtraction": "color"},
+            r"from crop_size on.* scale_jitter=\(200, 256\), crop_size=224",
+        ),
+        (BatchOptions, {"pca_noise": "pca"}, "`pca_noise` must be one of none, .* pca_noise='pca'"),
+    ],
+)
+def test_bad_values(kind, options, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**options)

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from alexnet_keras.training.config import TrainingConfig
+from alexnet_keras.training.run_folder import RunFolder
+
+HISTORY = [{"epoch": 0.0, "loss": 1.5}, {"epoch": 1.0, "loss": 0.5}]
+WHOLE = b"epoch,loss\n0,1.5\n1,0.5\n"
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The folder of a training of two epochs that has ended, and its results."""
+    config = TrainingConfig(epochs=2)
+    errors = {name: {"top1_error": 50.0, "top5_error": 10.0} for name in config.test_views}
+    results = {"config": {"epochs": 2}, "errors": errors, "history": HISTORY}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    (tmp_path / "history.csv").write_bytes(WHOLE)
+    return RunFolder(tmp_path, config), results
+
+
+def test_a_training_that_has_ended_has_results(finished):
+    folder, results = finished
+    assert folder.finished_results() == results
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"epoch,loss\n0,half\n1,0.5\n", "a row of numbers for each epoch. It is damaged"),
+        (b"epoch,loss\n\0\xff,1\n", "a row of numbers for each epoch. It is damaged"),
+        (WHOLE[:-6], "a row for each of the 2 epochs in results.json. It is damaged: it has 1"),
+        (
+            WHOLE + b"2,0.25\n",
+            "a row for each of the 2 epochs in results.json. It is damaged: it has 3",
+        ),
+        (b"", "a row for each of the 2 epochs in results.json. It is damaged: it has 0"),
+        (None, "a row for each of the 2 epochs in results.json. It is damaged: it has 0"),
+    ],
+)
+def test_a_damaged_history_of_a_training_that_has_ended_is_named(content, words, finished):
+    folder, _ = finished
+    path = folder.path / "history.csv"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{path} must have {words}"):
+        folder.finished_results()
+
+
+def test_a_training_without_results_has_not_ended(finished):
+    folder, _ = finished
+    folder.results_path.unlink()
+    assert folder.finished_results() is None
