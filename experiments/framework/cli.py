@@ -138,6 +138,14 @@ def _check(experiment, variants, options):
         raise ValueError(
             f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}"
         )
+    own_presets = [
+        fields["preset"] for fields in experiment.variants.values() if "preset" in fields
+    ]
+    if "preset" in options and own_presets:
+        raise ValueError(
+            "`preset` must be left out: the variants of this experiment are presets, "
+            f"{', '.join(own_presets)}. Received: preset={options['preset']!r}"
+        )
     seeds = options.get("seeds", ())
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"`seeds` must differ. Received: seeds={seeds}")

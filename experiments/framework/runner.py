@@ -164,6 +164,10 @@ class ExperimentRunner:
             or end.reason(results["history"], results["data"]["classes"])
             or ALL_EPOCHS,
         }
+        measures = {metric.name: metric.measure(folder) for metric in self.experiment.metrics}
+        measures = {name: value for name, value in measures.items() if value is not None}
+        if measures:
+            run["measures"] = measures
         if pretraining is not None:
             run["pretraining"] = as_stored(
                 {
@@ -227,6 +231,7 @@ class ExperimentRunner:
             "seconds": sum(run["seconds"] for run in runs),
             "settings": self.settings,
             "variants": variants,
+            "published": experiment.published,
             "comparisons": comparison_results(experiment, variants),
             "runs": runs,
         }

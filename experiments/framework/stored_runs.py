@@ -126,6 +126,8 @@ class StoredRuns:
             return False  # it measures nothing, and only shows that another rate is better
         if run["ended"] not in (ALL_EPOCHS, DIVERGED) and not self.experiment.metric.ends_early:
             return False
+        if not all(metric.is_measured(run) for metric in self.experiment.metrics):
+            return False
         if run["config"].get("validation_freq", 1) > config.validation_freq:
             return False
         return run["ended"] == DIVERGED or all(
