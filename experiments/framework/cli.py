@@ -99,7 +99,8 @@ def _add_run_options(group, experiment):
     group.add_argument(
         "--workdir",
         help="folder of the results; runs that it holds are not trained again "
-        "(default: results, or runs/smoke with --smoke)",
+        "(default: the repository's results, or with an installed wheel a copy of its results in "
+        "the folder results; runs/smoke with --smoke)",
     )
     group.add_argument(
         "--smoke",
@@ -110,15 +111,17 @@ def _add_run_options(group, experiment):
 
 def _run(experiment, options, command):
     from experiments.framework.figures import draw
+    from experiments.framework.results_folder import results_folder
     from experiments.framework.runner import ExperimentRunner
     from experiments.framework.tables import table
 
     smoke = options.pop("smoke", False)
-    default_workdir = "runs/smoke" if smoke else "results"
-    workdir = options.pop("workdir", default_workdir)
+    workdir = options.pop("workdir", None)
     verbose = 1 if sys.stdout.isatty() else 2
     variants = options.pop("variants", None)
     _check(experiment, variants, options)
+    if workdir is None:
+        workdir = "runs/smoke" if smoke else results_folder()
     runner = ExperimentRunner(
         _with_options(experiment, options, smoke),
         workdir,
