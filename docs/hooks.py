@@ -25,6 +25,7 @@ _LINK = re.compile(r'(\]\(|<img [^>]*?src=")([^)\s"#]+)')
 _LOADS_OTHER_HOSTS = re.compile(
     r"<script[^>]*>(?:(?!</script>).)*(?:mathjax|mermaid)(?:(?!</script>).)*</script>", re.S
 )
+_BADGE = re.compile(r'<img [^>]*src="https?:[^"]*/colab-badge.svg"[^>]*>')
 _EMPTY_SCRIPT = re.compile(r'<script src="">\s*</script>')
 
 _repository_paths = {}  # path in the site -> path in the repository
@@ -72,9 +73,10 @@ def on_page_markdown(markdown, page, **_):
 
 
 def on_page_content(html, page, **_):
-    """Removes the scripts that notebooks would load from other hosts."""
+    """Removes the scripts that notebooks would load from other hosts, and the badge's picture."""
     if not page.file.src_uri.endswith(".ipynb"):
         return html
+    html = _BADGE.sub("Open in Colab", html)
     return _EMPTY_SCRIPT.sub("", _LOADS_OTHER_HOSTS.sub("", html))
 
 

@@ -1,6 +1,7 @@
 import base64
 import copy
 import io
+import json
 from pathlib import Path
 
 import nbformat
@@ -11,7 +12,10 @@ from PIL import Image
 from alexnet_keras import AlexNet
 from alexnet_keras.analysis import KernelSnapshots
 from notebooks.execute import _smaller, execute
+from notebooks.first_cells import with_first_cells
 
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
 TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
 
 
@@ -52,17 +56,20 @@ SETTINGS = {
         "preset": "cifar",
         "options": {"epochs": 1, "batch_size": 16, "overrides": TINY},
     },
-    "02_relu_vs_tanh.ipynb": lambda data, folder: {
-        name: [
-            *smoke(data, folder),
-            *("--variants", f"ReLU, {group}", f"{slower}, {group}"),
-        ]
-        for name, slower, group in (
-            ("figure_1", "tanh", "Glorot, pixels / 64"),
-            ("third_curve", "sigmoid", "Glorot, pixels / 64"),
-            ("other_inputs", "tanh", "Gaussian 0.01, pixels / 64"),
-        )
-    },
+    "02_relu_vs_tanh.ipynb": lambda data, folder: (
+        {
+            name: [
+                *smoke(data, folder),
+                *("--variants", f"ReLU, {group}", f"{slower}, {group}"),
+            ]
+            for name, slower, group in (
+                ("figure_1", "tanh", "Glorot, pixels / 64"),
+                ("third_curve", "sigmoid", "Glorot, pixels / 64"),
+                ("other_inputs", "tanh", "Gaussian 0.01, pixels / 64"),
+            )
+        }
+        | {"images": data}
+    ),
     "03_overlapping_pooling.ipynb": lambda data, folder: {
         "arguments": smoke(data, folder),
     },
@@ -106,11 +113,11 @@ SETTINGS = {
             *("--variants", "fine-tuned, all images", "from scratch, all images"),
         ],
     },
-    "09_vgg.ipynb": lambda data, folder: {
-        "depth": [*smoke(data, folder), "--variants", "A", "B"],
-        "normalization": smoke(data, folder),
-    },
 }
+# Executed in their own folder, as Jupyter does; the others in the root. test_packaging.py executes
+# 09 in an empty folder, with the wheel.
+IN_OWN_FOLDER = {"06_kernels.ipynb", "07_predictions_and_retrieval.ipynb"}
+WITH_WHEEL = {"09_vgg.ipynb"}
 PICTURES = {
     "01_train.ipynb": 5,
     "02_relu_vs_tanh.ipynb": 4,
@@ -120,15 +127,15 @@ PICTURES = {
     "06_kernels.ipynb": 6,
     "07_predictions_and_retrieval.ipynb": 4,
     "08_transfer_and_ensembles.ipynb": 3,
-    "09_vgg.ipynb": 3,
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
-def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path):
+def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path, monkeypatch):
     folder = tmp_path / "out"
-    path = execute(f"notebooks/{name}", folder, SETTINGS[name](tiny_npz, str(folder)))
+    monkeypatch.chdir(NOTEBOOKS if name in IN_OWN_FOLDER else NOTEBOOKS.parent)
+    path = execute(NOTEBOOKS / name, folder, SETTINGS[name](tiny_npz, str(folder)))
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.output_type == "error"]
@@ -136,6 +143,46 @@ def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path):
     assert list(folder.rglob("results.json"))
     figures = {"curves.png", "kernels.png"} if name == "01_train.ipynb" else set()
     assert figures <= {path.name for path in folder.rglob("*.png")}
+
+
+def test_every_notebook_is_executed():
+    assert sorted({*SETTINGS, *WITH_WHEEL}) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_first_cells_are_as_the_command_writes_them(name):
+    text = (NOTEBOOKS / name).read_text(encoding="utf-8")
+    assert with_first_cells(text, name) == text
+    cells = nbformat.reads(text, as_version=4).cells
+    first = cells[0].source
+    assert first.count("pip install") == 3 and "google.colab" in first
+    assert not any("pip install" in cell.source for cell in cells[1:])
+
+
+def test_badges_and_installation_follow_the_address():
+    name = "04_depth.ipynb"
+    without = with_first_cells((NOTEBOOKS / name).read_text(encoding="utf-8"), name, "")
+    text = with_first_cells(without, name, "https://github.com/someone/nets")
+    install, title = nbformat.reads(text, as_version=4).cells[:2]
+    assert title.source.startswith(
+        "# Depth\n\n[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        "(https://colab.research.google.com/github/someone/nets/blob/main/notebooks/04_depth.ipynb)"
+        "\n\nSection 7 of the paper"
+    )
+    assert '"alexnet_keras[experiments] @ git+https://github.com/someone/nets"' in install.source
+    other = with_first_cells(text, name, "https://github.com/other/nets/")
+    assert "someone" not in other and "github/other/nets/blob" in other
+    assert with_first_cells(other, name, "") == without
+    with pytest.raises(ValueError, match="`repository` must be '' or begin with https://github"):
+        with_first_cells(text, name, "https://gitlab.com/someone/nets")
+
+
+@pytest.mark.parametrize("name", ["06_kernels.ipynb", "07_predictions_and_retrieval.ipynb"])
+def test_the_command_of_the_shown_network_is_the_stored_one(name):
+    results = NOTEBOOKS.parent / "results" / "train_imagenette_source" / "results.json"
+    command = json.loads(results.read_text())["command"]
+    cells = nbformat.read(NOTEBOOKS / name, as_version=4).cells
+    assert command in " ".join(cells[1].source.replace("\\\n", "").split())
 
 
 def test_large_pictures_are_kept_small(random):

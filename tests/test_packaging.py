@@ -1,5 +1,6 @@
 """The requirements, the source distribution and the wheel."""
 
+import json
 import os
 import re
 import shutil
@@ -131,6 +132,26 @@ def test_the_wheel_has_both_packages_and_the_stored_results(wheel):
     expected |= {f"experiments/stored_results/{name}" for name in stored}
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert "alexnet_keras/py.typed" in names
+
+
+@pytest.mark.slow
+def test_a_notebook_runs_in_an_empty_folder_with_the_wheel(wheel, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("nbclient")
+    from notebooks.execute import execute
+
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    before = files_in(tmp_path / "site")
+    content = json.loads(execute(ROOT / "notebooks" / "09_vgg.ipynb", "out").read_text())
+    outputs = [output for cell in content["cells"] for output in cell.get("outputs", ())]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    assert capsys.readouterr().out.count("Nothing is trained") == 2
+    assert {"vgg_depth/results.json", "benchmarks/networks.md"} <= files_in(Path("results"))
+    after = files_in(tmp_path / "site")
+    assert {name for name in after - before if not name.endswith(".pyc")} == set()
 
 
 def core_distributions():
