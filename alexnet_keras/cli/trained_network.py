@@ -156,7 +156,7 @@ def images_at(dataset: "Dataset", numbers: list[int], split: str = "validation")
 
     Args:
         dataset: a `Dataset`.
-        numbers: list of numbers of images.
+        numbers: indices of images.
         split: `"validation"` or `"train"`.
     """
     import numpy as np

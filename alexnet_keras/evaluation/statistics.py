@@ -109,14 +109,14 @@ def seeds_for_significance(
 
 
 def _stats():
-    """The module `scipy.stats`, imported late: a single value has no interval, and needs none of it."""
+    """Imports `scipy.stats` late, as single values need no interval."""
     with extra("computing confidence intervals"):
         from scipy import stats
     return stats
 
 
 def _t_quantile(n):
-    """The quantile of Student's t that bounds a two-sided interval from `n` values."""
+    """Returns the quantile of Student's t for a two-sided interval from `n` values."""
     return _stats().t.ppf(0.5 + CONFIDENCE / 2, n - 1)
 
 

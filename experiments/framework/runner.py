@@ -80,7 +80,8 @@ class ExperimentRunner:
             ValueError: if another process runs the same experiment in the same workdir.
         """
         with holding(self.path.parent):
-            self._read_stored()  # again, as another process may have added runs before this one held the folder
+            # again, as another process may have added runs before this one held the folder
+            self._read_stored()
             self._print_stored()
             while (request := self.progress.next()) is not None:
                 config = self._config(request)

@@ -134,7 +134,10 @@ class StoredRuns:
 
 
 def _comparable(results):
-    """The results without what follows from the runs and the settings, as texts: NaN differs from NaN."""
+    """Returns the results without values derived from runs and settings.
+
+    They are texts, as NaN differs from NaN.
+    """
     names = [name for name in results if name not in ("seconds", "settings", "runs", "comparisons")]
     texts = {name: json.dumps(results[name], sort_keys=True) for name in names}
     comparisons = [{**_COMPARISON_DEFAULTS, **comparison} for comparison in results["comparisons"]]
