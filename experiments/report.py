@@ -6,6 +6,7 @@ All are from the stored results. It trains nothing; `python -m experiments.NAME`
 """
 
 import argparse
+import importlib.util
 from pathlib import Path
 
 from alexnet_keras.cli.command import run_command
@@ -44,6 +45,11 @@ def main(arguments=None):
 def _write(options, command):
     from alexnet_keras.files import write_text
 
+    if importlib.util.find_spec("benchmarks") is None:
+        raise ValueError(
+            "`report` must run in the root of a checkout, as the wheel has no `benchmarks`. "
+            f"Received: the folder {str(Path.cwd())!r}"
+        )
     root = Path(options.root)
     results = root / "results"
     if not results.is_dir():

@@ -119,12 +119,17 @@ def wheel(unpacked):
     return unpacked.parent / build("wheel", unpacked, unpacked.parent)
 
 
-def test_the_wheel_has_the_package_alone(wheel):
+def test_the_wheel_has_both_packages_and_the_stored_results(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    package = {f"alexnet_keras/{name}" for name in files_in(ROOT / "alexnet_keras")}
-    package = {name for name in package if "__pycache__" not in name}
-    assert {name for name in names if ".dist-info/" not in name} == package | {"alexnet_command.py"}
+    expected = {"alexnet_command.py"}
+    for package in ("alexnet_keras", "experiments"):
+        expected |= {f"{package}/{name}" for name in files_in(ROOT / package)}
+    expected = {name for name in expected if "__pycache__" not in name}
+    stored = {name for name in files_in(ROOT / "results") if name.endswith((".json", ".md"))}
+    assert "depth/results.json" in stored
+    expected |= {f"experiments/stored_results/{name}" for name in stored}
+    assert {name for name in names if ".dist-info/" not in name} == expected
     assert "alexnet_keras/py.typed" in names
 
 

@@ -149,9 +149,8 @@ def _load_keras_weights(model, path):
     except (ValueError, TypeError, KeyError, OSError, ImportError, zipfile.BadZipFile) as error:
         raise ValueError(
             "`weights` must be the path of a .keras, .weights.h5 or .pth file that holds the "
-            f"weights of this model ({model.count_params():,} parameters), hf://user/model, or "
-            f"one of {', '.join(REGISTRY)}. Received: weights={path!r}: "
-            f"{_reason_against(path, error)}"
+            f"weights of this model ({model.count_params():,} parameters), hf://user/model, or one "
+            f"of {', '.join(REGISTRY)}. Received: weights={path!r}: {_reason_against(path, error)}"
         ) from error
 
 

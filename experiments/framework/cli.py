@@ -3,17 +3,14 @@
 import argparse
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from experiments.framework.experiment import Experiment
 
 from alexnet_keras.cli.command import run_command
+from experiments.framework.experiment import Experiment
 
 _SMOKE_OPTIONS = {"epochs": 2}
 
 
-def main(experiment: "Experiment", description: str, arguments: list[str] | None = None) -> dict:
+def main(experiment: Experiment, description: str, arguments: list[str] | None = None) -> dict:
     """Runs an experiment from its command line, draws its figures and prints its table.
 
     Args:
@@ -102,7 +99,8 @@ def _add_run_options(group, experiment):
     group.add_argument(
         "--workdir",
         help="folder of the results; runs that it holds are not trained again "
-        "(default: results, or runs/smoke with --smoke)",
+        "(default: the repository's results, or with an installed wheel a copy of its results in "
+        "the folder results; runs/smoke with --smoke)",
     )
     group.add_argument(
         "--smoke",
@@ -113,15 +111,17 @@ def _add_run_options(group, experiment):
 
 def _run(experiment, options, command):
     from experiments.framework.figures import draw
+    from experiments.framework.results_folder import results_folder
     from experiments.framework.runner import ExperimentRunner
     from experiments.framework.tables import table
 
     smoke = options.pop("smoke", False)
-    default_workdir = "runs/smoke" if smoke else "results"
-    workdir = options.pop("workdir", default_workdir)
+    workdir = options.pop("workdir", None)
     verbose = 1 if sys.stdout.isatty() else 2
     variants = options.pop("variants", None)
     _check(experiment, variants, options)
+    if workdir is None:
+        workdir = "runs/smoke" if smoke else results_folder()
     runner = ExperimentRunner(
         _with_options(experiment, options, smoke),
         workdir,
@@ -140,6 +140,14 @@ def _check(experiment, variants, options):
     if variants is not None and not set(variants) <= set(experiment.variants):
         raise ValueError(
             f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}"
+        )
+    own_presets = [
+        fields["preset"] for fields in experiment.variants.values() if "preset" in fields
+    ]
+    if "preset" in options and own_presets:
+        raise ValueError(
+            "`preset` must be left out: the variants of this experiment are presets, "
+            f"{', '.join(own_presets)}. Received: preset={options['preset']!r}"
         )
     seeds = options.get("seeds", ())
     if len(set(seeds)) < len(seeds):
