@@ -58,6 +58,7 @@ def package_put_off() -> Iterator[None]:
     """
     if _PACKAGE not in sys.modules:
         spec = importlib.util.find_spec(_PACKAGE)
+        assert spec is not None  # this module is installed with the package
         sys.modules[_PACKAGE] = importlib.util.module_from_spec(spec)
     try:
         yield

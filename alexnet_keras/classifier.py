@@ -97,7 +97,7 @@ class Classifier:
             raise ValueError(
                 "`path` must be a classifier, such as classifier.keras in the folder of a "
                 f"training. Received: path={str(path)!r}, a network without preparation and class "
-                "names; give it both by Classifier.from_network"
+                "names; add both by Classifier.from_network"
             )
         return cls(model)
 
@@ -156,7 +156,7 @@ class Classifier:
                     "`image_size` must be given with a mean color: the shorter side of the scaled "
                     f"photographs, from {size} pixels on. Received: image_size=None"
                 )
-            image_size = mean.shape[0]
+            image_size = int(mean.shape[0])
         preparation = Preparation(
             image_size, size, mean, color_order=color_order, class_names=names, name="preparation"
         )

@@ -8,7 +8,7 @@ import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def from_torchvision(weights: str | os.PathLike | Mapping) -> "keras.Model":
     Reference: Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014).
     """
     layers, source = _torchvision_layers(weights)
-    model = _model("torchvision", layers)
+    model = _model("torchvision", layers["fc8"][1].size)
     _set_torchvision(model, layers, source)
     return model
 
@@ -140,7 +140,7 @@ def from_caffe(weights: str | os.PathLike | Mapping, preset: str = "bvlc_alexnet
         name: (_old_shape(name, kernel), bias.reshape(-1))
         for name, (kernel, bias) in layers.items()
     }
-    model = _model(preset, layers)
+    model = _model(preset, layers["fc8"][1].size)
     _set(model, layers, source)
     conv1 = model.get_layer("conv1")
     kernel, bias = conv1.get_weights()
@@ -162,7 +162,7 @@ def to_torchvision(model: "keras.Model") -> dict[str, np.ndarray]:
         ValueError: for a model of other layers or shapes, or with other operations between them.
     """
     theirs = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
-    expected = _model("torchvision", classes=model.output_shape[-1])
+    expected = _model("torchvision", model.output_shape[-1])
     for layer in expected.layers:
         wanted = [tuple(weight.shape) for weight in layer.weights]
         found = [array.shape for array in theirs.get(layer.name, ())]
@@ -223,10 +223,10 @@ def _numbers(value):
     return np.asarray(value.detach().float() if hasattr(value, "detach") else value, "float32")
 
 
-def _model(config, layers=None, classes=None):
+def _model(preset, classes):
     from alexnet_keras.models import AlexNet
 
-    return AlexNet(config, classes=classes or layers["fc8"][1].size or 1)
+    return AlexNet(preset, classes=max(classes, 1))  # empty weights fail the later checks
 
 
 def _set(model, layers, source, rename=lambda layer: layer):
@@ -347,7 +347,7 @@ def _read_caffemodel(path):
         raise MissingExtraError(
             "reading a .caffemodel needs protobuf: pip install protobuf"
         ) from error
-    net = _caffe_net()()
+    net: Any = _caffe_net()()
     try:
         net.ParseFromString(Path(path).read_bytes())
         layers = {
@@ -438,38 +438,46 @@ def convert(path: str | os.PathLike, output: str | os.PathLike, preset: str | No
         raise ValueError(
             f"`output` must be a new file. Received: output={str(output)!r}, which exists"
         )
-    back = str(path).endswith(".keras")
-    if not str(output).endswith(".pth" if back else ".keras"):
-        raise ValueError(
-            f"`output` must end in {'.pth' if back else '.keras'}. Received: output={str(output)!r}"
-        )
+    to_pytorch = str(path).endswith(".keras")
+    suffix = ".pth" if to_pytorch else ".keras"
+    if not str(output).endswith(suffix):
+        raise ValueError(f"`output` must end in {suffix}. Received: output={str(output)!r}")
     check_writable(Path(output).parent, "output", "a file in a folder")
-    if not back and preset not in MEANS:
-        raise ValueError(f"`preset` must be one of {', '.join(MEANS)}. Received: preset={preset!r}")
-    if back:
-        from alexnet_keras.models import load_model
-        from alexnet_keras.models.saved import check_exists
-
-        check_exists(path)
-        with extra("writing a .pth file"):
-            import torch
-        state = to_torchvision(load_model(path, "weights"))
-        with replacing(Path(output)) as partial:
-            torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
-        count, mean = sum(array.size for array in state.values()), MEANS["torchvision"]
+    if to_pytorch:
+        count = _write_pytorch(path, Path(output))
+        mean = MEANS["torchvision"]
         print(
             "A network that was trained with another mean needs this mean in PyTorch too, divided "
             "by 255."
         )
     else:
+        if preset is None or preset not in MEANS:
+            raise ValueError(
+                f"`preset` must be one of {', '.join(MEANS)}. Received: preset={preset!r}"
+            )
         model = from_torchvision(path) if preset == "torchvision" else from_caffe(path, preset)
         with replacing(Path(output)) as partial:
             model.save(partial)
-        count, mean = model.count_params(), MEANS[preset]
+        count = model.count_params()
+        mean = MEANS[preset]
     print(
         f"{path}: {count:,} parameters, for RGB images less {', '.join(map(str, mean))}\n"
         f"Written: {output}"
     )
+
+
+def _write_pytorch(path, output):
+    """Writes the weights of a `.keras` file as a `.pth` file; returns the parameter count."""
+    from alexnet_keras.models import load_model
+    from alexnet_keras.models.saved import check_exists
+
+    check_exists(path)
+    with extra("writing a .pth file"):
+        import torch
+    state = to_torchvision(load_model(path, "weights"))
+    with replacing(output) as partial:
+        torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
+    return sum(array.size for array in state.values())
 
 
 if __name__ == "__main__":

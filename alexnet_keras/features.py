@@ -220,7 +220,7 @@ def list_files(images: str | os.PathLike | Sequence) -> list[str]:
     found = list_photographs(images)
     if not all(isinstance(photograph.image, str) for photograph in found):
         raise ValueError("`images` must be paths of files. Received: arrays or Pillow images")
-    return [photograph.image for photograph in found]
+    return [str(photograph.image) for photograph in found]
 
 
 def _check_path(path):

@@ -14,6 +14,7 @@ import os
 import pickletools
 import re
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -206,7 +207,7 @@ def _key(key):
 class _Global:
     """A name that a pickle may hold: a function of this module, or the name of a storage."""
 
-    function: object = None
+    function: Callable | None = None
     storage: str = ""
 
 
@@ -356,7 +357,7 @@ class _Unpickler:
             raise _BadFile("it has a storage of another kind")
         storage = _Storage(key, kind.storage, count)
         if self.storages.setdefault(key, storage) != storage:
-            raise _BadFile(f"it has the storage {key} with two types or sizes")
+            raise _BadFile(f"it has the storage {key} as two types or sizes")
         self._stack.append(storage)
 
 
@@ -394,7 +395,7 @@ _OPERATIONS = {
 def _read_numbers(file, storage):
     """Reads a storage, whose size has been checked, in pieces."""
     numbers = np.empty(storage.count, storage.dtype)
-    target = memoryview(numbers.view("u1"))
+    target = numbers.view("u1").data
     while target:
         size = file.readinto(target[:_CHUNK])
         if not size:

@@ -282,7 +282,7 @@ def test_a_weight_that_float16_does_not_hold(tmp_path):
     path = tmp_path / "x.npz"
     message_of(
         lambda: pretrained.write_weights(path, model),
-        "weights that float16 holds. Received: fc8/kernel up to 1e+06",
+        "weights in the range of float16. Received: fc8/kernel up to 1e+06",
     )
     assert not path.exists()
 

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,14 +45,14 @@ class KernelSnapshots(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.layer = Path(folder), layer
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None):
         layer_kernels(self.model, self.layer)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         if epoch == 0 and not self._path(0).exists():  # a resumed first epoch has its file
             self._write(0)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         self._write(epoch + 1)
 
     def _path(self, epoch):

@@ -66,4 +66,4 @@ def import_package() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     package = importlib.import_module("alexnet_keras")
     if not hasattr(package, "__all__"):
-        package.__spec__.loader.exec_module(package)
+        package.__spec__.loader.exec_module(package)  # pyright: ignore[reportOptionalMemberAccess]

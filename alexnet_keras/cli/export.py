@@ -82,7 +82,7 @@ def _predictors(model, options, workdir):
     from alexnet_keras.export import FORMATS, load_exported
     from alexnet_keras.export import export as write
 
-    predictors = {
+    predictors: dict[str, tuple] = {
         "keras": (options.weights, lambda image: np.asarray(model.predict_on_batch(image)))
     }
     for kind in options.formats:

@@ -24,7 +24,7 @@ _DATA_OPTIONS = (
 
 def network_parser(
     name: str,
-    description: str,
+    description: str | None,
     several: str | None = None,
     flag: str = "--weights",
     prog: str | None = None,

@@ -57,8 +57,9 @@ def parse_devices(devices: int | Sequence) -> DeviceRequest:
     if isinstance(devices, int) and devices > 0:
         return DeviceRequest(tuple(range(devices)))
     names = devices if isinstance(devices, (tuple, list)) else ()
-    found = [_NAME.fullmatch(name) if isinstance(name, str) else None for name in names]
-    if found and all(found):
+    texts = [name for name in names if isinstance(name, str)]
+    found = [match for match in map(_NAME.fullmatch, texts) if match]
+    if found and len(found) == len(names):
         kinds = {match[1] for match in found}
         indices = tuple(int(match[2]) for match in found)
         if len(kinds) == 1 and len(set(indices)) == len(indices):

@@ -269,7 +269,7 @@ def _sheet(tiles, columns):
     return sheet
 
 
-def _plot_sheets(sheets, title, original=None, width=8):
+def _plot_sheets(sheets, title, original=None, width: float = 8):
     """Plots a sheet of tiles for each tower, below the original image."""
     each = width * sheets[0].shape[0] / sheets[0].shape[1] + 0.3
     rows = [1.8] * (original is not None) + [each] * len(sheets)

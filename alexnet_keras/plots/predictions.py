@@ -30,7 +30,7 @@ class _Panel:
 def plot_predictions(
     images: np.ndarray,
     probabilities: np.ndarray,
-    labels: Sequence[int],
+    labels: np.ndarray | Sequence[int],
     class_names: Sequence[str],
     top: int = 5,
     columns: int = 4,
@@ -77,8 +77,8 @@ def plot_predictions(
     for image, probability, label in zip(images, probabilities, labels, strict=True):
         best = np.argsort(-probability, kind="stable")[:top]
         correct = int(np.flatnonzero(best == label)[0]) if label in best else None
-        names = [class_names[guess] for guess in best]
-        panels.append(_Panel(image, class_names[label], names, probability[best], correct))
+        names = [class_names[int(guess)] for guess in best]
+        panels.append(_Panel(image, class_names[int(label)], names, probability[best], correct))
     return _draw(panels, columns, title)
 
 

@@ -80,11 +80,12 @@ class Activations:
     def rows(self, split: str, numbers: Sequence[int], kind: str = "activations") -> np.ndarray:
         """Returns the rows of some images, in the order of `numbers`; `kind` as for `chunks`."""
         order = np.argsort(numbers)
-        numbers, first, parts = np.asarray(numbers)[order], 0, []
+        ordered = np.asarray(numbers)[order]
+        first = 0
+        parts = []
         for chunk in self.chunks(split, kind):
-            parts.append(
-                chunk[numbers[(numbers >= first) & (numbers < first + len(chunk))] - first]
-            )
+            in_chunk = (ordered >= first) & (ordered < first + len(chunk))
+            parts.append(chunk[ordered[in_chunk] - first])
             first += len(chunk)
         return np.concatenate(parts)[np.argsort(order)]
 

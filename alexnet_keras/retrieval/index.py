@@ -83,7 +83,8 @@ class CodeIndex:
             )
         self.codes, self.about = codes, dict(about)
         self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
-        self._index.query_batch_size = 1024  # the threads wait for each other after each batch
+        # The threads wait for each other after each batch. Faiss' types lack the attribute.
+        self._index.query_batch_size = 1024  # pyright: ignore[reportAttributeAccessIssue]
         self._index.add(codes)
 
     def search(self, codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -23,7 +24,7 @@ class EpochLog(keras.callbacks.CSVLogger):
     def __init__(self, path: str | os.PathLike):
         super().__init__(str(path), append=True)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         validation = {f"val_{name}": NOT_MEASURED for name in ("loss", "top1_error", "top5_error")}
         super().on_epoch_end(epoch, validation | logs)
 
@@ -46,7 +47,7 @@ class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
         )
         self.drops = drops
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None):
         """Keeps the state that `replay` has set, unlike the base class."""
 
     def replay(self, history: list[dict]) -> None:
@@ -58,7 +59,7 @@ class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
         self.model.optimizer.learning_rate = rate
         self.verbose = verbose
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         before = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         if self.drops == 0:
             self.min_lr = before  # the base class then only counts
@@ -83,7 +84,7 @@ class FreezeConv1(keras.callbacks.Callback):
         super().__init__()
         self.slow_epoch, self.frozen_epoch, self.factor = slow_epoch, frozen_epoch, factor
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         factor = 0.0 if epoch >= self.frozen_epoch else 0.1 if epoch >= self.slow_epoch else 1.0
         self.model.optimizer.set_layer_learning_rate("conv1", factor * self.factor)
 
@@ -111,23 +112,23 @@ class Throughput(keras.callbacks.Callback):
         self.before = step, seconds
         self.seconds = []
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         self.start = time.perf_counter()
         self.trained = None
         self.steps, self.earlier = self.before
         self.before = 0, 0.0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: Any = None):
         self.steps += 1
 
     def elapsed(self) -> float:
         """Returns the seconds of the current epoch, in this process and earlier ones."""
         return self.earlier + time.perf_counter() - self.start
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Any = None):
         self.trained = self.elapsed()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         seconds = self.elapsed()
         self.seconds.append(seconds)
         logs["learning_rate"] = float(
@@ -161,7 +162,7 @@ class DeterministicDropout(keras.callbacks.Callback):
         super().__init__()
         self.seed = seed
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None):
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         for index, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout):
@@ -185,10 +186,10 @@ class RaiseOnNaN(keras.callbacks.Callback):
         super().__init__()
         self.steps = steps
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: Any = None):
         self._check(logs["loss"])
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         self._check(logs.get("val_loss", logs["loss"]))
 
     def _check(self, loss):
@@ -232,11 +233,11 @@ class ChanceLevel(keras.callbacks.Callback):
         """State for a resumed training."""
         return [self.steps, self.left, self.total, self.before]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         if not self.resumed:
             self.step, self.total, self.before = 0, 0.0, 0.0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: Any = None):
         self.steps += 1
         self.step += 1
         # Keras' mean over the epoch; in the first step of a resumed epoch, the loss of this step.
@@ -255,6 +256,6 @@ class ChanceLevel(keras.callbacks.Callback):
                         flush=True,
                     )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         self.resumed = False
         logs["left_chance_at_step"] = self.left

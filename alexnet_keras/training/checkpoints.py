@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -186,17 +187,17 @@ class Checkpoints(keras.callbacks.Callback):
         else:
             self.terminated = True
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None):
         self.time = time.monotonic()
         if not self.is_main:
             return
         for name in (_PARTIAL, _PARTIAL_BEST):  # left by a killed process
             (self.workdir / name).unlink(missing_ok=True)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         self.logs, self.sums, self.state = self.state.get("logs"), self.state.get("sums", ()), {}
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: Any = None):
         self.step += 1
         self._ask_other_hosts()
         if self.sums:  # restored here, as Keras makes the variables in the first step
@@ -205,17 +206,17 @@ class Checkpoints(keras.callbacks.Callback):
             self.sums = ()
         self._save_if_older(self.seconds)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Any = None):
         if self.logs is None:
             self.logs = self._training_logs()  # before the validation resets the metrics
         self.step = self.steps  # a callback may have ended the epoch early
         self._save_if_older(self.seconds / 2)
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch, logs: Any = None):
         self._ask_other_hosts()
         self._save_if_older(float("inf"))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         self.epoch, self.step, self.logs = epoch + 1, 0, None
         error = logs.get(_MONITOR, float("inf"))  # missing without validation
         self._save({"seconds": 0.0}, best=error < self.best)

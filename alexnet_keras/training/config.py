@@ -27,7 +27,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 GROUPS = ("data", "network", "training", "devices", "evaluation")  # of the options, in `--help`
 
 
-def _option(group, default, help, check=None):
+def _option(group, default, help, check=None) -> Any:
     """Returns a field with its group and text in `--help`, and its check of `training.fields`."""
     metadata = {"group": group, "help": help, "check": check}
     if isinstance(default, dict):

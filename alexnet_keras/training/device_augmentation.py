@@ -14,7 +14,7 @@ class AugmentingModel(keras.Model):
     `augmenting_model` makes it. Both models share layers, variables and optimizer.
     """
 
-    augment = None
+    augment: Any = None
 
     def train_step(self, state, data):
         batch, *rest = data

@@ -107,7 +107,7 @@ def train_and_evaluate(
             try:
                 Trainer(network, data, folder, state).run(callbacks, verbose)
             except FloatingPointError as error:
-                error.results = folder.measured(record, {})
+                error.results = folder.measured(record, {})  # pyright: ignore
                 raise
             errors = _evaluate_views(network, data, folder.stored_errors(), verbose)
         folder.write_classifier(data.info, has_mean_color=config.mean_subtraction == "color")

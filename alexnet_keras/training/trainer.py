@@ -127,9 +127,8 @@ class Trainer:
             self._schedule(),
         ]
         if config.conv1_milestones:
-            callbacks.append(
-                FreezeConv1(*config.conv1_epochs, config.layer_learning_rates.get("conv1", 1.0))
-            )
+            factor = config.layer_learning_rates.get("conv1", 1.0)
+            callbacks.append(FreezeConv1(*config.conv1_epochs, factor=factor))
         if self.folder.is_main:
             callbacks.append(EpochLog(path / "history.csv"))
             callbacks.append(KernelSnapshots(path / "snapshots", first_convolution(self.model)))

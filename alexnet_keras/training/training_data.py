@@ -58,7 +58,9 @@ class _NewestDataset:
         self._forget()
 
     def _forget(self):
-        self.request = self.modified = self.dataset = None
+        self.request = None
+        self.modified = None
+        self.dataset: Any = None
 
     def open(self, request):
         """Opens a data set, or returns the newest one for an equal request and unchanged file."""

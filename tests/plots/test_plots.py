@@ -170,7 +170,7 @@ def test_bad_arguments():
     ):
         plot_kernels(model, layer="fc6")
     with pytest.raises(
-        ValueError, match="`layer` must give maps. Received: layer='fc6', whose output is"
+        ValueError, match="`layer` must have output maps. Received: layer='fc6' of output"
     ):
         plot_feature_maps(model, np.zeros((32, 32, 3)), "fc6")
     with pytest.raises(
