@@ -3,7 +3,7 @@ PYTHON := $(or $(PYTHON),$(firstword $(foreach name,python3.11 python3.12 python
 	$(name) -c "print('$(name)')" 2>/dev/null))))
 BIN = .venv/bin
 
-# Where it is set, each process compiles anew all that it imports: 15 seconds in place of 5 for TensorFlow and Keras.
+# Where it is set, each process compiles anew all that it imports: which takes seconds for TensorFlow and Keras.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: train test lint docs setup
@@ -17,6 +17,7 @@ test: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyright
 
 docs: .venv-docs/ready  ## builds the documentation into site/; broken links and references fail
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build

@@ -1,27 +1,31 @@
-"""The console command `alexnet`, in a module of its own so that it parses options without Keras.
+"""The console command `alexnet`, in a separate module that parses options without Keras.
 
 `import alexnet_keras` imports Keras, and so registers the layers of a saved model, which
-`keras.saving.load_model` can then load. An import that put this off until a name is used would
-break that. Importing Keras takes seconds, however, which `alexnet train --help` must not take.
+`keras.saving.load_model` can then load. A lazy import would break that. But importing Keras takes
+seconds, which `alexnet train --help` must not take.
 
-So this module makes the package `alexnet_keras` known without running its `__init__.py`, and then
-imports `alexnet_keras.cli`, which needs no Keras. A command runs that `__init__.py` when its
-options are parsed (`alexnet_keras.cli.command.import_package`). A program that imports
-`alexnet_keras` never sees the difference.
+So this module registers the package `alexnet_keras` without running its `__init__.py`, and then
+imports `alexnet_keras.cli`, which needs no Keras. A command runs this `__init__.py` after its
+options are parsed (`alexnet_keras.cli.command.import_package`). Programs that import
+`alexnet_keras` are not affected.
 """
 
 import contextlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 _PACKAGE = "alexnet_keras"
 
 
-def main(arguments=None):
-    """Runs the command line of `alexnet`. Returns nothing, as a script exits with what this returns.
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line of `alexnet`.
+
+    It returns `None`, as a console script exits with the returned value.
 
     Args:
-        arguments: list of command-line arguments; `None` for those of the process.
+        arguments: list of command-line arguments; `None` for `sys.argv[1:]`.
     """
     with package_put_off():
         from alexnet_keras import cli
@@ -29,12 +33,12 @@ def main(arguments=None):
         cli.main(arguments)
 
 
-def run(name, arguments=None):
+def run(name: str, arguments: list[str] | None = None) -> Any:
     """Runs one command as `python -m experiments.NAME`.
 
     Args:
         name: name of the command, such as `"train"`.
-        arguments: list of command-line arguments; `None` for those of the process.
+        arguments: list of command-line arguments; `None` for `sys.argv[1:]`.
 
     Returns:
         Result of the command.
@@ -46,7 +50,7 @@ def run(name, arguments=None):
 
 
 @contextlib.contextmanager
-def package_put_off():
+def package_put_off() -> Iterator[None]:
     """Context in which the package's modules are imported without its `__init__.py`.
 
     The modules stay imported, and the next import of the package itself runs its `__init__.py`.
@@ -54,6 +58,7 @@ def package_put_off():
     """
     if _PACKAGE not in sys.modules:
         spec = importlib.util.find_spec(_PACKAGE)
+        assert spec is not None  # this module is installed with the package
         sys.modules[_PACKAGE] = importlib.util.module_from_spec(spec)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Puts the stored results into the package `experiments` of the wheel; pyproject.toml has the rest."""
+"""Puts stored results into the package `experiments` of the wheel; see also pyproject.toml."""
 
 from pathlib import Path
 

@@ -9,8 +9,8 @@ command before it runs this file.
 import os
 import sys
 
-# TensorFlow leaves oneDNN's kernels unused on processors without AVX-512, where they are about twice as fast, too. It
-# reads this when it is imported; a value that the user has set stays.
+# TensorFlow does not use oneDNN's kernels on processors without AVX-512, where they are faster too.
+# It reads this when it is imported; a value of the user stays.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from alexnet_keras.extras import extra
@@ -18,7 +18,7 @@ from alexnet_keras.version import __version__
 
 try:
     with extra("the backend of Keras (KERAS_BACKEND chooses it)"):
-        import keras  # noqa: F401  first, so that a missing backend is said
+        import keras  # noqa: F401  first, so that its missing backend is reported
 
     from alexnet_keras.classifier import Classifier
     from alexnet_keras.evaluation.errors import TopKError

@@ -1,9 +1,10 @@
-"""A network with its preparation and class names, in one file, that classifies photographs."""
+"""Classifier of photographs: a network with its preparation and class names in one file."""
 
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -37,7 +38,7 @@ class Prediction:
         source: path of the image, or its number such as `"image 0"`.
         names: class names, the most probable first; empty for an image that can't be read.
         probabilities: float32 `(len(names),)`, the probability of each name.
-        error: why the image can't be read; `None` for one that is classified.
+        error: reason why the image can't be read; `None` for a classified image.
     """
 
     source: str
@@ -49,13 +50,13 @@ class Prediction:
 class Classifier:
     """A network, the preparation of its images, and its class names.
 
-    The three are one Keras model, `classifier.model`, from prepared RGB images
-    `(batch, image_size, image_size, 3)`, 0-255, to probabilities `(batch, classes)`. Keras loads its
-    file once `alexnet_keras` is imported, and exports it like any other model.
+    The three are one Keras model, `classifier.model`, from prepared RGB images `(batch, image_size,
+    image_size, 3)`, 0-255, to probabilities `(batch, classes)`. Keras loads its file once
+    `alexnet_keras` is imported, and exports it like any other model.
 
-    Files are decoded and scaled by Pillow and NumPy, without TensorFlow, to the pixels of
-    `alexnet_keras.data.Dataset`. Pixels of a JPEG may differ by a few gray levels, as TensorFlow
-    decodes JPEG with another rounding.
+    Pillow and NumPy decode and scale files, without TensorFlow, to the pixels of
+    `alexnet_keras.data.Dataset`. TensorFlow rounds JPEG files differently, so their pixels may
+    differ by a few gray levels.
 
     Args:
         model: `keras.Model` that `from_network` or `load` has made.
@@ -83,10 +84,10 @@ class Classifier:
         """Loads a classifier.
 
         Args:
-            path: a `.keras` file, or the folder of a training, which has `classifier.keras`.
+            path: a `.keras` file, or the folder of a training with its `classifier.keras`.
 
         Raises:
-            ValueError: if there is no such file, or it is not a classifier.
+            ValueError: if the file is missing or is not a classifier.
         """
         file = Path(path).expanduser()
         if file.is_dir():
@@ -94,9 +95,9 @@ class Classifier:
         model = load_whole_model(file, "path")
         if preparation_of(model) is None:
             raise ValueError(
-                "`path` must be a classifier, such as classifier.keras in the folder of a training. "
-                f"Received: path={str(path)!r}, a network without preparation and class names; "
-                "give it both by Classifier.from_network"
+                "`path` must be a classifier, such as classifier.keras in the folder of a "
+                f"training. Received: path={str(path)!r}, a network without preparation and class "
+                "names; add both by Classifier.from_network"
             )
         return cls(model)
 
@@ -109,7 +110,7 @@ class Classifier:
 
         Raises:
             ValueError: for an unknown name, weights without classes, or a file that is damaged or
-                can't be downloaded; the message says which file belongs where.
+                can't be downloaded. The message names the file and its place.
 
         Example:
 
@@ -129,20 +130,20 @@ class Classifier:
         image_size: int | None = None,
         color_order: str = "RGB",
     ) -> "Classifier":
-        """Makes a classifier of a network.
+        """Returns a classifier with a network.
 
         Args:
             model: network from `(batch, size, size, 3)`, 0-255 less the mean, to probabilities or
                 logits `(batch, classes)`.
-            mean: what is subtracted, 0-255, in the order RGB: a mean image of shape
-                `(image_size, image_size, 3)`, or a mean color of shape `(3,)`.
+            mean: mean to subtract, RGB 0-255: a mean image `(image_size, image_size, 3)`, or a mean
+                color `(3,)`.
             class_names: a name for each label.
-            image_size: side that the shorter side of a photograph is scaled to, in pixels; `None`
-                for that of the mean image. The network sees the center of `size` pixels.
-            color_order: order of the colors that the network takes, `"RGB"` or `"BGR"`.
+            image_size: length to which the shorter side of a photograph is scaled, in pixels;
+                `None` for the side of the mean image. The network sees the center of `size` pixels.
+            color_order: order of the network's color channels, `"RGB"` or `"BGR"`.
 
         Raises:
-            ValueError: for a model that is not such a network, or a mean, names or a size that do
+            ValueError: for a model of other inputs or outputs, or a mean, names or a size that do
                 not fit it.
         """
         size, classes = _sizes_of(model)
@@ -155,7 +156,7 @@ class Classifier:
                     "`image_size` must be given with a mean color: the shorter side of the scaled "
                     f"photographs, from {size} pixels on. Received: image_size=None"
                 )
-            image_size = mean.shape[0]
+            image_size = int(mean.shape[0])
         preparation = Preparation(
             image_size, size, mean, color_order=color_order, class_names=names, name="preparation"
         )
@@ -176,14 +177,14 @@ class Classifier:
         return self.preparation.image_size
 
     def save(self, path: str | os.PathLike) -> None:
-        """Saves the classifier, which has its name only once it is whole.
+        """Saves the classifier atomically.
 
         Args:
-            path: path of a `.keras` file; one that exists is replaced.
+            path: path of a `.keras` file; an existing file is replaced.
 
         Raises:
             ValueError: for another ending, or a folder that can't be written.
-            OSError: if it can't be written; what was there before stays.
+            OSError: if it can't be written; the previous file stays.
         """
         path = Path(path).expanduser()
         if path.suffix != ".keras":
@@ -193,7 +194,12 @@ class Classifier:
             self.model.save(partial)
 
     def predict(
-        self, images, top: int | None = None, test_views: str = "center", *, batch_size: int = 32
+        self,
+        images: Any,
+        top: int | None = None,
+        test_views: str = "center",
+        *,
+        batch_size: int = 32,
     ) -> list[Prediction]:
         """Classifies images.
 
@@ -237,12 +243,17 @@ class Classifier:
         return predictions
 
     def features(
-        self, images, layers, *, before_activation: bool = False, batch_size: int = 32
+        self,
+        images: Any,
+        layers: str | Iterable[str],
+        *,
+        before_activation: bool = False,
+        batch_size: int = 32,
     ) -> dict:
         """Computes the activations of layers for the center crops of images.
 
-        A convolution or dense layer gives its values after its activation, also where that is a
-        layer of its own, such as relu5 for conv5. Other layers give their output.
+        A convolution or dense layer gives its values after its activation. The activation may be a
+        separate layer, such as relu5 for conv5. Other layers give their output.
 
         Args:
             images: as for `predict`.
@@ -256,7 +267,7 @@ class Classifier:
             rows; `skipped` and `reasons`, the images that can't be read.
 
         Raises:
-            ValueError: for a layer that the network has not, or as `predict`.
+            ValueError: for an unknown layer, or as `predict`.
         """
         photographs = list_photographs(images)
         extractor = self.feature_extractor(layers, before_activation, batch_size)
@@ -267,7 +278,7 @@ class Classifier:
         return arrays
 
     def feature_extractor(
-        self, layers, before_activation: bool = False, batch_size: int = 32
+        self, layers: str | Iterable[str], before_activation: bool = False, batch_size: int = 32
     ) -> FeatureExtractor:
         """Returns the function that `features` calls; the same layers are compiled once."""
         _check_positive("batch_size", batch_size)
@@ -277,8 +288,8 @@ class Classifier:
             self._functions[key] = FeatureExtractor(self.preparation, self.network, *key)
         return self._functions[key]
 
-    def prepare(self, images, *, batch_size: int = 32) -> np.ndarray:
-        """Reads and scales images, as `model` takes them and its exported forms do.
+    def prepare(self, images: Any, *, batch_size: int = 32) -> np.ndarray:
+        """Reads and scales images for `model` and its exported files.
 
         Args:
             images: as for `predict`.
@@ -318,14 +329,14 @@ class Classifier:
         return Prediction(photograph.source, names, probabilities[best])
 
     def _compiled(self, test_views, full):
-        """The function from prepared images to probabilities; each is compiled once."""
+        """Returns the function from prepared images to probabilities, compiled once."""
         key = (test_views, full)
         if key not in self._functions:
             self._functions[key] = CompiledModel(self._views_model(test_views), full)
         return self._functions[key]
 
     def _views_model(self, test_views):
-        """The model from prepared images to probabilities averaged over views."""
+        """Returns the model from prepared images to probabilities averaged over views."""
         if test_views == "center":
             return self.model
         size = self.image_size
@@ -345,30 +356,30 @@ class Classifier:
 
 
 def _parts(model):
-    """The preparation and the network of a classifier."""
+    """Returns the preparation and the network of a classifier."""
     preparation = preparation_of(model)
     networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
     if preparation is None or len(networks) != 1:
         raise ValueError(
-            "`model` must be a Preparation followed by a network, as Classifier.from_network makes it. "
-            f"Received: a model with {', '.join(layer.name for layer in model.layers)}"
+            "`model` must be a Preparation followed by a network, as Classifier.from_network "
+            f"makes it. Received: a model with {', '.join(layer.name for layer in model.layers)}"
         )
     classes = model.output_shape[-1]
     if len(preparation.class_names) != classes:
         raise ValueError(
             f"`model` must have {classes} class names in its Preparation. "
-            f"Received: {len(preparation.class_names)}; give them by Classifier.from_network"
+            f"Received: {len(preparation.class_names)}. Add them by Classifier.from_network"
         )
     return preparation, networks[0]
 
 
 def _sizes_of(model):
-    """The side of the crops and the number of classes of a network."""
+    """Returns the side of the crops and the number of classes of a network."""
     shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
     if preparation_of(model) is not None:
         raise ValueError(
             "`model` must be a network that takes crops less the mean. "
-            "Received: a classifier, which has its own preparation; take its `network`"
+            "Received: a classifier, which has its own preparation. Give its `network`"
         )
     match shapes:
         case (None, int(height), int(width), 3), (None, int(classes)) if height == width:

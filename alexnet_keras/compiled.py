@@ -1,6 +1,7 @@
 """A model as a compiled function of images, without the overhead of `keras.Model.predict`."""
 
 import functools
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,12 +11,12 @@ from keras import ops
 class CompiledModel:
     """A model as a function of uint8 images, compiled by the backend.
 
-    `predict` sets up a data pipeline at each call, which takes longer than a small network.
+    Keras' `predict` sets up a data pipeline at each call, which is slow for a small network.
 
     Args:
         model: `keras.Model` of one input.
-        full: images in a full batch. Smaller batches are padded to a power of two, as the backend
-            compiles each size once.
+        full: images in a full batch. Smaller batches are padded to a power of two, so that the
+            backend compiles few sizes.
     """
 
     def __init__(self, model: keras.Model, full: int):
@@ -24,12 +25,12 @@ class CompiledModel:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            # One trace for all sizes; `predict_on_batch` would warn of its second and third.
+            # One trace for all sizes; `predict_on_batch` would warn about a trace for each size.
             signature = [tf.TensorSpec((None, *model.input_shape[1:]), "uint8")]
             call = functools.partial(model, training=False)
             self._function = tf.function(call, input_signature=signature, autograph=False)
 
-    def __call__(self, images: np.ndarray):
+    def __call__(self, images: np.ndarray) -> Any:
         """Returns the outputs for images `(batch, height, width, 3)`, as NumPy arrays.
 
         Args:

@@ -1,4 +1,4 @@
-"""Published weights of AlexNet, from PyTorch and Caffe into this network, and back to PyTorch.
+"""Converts published weights of AlexNet from PyTorch and Caffe to Keras, and back to PyTorch.
 
 `python -m alexnet_keras.convert` is the command `alexnet convert`; see `alexnet_keras.cli.convert`.
 """
@@ -6,8 +6,9 @@
 import itertools
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from alexnet_keras.torch_files import find_state_dict, read_state_dict
 if TYPE_CHECKING:
     import keras
 
-# What is subtracted from RGB pixels: 255 times torchvision's 0.485, 0.456, 0.406; the color of Caffe's mean image.
+# Mean color of RGB images 0-255: torchvision's 0.485, 0.456, 0.406, and the color of Caffe's mean
+# image.
 MEANS = {
     "torchvision": (123.675, 116.28, 103.53),
     "bvlc_alexnet": (122.679, 116.669, 104.007),
@@ -32,34 +34,37 @@ _TORCHVISION_LAYERS = {
 _LAYERS = tuple(_TORCHVISION_LAYERS)
 
 
-def from_torchvision(weights):
-    """torchvision's `alexnet` as a model of the preset `"torchvision"`.
+def from_torchvision(weights: str | os.PathLike | Mapping) -> "keras.Model":
+    """Returns torchvision's `alexnet` as a model of the preset `"torchvision"`.
 
     Args:
-        weights: path of a `.pth` file, or a state dict: `"features.0.weight"` and so on to arrays or tensors. A
-            checkpoint, which holds it as `"state_dict"`, `"model_state_dict"` or `"model"`, will do.
+        weights: path of a `.pth` file, or a state dict from names such as `"features.0.weight"` to
+            arrays or tensors. A checkpoint may hold the state dict as `"state_dict"`,
+            `"model_state_dict"` or `"model"`.
 
     Returns:
-        `keras.Model` from RGB images `(batch, 224, 224, 3)`, 0-255 less `MEANS["torchvision"]`, to probabilities of as
-        many classes as the weights have. What PyTorch divides images by lies in the kernels of conv1.
+        `keras.Model` from RGB images `(batch, 224, 224, 3)`, 0-255 less `MEANS["torchvision"]`, to
+        probabilities of the weights' classes. The kernels of conv1 include PyTorch's division by
+        the standard deviation.
 
     Raises:
-        ValueError: for a file that is no such one, or a tensor that is missing, not known or of another shape.
+        ValueError: for a file of another kind, or a tensor that is missing, unknown or of another
+            shape.
 
     Reference: Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014).
     """
     layers, source = _torchvision_layers(weights)
-    model = _model("torchvision", layers)
+    model = _model("torchvision", layers["fc8"][1].size)
     _set_torchvision(model, layers, source)
     return model
 
 
-def load_torchvision(model: "keras.Model", weights: str | os.PathLike | dict) -> None:
+def load_torchvision(model: "keras.Model", weights: str | os.PathLike | Mapping) -> None:
     """Loads torchvision's weights into a model of the preset `"torchvision"`, of any widths.
 
     Args:
-        model: such a model; it takes RGB images, 0-255 less `MEANS["torchvision"]`.
-        weights: as for `from_torchvision`. Layers that the model lacks are left out.
+        model: a model of RGB images, 0-255 less `MEANS["torchvision"]`.
+        weights: as for `from_torchvision`. Layers that the model lacks are ignored.
 
     Raises:
         ValueError: as `from_torchvision` does.
@@ -71,7 +76,7 @@ def load_torchvision(model: "keras.Model", weights: str | os.PathLike | dict) ->
 
 
 def _torchvision_layers(weights):
-    """Kernels and biases by our names of the layers, and what a message calls the weights."""
+    """Returns kernels and biases by layer, and the name of the weights in messages."""
     if isinstance(weights, (str, os.PathLike)):
         source = f"weights={str(weights)!r}"
         state = read_state_dict(weights)
@@ -102,20 +107,24 @@ def _set_torchvision(model, layers, source):
     conv1.set_weights([kernel * _pixel_factor(model)[:, None], bias])
 
 
-def from_caffe(weights, preset="bvlc_alexnet"):
-    """Caffe's `bvlc_alexnet` or `caffenet` (`bvlc_reference_caffenet`) as a model of the preset of that name.
+def from_caffe(weights: str | os.PathLike | Mapping, preset: str = "bvlc_alexnet") -> "keras.Model":
+    """Returns Caffe's `bvlc_alexnet` or `caffenet` as a model of the preset of that name.
 
     Args:
-        weights: path of a `.caffemodel`, or of a `.npy` file that holds a dict from a layer's name to its weights and
-            biases, as a dict or a sequence, in Caffe's layout or TensorFlow's; or such a dict.
-        preset: which of the two networks it is: their weights have the same shapes.
+        weights: path of a `.caffemodel` file, path of a `.npy` file with a dict, or a dict. The
+            dict goes from a layer's name to its weights and biases, as a dict or a sequence. Their
+            layout is Caffe's or TensorFlow's.
+        preset: `"bvlc_alexnet"`, or `"caffenet"` for `bvlc_reference_caffenet`. The weights of both
+            have the same shapes.
 
     Returns:
-        `keras.Model` from RGB images `(batch, 227, 227, 3)`, 0-255 less `MEANS[preset]`, to probabilities of as many
-        classes as the weights have. Caffe's order of colors, BGR, is turned round in conv1.
+        `keras.Model` from RGB images `(batch, 227, 227, 3)`, 0-255 less `MEANS[preset]`, to
+        probabilities of the weights' classes. The kernels of conv1 are converted from Caffe's BGR
+        to RGB.
 
     Raises:
-        ValueError: for another network, a file that is no such one, or a layer that is missing or of another shape.
+        ValueError: for another preset, a file of another kind, or a layer that is missing or of
+            another shape.
     """
     if preset not in ("bvlc_alexnet", "caffenet"):
         raise ValueError(f"`preset` must be bvlc_alexnet or caffenet. Received: preset={preset!r}")
@@ -131,7 +140,7 @@ def from_caffe(weights, preset="bvlc_alexnet"):
         name: (_old_shape(name, kernel), bias.reshape(-1))
         for name, (kernel, bias) in layers.items()
     }
-    model = _model(preset, layers)
+    model = _model(preset, layers["fc8"][1].size)
     _set(model, layers, source)
     conv1 = model.get_layer("conv1")
     kernel, bias = conv1.get_weights()
@@ -139,27 +148,28 @@ def from_caffe(weights, preset="bvlc_alexnet"):
     return model
 
 
-def to_torchvision(model):
-    """The state dict of torchvision's `alexnet` with the weights of a model of the preset `"torchvision"`.
+def to_torchvision(model: "keras.Model") -> dict[str, np.ndarray]:
+    """Returns a model's weights as a state dict of torchvision's `alexnet`.
 
     Args:
-        model: such a model, also a trained one, of any number of classes.
+        model: a model of the preset `"torchvision"`, with any number of classes.
 
     Returns:
-        dict from `"features.0.weight"` and so on to float32 arrays, which PyTorch's own module loads as tensors.
+        dict from names such as `"features.0.weight"` to float32 arrays. PyTorch's own module loads
+        them as tensors.
 
     Raises:
-        ValueError: for a model of other layers or shapes, or one that computes something else between them.
+        ValueError: for a model of other layers or shapes, or with other operations between them.
     """
     theirs = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
-    expected = _model("torchvision", classes=model.output_shape[-1])
+    expected = _model("torchvision", model.output_shape[-1])
     for layer in expected.layers:
         wanted = [tuple(weight.shape) for weight in layer.weights]
         found = [array.shape for array in theirs.get(layer.name, ())]
         if wanted != found or len(theirs) != len(_LAYERS):
             raise ValueError(
-                f"`model` must be of the preset torchvision. Received: a model whose {layer.name} has shapes {found}, "
-                f"not {wanted}, with the layers {', '.join(theirs)}"
+                f"`model` must be of the preset torchvision. Received: a model whose {layer.name} "
+                f"has shapes {found}, not {wanted}, with the layers {', '.join(theirs)}"
             )
     for ours, other in itertools.zip_longest(_functions(expected), _functions(model)):
         if ours != other:
@@ -182,50 +192,59 @@ def to_torchvision(model):
 
 
 def _functions(model):
-    """What each layer computes, but for its weights, in words; dropout and the classifier's activation do not count."""
+    """Yields a description of each layer, without its weights.
+
+    Dropout and the activation of the last layer are left out.
+    """
     names = ("scale", "offset", "activation", "pool_size", "strides", "padding", "groups")
     for layer in model.layers:
         if type(layer).__name__ not in ("InputLayer", "Dropout"):
             config = {name: value for name, value in layer.get_config().items() if name in names}
             if layer is model.layers[-1]:
                 config.pop("activation", None)
-            yield f"{type(layer).__name__} {', '.join(f'{name}={value}' for name, value in config.items())}".strip()
+            options = ", ".join(f"{name}={value}" for name, value in config.items())
+            yield f"{type(layer).__name__} {options}".strip()
 
 
-_MAPS = (6, 6, 256)  # what fc6 sees: height, width, maps
+_MAPS = (6, 6, 256)  # input of fc6: height, width, maps
 
 
 def _pixel_factor(model):
-    """The factor of conv1's kernels for each color: pixels come in 0-255, not divided by 255 * std."""
+    """Returns the factor of conv1's kernels for each color.
+
+    Our pixels are 0-255; torchvision's are divided by 255 times the standard deviation.
+    """
     scales = [layer.scale for layer in model.layers if layer.name == "scale"]
     return 1 / (255 * _TORCHVISION_STD * (scales[0] if scales else 1))
 
 
 def _numbers(value):
-    """An array or tensor, also one that is a parameter or of 16 bits, as a float32 array."""
+    """Returns an array, tensor or parameter of any type as a float32 array."""
     return np.asarray(value.detach().float() if hasattr(value, "detach") else value, "float32")
 
 
-def _model(config, layers=None, classes=None):
+def _model(preset, classes):
     from alexnet_keras.models import AlexNet
 
-    return AlexNet(config, classes=classes or layers["fc8"][1].size or 1)
+    return AlexNet(preset, classes=max(classes, 1))  # empty weights fail the later checks
 
 
 def _set(model, layers, source, rename=lambda layer: layer):
-    """Puts kernels `(out, in, height, width)` or `(out, in)` and biases into a model."""
+    """Sets kernels `(out, in, height, width)` or `(out, in)` and biases of a model."""
     for name, (kernel, bias) in layers.items():
         layer = model.get_layer(name)
         shape = tuple(layer.kernel.shape)
         theirs = (*shape[-1:], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]
         if kernel.shape != theirs or bias.shape != theirs[:1]:
             raise ValueError(
-                f"`weights` must have the shapes of this network: {rename(name)} {theirs} and {theirs[:1]}. "
-                f"Received: {kernel.shape} and {bias.shape} in {source}"
+                f"`weights` must have the shapes of this network: {rename(name)} {theirs} and "
+                f"{theirs[:1]}. Received: {kernel.shape} and {bias.shape} in {source}"
             )
         if kernel.ndim == 4:
             kernel = kernel.transpose(2, 3, 1, 0)
-        elif name == "fc6":  # they flatten maps, then rows and columns; Keras the maps last
+        elif (
+            name == "fc6"
+        ):  # PyTorch and Caffe flatten maps, rows, columns; Keras rows, columns, maps
             height, width, maps = model.get_layer("flatten").input.shape[1:]
             kernel = kernel.reshape(-1, maps, height, width).transpose(2, 3, 1, 0).reshape(shape)
         else:
@@ -252,13 +271,14 @@ def _pair(name, value, source):
         kernel, bias = (np.asarray(array, "float32") for array in value)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"`weights` must have weights and biases for each layer. Received: another {name} in {source}"
+            f"`weights` must have weights and biases for each layer. Received: another {name} in "
+            f"{source}"
         ) from error
     return kernel, bias
 
 
 def _to_caffe(name, kernel):
-    """A kernel in TensorFlow's layout in Caffe's."""
+    """Converts a kernel from TensorFlow's layout to Caffe's."""
     if kernel.ndim == 4:
         return kernel.transpose(3, 2, 0, 1)
     if name == "fc6" and kernel.shape[0] == np.prod(_MAPS):
@@ -275,12 +295,12 @@ def _old_shape(name, kernel):
 
 
 class _Arrays(pickle.Unpickler):
-    """Unpickles arrays and plain values; whatever else a pickle names, it may be code that runs."""
+    """Unpickles arrays and plain values only, as other names in a pickle may run code."""
 
     def find_class(self, module, name):
-        module = module.replace("numpy.core", "numpy._core")  # as it is called since NumPy 2
+        module = module.replace("numpy.core", "numpy._core")  # its name since NumPy 2
         if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no array")
+            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not an array")
         return super().find_class(module, name)
 
 
@@ -295,7 +315,7 @@ _ADMITTED = (
 
 
 def _read_npy(path):
-    """The dict in a `.npy` file."""
+    """Returns the dict in a `.npy` file."""
     try:
         with open(path, "rb") as file:
             version = np.lib.format.read_magic(file)
@@ -312,24 +332,22 @@ def _read_npy(path):
         if not isinstance(content, dict):
             raise ValueError(f"it holds a {type(content).__name__}, not a dict")
         return content
-    except (
-        Exception
-    ) as error:  # a damaged pickle can be wrong in more ways than its documentation says
+    except Exception as error:  # a damaged pickle raises more errors than are documented
         raise ValueError(
-            "`weights` must be a .npy file with a dict from a layer's name to its weights and biases. Received: "
-            f"weights={str(path)!r}: {error}"
+            "`weights` must be a .npy file with a dict from a layer's name to its weights and "
+            f"biases. Received: weights={str(path)!r}: {error}"
         ) from error
 
 
 def _read_caffemodel(path):
-    """dict from a layer's name to its blobs, as arrays."""
+    """Returns a dict from a layer's name to its blobs, as arrays."""
     try:
         from google.protobuf.message import DecodeError
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "reading a .caffemodel needs protobuf: pip install protobuf"
         ) from error
-    net = _caffe_net()()
+    net: Any = _caffe_net()()
     try:
         net.ParseFromString(Path(path).read_bytes())
         layers = {
@@ -337,7 +355,7 @@ def _read_caffemodel(path):
         }
         layers = {name: blobs for name, blobs in layers.items() if blobs}
         if not layers:
-            raise ValueError("it holds no layer with weights")
+            raise ValueError("it has no layer with weights")
     except (OSError, DecodeError, ValueError) as error:
         raise ValueError(
             f"`weights` must be a .caffemodel. Received: weights={str(path)!r}: {error}"
@@ -354,7 +372,7 @@ def _blob(blob):
 
 
 def _caffe_net():
-    """The message class of Caffe's networks: of its `caffe.proto`, what holds names and weights."""
+    """Returns the message class of networks, with `caffe.proto`'s names and weights only."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     kinds = descriptor_pb2.FieldDescriptorProto
@@ -403,52 +421,63 @@ def _caffe_net():
 _OLD_SHAPE = ("num", "channels", "height", "width")
 
 
-def convert(path, output, preset=None):
-    """Reads the weights in one file and writes them to another.
+def convert(path: str | os.PathLike, output: str | os.PathLike, preset: str | None = None) -> None:
+    """Converts the weights in a file to another format.
 
     Args:
-        path: path of a `.pth`, `.caffemodel` or `.npy` file, or of a `.keras` file for the way back.
-        output: path of the new file: `.keras`, or `.pth` for the way back.
-        preset: network of the weights, one of `MEANS`; `None` for the way back.
+        path: path of a `.pth`, `.caffemodel` or `.npy` file, or of a `.keras` file to convert to
+            PyTorch.
+        output: path of the new file: `.keras`, or `.pth` for PyTorch.
+        preset: network of the weights, one of `MEANS`; `None` for a `.keras` file.
 
     Raises:
-        ValueError: for an output that exists, or what the functions above say.
+        ValueError: for an output that exists, or as the functions above.
         MissingExtraError: if the library of the file's format is not installed.
     """
     if Path(output).exists():
         raise ValueError(
             f"`output` must be a new file. Received: output={str(output)!r}, which exists"
         )
-    back = str(path).endswith(".keras")
-    if not str(output).endswith(".pth" if back else ".keras"):
-        raise ValueError(
-            f"`output` must end in {'.pth' if back else '.keras'}. Received: output={str(output)!r}"
-        )
-    check_writable(Path(output).parent, "output", "in a folder")
-    if not back and preset not in MEANS:
-        raise ValueError(f"`preset` must be one of {', '.join(MEANS)}. Received: preset={preset!r}")
-    if back:
-        from alexnet_keras.models import load_model
-        from alexnet_keras.models.saved import check_exists
-
-        check_exists(path)
-        with extra("writing a .pth file"):
-            import torch
-        state = to_torchvision(load_model(path, "weights"))
-        with replacing(Path(output)) as partial:
-            torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
-        count, mean = sum(array.size for array in state.values()), MEANS["torchvision"]
+    to_pytorch = str(path).endswith(".keras")
+    suffix = ".pth" if to_pytorch else ".keras"
+    if not str(output).endswith(suffix):
+        raise ValueError(f"`output` must end in {suffix}. Received: output={str(output)!r}")
+    check_writable(Path(output).parent, "output", "a file in a folder")
+    if to_pytorch:
+        count = _write_pytorch(path, Path(output))
+        mean = MEANS["torchvision"]
         print(
-            "A network that was trained less another mean needs that one in PyTorch, too, divided by 255."
+            "A network that was trained with another mean needs this mean in PyTorch too, divided "
+            "by 255."
         )
     else:
+        if preset is None or preset not in MEANS:
+            raise ValueError(
+                f"`preset` must be one of {', '.join(MEANS)}. Received: preset={preset!r}"
+            )
         model = from_torchvision(path) if preset == "torchvision" else from_caffe(path, preset)
         with replacing(Path(output)) as partial:
             model.save(partial)
-        count, mean = model.count_params(), MEANS[preset]
+        count = model.count_params()
+        mean = MEANS[preset]
     print(
-        f"{path}: {count:,} parameters, for RGB images less {', '.join(map(str, mean))}\nWritten: {output}"
+        f"{path}: {count:,} parameters, for RGB images less {', '.join(map(str, mean))}\n"
+        f"Written: {output}"
     )
+
+
+def _write_pytorch(path, output):
+    """Writes the weights of a `.keras` file as a `.pth` file; returns the parameter count."""
+    from alexnet_keras.models import load_model
+    from alexnet_keras.models.saved import check_exists
+
+    check_exists(path)
+    with extra("writing a .pth file"):
+        import torch
+    state = to_torchvision(load_model(path, "weights"))
+    with replacing(output) as partial:
+        torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
+    return sum(array.size for array in state.values())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What something was computed with, for the record: the machine and the libraries."""
+"""Description of the machine and the libraries, for the record of a result."""
 
 import functools
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 
 # Packages by the modules that they are imported as.
@@ -18,13 +19,13 @@ _PACKAGES = {
 }
 
 
-def machine():
-    """dict of the processor's name and the number of cores."""
+def machine() -> dict:
+    """Returns a dict with the processor's name and the number of cores."""
     return {"processor": processor(), "cores": os.cpu_count()}
 
 
-def processor():
-    """The processor's name."""
+def processor() -> str:
+    """Returns the processor's name."""
     try:
         with open("/proc/cpuinfo") as file:
             return next(
@@ -34,11 +35,11 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def has_bfloat16_arithmetic():
-    """Whether this CPU multiplies bfloat16 numbers and sums the products in float32.
+def has_bfloat16_arithmetic() -> bool:
+    """Returns whether this CPU multiplies bfloat16 numbers with sums in float32.
 
-    TensorFlow's kernels do so through oneDNN on x86 processors with AVX512-BF16 or AMX, and on Arm
-    processors with BF16. Elsewhere the sums are bfloat16 too, and lose several percent.
+    TensorFlow's oneDNN kernels do so on x86 processors with AVX512-BF16 or AMX, and on Arm
+    processors with BF16. Elsewhere the sums are bfloat16 too, and less exact.
     """
     newest = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
     limited = newest not in ("ALL", "DEFAULT") and not any(x in newest for x in _BFLOAT16_SETS)
@@ -53,7 +54,7 @@ _BFLOAT16_SETS = ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX", "AV
 
 @functools.cache
 def _processor_flags():
-    """The instruction sets that Linux names; none on other systems."""
+    """Returns the instruction sets that Linux lists; none on other systems."""
     try:
         with open("/proc/cpuinfo") as file:
             lines = [line for line in file if line.startswith(("flags", "Features"))]
@@ -62,18 +63,18 @@ def _processor_flags():
     return frozenset(lines[0].partition(":")[2].split()) if lines else frozenset()
 
 
-def versions(others=()):
-    """dict of the versions of Python and of the libraries that this process has imported.
+def versions(others: Iterable[str] = ()) -> dict[str, str]:
+    """Returns the versions of Python and of the libraries that this process has imported.
 
     Args:
-        others: modules that it has not, but its own processes have.
+        others: names of modules that its child processes have imported.
     """
     used = [module for module in _PACKAGES if module in sys.modules or module in others]
     return {"python": platform.python_version(), **dict(map(_version, used))}
 
 
 def _version(module):
-    """`(package, version)`: the package is the usual one, or another that brings the module, such as tensorflow-cpu."""
+    """Returns `(package, version)` of a module, also for variants such as tensorflow-cpu."""
     package = _PACKAGES[module]
     try:
         return package, metadata.version(package)

@@ -1,15 +1,17 @@
-"""Trained networks in the formats of other runtimes."""
+"""Exports trained networks to the formats of other runtimes."""
 
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from alexnet_keras.extras import require
 from alexnet_keras.ops import implementation
 
-# For each format: the ending of its file or folder, and the modules that make it and load it.
+# For each format, the ending of its file or folder, and the modules that write and load it.
 FORMATS = {
     "saved_model": ("", ()),
     "onnx": (".onnx", ("onnx", "tf2onnx", "onnxruntime")),
@@ -18,7 +20,7 @@ FORMATS = {
 }
 
 
-def check_formats(formats):
+def check_formats(formats: Sequence[str]) -> None:
     """Checks that models can be exported to these formats.
 
     Raises:
@@ -28,7 +30,8 @@ def check_formats(formats):
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(
-            f"`formats` must be out of {', '.join(FORMATS)}. Received: {', '.join(unknown) or 'none'}"
+            f"`formats` must be among {', '.join(FORMATS)}. Received: "
+            f"{', '.join(unknown) or 'none'}"
         )
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -38,17 +41,19 @@ def check_formats(formats):
     require(f"exporting to {', '.join(formats)}", *modules)
 
 
-def export(model, path, kind):
-    """Writes a model for predictions in another format, by Keras' own `export`; one of mixed precision in float32.
+def export(model: keras.Model, path: str | os.PathLike, kind: str) -> None:
+    """Writes a model for predictions in another format, by Keras' own `export`.
+
+    A model of mixed precision is written in float32.
 
     Args:
         model: a `keras.Model`.
-        path: of the file, or of the folder of a SavedModel.
-        kind: `"saved_model"`; `"onnx"`; `"float16"` or `"int8"`: TFLite, for small machines, whose weights have 16 or 8
-            bits, and whose arithmetic is in float32 all the same.
+        path: path of the file, or of the folder of a SavedModel.
+        kind: `"saved_model"`, `"onnx"`, `"float16"` or `"int8"`. The last two are TFLite with
+            weights of 16 or 8 bits; its arithmetic is in float32.
 
     Raises:
-        ValueError: for an unknown format, something that is at that path already, or what `check_formats` says.
+        ValueError: for an unknown format, an existing path, or as `check_formats`.
     """
     check_formats([kind])
     path, model = Path(path), _in_float32(model)
@@ -60,13 +65,13 @@ def export(model, path, kind):
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-")
-    # Other runtimes know the operations of the definitions, not what XLA compiles.
+    # Other runtimes support the reference operations, but not XLA's compiled ones.
     with implementation("reference"), temporary as folder:
         whole = Path(folder) / path.name
         if kind == "saved_model":
             model.export(whole, verbose=False)
         elif kind == "onnx":
-            # Keras asks for it of a model that has not been called yet.
+            # Keras needs a signature for a model that has not been called yet.
             images = keras.InputSpec(shape=model.input_shape, dtype="float32")
             model.export(whole, format="onnx", verbose=False, input_signature=[images])
         else:
@@ -86,7 +91,7 @@ def export(model, path, kind):
 
 
 def _in_float32(model):
-    """A model with the same weights whose computation is in float32, which all formats know."""
+    """Returns a model with the same weights in float32, which all formats support."""
     if all(layer.compute_dtype == "float32" for layer in _all_layers(model)):
         return model
 
@@ -100,7 +105,7 @@ def _in_float32(model):
 
 
 def _all_layers(model):
-    """Yields the layers of a model, and of the models in it."""
+    """Yields the layers of a model and its inner models."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _all_layers(layer)
@@ -108,14 +113,14 @@ def _all_layers(model):
             yield layer
 
 
-def load_exported(path, kind):
-    """What `export` has written, loaded by the format's own runtime.
+def load_exported(path: str | os.PathLike, kind: str) -> Callable[[Any], Any]:
+    """Loads an exported model with the format's own runtime.
 
     Args:
         path, kind: as for `export`.
 
     Returns:
-        A function from float32 images `(1, height, width, channels)`, as the model takes them, to what the model says.
+        A function from the model's input, float32 `(1, height, width, channels)`, to its output.
     """
     if kind == "saved_model":
         import tensorflow as tf
@@ -142,8 +147,8 @@ def load_exported(path, kind):
     return run
 
 
-def size_of(path):
-    """Bytes of a file, or of all files in a folder."""
+def size_of(path: str | os.PathLike) -> int:
+    """Returns the bytes of a file, or of all files in a folder."""
     path = Path(path)
     return sum(
         file.stat().st_size

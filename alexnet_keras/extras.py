@@ -1,7 +1,8 @@
-"""Optional libraries, and the error that names the extra of this package that installs one."""
+"""Checks for optional libraries, with errors that name the package's extra."""
 
 import contextlib
 import importlib.util
+from collections.abc import Iterator
 
 # The library and the extra that installs it, by the module that is imported.
 _EXTRAS = {
@@ -24,14 +25,14 @@ _EXTRAS = {
 
 
 class MissingExtraError(ModuleNotFoundError):
-    """A library that `pip install .` leaves out is not installed; the message says how to install it."""
+    """Error for a missing optional library. The message has the command that installs it."""
 
 
 def require(purpose: str, *modules: str) -> None:
     """Checks that optional libraries are installed, without importing them.
 
     Args:
-        purpose: what needs the libraries, such as `"drawing figures"`: the subject of the message.
+        purpose: purpose of the libraries, such as `"drawing figures"`, for the message.
         *modules: names of the modules, each of an extra.
 
     Raises:
@@ -50,8 +51,8 @@ def _error(purpose, modules):
 
 
 @contextlib.contextmanager
-def extra(purpose: str):
-    """Context for imports of optional libraries. A missing one is an error that names its extra.
+def extra(purpose: str) -> Iterator[None]:
+    """Context for imports of optional libraries, whose errors name the missing extra.
 
     Args:
         purpose: as for `require`.
@@ -66,7 +67,7 @@ def extra(purpose: str):
     """
     try:
         yield
-    except MissingExtraError:  # an inner context knows the purpose better
+    except MissingExtraError:  # an inner context has a more exact purpose
         raise
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]

@@ -6,13 +6,15 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import keras
 import numpy as np
 from keras import ops
+from tqdm import tqdm
 
 from alexnet_keras.compiled import CompiledModel
 from alexnet_keras.data.photographs import (
@@ -22,23 +24,26 @@ from alexnet_keras.data.photographs import (
     progress,
 )
 from alexnet_keras.files import check_writable, holding, read_npz, replacing, write_text
-from alexnet_keras.layers import LocallyConnected2D
+from alexnet_keras.layers import LocallyConnected2D, Preparation
 from alexnet_keras.models import fingerprint
 from alexnet_keras.record import check_folder
 
+if TYPE_CHECKING:
+    from alexnet_keras.classifier import Classifier
+
 SUFFIXES = (".npz", ".h5", ".hdf5")
-_CHUNK = 256  # images in a file: 300 MB of the largest layer of the full-size network
+_CHUNK = 256  # images in a file, which bounds the memory for large layers
 TEXTS = ("files", "skipped", "reasons")
 _LINEAR_LAYERS = (keras.layers.Dense, keras.layers.Conv2D, LocallyConnected2D)
 _ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
 
 
 class FeatureExtractor:
-    """Computes the outputs of some layers, of convolutions and dense layers also without activation.
+    """Computes the outputs of layers, with or without their activations.
 
-    The activation of a convolution or dense layer is its own, or that of the next activation layer
-    of the network, such as relu5 for conv5. It is applied to the layer's linear output, so that
-    `max(before, 0)` is `after` to the bit for a ReLU. Other layers have one output.
+    The activation of a convolution or dense layer is its own, or the next activation layer, such as
+    relu5 for conv5. It is applied to the layer's linear output, so for a ReLU `max(before, 0)` is
+    `after` to the bit. Other layers have one output.
 
     Args:
         preparation: the `Preparation` layer of a classifier.
@@ -51,10 +56,17 @@ class FeatureExtractor:
         layers: names of the layers, without repetitions.
 
     Raises:
-        ValueError: for a name that no layer has, or for no names.
+        ValueError: for an unknown name, or for no names.
     """
 
-    def __init__(self, preparation, network, layers, before_activation, batch_size):
+    def __init__(
+        self,
+        preparation: Preparation,
+        network: keras.Model,
+        layers: Iterable[str],
+        before_activation: bool,
+        batch_size: int,
+    ):
         self.layers = tuple(dict.fromkeys(layers))
         _check_layers(network, self.layers)
         self._image_size = preparation.image_size
@@ -69,15 +81,15 @@ class FeatureExtractor:
         self._model = keras.Model(images, inner(preparation(images)))
         self._run = CompiledModel(self._model, batch_size)
 
-    def read(self, photographs, bar) -> dict:
+    def read(self, photographs: Sequence[Photograph], bar: tqdm) -> dict:
         """Computes the features of images.
 
         Args:
             photographs: list of `Photograph`.
-            bar: progress bar, which is brought forward.
+            bar: progress bar to update.
 
         Returns:
-            dict of arrays, as `Classifier.features` gives them.
+            dict of arrays, as `Classifier.features` returns them.
         """
         texts = {name: [] for name in TEXTS}
         outputs = self._model.output
@@ -113,13 +125,13 @@ def _check_layers(network, layers):
     unknown = [name for name in layers if name not in known]
     if unknown or not layers:
         raise ValueError(
-            f"`layers` must be layers of the network, of {', '.join(known)}. "
+            f"`layers` must be among the layers of the network, {', '.join(known)}. "
             f"Received: {', '.join(map(str, unknown)) or 'none'}"
         )
 
 
 def _linear_output(network, layer):
-    """The output of a layer without its activation, and the activation; `None` if it has none."""
+    """Returns a layer's output without activation, and its activation or `None`."""
     if not isinstance(layer, _LINEAR_LAYERS):
         return layer.output, None
     if layer.activation is keras.activations.linear:
@@ -132,7 +144,7 @@ def _linear_output(network, layer):
 
 
 def _next_activation(network, layer):
-    """The activation layer that follows a layer, before the next convolution or dense layer."""
+    """Returns the activation layer before the next convolution or dense layer."""
     following = network.layers[network.layers.index(layer) + 1 :]
     for other in following:
         if isinstance(other, _ACTIVATIONS):
@@ -143,9 +155,9 @@ def _next_activation(network, layer):
 
 
 def write_features(
-    classifier,
-    images,
-    layers,
+    classifier: "Classifier",
+    images: str | os.PathLike | Sequence,
+    layers: Iterable[str],
     path: str | os.PathLike,
     *,
     before_activation: bool = False,
@@ -154,8 +166,8 @@ def write_features(
 ) -> Path:
     """Writes the activations of layers for image files to a file.
 
-    The work is kept in chunks in a folder beside the file, `NAME.partial`, until the file is whole.
-    A call that was stopped resumes there when it is made again.
+    Until the file is whole, its chunks are in the folder `NAME.partial`. Repeat a stopped call to
+    resume it from there.
 
     Args:
         classifier: a `Classifier`.
@@ -169,10 +181,9 @@ def write_features(
         the rows in `files`. Files that can't be read are in `skipped`, with their `reasons`.
 
     Raises:
-        ValueError: for a file that exists or has another ending, a layer that the network has not,
-            a path without images, a folder with the work of another call, or if no image can be
-            read.
-        OSError: if a file can't be written; what was there before stays.
+        ValueError: for a file that exists or has another ending, an unknown layer, or a folder of
+            another call; for a path without images, or without readable ones.
+        OSError: if a file can't be written; the previous file stays.
     """
     path = Path(path).expanduser()
     _check_path(path)
@@ -187,9 +198,7 @@ def write_features(
         "chunk": chunk,
     }
     folder = path.with_name(f"{path.name}.partial")
-    expected = (
-        "a new file, or one whose .partial folder is of the same classifier, layers and images"
-    )
+    expected = "a new file, or one whose .partial folder has the same classifier, layers and images"
     with holding(folder, "path"):
         check_folder(folder / "settings.json", settings, argument="path", expected=expected)
         write_text(folder / "settings.json", json.dumps(settings) + "\n")
@@ -199,7 +208,7 @@ def write_features(
     return path
 
 
-def list_files(images) -> list[str]:
+def list_files(images: str | os.PathLike | Sequence) -> list[str]:
     """Lists image files.
 
     Args:
@@ -211,7 +220,7 @@ def list_files(images) -> list[str]:
     found = list_photographs(images)
     if not all(isinstance(photograph.image, str) for photograph in found):
         raise ValueError("`images` must be paths of files. Received: arrays or Pillow images")
-    return [photograph.image for photograph in found]
+    return [str(photograph.image) for photograph in found]
 
 
 def _check_path(path):
@@ -225,7 +234,7 @@ def _check_path(path):
 
 
 def _digest(files):
-    """Digest of the paths, sizes and times of files."""
+    """Returns a digest of the paths, sizes and times of files."""
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
         status = Path(file).stat()
@@ -234,7 +243,7 @@ def _digest(files):
 
 
 def _write_chunks(extractor, files, folder, chunk):
-    """Writes the chunks that are missing."""
+    """Writes the missing chunks."""
     parts = [files[i : i + chunk] for i in range(0, len(files), chunk)]
     missing = [number for number in range(len(parts)) if not _chunk_path(folder, number).exists()]
     with progress(len(files), "Features") as bar:
@@ -250,7 +259,7 @@ def _chunk_path(folder, number):
 
 
 def _assemble(folder, path, layers):
-    """Writes the file from the chunks, of which one at a time is in memory."""
+    """Writes the file from the chunks, with one chunk at a time in memory."""
     chunks = sorted(folder.glob("[0-9]*.npz"))
     texts = {name: np.concatenate([read_npz(file, name)[0] for file in chunks]) for name in TEXTS}
     if not len(texts["files"]):

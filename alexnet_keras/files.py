@@ -1,4 +1,4 @@
-"""Atomic file writes, reads whose errors name the file, and folders that one process holds."""
+"""Atomic file writes, reads whose errors name the file, and locked folders."""
 
 import contextlib
 import errno
@@ -6,20 +6,22 @@ import json
 import os
 import socket
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-LOCK = "lock"  # the file in a folder that is held
+LOCK = "lock"  # the lock file in a folder
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
-def check_writable(folder, argument="workdir", kind="a folder"):
-    """Raises a `ValueError` for a folder that can't be made, or that can't be written.
+def check_writable(folder: Path, argument: str = "workdir", kind: str = "a folder") -> None:
+    """Raises a `ValueError` for a folder that can't be made or written.
 
     Args:
         folder: a `pathlib.Path`.
         argument: name of the argument in the message.
-        kind: what the argument is, in words.
+        kind: kind of the argument in the message.
     """
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
@@ -28,7 +30,7 @@ def check_writable(folder, argument="workdir", kind="a folder"):
         )
 
 
-def read_json(path, *names):
+def read_json(path: Path, *names: str) -> dict:
     """Reads a JSON object from a file.
 
     Args:
@@ -39,7 +41,8 @@ def read_json(path, *names):
         A dict.
 
     Raises:
-        ValueError: for a file that is not a JSON object with these names; the message names the file.
+        ValueError: for a file that is not a JSON object with these names; the message names the
+            file.
         OSError: for a file that can't be read.
     """
     try:
@@ -56,7 +59,7 @@ def read_json(path, *names):
     return content
 
 
-def read_npz(path, *names):
+def read_npz(path: str | os.PathLike, *names: str) -> list:
     """Reads arrays from an `.npz` file.
 
     Args:
@@ -67,32 +70,34 @@ def read_npz(path, *names):
         A list of the arrays, in the order of `names`.
 
     Raises:
-        ValueError: for a file that is not an `.npz` file with these arrays; the message names the file.
+        ValueError: for a file that is not an `.npz` file with these arrays; the message names the
+            file.
     """
     try:
         with open(path, "rb") as opened:
-            if not zipfile.is_zipfile(opened):  # NumPy would advise to unpickle it
+            if not zipfile.is_zipfile(opened):  # NumPy's message would advise unpickling
                 raise ValueError("not a zip archive")
         with np.load(path) as file:
             return [file[name] for name in names]
-    except Exception as error:  # a file can be wrong in more ways than NumPy documents
+    except Exception as error:  # a damaged file raises more errors than NumPy documents
         raise ValueError(
-            f"{path} must be an .npz file with {', '.join(names)}. It is damaged, or another file: {error}"
+            f"{path} must be an .npz file with {', '.join(names)}. It is damaged, or another "
+            f"file: {error}"
         ) from error
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """Gives the path to write a file to, which takes the name of `path` when it is whole.
+def replacing(path: Path) -> Iterator[Path]:
+    """Context that replaces a file at its end, and only if its body succeeds.
 
     Args:
         path: a `pathlib.Path`; its folder is made if it does not exist.
 
     Yields:
-        The path to write to, with the same suffix.
+        The temporary path to write to, with the same suffix.
 
     Raises:
-        OSError: when it cannot be written; what was there before stays.
+        OSError: if it can't be written; the previous file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"partial-{path.name}")
@@ -104,33 +109,33 @@ def replacing(path):
         raise
 
 
-def write_text(path, text):
-    """Writes a text file, which has its name, and the text of before, until it is whole.
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file atomically.
 
     Args:
         path: a `pathlib.Path`; its folder is made if it does not exist.
-        text: what it will hold.
+        text: new content.
 
     Raises:
-        OSError: when it cannot be written; what was there before stays.
+        OSError: if it can't be written; the previous file stays.
     """
     with replacing(path) as partial:
         partial.write_text(text, newline="")
 
 
 @contextlib.contextmanager
-def holding(folder, argument="workdir"):
-    """Holds a folder, so that no other process can hold it too.
+def holding(folder: Path, argument: str = "workdir") -> Iterator[None]:
+    """Context in which this process holds the lock of a folder.
 
-    The operating system gives the folder free when the process ends, also when it is killed. Where the file system has
-    no locks, a line says so.
+    The operating system releases the lock when the process ends, even if it is killed. Without
+    locks in the file system, a line is printed.
 
     Args:
-        folder: a `pathlib.Path`; it is made if it does not exist, and removed again if it is left empty.
+        folder: a `pathlib.Path`; it is made if it does not exist, and removed if it is then empty.
         argument: name of the argument in the message.
 
     Raises:
-        ValueError: when another process holds it; the message says which.
+        ValueError: if another process holds it; the message names the process.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     descriptor = _lock(folder, argument)
@@ -147,7 +152,7 @@ def holding(folder, argument="workdir"):
 
 
 def _lock(folder, argument):
-    """The descriptor of the folder's lock file, which is locked."""
+    """Locks the folder's lock file and returns its descriptor."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -173,8 +178,8 @@ def _lock_or_refuse(descriptor, folder, argument):
         if getattr(error, "errno", None) in _HELD:
             holder = os.read(descriptor, 1000).decode(errors="replace") or "another process"
             raise ValueError(
-                f"`{argument}` must be a folder that no other process uses. Received: {argument}={str(folder)!r}, "
-                f"which {holder} uses. Wait until it ends, or stop it"
+                f"`{argument}` must be a folder that no other process uses. Received: "
+                f"{argument}={str(folder)!r}, which {holder} uses. Wait until it ends, or stop it"
             ) from error
         print(
             f"{folder} can't be locked ({error}). Let no other process use it at the same time",

@@ -1,12 +1,12 @@
-"""Weights that come with the package, or are downloaded once.
+"""Weights in the package, and weights that are downloaded once.
 
     from alexnet_keras import AlexNet, pretrained
 
     print(*pretrained.available())
     model = AlexNet(weights="imagenet")
 
-To add weights that come with the package, write their file into `alexnet_keras/weights/` by
-`write_weights`, and add an entry with that file's name to `REGISTRY`.
+To add weights to the package, write their file into `alexnet_keras/weights/` by `write_weights`.
+Then add an entry with the file's name to `REGISTRY`.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _SUBFOLDER = Path("models") / "alexnet_keras"  # of Keras' cache
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """Description of weights that have a name. Either `file` or `url` is given.
+    """Description of named weights. Either `file` or `url` is given.
 
     Args:
         preset: preset of the network.
@@ -77,7 +77,7 @@ REGISTRY = {
 
 
 def available() -> dict[str, Pretrained]:
-    """Returns the weights that have a name: `AlexNet(weights=name)` loads them.
+    """Returns the named weights, which `AlexNet(weights=name)` loads.
 
     Returns:
         dict from names to descriptions: preset, classes, license, and the file in the package or
@@ -92,10 +92,10 @@ def available() -> dict[str, Pretrained]:
 
 
 def load_pretrained(model: keras.Model, name: str) -> None:
-    """Sets a model's weights to those of this name.
+    """Sets a model's weights to the named weights.
 
     Args:
-        model: a network of the same preset. It may lack layers, such as those of `include_top`.
+        model: a network of the same preset. It may lack layers, such as the top.
         name: one of `available()`.
 
     Raises:
@@ -109,8 +109,9 @@ def load_pretrained(model: keras.Model, name: str) -> None:
         if expected != found:
             entry = REGISTRY[name]
             raise ValueError(
-                f"`weights` {name!r} belong to the preset {entry.preset} with {entry.classes} classes. "
-                f"Received: a model whose {layer.name} has shapes {expected}, not {found or 'there'}"
+                f"`weights` {name!r} belong to the preset {entry.preset} with {entry.classes} "
+                f"classes. Received: a model whose {layer.name} has shapes {expected}, not "
+                f"{found or 'there'}"
             )
     for layer in layers:
         layer.set_weights(stored[layer.name])
@@ -128,7 +129,7 @@ def read_layers(name: str, argument: str = "weights") -> dict[str, list[np.ndarr
 
     Raises:
         ValueError: for an unknown name, or a file that is damaged or can't be downloaded. The
-            message says which file belongs where. A file that was there stays.
+            message names the file and its place. An existing file stays.
     """
     layers = {}
     for key, array in _read_arrays(name, argument).items():
@@ -138,14 +139,15 @@ def read_layers(name: str, argument: str = "weights") -> dict[str, list[np.ndarr
     return layers
 
 
-def preparation(name: str) -> tuple[Sequence[float], tuple[str, ...]]:
-    """Returns what is subtracted from images, and the names of the classes.
+def preparation(name: str) -> tuple[Sequence[float] | np.ndarray, tuple[str, ...]]:
+    """Returns the mean to subtract from images, and the names of the classes.
 
     Args:
         name: one of `available()`.
 
     Returns:
-        A mean color `(3,)` or mean image `(height, width, 3)`, RGB 0-255, and a name for each label.
+        `(mean, class_names)`: a mean color `(3,)` or mean image `(height, width, 3)`, RGB 0-255;
+        and a name for each label.
 
     Raises:
         ValueError: as for `read_layers`, or for weights of the conv layers only.
@@ -180,14 +182,14 @@ def write_weights(
         model: a trained network.
         layers: names of the layers; `None` for all.
         dtype: type of the numbers. float16 rounds each to 11 binary digits.
-        mean: what is subtracted from images, a color or an image.
+        mean: mean color or mean image to subtract; `None` for no entry in the file.
         class_names: a name for each label.
 
     Returns:
         dict with the file's `size` and `sha256`, for an entry of `REGISTRY`.
 
     Raises:
-        ValueError: for a weight that the type does not hold.
+        ValueError: for a weight outside the range of the type.
     """
     arrays = {}
     for layer in model.layers:
@@ -210,7 +212,8 @@ def _rounded(key, array, dtype):
         rounded = array.astype(dtype)
     if not np.isfinite(rounded).all():
         raise ValueError(
-            f"`model` must have weights that {dtype} holds. Received: {key} up to {np.abs(array).max():g}"
+            f"`model` must have weights in the range of {dtype}. Received: {key} up to "
+            f"{np.abs(array).max():g}"
         )
     return rounded
 
@@ -224,7 +227,7 @@ def _entry(name, argument):
 
 
 def _read_arrays(name, argument):
-    """The arrays in the file of this name."""
+    """Returns the arrays in the file of this name."""
     entry = _entry(name, argument)
     if entry.file:
         path = FOLDER / entry.file
@@ -236,13 +239,13 @@ def _read_arrays(name, argument):
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"`{argument}` {name!r} must be in a file that is whole. "
+            f"`{argument}` {name!r} must be in a file without damage. "
             f"Received: {str(path)!r}, which is damaged. Delete it, and run again"
         ) from error
 
 
 def _converted(name, entry, argument):
-    """Path of the converted file in Keras' cache. The first call downloads and converts it."""
+    """Returns the path of the converted file in Keras' cache; the first call downloads it."""
     folder = _cache()
     path = folder / f"{name}-{entry.sha256[:8]}.npz"
     if not path.exists():
@@ -258,20 +261,20 @@ def _converted(name, entry, argument):
 
 
 def _cache():
-    """The package's folder in Keras' cache, which is `$KERAS_HOME` or `~/.keras`."""
+    """Returns the package's folder in Keras' cache, `$KERAS_HOME` or `~/.keras`."""
     return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / _SUBFOLDER
 
 
 def _download(name, entry, argument, folder):
-    """Path of the file at `entry.url`, after a check of its hash."""
+    """Returns the path of the downloaded file, after a check of its hash."""
     path = folder / entry.url.rpartition("/")[2]
     if path.exists():
         _check_file(path, entry, argument, name, "Delete it, or put the right file there")
         return path
     partial = folder / f"partial-{path.name}"
-    folder.mkdir(parents=True, exist_ok=True)  # where there is none, Keras takes another folder
+    folder.mkdir(parents=True, exist_ok=True)  # Keras takes another folder if this one is missing
     try:
-        # Keras' progress bar is no result of a command.
+        # Keras' progress bar is not part of a command's output.
         with contextlib.redirect_stdout(sys.stderr):
             keras.utils.get_file(
                 partial.name,
@@ -281,7 +284,7 @@ def _download(name, entry, argument, folder):
                 cache_dir=str(folder.parents[1]),
                 cache_subdir=str(_SUBFOLDER),
             )
-    except Exception as error:  # Keras raises a bare one for an address that does not answer
+    except Exception as error:  # Keras raises a bare Exception if a server does not answer
         partial.unlink(missing_ok=True)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
@@ -293,7 +296,7 @@ def _download(name, entry, argument, folder):
 
 
 def _check_file(path, entry, argument, name, advice):
-    """Raises a `ValueError` for a file that is missing, or another one than the entry's."""
+    """Raises a `ValueError` for a file that is missing or not the entry's."""
     expected = f"SHA-256 {entry.sha256}"
     try:
         size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Records what made a result, and tells whether a folder holds what is requested."""
+"""Provenance of results, and checks of a folder's stored settings."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ def provenance(command: str | None, *, modules: Iterable[str] = (), **details) -
 
     Args:
         command: command line, or `None` for a call from Python.
-        modules: names of modules that other processes have imported, whose versions count too.
+        modules: names of modules that other processes have imported; their versions are added.
         **details: further facts about the machine, such as `devices="CPU: ..."`.
 
     Returns:
@@ -27,7 +27,7 @@ def provenance(command: str | None, *, modules: Iterable[str] = (), **details) -
 
 
 def as_stored(settings: dict) -> dict:
-    """Returns settings as a JSON file gives them back: tuples are lists, and keys are strings."""
+    """Returns settings as a JSON file stores them: tuples as lists, keys as strings."""
     return json.loads(json.dumps(settings))
 
 
@@ -40,7 +40,7 @@ def differences(
         requested: settings of this call, as `as_stored` gives them.
         stored: settings in the folder.
         names: settings to compare; `None` for all of both.
-        owner: what the settings belong to, if the folder holds several of them.
+        owner: name of the settings, if the folder has several of them.
 
     Returns:
         List of strings such as `"seed: stored 0, requested 1"`; empty for equal settings.
@@ -67,16 +67,17 @@ def settings_error(
         folder: the folder.
         found: descriptions of the differences.
         argument: name of the argument that gives the folder.
-        expected: what the argument must be, such as `"a new folder, or one of the same experiment"`.
+        expected: expected value of the argument, such as `"a new folder, or one of the same
+            experiment"`.
     """
     return ValueError(
-        f"`{argument}` must be {expected}. Received: {argument}={str(folder)!r}, which holds other settings: "
-        f"{'; '.join(found)}"
+        f"`{argument}` must be {expected}. Received: {argument}={str(folder)!r}, which holds "
+        f"other settings: {'; '.join(found)}"
     )
 
 
 def check_folder(path: Path, requested: dict, *, argument: str = "workdir", expected: str) -> None:
-    """Checks that a folder is new, or that its file of settings holds what is requested.
+    """Checks that a folder is new, or that its stored settings are the requested ones.
 
     Args:
         path: path of the JSON file of settings in the folder.
@@ -93,6 +94,6 @@ def check_folder(path: Path, requested: dict, *, argument: str = "workdir", expe
             raise settings_error(folder, found, argument=argument, expected=expected)
     elif folder.exists() and any(file.name != LOCK for file in folder.iterdir()):
         raise ValueError(
-            f"`{argument}` must be {expected}. Received: {argument}={str(folder)!r}, which holds other files and no "
-            f"{path.name}"
+            f"`{argument}` must be {expected}. Received: {argument}={str(folder)!r}, which holds "
+            f"other files and no {path.name}"
         )

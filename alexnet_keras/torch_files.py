@@ -1,11 +1,11 @@
 """Reads tensors from files that `torch.save` has written, without PyTorch.
 
-A pickle can name any function of Python and call it. PyTorch's files need few names: an ordered
-dict, three functions that make a tensor or parameter from a storage, and the storages. The reader
-knows these, calls functions of this module only, and refuses a file that names anything else.
+A pickle can call any function of Python. PyTorch's files need few names: an ordered dict, three
+functions that make a tensor or parameter from a storage, and the storages. The reader accepts only
+these names, and calls only functions of this module.
 
-Reference: `torch/serialization.py` and `torch/_utils.py` of PyTorch 2.13, which write both formats:
-a zip archive (since 1.6), and a row of pickles that raw storages follow.
+Reference: `torch/serialization.py` and `torch/_utils.py` of PyTorch 2.13. They write two formats: a
+zip archive (since 1.6), and a row of pickles followed by raw storages.
 """
 
 import dataclasses
@@ -14,10 +14,12 @@ import os
 import pickletools
 import re
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-_MAX_PICKLE = 2**26  # bytes; the pickle of ResNet-152 with its optimizer has less than a million
+_MAX_PICKLE = 2**26  # bytes, many times the pickle of ResNet-152 with its optimizer
 _MAX_AXES = 64  # of an array of NumPy
 _CHUNK = 2**24  # bytes of one read
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -57,8 +59,8 @@ def read_state_dict(path: str | os.PathLike, argument: str = "weights") -> dict:
         bfloat16 become float32; other types stay. Only the state dict's own storages are read.
 
     Raises:
-        ValueError: for a file that is missing, cut or of another kind, that names anything but
-            tensors and plain values, or whose sizes contradict each other.
+        ValueError: for a file that is missing, cut or of another kind; for names other than tensors
+            and plain values, or contradictory sizes.
     """
     source = f"{argument}={str(path)!r}"
     try:
@@ -72,16 +74,17 @@ def read_state_dict(path: str | os.PathLike, argument: str = "weights") -> dict:
     except OSError as error:
         reason = error.strerror or str(error)
     raise ValueError(
-        f"`{argument}` must be a file of PyTorch with tensors and plain values only. Received: {source}: {reason}"
+        f"`{argument}` must be a file of PyTorch with tensors and plain values only. Received: "
+        f"{source}: {reason}"
     )
 
 
-def find_state_dict(content, source: str, argument: str = "weights") -> dict:
+def find_state_dict(content: Any, source: str, argument: str = "weights") -> dict:
     """Returns the state dict in a checkpoint, without the prefixes of a module's wrappers.
 
     Args:
         content: a state dict, or a checkpoint that holds one.
-        source: what the message calls it.
+        source: name of the content in the message.
         argument: name of the argument in the message.
 
     Raises:
@@ -89,7 +92,8 @@ def find_state_dict(content, source: str, argument: str = "weights") -> dict:
     """
     if not isinstance(content, dict):
         raise ValueError(
-            f"`{argument}` must be a state dict, or hold one. Received: {source} with a {type(content).__name__}"
+            f"`{argument}` must be a state dict, or hold one. Received: {source} with a "
+            f"{type(content).__name__}"
         )
     if any(isinstance(value, dict) for value in content.values()):
         states = [name for name in _STATES if isinstance(content.get(name), dict)]
@@ -104,7 +108,8 @@ def find_state_dict(content, source: str, argument: str = "weights") -> dict:
         plain = _WRAPPERS.sub("", str(name))
         if plain in state:
             raise ValueError(
-                f"`{argument}` must have one tensor for each name. Received: {source} with {plain} twice"
+                f"`{argument}` must have one tensor for each name. Received: {source} with "
+                f"{plain} twice"
             )
         state[plain] = value
     return state
@@ -119,12 +124,12 @@ def _read_arrays(archive, state):
 
 
 class _BadFile(Exception):
-    """The reason against a file, in words for the user."""
+    """The fault of a file, as text for the user."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Storage:
-    """A row of numbers in the file, which is not read yet."""
+    """Description of a row of numbers in the file."""
 
     key: str
     kind: str
@@ -150,7 +155,7 @@ class _Tensor:
     strides: tuple
 
     def array(self, numbers):
-        """The tensor as an array, from the numbers of its storage."""
+        """Returns the tensor as an array, from the numbers of its storage."""
         size = numbers.itemsize
         strides = tuple(stride * size for stride in self.strides)
         try:
@@ -163,7 +168,7 @@ class _Tensor:
 
 
 def _rebuild_tensor(storage, offset, shape, strides, *_):
-    """A tensor, after checks that it stays within its storage."""
+    """Returns a tensor, after checks that it fits its storage."""
     numbers = (offset, *shape, *strides)
     if not isinstance(storage, _Storage) or not all(_is_size(number) for number in numbers):
         raise _BadFile("a tensor in it has no valid storage, shape or strides")
@@ -171,7 +176,7 @@ def _rebuild_tensor(storage, offset, shape, strides, *_):
         raise _BadFile(f"a tensor in it has {len(shape)} axes and {len(strides)} strides")
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
     count = math.prod(shape)
-    # The count bounds the array of a tensor that repeats its numbers by strides of 0.
+    # Strides of 0 repeat numbers, so the count also bounds the array.
     if (count and last >= storage.count) or count > storage.count or offset > storage.count:
         raise _BadFile(f"a tensor of shape {shape} is larger than its storage, {storage.count}")
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
@@ -192,7 +197,7 @@ def _ordered_dict(pairs=()):
 
 
 def _key(key):
-    # Only keys whose hash takes no time: one of nested tuples can take forever.
+    # Only keys with a fast hash; the hash of nested tuples can take forever.
     if not isinstance(key, (str, int, float, type(None))):
         raise _BadFile(f"it has a dict with a {type(key).__name__} as a key")
     return key
@@ -202,7 +207,7 @@ def _key(key):
 class _Global:
     """A name that a pickle may hold: a function of this module, or the name of a storage."""
 
-    function: object = None
+    function: Callable | None = None
     storage: str = ""
 
 
@@ -216,7 +221,7 @@ _GLOBALS = {
 
 
 class _Limited:
-    """A file that gives a limited number of bytes, so that a false size reserves no memory."""
+    """A file that returns a limited number of bytes, so a false size reserves no memory."""
 
     def __init__(self, file, limit):
         self._file = file
@@ -236,7 +241,7 @@ class _Limited:
 
 
 class _Unpickler:
-    """A machine for the operations of pickles that hold tensors and plain values."""
+    """Executes the operations of pickles with tensors and plain values."""
 
     def __init__(self):
         self.storages = {}  # by their keys
@@ -305,7 +310,7 @@ class _Unpickler:
     def _update(self, pairs):
         target = self._stack[-1]
         if type(target) is not dict:
-            raise _BadFile("its pickle sets items of something that is no dict")
+            raise _BadFile("its pickle sets items of an object that is not a dict")
         target.update(_ordered_dict(pairs))
 
     def _append(self, _):
@@ -317,7 +322,7 @@ class _Unpickler:
     def _extend(self, entries):
         target = self._stack[-1]
         if type(target) is not list:
-            raise _BadFile("its pickle appends to something that is no list")
+            raise _BadFile("its pickle appends to an object that is not a list")
         target.extend(entries)
 
     def _global(self, name):
@@ -336,23 +341,23 @@ class _Unpickler:
         arguments = self._stack.pop()
         target = self._stack.pop()
         if not isinstance(target, _Global) or target.function is None:
-            raise _BadFile("its pickle calls something that is no function of tensors")
+            raise _BadFile("its pickle calls an object that is not a function of tensors")
         self._stack.append(target.function(*arguments))
 
     def _build(self, _):
-        """Leaves the attributes of a state dict, which are its modules' versions, out."""
+        """Ignores the attributes of a state dict, its modules' versions."""
         self._stack.pop()
         if type(self._stack[-1]) is not dict:
-            raise _BadFile("its pickle sets attributes of something that is no dict")
+            raise _BadFile("its pickle sets attributes of an object that is not a dict")
 
     def _persistent(self, _):
         name, kind, key, _, count, *view = self._stack.pop()
         known = name == "storage" and isinstance(kind, _Global) and kind.storage
         if not known or not isinstance(key, str) or not _is_size(count) or any(view):
-            raise _BadFile("it holds a storage of another kind")
+            raise _BadFile("it has a storage of another kind")
         storage = _Storage(key, kind.storage, count)
         if self.storages.setdefault(key, storage) != storage:
-            raise _BadFile(f"it holds the storage {key} as two types or sizes")
+            raise _BadFile(f"it has the storage {key} as two types or sizes")
         self._stack.append(storage)
 
 
@@ -390,7 +395,7 @@ _OPERATIONS = {
 def _read_numbers(file, storage):
     """Reads a storage, whose size has been checked, in pieces."""
     numbers = np.empty(storage.count, storage.dtype)
-    target = memoryview(numbers.view("u1"))
+    target = numbers.view("u1").data
     while target:
         size = file.readinto(target[:_CHUNK])
         if not size:
@@ -461,9 +466,9 @@ class _LegacyFile:
         try:
             magic = _Unpickler().load(limited)
         except _BadFile as error:
-            raise _BadFile(f"it is no file of PyTorch, or it is cut: {error}") from error
+            raise _BadFile(f"it is not a file of PyTorch, or it is cut: {error}") from error
         if magic != _MAGIC or _Unpickler().load(limited) != _PROTOCOL:
-            raise _BadFile("it is no file of PyTorch, or of another protocol")
+            raise _BadFile("it is not a file of PyTorch, or of another protocol")
         system = _Unpickler().load(limited)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             raise _BadFile("its numbers are in big-endian order")

@@ -1,4 +1,4 @@
-"""The command `alexnet evaluate` in a checkout: `python -m experiments.evaluate --help` explains it."""
+"""The command `alexnet evaluate` in a checkout; see `python -m experiments.evaluate --help`."""
 
 import alexnet_command
 

@@ -17,7 +17,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items):
-    """The slow ones first, so that no process waits at the end for another that has just begun one."""
+    """Runs slow tests first, so that no process waits for another's slow test at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -46,7 +46,7 @@ def differences(function, array, step=1e-4):
 
 
 def squared_gradients(function):
-    """A function of the same arrays: the sum of the squares of `gradients`, which can be differentiated."""
+    """Returns the sum of the squares of `gradients` as a differentiable function of the arrays."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -78,5 +78,5 @@ def squared_gradients(function):
 
 
 def second_gradients(function, *arrays):
-    """Gradients of the sum of the squares of `gradients(function, *arrays)` with respect to each array."""
+    """Returns gradients of the sum of squares of `gradients(function, *arrays)` by each array."""
     return gradients(squared_gradients(function), *arrays)

@@ -1,4 +1,4 @@
-"""Layers and models run on JAX too: their tests, and those of what needs it, run there; outputs are compared."""
+"""Runs the tests of layers, models and JAX-only parts on JAX, and compares outputs."""
 
 import os
 import subprocess
@@ -10,11 +10,11 @@ import pytest
 
 from alexnet_keras import AlexNet
 
-# What counts parameters or sizes, or takes layers of the real network, which costs seconds, is the same on each
-# backend; that a saved model loads in a new process is in the test below.
+# What counts parameters or sizes, or takes layers of the real network, which costs seconds, is the
+# same on each backend; that a saved model loads in a new process is in the test below.
 REPEATED = (
-    "not (counts_and_maps or map_sizes or order_of_the_layers or source_does_otherwise or test_one_tower or test_conv6 "
-    "or layers_of_the_real_network or of_many_maps or new_process)"
+    "not (counts_and_maps or map_sizes or order_of_the_layers or source_does_otherwise or "
+    "test_one_tower or test_conv6 or layers_of_the_real_network or of_many_maps or new_process)"
 )
 WITH_JAX = {
     **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},

@@ -218,7 +218,7 @@ def test_files_that_are_no_classifier(classifier, mean, tmp_path):
     classifier.network.save(tmp_path / "best.keras")
     with pytest.raises(
         ValueError,
-        match="a network without preparation and class names; give it both by Classifier.from",
+        match="a network without preparation and class names; add both by Classifier.from",
     ):
         Classifier.load(tmp_path / "best.keras")
     with pytest.raises(ValueError, match="`path` must be .*classifier.keras': file not found"):
@@ -228,7 +228,7 @@ def test_files_that_are_no_classifier(classifier, mean, tmp_path):
         tmp_path / "nameless.keras"
     )
     with pytest.raises(
-        ValueError, match="must have 4 class names in its Preparation. Received: 0; give them by"
+        ValueError, match="must have 4 class names in its Preparation. Received: 0. Add them by"
     ):
         Classifier.load(tmp_path / "nameless.keras")
     with pytest.raises(ValueError, match=r"`path` must end in .keras. Received: path='.*model.h5'"):

@@ -80,7 +80,7 @@ def logits(model, images):
 
 
 def caffe_logits(weights, images, pool_first):
-    """Caffe's network by TensorFlow's own operations: BGR images, kernels in Caffe's layout, maps x height x width."""
+    """Caffe's network by TensorFlow's operations: BGR images, and kernels in Caffe's layout."""
     x = images[..., ::-1]
 
     def conv(name, x, stride, padding):
@@ -223,7 +223,10 @@ def blob(array, old):
 
 
 def caffemodel(weights, old):
-    """A .caffemodel, written by hand: LayerParameter (field 100: name 1, blobs 7), or V1 (field 2: name 4, blobs 6)."""
+    """A .caffemodel, written by hand.
+
+    LayerParameter is field 100 (name 1, blobs 7), V1LayerParameter field 2 (name 4, blobs 6).
+    """
     layer, name, blobs = (2, 4, 6) if old else (100, 1, 7)
     parts = [field(1, "CaffeNet"), field(layer, field(name, "relu1"))]
     for its, pair in weights.items():
@@ -279,7 +282,7 @@ class Harmful:
 def test_a_strangers_dump_runs_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("harmful.npy", {"conv1": Harmful()})
-    with pytest.raises(ValueError, match=r"it holds builtins\.exec, which is no array"):
+    with pytest.raises(ValueError, match=r"it holds builtins\.exec, which is not an array"):
         convert.from_caffe("harmful.npy")
     with open("harmful.pth", "wb") as file:
         pickle.dump({"features.0.weight": Harmful()}, file)
@@ -364,7 +367,7 @@ def test_weights_that_are_not_what_they_say(tmp_path):
             tmp_path / "array.npy",
             r"it holds an array of shape \(3,\) and type float64",
         ),
-        (convert.from_caffe, tmp_path / "empty.caffemodel", "it holds no layer with weights"),
+        (convert.from_caffe, tmp_path / "empty.caffemodel", "it has no layer with weights"),
         (
             convert.from_torchvision,
             without(state, "features.3.bias"),
@@ -385,7 +388,8 @@ def test_weights_that_are_not_what_they_say(tmp_path):
         (
             convert.to_torchvision,
             AlexNet("torchvision", classes=3, activation="tanh"),
-            "`model` must compute .*: Activation activation=relu. Received: Activation activation=tanh",
+            "`model` must compute .*: Activation activation=relu. Received: Activation "
+            "activation=tanh",
         ),
         (
             convert.to_torchvision,
@@ -440,7 +444,8 @@ def test_bad_arguments(tmp_path):
         (["x.keras", str(tmp_path / "a.keras")], r"`output` must end in \.pth"),
         (
             ["x.npy", str(tmp_path / "there.keras" / "a.keras"), "--preset", "caffenet"],
-            "`output` must be in a folder that can be written. Received: output='.*there.keras'$",
+            "`output` must be a file in a folder that can be written. "
+            "Received: output='.*there.keras'$",
         ),
     ):
         with pytest.raises(SystemExit, match=words):

@@ -47,5 +47,6 @@ def test_all_missing_libraries_are_named_at_once(monkeypatch):
     with pytest.raises(MissingExtraError) as found:
         require("exporting to onnx", "onnx", "onnxruntime", "matplotlib")
     assert str(found.value) == (
-        "exporting to onnx needs ONNX, ONNX Runtime, Matplotlib: pip install 'alexnet_keras[export,plots]'"
+        "exporting to onnx needs ONNX, ONNX Runtime, Matplotlib: pip install "
+        "'alexnet_keras[export,plots]'"
     )

@@ -148,7 +148,7 @@ def test_bad_input_is_one_line(classifier, folder, tmp_path):
     for arguments, words in (
         (
             (folder, ["fc9"], tmp_path / "f.npz"),
-            "`layers` must be layers of the network, of image, .*Received: fc9",
+            "`layers` must be among the layers of the network, image, .*Received: fc9",
         ),
         ((folder, [], tmp_path / "f.npz"), "`layers` must be .* Received: none"),
         (

@@ -60,7 +60,7 @@ def test_tensorflow_comes_only_where_it_is_asked_for(extra):
 
 
 def make_setup(tmp_path, working, broken=()):
-    """Runs `make setup` without doing anything, with some commands for Python; returns the result."""
+    """Returns the result of a dry run of `make setup` with some commands for Python."""
     tmp_path.mkdir(exist_ok=True)
     for name, script in (
         (working, f'exec {sys.executable} "$@"'),

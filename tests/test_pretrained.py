@@ -92,7 +92,7 @@ def test_downloaded_once_and_converted_once(cache, server, capsys):
 
 @pytest.mark.usefixtures("cache", "server")
 def test_a_classifier_of_downloaded_weights():
-    """A photograph gets the probabilities of PyTorch's own module after torchvision's preparation."""
+    """A photograph has the probabilities of PyTorch's module after torchvision's preparation."""
     logits = np.array(json.loads((ORIGINAL.parent / "narrow_alexnet_logits.json").read_text()))
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     # The center of 224 of 256 pixels is what PyTorch saw.
@@ -187,7 +187,7 @@ def test_a_cache_that_can_not_be_written(tmp_path, server, monkeypatch):
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """A network that is registered as one of the package's own, with a mean image and class names."""
+    """A network that is registered as the package's, with a mean image and class names."""
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
     keras.utils.set_random_seed(0)
     model = AlexNet("cifar", classes=3, **TINY)
@@ -282,7 +282,7 @@ def test_a_weight_that_float16_does_not_hold(tmp_path):
     path = tmp_path / "x.npz"
     message_of(
         lambda: pretrained.write_weights(path, model),
-        "weights that float16 holds. Received: fc8/kernel up to 1e+06",
+        "weights in the range of float16. Received: fc8/kernel up to 1e+06",
     )
     assert not path.exists()
 

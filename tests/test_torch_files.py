@@ -203,7 +203,7 @@ REFUSED = {
         {"w": Name("torch.optim.sgd", "SGD")},
         r"names torch\.optim\.sgd\.SGD",
     ),
-    "a call of a storage": ({"w": Call(FLOATS, 3)}, "calls something that is no function"),
+    "a call of a storage": ({"w": Call(FLOATS, 3)}, "calls an object that is not a function"),
     "a key of tuples": ({("a", "b"): 1}, "a dict with a tuple as a key"),
     "a set": ({"w": {1, 2}}, "which is neither a tensor nor a plain value"),
     "a list": ([1, 2], "with a list$"),
@@ -241,7 +241,7 @@ def test_archives_that_are_refused(tmp_path):
         (short, "its member net/data/0 has 20 bytes, not 24"),
         (damaged, "its archive is damaged"),
         (other, r"another zip archive, without data\.pkl"),
-        (tmp_path / "text.pth", "it is no file of PyTorch"),
+        (tmp_path / "text.pth", "it is not a file of PyTorch"),
         (tmp_path / "folder.pth", "Is a directory"),
         (tmp_path / "none.pth", "No such file or directory"),
     ):
@@ -259,7 +259,7 @@ def test_a_false_size_reserves_no_memory(tmp_path):
     ):
         path = tmp_path / f"{number}.pth"
         path.write_bytes(pickle.PROTO + b"\x04" + operation + pickle.STOP)
-        with pytest.raises(ValueError, match="it is no file of PyTorch"):
+        with pytest.raises(ValueError, match="it is not a file of PyTorch"):
             read_state_dict(path)
 
 

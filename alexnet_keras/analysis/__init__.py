@@ -1,4 +1,4 @@
-"""What a trained network has become: its kernels, as numbers and over the epochs."""
+"""Measures of a trained network's kernels, and their snapshots over the epochs."""
 
 from alexnet_keras.analysis.kernels import (
     colorfulness,

@@ -1,15 +1,15 @@
-"""Kernels as numbers: how colorful they are, which way their stripes run and how fine they are, tower by tower."""
+"""Measures of kernels: color, orientation and spatial frequency, for each tower."""
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
-_SPECTRUM = (
-    128  # points of the spectrum in each direction; a kernel is padded with zeros up to them
-)
+_SPECTRUM = 128  # points of the spectrum in each direction, to which a kernel is zero-padded
 
 
-def layer_of(model, name, argument="model"):
-    """The layer of a model that has this name.
+def layer_of(model: keras.Model, name: str, argument: str = "model") -> keras.layers.Layer:
+    """Returns the layer of a model with this name.
 
     Args:
         model: a `keras.Model`.
@@ -17,7 +17,7 @@ def layer_of(model, name, argument="model"):
         argument: name of the argument that gives the model, for the message.
 
     Raises:
-        ValueError: when there is none; the message says which there are.
+        ValueError: if there is none; the message lists the layers.
     """
     layers = {layer.name: layer for layer in model.layers}
     if name not in layers:
@@ -27,8 +27,8 @@ def layer_of(model, name, argument="model"):
     return layers[name]
 
 
-def layer_kernels(model, layer="conv1", argument="model"):
-    """The kernels of a convolution, in towers.
+def layer_kernels(model: keras.Model, layer: str = "conv1", argument: str = "model") -> np.ndarray:
+    """Returns the kernels of a convolution, tower by tower.
 
     Args:
         model: an AlexNet.
@@ -39,7 +39,7 @@ def layer_kernels(model, layer="conv1", argument="model"):
         float32 `(towers, kernels of a tower, height, width, input maps)`, tower 1 first.
 
     Raises:
-        ValueError: when the model has no such layer, or it is no convolution.
+        ValueError: if the model has no such layer, or it is not a convolution.
 
     Example:
 
@@ -58,22 +58,22 @@ def layer_kernels(model, layer="conv1", argument="model"):
     return kernels.reshape(towers_of(model), -1, *kernels.shape[1:])
 
 
-def first_convolution(model):
-    """The name of the layer that sees the image: conv1 of AlexNet, conv1_1 of VGG."""
+def first_convolution(model: keras.Model) -> str:
+    """Returns the name of the first convolution: conv1 of AlexNet, conv1_1 of VGG."""
     return next(layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
 
 
-def towers_of(model):
-    """Number of towers of an AlexNet."""
+def towers_of(model: keras.Model) -> int:
+    """Returns the number of towers of an AlexNet."""
     return max(getattr(layer, "groups", 1) for layer in model.layers)
 
 
-def colorfulness(kernels):
-    """Share of each kernel's energy that lies off the gray axis, from 0 to 1.
+def colorfulness(kernels: np.ndarray) -> np.ndarray:
+    """Returns the share of each kernel's energy off the gray axis, from 0 to 1.
 
-    `1 - sum_p 3 m[p]**2 / sum_pc w[p, c]**2`, where `w[p, c]` is the weight of color `c` at position `p` and `m[p]`
-    the mean of the three there. A kernel that sees brightness alone has 0, one that is blind to it 1, and one of
-    independent random numbers 2/3 on average.
+    `1 - sum_p 3 m[p]**2 / sum_pc w[p, c]**2`, where `w[p, c]` is the weight of color `c` at
+    position `p` and `m[p]` the mean of the three weights. A kernel of brightness only has 0, a
+    kernel without brightness 1. Independent random numbers have 2/3 on average.
 
     Args:
         kernels: `(..., height, width, 3)`.
@@ -82,14 +82,15 @@ def colorfulness(kernels):
         float64 `(...)`; 0 for a kernel of zeros.
 
     Raises:
-        ValueError: for kernels that see other than three maps.
+        ValueError: for kernels of other than three maps.
 
     Example:
 
-    >>> float(colorfulness(np.array([1.0, 0.0, 0.0]).reshape(1, 1, 3)))  # red: two thirds of it is no gray
+    >>> red = np.array([1.0, 0.0, 0.0]).reshape(1, 1, 3)
+    >>> float(colorfulness(red))  # a third of its energy is gray
     0.6666666666666667
 
-    Reference: section 6.1 and figure 3 of Krizhevsky et al. (2012), which say it in words.
+    Reference: section 6.1 and figure 3 of Krizhevsky et al. (2012), which have no formula.
     """
     kernels = _rgb(kernels)
     energy = np.square(kernels).sum((-3, -2, -1))
@@ -97,11 +98,11 @@ def colorfulness(kernels):
     return _share(energy - gray, energy)
 
 
-def spatial_frequency(kernels):
-    """The frequency at which each kernel's spectrum is highest, in periods a pixel of the image.
+def spatial_frequency(kernels: np.ndarray) -> np.ndarray:
+    """Returns the frequency of the peak of each kernel's spectrum, in periods per pixel.
 
-    The spectrum is the power of the Fourier transform of the kernel, padded with zeros, summed over its colors. A
-    patch of one sign has 0, the finest stripes of one direction 0.5.
+    The spectrum is the power of the Fourier transform of the zero-padded kernel, summed over its
+    maps. A patch of one sign has 0, the finest stripes of one direction 0.5.
 
     Args:
         kernels: `(..., height, width, maps)`.
@@ -114,12 +115,12 @@ def spatial_frequency(kernels):
     return frequency[power.reshape(*power.shape[:-2], -1).argmax(-1)]
 
 
-def high_frequency_energy(kernels):
-    """Share of each kernel's energy above a quarter period a pixel, from 0 to 1.
+def high_frequency_energy(kernels: np.ndarray) -> np.ndarray:
+    """Returns the share of each kernel's energy above a quarter period per pixel, 0 to 1.
 
-    `sum P[f > 1/4] / sum P` with `P` the power of the kernel's Fourier transform, padded with zeros and summed over
-    its colors, and `f` the frequency in periods a pixel in any direction. It tells learned kernels from noise: white
-    noise has 0.80 at any size, edges and blobs of color about 0.1.
+    `sum P[f > 1/4] / sum P`, where `P` is the power of the zero-padded kernel's Fourier transform,
+    summed over its maps. `f` is the frequency in periods per pixel, in any direction. White noise
+    has 0.80 at any size; edges and blobs of color have much less.
 
     Args:
         kernels: `(..., height, width, maps)`.
@@ -132,37 +133,38 @@ def high_frequency_energy(kernels):
     return _share(high.sum((-2, -1)), power.sum((-2, -1)))
 
 
-def orientation(kernels):
-    """The direction in which each kernel's stripes run, and how much it has one.
+def orientation(kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the direction of each kernel's stripes, and its selectivity.
 
-    With the power `P` of the spectrum at the frequency of direction `t` it is half the angle of
-    `sum P exp(2it) / sum P`, turned by a quarter as stripes run across their frequency. The length of that sum is the
-    selectivity.
+    `P` is the power of the spectrum at a frequency of direction `t`. The direction is half the
+    angle of `sum P exp(2it) / sum P`, turned by 90 degrees, as stripes are perpendicular to their
+    frequency. The selectivity is the length of this sum.
 
     Args:
         kernels: `(..., height, width, maps)`.
 
     Returns:
-        `(degrees, selectivity)`, float64 `(...)` each: from 0 (level stripes), counterclockwise, to below 180; from 0
-        (no direction) to 1 (stripes without end).
+        `(degrees, selectivity)`, float64 `(...)` each. Degrees are from 0 (horizontal stripes),
+        counterclockwise, to below 180. Selectivity is from 0 (no direction) to 1 (endless stripes).
     """
     power, vertical, horizontal = _spectrum(kernels)
-    power = power * (np.hypot(vertical, horizontal) > 0)  # what is even has no direction
+    power = power * (np.hypot(vertical, horizontal) > 0)  # a constant has no direction
     twice = np.exp(2j * np.arctan2(-vertical, horizontal))  # rows count downwards
     total = power.sum((-2, -1))
     moment = _share((power * twice).sum((-2, -1)), total)
     return np.mod(np.degrees(np.angle(moment)) / 2 + 90, 180), np.abs(moment)
 
 
-def kernel_measures(kernels):
-    """All measures of kernels.
+def kernel_measures(kernels: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns all measures of kernels.
 
     Args:
-        kernels: `(..., height, width, 3)`, as `layer_kernels` gives them.
+        kernels: `(..., height, width, 3)`, as `layer_kernels` returns them.
 
     Returns:
-        dict of `colorfulness` (0-1), `spatial_frequency` (periods a pixel), `high_frequency_energy` (0-1),
-        `orientation` (degrees) and `selectivity` (0-1), float64 `(...)` each.
+        dict of `colorfulness` (0-1), `spatial_frequency` (periods per pixel),
+        `high_frequency_energy` (0-1), `orientation` (degrees) and `selectivity` (0-1). Each is
+        float64 `(...)`.
     """
     degrees, selectivity = orientation(kernels)
     return {
@@ -174,26 +176,30 @@ def kernel_measures(kernels):
     }
 
 
-def permutation_test(models, permutations=10_000, seed=0):
-    """Whether the towers of some networks differ more than towers that were dealt at random out of the same kernels.
+def permutation_test(
+    models: Sequence[np.ndarray], permutations: int = 10_000, seed: int = 0
+) -> dict:
+    """Tests whether the towers of networks differ more than random towers of the same kernels.
 
-    What is compared in each network is the gap: the highest less the lowest of its towers' means. Which tower is which
-    has no meaning from one seed to the next, so it has no sign. Every permutation deals the kernels of each network
-    anew; the p-value of all networks is that of the mean of their gaps.
+    The statistic of a network is its gap, the highest minus the lowest mean of its towers. It has
+    no sign, as the order of towers is arbitrary. Every permutation deals the kernels of each
+    network to random towers. The p-value of all networks is for the mean of their gaps.
 
     Args:
         models: one array `(towers, kernels of a tower)` of a measure for each network.
-        permutations: how often kernels are dealt.
-        seed: whole number that fixes the permutations.
+        permutations: number of permutations.
+        seed: seed of the permutations.
 
     Returns:
-        dict with `p` and, a list with an entry a network each, `gaps`, `chance` (the mean gap of the permutations) and
-        `p_each`. A p-value is `(1 + permutations with as large a gap) / (1 + permutations)`.
+        dict with `p`, and with lists of an entry for each network: `gaps`, `chance` (mean gap of
+        the permutations) and `p_each`. A p-value is `(1 + n) / (1 + permutations)`, where `n`
+        permutations have at least the network's gap.
 
     Raises:
-        ValueError: for no network, or one of a single tower.
+        ValueError: for no network, or a network of a single tower.
 
-    Reference: section 6.1 of Krizhevsky et al. (2012): one GPU color-agnostic, one color-specific, in every run.
+    Reference: section 6.1 of Krizhevsky et al. (2012), where one GPU is color-agnostic in every run
+    and the other color-specific.
     """
     models = [np.asarray(values, float) for values in models]
     if not models or any(values.ndim != 2 or len(values) < 2 for values in models):
@@ -220,7 +226,7 @@ def _gap(values):
 
 
 def _p_value(dealt, gap):
-    # What is equal but for the order of a sum counts as equal.
+    # Gaps that differ only by rounding count as equal.
     return float((1 + np.sum(dealt >= gap * (1 - 1e-9))) / (1 + len(dealt)))
 
 
@@ -228,13 +234,13 @@ def _rgb(kernels):
     kernels = np.asarray(kernels, "float64")
     if kernels.ndim < 3 or kernels.shape[-1] != 3:
         raise ValueError(
-            f"`kernels` must see the three colors of an image. Received: shape {kernels.shape}"
+            f"`kernels` must be of the three colors of an image. Received: shape {kernels.shape}"
         )
     return kernels
 
 
 def _spectrum(kernels):
-    """Power `(..., rows, columns)`, and the frequencies of its rows and columns in periods a pixel."""
+    """Returns the power `(..., rows, columns)`, and its vertical and horizontal frequencies."""
     transformed = np.fft.fft2(np.asarray(kernels, "float64"), (_SPECTRUM, _SPECTRUM), axes=(-3, -2))
     frequencies = np.fft.fftfreq(_SPECTRUM)
     return np.square(np.abs(transformed)).sum(-1), frequencies[:, None], frequencies[None, :]

@@ -1,7 +1,9 @@
-"""How the kernels came to be: a record of them, epoch by epoch."""
+"""Snapshots of a layer's kernels, epoch by epoch."""
 
 import dataclasses
+import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,7 +17,7 @@ class Snapshot:
     """The kernels of a layer after some epochs.
 
     Args:
-        epoch: number of epochs; 0 for the random start.
+        epoch: number of epochs; 0 for the initial weights.
         layer: name of the layer.
         kernels: float32 `(towers, kernels of a tower, height, width, input maps)`.
     """
@@ -26,30 +28,31 @@ class Snapshot:
 
 
 class KernelSnapshots(keras.callbacks.Callback):
-    """Writes the kernels of a layer to a folder before the first epoch and after each, `epoch-0000.npz` and so on.
+    """Writes the kernels of a layer before the first epoch and after each epoch.
 
-    A training that goes on writes the epochs that are left, and a repeated epoch again.
+    The files are `epoch-0000.npz` and so on. A resumed training writes the remaining epochs, and a
+    repeated epoch again.
 
     Args:
-        folder: where the files go; it is made if it does not exist.
+        folder: folder of the files, made if it does not exist.
         layer: name of the convolution.
 
     Raises:
         ValueError: when training begins, if the model has no such layer.
     """
 
-    def __init__(self, folder, layer="conv1"):
+    def __init__(self, folder: str | os.PathLike, layer: str = "conv1"):
         super().__init__()
         self.folder, self.layer = Path(folder), layer
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None):
         layer_kernels(self.model, self.layer)
 
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 0 and not self._path(0).exists():  # half an epoch may have been trained before
+    def on_epoch_begin(self, epoch, logs: Any = None):
+        if epoch == 0 and not self._path(0).exists():  # a resumed first epoch has its file
             self._write(0)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         self._write(epoch + 1)
 
     def _path(self, epoch):
@@ -65,17 +68,17 @@ class KernelSnapshots(keras.callbacks.Callback):
             )
 
 
-def read_snapshots(folder):
-    """The files that `KernelSnapshots` has written, in the order of their epochs.
+def read_snapshots(folder: str | os.PathLike) -> list[Snapshot]:
+    """Reads the files of `KernelSnapshots`, in the order of their epochs.
 
     Args:
         folder: the folder of `KernelSnapshots`.
 
     Returns:
-        list of `Snapshot`.
+        List of `Snapshot`.
 
     Raises:
-        ValueError: when the folder holds none, a damaged one, or the kernels of different networks.
+        ValueError: for a folder without snapshots, with a damaged one, or of several networks.
     """
     snapshots = []
     for path in sorted(Path(folder).glob("epoch-*.npz")):
@@ -83,11 +86,13 @@ def read_snapshots(folder):
         snapshots.append(Snapshot(int(epoch), str(layer), kernels))
     if not snapshots:
         raise ValueError(
-            f"`snapshots` must be a folder that KernelSnapshots wrote. Received: snapshots={str(folder)!r}"
+            "`snapshots` must be a folder that KernelSnapshots wrote. Received: "
+            f"snapshots={str(folder)!r}"
         )
     kinds = {(snapshot.layer, snapshot.kernels.shape) for snapshot in snapshots}
     if len(kinds) > 1:
         raise ValueError(
-            f"`snapshots` must be of one network. Received: snapshots={str(folder)!r} with {sorted(kinds)}"
+            f"`snapshots` must be of one network. Received: snapshots={str(folder)!r} with "
+            f"{sorted(kinds)}"
         )
     return snapshots

@@ -1,14 +1,15 @@
-"""The commands of `alexnet`. None imports Keras before its options are parsed."""
+"""The commands of `alexnet`. They import Keras only after their options are parsed."""
 
 import argparse
 import importlib
 import sys
+from typing import Any
 
 from alexnet_keras.version import __version__
 
 COMMANDS = {
     "train": "train a network on an image data set and measure its errors",
-    "evaluate": "measure the errors of trained networks, alone and averaged",
+    "evaluate": "measure the errors of trained networks, single and averaged",
     "convert": "convert published weights to a .keras file, or back to PyTorch",
     "export": "export a trained network to SavedModel, ONNX or TFLite",
     "predict": "classify photographs with a trained network",
@@ -17,11 +18,11 @@ COMMANDS = {
 }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> Any:
     """Runs the command line of `alexnet`.
 
     Args:
-        arguments: list of command-line arguments; `None` for those of the process.
+        arguments: list of command-line arguments; `None` for `sys.argv[1:]`.
 
     Returns:
         Result of the command.
@@ -31,12 +32,12 @@ def main(arguments=None):
     return run(options.command, words[1:], prog=f"alexnet {options.command}")
 
 
-def run(name, arguments, prog):
+def run(name: str, arguments: list[str] | None, prog: str) -> Any:
     """Runs one command.
 
     Args:
         name: one of `COMMANDS`.
-        arguments: list of command-line arguments; `None` for those of the process.
+        arguments: list of command-line arguments; `None` for `sys.argv[1:]`.
         prog: name of the command in messages and in the record of its results.
 
     Returns:

@@ -1,9 +1,12 @@
-"""What all commands share: the import of the package, errors in one line, and Ctrl-C."""
+"""Common parts of all commands: import of the package, one-line errors and Ctrl-C."""
 
+import argparse
 import importlib
 import os
 import shlex
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from alexnet_keras.extras import MissingExtraError
 
@@ -12,15 +15,19 @@ INTERRUPTED = 130  # exit status after Ctrl-C, 128 + SIGINT
 ERRORS = (ValueError, OSError, FloatingPointError, MissingExtraError)
 
 
-def run_command(parser, function, arguments=None):
+def run_command(
+    parser: argparse.ArgumentParser,
+    function: Callable[[argparse.Namespace, str], Any],
+    arguments: list[str] | None = None,
+) -> Any:
     """Parses the command line and calls `function(options, command)`.
 
     An error, or Ctrl-C, ends the process with one line.
 
     Args:
         parser: an `argparse.ArgumentParser`.
-        function: takes the parsed options, and the command line as text.
-        arguments: list of command-line arguments; `None` for those of the process.
+        function: function of the parsed options and the command line.
+        arguments: list of command-line arguments; `None` for `sys.argv[1:]`.
     """
     options = parser.parse_args(arguments)
     try:
@@ -32,13 +39,13 @@ def run_command(parser, function, arguments=None):
         sys.exit(INTERRUPTED)
 
 
-def command_line(parser, arguments=None) -> str:
+def command_line(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> str:
     """Returns the command line as text, for the record of a result."""
     words = sys.argv[1:] if arguments is None else arguments
     return shlex.join([*parser.prog.split(), *words])
 
 
-def print_interrupted(prog):
+def print_interrupted(prog: str) -> None:
     """Prints that Ctrl-C stopped a command."""
     print(
         f"\n{prog}: stopped by Ctrl-C. Rerun the same command to resume",
@@ -47,10 +54,10 @@ def print_interrupted(prog):
     )
 
 
-def import_package():
+def import_package() -> None:
     """Imports Keras and registers the package's classes with it.
 
-    Runs `alexnet_keras/__init__.py` if `alexnet_command` has put that off.
+    Runs `alexnet_keras/__init__.py` if `alexnet_command` has deferred it.
 
     Raises:
         MissingExtraError: if the backend of Keras is not installed.
@@ -59,4 +66,4 @@ def import_package():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     package = importlib.import_module("alexnet_keras")
     if not hasattr(package, "__all__"):
-        package.__spec__.loader.exec_module(package)
+        package.__spec__.loader.exec_module(package)  # pyright: ignore[reportOptionalMemberAccess]

@@ -15,19 +15,20 @@ from alexnet_keras.cli.command import import_package, run_command
 from alexnet_keras.convert import MEANS, convert
 
 
-def main(arguments=None, prog="alexnet convert"):
+def main(arguments: list[str] | None = None, prog: str = "alexnet convert") -> None:
+    """Runs the command; `arguments` are `sys.argv[1:]` by default."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("weights", help=".pth, .caffemodel or .npy file; .keras for the way back")
-    parser.add_argument("output", help="new .keras file; .pth for the way back")
+    parser.add_argument("weights", help=".pth, .caffemodel or .npy file; .keras to convert back")
+    parser.add_argument("output", help="new .keras file; .pth to convert back")
     parser.add_argument(
         "--preset",
-        help=f"network of the weights: {', '.join(MEANS)} (default: none, for the way back)",
+        help=f"network of the weights: {', '.join(MEANS)} (default: none, to convert back)",
     )
-    return run_command(parser, _convert, arguments)
+    run_command(parser, _convert, arguments)
 
 
 def _convert(options, command):

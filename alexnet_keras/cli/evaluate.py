@@ -5,14 +5,14 @@
 Claim (section 6, table 2): on ILSVRC-2012 five networks averaged have errors of 38.1 and 16.4
 (top-1 and top-5). One network has 40.7 and 18.2.
 
-All networks are measured in one pass over the validation images, so that they are in memory
-together. A full-size network takes 244 MB. A batch takes 4 bytes for each class, network and crop.
+All networks are measured in one pass over the validation images, so all are in memory. A batch
+takes 4 bytes for each class, network and crop.
 
 With N networks, the table also has the errors of fewer networks. They are means over groups of
-neighbors in the given order, the last one beside the first. So every network is in equally many
-groups.
+neighbors in the given order, the last one beside the first. So every network is in the same number
+of groups.
 
-Five networks with the base of the ablations, two and a half minutes each on two cores:
+Five networks with the base of the ablations:
 
     for seed in 0 1 2 3 4; do alexnet train --preset cifar --epochs 16 --overrides \\
       "filters=(16, 32, 48, 48, 32, 32)" "units=(256, 256)" normalization_alpha=0.4096 \\
@@ -21,7 +21,9 @@ Five networks with the base of the ablations, two and a half minutes each on two
     alexnet evaluate --models runs/ensemble/?/last.keras --workdir results/evaluate
 """
 
+import argparse
 import dataclasses
+from typing import Any
 
 from alexnet_keras.cli.command import import_package, run_command
 from alexnet_keras.cli.trained_network import (
@@ -42,8 +44,8 @@ from alexnet_keras.extras import require
 _PAPER = {5: {1: 38.1 - 40.7, 5: 16.4 - 18.2}}
 
 
-def evaluate(options, command=None):
-    """Measures networks, alone and averaged.
+def evaluate(options: argparse.Namespace, command: str | None = None) -> dict:
+    """Measures networks, single and averaged.
 
     Args:
         options: parsed command line.
@@ -93,7 +95,8 @@ def _load(options):
     fingerprints = [fingerprint(model) for model in models]
     if len(set(fingerprints)) < len(fingerprints):
         raise ValueError(
-            f"`models` must differ. Received: the same network twice in {', '.join(options.weights)}"
+            "`models` must differ. Received: the same network twice in "
+            f"{', '.join(options.weights)}"
         )
     _check_trainings(options)
     return models, fingerprints
@@ -125,7 +128,7 @@ def _check_trainings(options):
 
 
 def _normalized_weights(options):
-    """The models' weights with a sum of 1, or `None` for equal ones."""
+    """Returns the models' weights with a sum of 1, or `None` for equal weights."""
     import numpy as np
 
     weights = options.model_weights
@@ -134,10 +137,10 @@ def _normalized_weights(options):
     are_valid = all(0 <= weight < float("inf") for weight in weights) and any(weights)
     if len(weights) != len(options.weights) or not are_valid:
         raise ValueError(
-            f"`model_weights` must be {len(options.weights)} numbers from 0, one for each model, not all of them 0. "
-            f"Received: model_weights={weights}"
+            f"`model_weights` must be {len(options.weights)} numbers from 0, one for each model, "
+            f"not all of them 0. Received: model_weights={weights}"
         )
-    weights = np.array(weights) / max(weights)  # so that the sum is finite, however large they are
+    weights = np.array(weights) / max(weights)  # keeps the sum of large weights finite
     return (weights / weights.sum()).astype("float32")
 
 
@@ -199,7 +202,8 @@ def _check_finite(probabilities, paths):
     if not are_finite.all():
         names = ", ".join(np.array(paths)[~are_finite])
         raise ValueError(
-            f"`models` must predict probabilities. Received: {names}, with NaN or infinity for some images"
+            f"`models` must predict probabilities. Received: {names}, with NaN or infinity for "
+            "some images"
         )
 
 
@@ -253,7 +257,7 @@ def _metric_name(k, views):
 
 
 def _comparison(k, misses, options, weights):
-    """The comparison of all networks averaged with one network, image by image."""
+    """Compares all networks averaged with one network, image by image."""
     from alexnet_keras.evaluation.statistics import paired_difference
 
     count = len(options.weights)
@@ -291,7 +295,7 @@ def _draw(workdir, info, misses, options):
     save_figure(plot_ensembles(curves, title), workdir / "ensembles.png")
 
 
-def table(results):
+def table(results: dict) -> str:
     """Returns the errors as Markdown."""
     lines = [
         f"| {CROP_LABELS[results['settings']['test_views']]} | top-1 error | top-5 error |",
@@ -307,14 +311,15 @@ def table(results):
     return "\n".join(lines)
 
 
-def main(arguments=None, prog="alexnet evaluate"):
+def main(arguments: list[str] | None = None, prog: str = "alexnet evaluate") -> Any:
+    """Runs the command; `arguments` are `sys.argv[1:]` by default."""
     parser = network_parser("evaluate", __doc__, several="are averaged", flag="--models", prog=prog)
     add_data_options(parser)
     parser.add_argument(
         "--mean-subtraction",
         choices=("image", "color"),
-        help="subtract the mean image of the data, or its mean color, which imported weights need (default: as in "
-        "training, or else image)",
+        help="subtract the mean image of the data, or its mean color, which imported weights need "
+        "(default: as in training, or else image)",
     )
     parser.add_argument(
         "--test-views", default="ten_crop", help="center, ten_crop or nine_crop (default: ten_crop)"

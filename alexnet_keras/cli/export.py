@@ -1,4 +1,4 @@
-"""A trained network in the formats of other runtimes, compared with the network itself.
+"""Exports a trained network to other formats, and compares the files with it.
 
     alexnet export --weights runs/x/best.keras --formats saved_model onnx float16 int8
 
@@ -9,8 +9,10 @@ largest difference of a probability.
 ONNX and TFLite need `pip install 'alexnet_keras[export]'`.
 """
 
+import argparse
 import statistics
 import time
+from typing import Any
 
 from alexnet_keras.cli.command import import_package, run_command
 from alexnet_keras.cli.trained_network import (
@@ -24,7 +26,7 @@ from alexnet_keras.cli.trained_network import (
 )
 
 
-def export(options, command=None):
+def export(options: argparse.Namespace, command: str | None = None) -> dict:
     """Exports a network and compares the files with it.
 
     Args:
@@ -80,7 +82,7 @@ def _predictors(model, options, workdir):
     from alexnet_keras.export import FORMATS, load_exported
     from alexnet_keras.export import export as write
 
-    predictors = {
+    predictors: dict[str, tuple] = {
         "keras": (options.weights, lambda image: np.asarray(model.predict_on_batch(image)))
     }
     for kind in options.formats:
@@ -112,7 +114,7 @@ def _predict_one_by_one(kind, predict, images, model):
 
 
 def _compared(path, probabilities, seconds, expected, labels):
-    """The size and speed of a file, its error, and its difference from the network."""
+    """Returns the size, speed and error of a file, and its difference from the network."""
     import numpy as np
 
     from alexnet_keras.export import size_of
@@ -127,21 +129,24 @@ def _compared(path, probabilities, seconds, expected, labels):
     }
 
 
-def table(results):
+def table(results: dict) -> str:
     """Returns the measurements as Markdown."""
     lines = [
-        "| format | MB | images/s, one at a time | top-1 error | same prediction | largest difference |",
+        "| format | MB | images/s, one at a time | top-1 error | same prediction "
+        "| largest difference |",
         "|---|---|---|---|---|---|",
     ]
     for kind, measured in results["formats"].items():
         lines.append(
             f"| {kind} | {measured['megabytes']:.2f} | {measured['images_per_second']:,.0f} | "
-            f"{measured['top1_error']:.2f}% | {measured['same_top1']:.1f}% | {measured['largest_difference']:.1e} |"
+            f"{measured['top1_error']:.2f}% | {measured['same_top1']:.1f}% | "
+            f"{measured['largest_difference']:.1e} |"
         )
     return "\n".join(lines)
 
 
-def main(arguments=None, prog="alexnet export"):
+def main(arguments: list[str] | None = None, prog: str = "alexnet export") -> Any:
+    """Runs the command; `arguments` are `sys.argv[1:]` by default."""
     parser = network_parser("export", __doc__, prog=prog)
     add_data_options(parser)
     parser.add_argument(

@@ -3,8 +3,8 @@
     alexnet features runs/x/classifier.keras photos/ --layers conv5 pool5 fc6 --output features.h5
 
 The file has an array for each layer, float32 (images, ...), and the paths of the rows in "files".
-Files that are not images are named in "skipped" and "reasons", and the others go on. A command that
-was stopped resumes when it is run again; until then its work is in FILE.partial.
+Files that are not images are in "skipped", with their "reasons". Rerun a stopped command to resume;
+until it ends, its work is in FILE.partial.
 """
 
 import argparse
@@ -12,11 +12,12 @@ import argparse
 from alexnet_keras.cli.command import import_package, run_command
 
 
-def main(arguments=None, prog="alexnet features"):
+def main(arguments: list[str] | None = None, prog: str = "alexnet features") -> None:
+    """Runs the command; `arguments` are `sys.argv[1:]` by default."""
     run_command(_parser(prog), lambda options, command: features(options), arguments)
 
 
-def features(options) -> None:
+def features(options: argparse.Namespace) -> None:
     """Writes the features of images.
 
     Args:

@@ -1,4 +1,4 @@
-"""Prints what this machine computes with, or what is in the file of a network.
+"""Prints the libraries and devices of this machine, or the layers of a network.
 
 alexnet info
 alexnet info runs/x/best.keras
@@ -9,6 +9,7 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from alexnet_keras.cli.command import import_package, run_command
 from alexnet_keras.environment import has_bfloat16_arithmetic, machine
@@ -22,7 +23,8 @@ _LIBRARIES = (
 )
 
 
-def main(arguments=None, prog="alexnet info"):
+def main(arguments: list[str] | None = None, prog: str = "alexnet info") -> Any:
+    """Runs the command; `arguments` are `sys.argv[1:]` by default."""
     parser = argparse.ArgumentParser(
         prog=prog,
         description=__doc__,
@@ -32,12 +34,13 @@ def main(arguments=None, prog="alexnet info"):
         "file",
         nargs="?",
         metavar="FILE",
-        help="a .keras file, whose layers are printed (default: print the libraries and the machine)",
+        help="a .keras file, whose layers are printed (default: print the libraries and the "
+        "machine)",
     )
     return run_command(parser, lambda options, command: info(options.file), arguments)
 
 
-def info(path=None) -> str:
+def info(path: str | None = None) -> str:
     """Prints the libraries and the machine, or the layers of a network.
 
     Args:
@@ -47,13 +50,13 @@ def info(path=None) -> str:
         The printed text.
 
     Raises:
-        ValueError: if the file is not that of a model.
+        ValueError: if the file is not a model.
         MissingExtraError: if the backend of Keras is not installed.
     """
     if path is not None:
         import_package()
         return _network(path)
-    # Printed before Keras is imported, as it also helps where its backend is not installed.
+    # Printed before the import of Keras, which fails without its backend.
     text = _print(_libraries())
     import_package()
     return text + _print(_machine())
@@ -66,7 +69,7 @@ def _print(lines):
 
 
 def _libraries():
-    """Lines of the versions of what is installed."""
+    """Yields lines with the versions of the libraries."""
     yield f"alexnet_keras {__version__}, Python {platform.python_version()}"
     versions = {name: _version(name) for name in _LIBRARIES}
     installed = [f"{name} {version}" for name, version in versions.items() if version]
@@ -83,7 +86,7 @@ def _version(distribution):
 
 
 def _machine():
-    """Lines of the backend, the devices and the folders."""
+    """Yields lines with the backend, the devices and the folders."""
     import keras
 
     from alexnet_keras.data.statistics import default_cache_dir
@@ -99,7 +102,7 @@ def _machine():
 
 
 def _devices():
-    """Names of the backend's devices."""
+    """Returns the names of the backend's devices."""
     import keras
 
     if keras.backend.backend() != "torch":
@@ -111,7 +114,7 @@ def _devices():
 
 
 def _network(path) -> str:
-    """Prints a table of a network's layers, and the implementation that each takes."""
+    """Prints a table of a network's layers, and the implementation of each."""
     from alexnet_keras.models import load_model
     from alexnet_keras.ops import explain
 
@@ -126,7 +129,7 @@ def _network(path) -> str:
 
 
 def _layers(model, path):
-    """Lines of a table of a network's layers."""
+    """Yields lines of a table of a network's layers."""
     yield f"{path}: {model.count_params():,} parameters"
     yield ""
     yield f"{'layer':16s}{'kind':32s}{'output':24s}{'parameters':>12s}"
@@ -138,6 +141,6 @@ def _layers(model, path):
 
 
 def _output(layer) -> str:
-    """Shapes of a layer's outputs, as text."""
+    """Returns the shapes of a layer's outputs as text."""
     outputs = layer.output if isinstance(layer.output, (list, tuple)) else [layer.output]
     return ", ".join(str(tuple(output.shape)) for output in outputs)

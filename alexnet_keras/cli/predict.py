@@ -3,8 +3,8 @@
     alexnet predict runs/x/classifier.keras photo.jpg folder/ "more/*.png" --top 5
     alexnet predict --network imagenet photo.jpg
 
-A training writes classifier.keras. A folder is searched for images at any depth. A file that is not
-an image is named, and the others are classified; the exit status is then 1.
+A training writes classifier.keras. A folder is searched for images at any depth. Files that are not
+images are listed on stderr, and the exit status is then 1.
 """
 
 import argparse
@@ -18,12 +18,13 @@ from alexnet_keras.evaluation.view_names import check_test_views
 _IN_FIGURE = 40  # images at most
 
 
-def main(arguments=None, prog="alexnet predict"):
+def main(arguments: list[str] | None = None, prog: str = "alexnet predict") -> None:
+    """Runs the command; `arguments` are `sys.argv[1:]` by default."""
     if run_command(_parser(prog), lambda options, command: predict(options), arguments):
         sys.exit(1)
 
 
-def predict(options) -> int:
+def predict(options: argparse.Namespace) -> int:
     """Classifies images and prints their classes.
 
     Args:
@@ -72,7 +73,7 @@ def _parser(prog):
     parser.add_argument(
         "--network",
         metavar="NAME",
-        help="weights with a name, such as imagenet, which are downloaded once (default: CLASSIFIER)",
+        help="named weights, such as imagenet, which are downloaded once (default: CLASSIFIER)",
     )
     parser.add_argument(
         "--top",
@@ -100,14 +101,14 @@ def _parser(prog):
     parser.add_argument(
         "--figure",
         metavar="FILE.png",
-        help=f"draw the first {_IN_FIGURE} images with their classes as bars, as in figure 4 of the "
-        "paper (default: no figure)",
+        help=f"draw the first {_IN_FIGURE} images with their classes as bars, as in figure 4 of "
+        "the paper (default: no figure)",
     )
     return parser
 
 
 def _check(options):
-    """Raises an error for no image, or a figure that can't be drawn or written, before any work."""
+    """Raises an error for no image, or a figure that can't be drawn or written."""
     if options.network is None and len(options.images) < 2:
         raise ValueError(
             "`images` must have at least one path after the classifier, or a network of --network. "
@@ -149,7 +150,7 @@ def _draw(classifier, predictions, path):
 
 
 def _described(prediction):
-    """One image in the JSON list."""
+    """Returns the entry of one image in the JSON list."""
     if prediction.error is not None:
         return {"image": prediction.source, "error": prediction.error}
     pairs = zip(prediction.names, prediction.probabilities, strict=True)
@@ -158,10 +159,10 @@ def _described(prediction):
 
 
 def _lines(predictions):
-    """Lines of the text: a line for each image, and one for each class of it."""
+    """Yields a line for each image, and one for each of its classes."""
     for prediction in predictions:
         if prediction.error is not None:
-            continue  # named on stderr
+            continue  # listed on stderr
         yield prediction.source
         for name, value in zip(prediction.names, prediction.probabilities, strict=True):
             yield f"  {100 * value:6.2f}%  {name}"

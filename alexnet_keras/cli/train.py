@@ -1,17 +1,19 @@
 """Trains a network on an image data set and measures its top-1 and top-5 error.
 
-    alexnet train --dataset imagenette/320px-v2 --preset source --epochs 30 --workdir runs/imagenette
+    alexnet train --dataset imagenette/320px-v2 --preset source --epochs 30 \\
+      --workdir runs/imagenette
 
 Rerun the same command to resume after Ctrl-C, SIGTERM or a crash.
 
-ImageNet as in the paper (two GPUs, 90 epochs, batches of 128), where it reports a top-1 error of
-40.7% and a top-5 error of 18.2% on ten crops:
+ImageNet as in the paper, with two GPUs, 90 epochs and batches of 128. The paper has a top-1 error
+of 40.7% and a top-5 error of 18.2% on ten crops:
 
     alexnet train --dataset imagenet2012 --preset source --devices 2 --workdir runs/imagenet
 
-Two machines get the same command with another --host, and share the workdir:
+On two machines, give each its own --host and a shared workdir:
 
-    alexnet train --hosts NAME0:1234 NAME1:1234 --host 0 --dataset imagenet2012 --workdir /shared/imagenet
+    alexnet train --hosts NAME0:1234 NAME1:1234 --host 0 --dataset imagenet2012 \\
+      --workdir /shared/imagenet
 """
 
 import argparse
@@ -20,6 +22,7 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from alexnet_keras.cli.command import (
     ERRORS,
@@ -31,7 +34,7 @@ from alexnet_keras.cli.command import (
 from alexnet_keras.extras import MissingExtraError, require
 from alexnet_keras.training.config import GROUPS, TRAINING_PRESETS, TrainingConfig, training_config
 
-# Type and placeholder of the entries of a tuple; those of other tuples are shares.
+# Type and placeholder of the entries of a tuple. Entries of other tuples are shares.
 _TUPLE_ITEMS = {
     "test_views": (str, "VIEWS"),
     "class_subset": (int, "N"),
@@ -41,7 +44,8 @@ _TUPLE_ITEMS = {
 _OPTIONAL_PLACEHOLDERS = {float: "NUMBER or none", int: "NUMBER or none", str: "FILE or none"}
 
 
-def main(arguments=None, prog="alexnet train"):
+def main(arguments: list[str] | None = None, prog: str = "alexnet train") -> Any:
+    """Runs the command; `arguments` are `sys.argv[1:]` by default."""
     parser = _parser(prog)
     options = vars(parser.parse_args(arguments))
     hosts = _hosts(parser, options)
@@ -62,7 +66,7 @@ def main(arguments=None, prog="alexnet train"):
 
 @dataclasses.dataclass(frozen=True)
 class _Hosts:
-    """The backend and hosts of the command line; `None` for what it does not say."""
+    """Backend and hosts of the command line; `None` for a missing option."""
 
     backend: str | None
     addresses: list | None
@@ -71,7 +75,7 @@ class _Hosts:
 
 
 def _hosts(parser, options):
-    """Takes the options of the backend and hosts out of the others; ends with an error if they do not fit."""
+    """Removes the options of backend and hosts from the others, and checks them."""
     addresses = options.pop("hosts", None)
     index = options.pop("host", None)
     are_several = addresses is not None or "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ
@@ -79,7 +83,7 @@ def _hosts(parser, options):
     if are_several and backend != "jax":
         parser.error("several hosts (--hosts, KERAS_DISTRIBUTION_JOB_ADDRESSES) need --backend jax")
     if index is not None and addresses in (None, ["auto"]):
-        parser.error("--host needs --hosts NAME:PORT NAME:PORT ..., of which it is one")
+        parser.error("--host needs --hosts NAME:PORT NAME:PORT ...")
     return _Hosts(backend, None if addresses == ["auto"] else addresses, index, are_several)
 
 
@@ -130,7 +134,7 @@ def _can_draw():
     return True
 
 
-def draw(results, workdir):
+def draw(results: dict, workdir: str | os.PathLike) -> None:
     """Draws the learning curves, `curves.png`, and the first layer's kernels, `kernels.png`.
 
     Args:
@@ -189,20 +193,22 @@ def _add_hosts(group):
     group.add_argument(
         "--backend",
         choices=("tensorflow", "jax"),
-        help="backend of Keras (default: KERAS_BACKEND, or else jax for several hosts and tensorflow for one)",
+        help="backend of Keras (default: KERAS_BACKEND, or else jax for several hosts and "
+        "tensorflow for one)",
     )
     group.add_argument(
         "--hosts",
         nargs="+",
         metavar="NAME:PORT",
-        help="addresses of the hosts that share each batch, the coordinating one first, or auto for those of Slurm, "
-        "Open MPI, Kubernetes or a TPU pod (default: KERAS_DISTRIBUTION_JOB_ADDRESSES, or else this host)",
+        help="addresses of the hosts that share each batch, the coordinating one first, or auto to "
+        "read them from Slurm, Open MPI, Kubernetes or a TPU pod (default: "
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES, or else this host)",
     )
     group.add_argument(
         "--host",
         type=int,
         metavar="N",
-        help="number of this host among --hosts, from 0 (default: none)",
+        help="index of this host among --hosts, from 0 (default: none)",
     )
 
 

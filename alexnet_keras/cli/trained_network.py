@@ -24,7 +24,7 @@ _DATA_OPTIONS = (
 
 def network_parser(
     name: str,
-    description: str,
+    description: str | None,
     several: str | None = None,
     flag: str = "--weights",
     prog: str | None = None,
@@ -156,7 +156,7 @@ def images_at(dataset: "Dataset", numbers: list[int], split: str = "validation")
 
     Args:
         dataset: a `Dataset`.
-        numbers: list of numbers of images.
+        numbers: indices of images.
         split: `"validation"` or `"train"`.
     """
     import numpy as np

@@ -89,7 +89,7 @@ def corrupt_files(
     if remembered and remembered.exists():
         with contextlib.suppress(ValueError):
             return json.loads(remembered.read_text())
-    if remembered:
+    if cache_dir and remembered:
         check_cache(cache_dir)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         reasons = pool.map(lambda file: reason_against(Path(file), folders), files)

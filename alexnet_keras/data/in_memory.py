@@ -65,7 +65,7 @@ class InMemoryDataset:
             "validation": jax.device_put(validation),
         }
         self.info = DatasetInfo(
-            name=name,
+            name=str(name),
             classes=len(arrays.class_names),
             class_names=arrays.class_names,
             train_count=len(train),

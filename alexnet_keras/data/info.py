@@ -29,7 +29,7 @@ class DatasetInfo:
 
     name: str
     classes: int
-    class_names: tuple
+    class_names: tuple[str, ...]
     train_count: int
     validation_count: int
     splits: tuple

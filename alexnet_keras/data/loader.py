@@ -173,7 +173,7 @@ class Dataset:
         )
         size = preparation.image_size
         return DatasetInfo(
-            name=self.selection.name,
+            name=str(self.selection.name),
             classes=len(source.class_names),
             class_names=source.class_names,
             train_count=source.train_count,

@@ -92,7 +92,7 @@ def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[Prepa
         bar: progress bar, which is brought forward.
     """
     batches = [photographs[i : i + batch_size] for i in range(0, len(photographs), batch_size)]
-    with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count(), 16)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
         following = [pool.submit(_prepare, each.image, image_size) for each in batches[0]]
         for number, batch in enumerate(batches):
             current = following

@@ -5,6 +5,7 @@ import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -137,7 +138,7 @@ class _TFDSReader:
         splits: names of the training and the validation split.
     """
 
-    builder: object
+    builder: Any
     keys: tuple
     splits: tuple
 
@@ -206,7 +207,7 @@ def _image_and_label_keys(builder, name):
     import tensorflow_datasets as tfds
 
     features = builder.info.features
-    keys = (builder.info.supervised_keys or ())[:2]
+    keys: tuple[str, ...] = tuple(builder.info.supervised_keys or ())[:2]
     kinds = [type(features[key]) for key in keys]
     expected = (tfds.features.Image, tfds.features.ClassLabel)
     if len(kinds) < 2 or not all(map(issubclass, kinds, expected)):

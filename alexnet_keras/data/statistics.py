@@ -61,7 +61,7 @@ def training_statistics(
     path = Path(cache_dir) / f"statistics-{key}.npz" if cache_dir else None
     result = _read(path, key)
     if result is None:
-        if path:
+        if cache_dir:
             check_cache(cache_dir)
         result = _compute(images, count)
         if path:
@@ -74,7 +74,7 @@ def training_statistics(
 
 
 def _compute(images, count):
-    total = 0
+    total = np.zeros(())
     products = np.zeros((3, 3))
     seen = 0
     with tqdm(total=count, desc="Mean image and color covariance", unit="image") as bar:
@@ -103,7 +103,7 @@ def _sums(batch):
 
 def _on_all_cores(function, batches):
     """Yields the results of `map`, computed in threads that hold one batch each."""
-    cores = min(os.cpu_count(), 16)
+    cores = min(os.cpu_count() or 1, 16)
     waiting = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(cores) as pool:
         for batch in batches:

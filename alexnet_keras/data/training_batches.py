@@ -29,7 +29,7 @@ NOT_TUNED.autotune.enabled = False
 
 # Number of batches that are finished in parallel. As many may wait for a slow consumer, and a batch
 # of 2048 images takes 1.2 GB.
-PARALLEL_BATCHES = min(4, os.cpu_count())
+PARALLEL_BATCHES = min(4, os.cpu_count() or 1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,7 +91,8 @@ class TrainingBatches:
 
     def by_epoch(self) -> tf.data.Dataset:
         """Returns a data set of one epoch, which is the next one in every pass."""
-        epoch = tf.Variable(self.options.first_epoch - 1, dtype=tf.int64, trainable=False)
+        start = tf.constant(self.options.first_epoch - 1, tf.int64)
+        epoch = tf.Variable(start, trainable=False)
         batches = self._batches_of(tf.data.Dataset.range(1).map(lambda _: epoch.assign_add(1)))
         if self.options.first_step:  # the first pass is shorter
             return batches

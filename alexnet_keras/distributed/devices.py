@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 
 import keras
 
@@ -19,7 +20,8 @@ class DeviceRequest:
 
     Args:
         indices: number of each device among the devices of its kind.
-        kind: `"GPU"` or `"CPU"`; `None` for GPUs or, on a machine without a GPU, logical CPU devices.
+        kind: `"GPU"` or `"CPU"`; `None` for GPUs or, on a machine without a GPU, logical CPU
+            devices.
     """
 
     indices: tuple[int, ...]
@@ -40,7 +42,7 @@ class DeviceRequest:
         )
 
 
-def parse_devices(devices) -> DeviceRequest:
+def parse_devices(devices: int | Sequence) -> DeviceRequest:
     """Parses the option `devices` of a training.
 
     Args:
@@ -55,15 +57,16 @@ def parse_devices(devices) -> DeviceRequest:
     if isinstance(devices, int) and devices > 0:
         return DeviceRequest(tuple(range(devices)))
     names = devices if isinstance(devices, (tuple, list)) else ()
-    found = [_NAME.fullmatch(name) if isinstance(name, str) else None for name in names]
-    if found and all(found):
+    texts = [name for name in names if isinstance(name, str)]
+    found = [match for match in map(_NAME.fullmatch, texts) if match]
+    if found and len(found) == len(names):
         kinds = {match[1] for match in found}
         indices = tuple(int(match[2]) for match in found)
         if len(kinds) == 1 and len(set(indices)) == len(indices):
             return DeviceRequest(indices, *kinds)
     raise ValueError(
-        "`devices` must be a positive whole number, or different names of one kind, as GPU:0 GPU:2. "
-        f"Received: devices={devices!r}"
+        "`devices` must be a positive whole number, or different names of one kind, such as "
+        f"GPU:0 GPU:2. Received: devices={devices!r}"
     )
 
 
@@ -72,7 +75,7 @@ def has_accelerator() -> bool:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Keras' list would start TensorFlow's devices, and `split_cpu` could then make no more of them.
+        # Keras' list would start TensorFlow's devices, and `split_cpu` would then fail.
         return any(device.device_type != "CPU" for device in tf.config.get_visible_devices())
     return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
 
@@ -90,20 +93,23 @@ def replica_count() -> int:
 
 
 def needs_full_batches() -> bool:
-    """Returns whether all batches must have one size: JAX compiles for it, and replicas share each batch."""
+    """Returns whether all batches must have one size.
+
+    JAX compiles for each size, and replicas share each batch.
+    """
     return keras.backend.backend() == "jax" or replica_count() > 1
 
 
-def scope_for(devices):
+def scope_for(devices: int | Sequence) -> tuple[contextlib.AbstractContextManager, str]:
     """Returns the scope in which a training uses devices, and a description of the devices.
 
     Args:
         devices: number of devices, or their names; see `parse_devices`.
 
     Returns:
-        `(scope, description)`. `scope`: a context manager in which a `tf.distribute.MirroredStrategy`
-        or, on JAX, a `keras.distribution.DataParallel` divides each batch over these devices of all
-        hosts. `description`: one line of text.
+        `(scope, description)`. `scope`: a context manager in which a
+        `tf.distribute.MirroredStrategy` or, on JAX, a `keras.distribution.DataParallel` divides
+        each batch over these devices of all hosts. `description`: one line of text.
 
     Raises:
         ValueError: if the machine does not have these GPUs, or for a backend that cannot train.
@@ -145,7 +151,7 @@ def _scope_on_tensorflow(request):
 
 
 def split_cpu(devices: int) -> None:
-    """Makes logical CPU devices. Possible only before TensorFlow's devices are first used in a process."""
+    """Makes logical CPU devices, before TensorFlow first uses its devices in a process."""
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -157,8 +163,9 @@ def split_cpu(devices: int) -> None:
             )
         except RuntimeError as error:
             raise RuntimeError(
-                f"`devices`: TensorFlow is already running in this process with {len(have or [0])} CPU device(s), and "
-                f"cannot change to {devices}; ask for them first thing in a new process"
+                "`devices`: TensorFlow is already running in this process with "
+                f"{len(have or [0])} CPU device(s), and cannot change to {devices}; ask for them "
+                "first thing in a new process"
             ) from error
 
 
@@ -179,7 +186,7 @@ def _scope_on_jax(request):
     return contextlib.nullcontext() if is_default else distribution.scope(), description
 
 
-def data_parallel(devices=1) -> keras.distribution.DataParallel:
+def data_parallel(devices: int | Sequence = 1) -> keras.distribution.DataParallel:
     """Returns the distribution under which devices of each host share every batch. JAX only.
 
     Args:
@@ -197,7 +204,7 @@ def data_parallel(devices=1) -> keras.distribution.DataParallel:
 
     request = parse_devices(devices)
     if request.kind != "GPU":
-        with contextlib.suppress(RuntimeError):  # JAX runs already, maybe with enough of them
+        with contextlib.suppress(RuntimeError):  # JAX already runs, maybe with enough devices
             jax.config.update("jax_num_cpu_devices", max(request.indices) + 1)
     kind = request.kind and request.kind.lower()
     if kind not in (None, "cpu", jax.default_backend()):
@@ -216,7 +223,8 @@ def _check_local_devices(local, request):
     names = _names(local[0].platform.upper(), len(local))
     if local[0].platform == "cpu":
         raise RuntimeError(
-            f"`devices`: JAX is already running in this process with {names}; ask for more first thing in a new process"
+            f"`devices`: JAX is already running in this process with {names}; ask for more first "
+            "thing in a new process"
         )
     raise _unknown_gpus(names, request)
 

@@ -1,37 +1,39 @@
-"""Several hosts that share each batch. JAX only."""
+"""Hosts that share each batch: joining, waiting and failing together. JAX only."""
 
 import contextlib
 import os
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 
 _SIGNS_OF_LOSS = ("Gloo", "NCCL", "UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED")
-_HEARTBEAT = 30  # seconds; JAX itself takes 100 to find a host lost that does not answer
+_HEARTBEAT = 30  # seconds until a silent host is lost, less than JAX' default
 
 
-def join_hosts(addresses=None, host=None):
-    """Makes this process one host of a training on several, by JAX' own distributed runtime.
+def join_hosts(addresses: Sequence[str] | None = None, host: int | None = None) -> None:
+    """Makes this process one host of a training on several, with JAX' distributed runtime.
 
-    Every host calls it, with the same addresses, before anything is computed; `train_and_evaluate` then shares each
-    batch among them, and on each among so many devices as the configuration says.
+    Every host calls it with the same addresses before its first computation. `train_and_evaluate`
+    then shares each batch among the hosts, and among the configured devices of each host.
 
     Args:
-        addresses: `"NAME:PORT"` of each host, the first being the one that all others meet at; `None` to take it from
-            the environment: Keras' variables KERAS_DISTRIBUTION_JOB_ADDRESSES, KERAS_DISTRIBUTION_NUM_PROCESSES and
-            KERAS_DISTRIBUTION_PROCESS_ID or, without them, those of Slurm, Open MPI, Kubernetes or a TPU pod.
-        host: number of this host among the addresses, from 0; `None` with `addresses=None`.
+        addresses: `"NAME:PORT"` of each host, the coordinating one first. `None` reads the
+            environment: Keras' variables KERAS_DISTRIBUTION_JOB_ADDRESSES,
+            KERAS_DISTRIBUTION_NUM_PROCESSES and KERAS_DISTRIBUTION_PROCESS_ID, or else the
+            variables of Slurm, Open MPI, Kubernetes or a TPU pod.
+        host: index of this host among the addresses; `None` with `addresses=None`.
 
     Raises:
-        RuntimeError: on another backend than JAX, or when something has been computed already.
-        ValueError: for addresses or a number that do not fit, or none in the environment.
+        RuntimeError: on another backend than JAX, or after the first computation.
+        ValueError: for invalid addresses or index, or none in the environment.
     """
     require_jax("Several hosts")
     import jax
 
     count = None
     if addresses is None and host is not None:
-        raise ValueError(f"`host` goes with `hosts`. Received: host={host}, hosts=None")
+        raise ValueError(f"`host` needs `hosts`. Received: host={host}, hosts=None")
     if addresses is None:
         addresses = [
             name
@@ -44,7 +46,7 @@ def join_hosts(addresses=None, host=None):
         )
         if not addresses:
             jax.distributed.initialize(heartbeat_timeout_seconds=_HEARTBEAT)
-            return  # under Slurm and Open MPI with one GPU a process, by JAX' choice
+            return  # under Slurm and Open MPI, JAX gives one GPU to a process
     count = count or len(addresses)
     port = addresses[0].rpartition(":")[2] if addresses else ""
     if not port.isdecimal() or count < 2 or len(addresses) not in (1, count):
@@ -53,7 +55,7 @@ def join_hosts(addresses=None, host=None):
         )
     if host is None or not 0 <= host < count:
         raise ValueError(
-            f"`host` must be this host's number, 0 to {count - 1}. Received: host={host}"
+            f"`host` must be this host's index, 0 to {count - 1}. Received: host={host}"
         )
     jax.distributed.initialize(
         addresses[0],
@@ -65,7 +67,7 @@ def join_hosts(addresses=None, host=None):
 
 
 def process_index() -> int:
-    """Returns the number of this host, from 0."""
+    """Returns the index of this host, from 0."""
     if not _has_joined():
         return 0
     import jax
@@ -85,7 +87,7 @@ def process_count() -> int:
 def _has_joined():
     """Whether `join_hosts` was called.
 
-    Asking JAX for a number starts its devices, and `scope_for` could then not split the CPU.
+    JAX' process index would start its devices, and `scope_for` could then not split the CPU.
     """
     if keras.backend.backend() != "jax":
         return False
@@ -94,7 +96,7 @@ def _has_joined():
     return jax.distributed.is_initialized()
 
 
-def is_same_on_all_hosts(numbers) -> bool:
+def is_same_on_all_hosts(numbers: int | Sequence[int]) -> bool:
     """Returns whether all hosts call this with the same numbers. Waits for all hosts.
 
     Args:
@@ -114,13 +116,13 @@ def barrier() -> None:
 
 
 @contextlib.contextmanager
-def main_process_first():
+def main_process_first() -> Iterator[None]:
     """Context that the first host leaves before the other hosts enter it.
 
     Every host leaves it after all of them have succeeded.
 
     Raises:
-        ConnectionError: if it has raised an error on another host.
+        ConnectionError: if its body has failed on another host.
     """
     is_main = process_index() == 0
     if not is_main:
@@ -128,9 +130,8 @@ def main_process_first():
     try:
         yield
     except BaseException:
-        with contextlib.suppress(
-            Exception
-        ):  # the other hosts may be lost, but this error comes first
+        # The other hosts may be lost, but this error comes first.
+        with contextlib.suppress(Exception):
             is_same_on_all_hosts(1)
         raise
     if is_main:
@@ -142,7 +143,8 @@ def _check_no_host_failed():
     """Waits for all hosts, and raises a `ConnectionError` if one of them reports an error."""
     if not is_same_on_all_hosts(0):
         raise ConnectionError(
-            f"Host {process_index()} of {process_count()} ends, as another host has failed. See the error of that host"
+            f"Host {process_index()} of {process_count()} ends, as another host has failed. See "
+            "the error of that host"
         )
 
 
@@ -153,8 +155,8 @@ def print_once(text: str) -> None:
 
 
 @contextlib.contextmanager
-def no_distribution():
-    """Context without a distribution, so that one host can act alone. Variables keep their values."""
+def no_distribution() -> Iterator[None]:
+    """Context without a distribution, so that one host can act. Variables keep their values."""
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:
@@ -164,8 +166,8 @@ def no_distribution():
 
 
 @contextlib.contextmanager
-def raise_on_host_failure():
-    """Context that raises a `ConnectionError` if another host is lost, in place of JAX' own errors."""
+def raise_on_host_failure() -> Iterator[None]:
+    """Context that converts JAX' errors about a lost host to a `ConnectionError`."""
     if process_count() == 1:
         yield
         return
@@ -177,8 +179,9 @@ def raise_on_host_failure():
         if not any(sign in str(error) for sign in _SIGNS_OF_LOSS):
             raise
         raise ConnectionError(
-            f"Host {process_index()} of {process_count()} has lost another host, and ends too. Start all of them again "
-            f"with the same command; the training goes on from its last checkpoint. {str(error).splitlines()[0]}"
+            f"Host {process_index()} of {process_count()} has lost another host, and ends too. "
+            "Start all hosts again with the same command to resume from the last checkpoint. "
+            f"{str(error).splitlines()[0]}"
         ) from error
 
 
@@ -186,10 +189,10 @@ def require_jax(feature: str) -> None:
     """Raises a `RuntimeError` on another backend than JAX.
 
     Args:
-        feature: what needs JAX, a plural: the subject of the message.
+        feature: plural subject of the message, such as `"Several hosts"`.
     """
     if keras.backend.backend() != "jax":
         raise RuntimeError(
-            f"{feature} need the JAX backend: set the environment variable KERAS_BACKEND=jax before keras is imported. "
-            f"This is {keras.backend.backend()}"
+            f"{feature} need the JAX backend: set the environment variable KERAS_BACKEND=jax "
+            f"before keras is imported. This is {keras.backend.backend()}"
         )

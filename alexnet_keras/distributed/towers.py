@@ -1,28 +1,31 @@
 """One tower of the network on each of two devices, as in the paper. JAX only."""
 
+from collections.abc import Sequence
+
 import keras
 
 from alexnet_keras.distributed.hosts import require_jax
 
 
-def two_towers(devices=None):
-    """The distribution of figure 2: each device holds the kernels of one tower and computes its feature maps.
+def two_towers(devices: Sequence[str] | None = None) -> keras.distribution.ModelParallel:
+    """Returns the distribution of figure 2, with one tower on each of two devices.
 
-    The kernels of every conv layer and the units of fc6 and fc7 lie one half on each device, with the momentum that
-    belongs to them. Feature maps stay on the device of their tower; they cross where the paper lets them: into conv3,
-    fc6, fc7 and fc8. Output and training are those of one device. With it, `GroupedConv2D` and
-    `LocalResponseNormalization` compute in a form that XLA can split by tower.
+    Each device holds half the kernels of every conv layer and half the units of fc6 and fc7, with
+    their momentum. Feature maps stay on the device of their tower. They cross only into conv3, fc6,
+    fc7 and fc8, as in the paper. Output and training are equal to one device's. `GroupedConv2D` and
+    `LocalResponseNormalization` then compute in a form that XLA can split by tower.
 
     Args:
-        devices: names of two devices, of `keras.distribution.list_devices()`; by default the first two.
+        devices: names of two devices in `keras.distribution.list_devices()`; `None` for the first
+            two.
 
     Returns:
-        A `keras.distribution.ModelParallel`. `keras.distribution.set_distribution` makes it that of all models that are
-        built from then on.
+        A `keras.distribution.ModelParallel`. `keras.distribution.set_distribution` applies it to
+        all models that are built afterwards.
 
     Raises:
         RuntimeError: on another backend than JAX.
-        ValueError: when there are not two devices, or not these.
+        ValueError: if there are fewer than two devices, or not these.
 
     Example:
 
@@ -32,10 +35,12 @@ def two_towers(devices=None):
     Reference: section 3.5 and figure 2 of Krizhevsky et al. (2012).
     """
     require_jax("Towers on two devices")
-    here = keras.distribution.list_devices()
-    chosen = here[:2] if devices is None else list(devices)
-    if len(set(chosen)) != 2 or not set(chosen) <= set(here):
-        raise ValueError(f"`devices` must be two of {', '.join(here)}. Received: devices={devices}")
+    available = keras.distribution.list_devices()
+    chosen = available[:2] if devices is None else list(devices)
+    if len(set(chosen)) != 2 or not set(chosen) <= set(available):
+        raise ValueError(
+            f"`devices` must be two of {', '.join(available)}. Received: devices={devices}"
+        )
     mesh = keras.distribution.DeviceMesh((1, 2), ("batch", "towers"), chosen)
     layout = keras.distribution.LayoutMap(mesh)
     # Optimizers name their variables after the weights, with an underscore for the slash.
@@ -45,8 +50,8 @@ def two_towers(devices=None):
     return keras.distribution.ModelParallel(layout_map=layout, batch_dim_name="batch")
 
 
-def is_split_by_tower():
-    """Whether models are built for one tower a device."""
+def is_split_by_tower() -> bool:
+    """Returns whether models are built for one tower on each device."""
     distribution = keras.distribution.distribution()
     return (
         isinstance(distribution, keras.distribution.ModelParallel)

@@ -1,1 +1,1 @@
-"""Errors, and the views of an image that they are taken over."""
+"""Errors of classifiers, test views and statistics of repeated runs."""

@@ -1,19 +1,21 @@
-"""Several models on the same images."""
+"""Ensembles: several models on the same images."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
 
-from alexnet_keras.data.info import center
+from alexnet_keras.data.info import DatasetInfo, center
 from alexnet_keras.evaluation.probabilities import ends_in_logits
 from alexnet_keras.evaluation.views import views_model
 
 
-def check_ensemble(models, names=None):
+def check_ensemble(models: Sequence[keras.Model], names: Sequence[str] | None = None) -> None:
     """Raises a `ValueError` unless the models' predictions can be averaged.
 
     Args:
         models: classifiers that end in a softmax or in logits.
-        names: what the message calls them; by default their names.
+        names: names of the models in the message; `None` for their own.
     """
     names = [model.name for model in models] if names is None else names
     if not models:
@@ -26,20 +28,24 @@ def check_ensemble(models, names=None):
         ends_in_logits(model, name)
 
 
-def ensemble_model(models, info, test_views="ten_crop"):
-    """A model from whole images to each network's probabilities, averaged over views.
+def ensemble_model(
+    models: Sequence[keras.Model], info: DatasetInfo, test_views: str = "ten_crop"
+) -> keras.Model:
+    """Returns a model from whole images to each network's probabilities, averaged over views.
 
     Args:
-        models: classifiers of square crops less the mean, that end in a softmax or in logits, of the same classes. The
-            crops may differ in size.
+        models: classifiers of square crops less the mean, of the same classes. Their outputs are
+            probabilities or logits. The crops may differ in size.
         info: the `DatasetInfo` of the images.
         test_views: `"center"` for the center crop, `"ten_crop"` for the ten crops of the paper.
 
     Returns:
-        `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, models, classes)`.
+        `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, models,
+        classes)`.
 
     Raises:
-        ValueError: for models of different classes or another end, or of crops larger than the images.
+        ValueError: for models of different classes or with other outputs, or for crops that are
+            larger than the images.
 
     Reference: sections 4.1 and 6 of Krizhevsky et al. (2012).
     """

@@ -1,11 +1,13 @@
 """Top-k error in percent."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 
-def top_k_miss(predictions, labels, k):
-    """Probability that each label is not among the `k` highest predictions.
+def top_k_miss(predictions: Any, labels: Any, k: int) -> keras.KerasTensor:
+    """Returns the probability that each label is not among the `k` highest predictions.
 
     Classes with equal predictions are in random order: of ten equal ones, each is the first with
     probability 0.1. Without ties the result is 0 or 1. A prediction that is not finite is a miss.
@@ -31,16 +33,16 @@ def top_k_miss(predictions, labels, k):
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
 class TopKError(keras.metrics.Metric):
-    """Share of images, in percent, whose label is not among the `k` most probable classes.
+    """Computes the percentage of images whose label is not among the top `k` classes.
 
     Args:
         k: number of classes that count; top-1 and top-5 are the usual ones.
         name: name of the metric; `"top1_error"` for `k=1`.
         **kwargs: `dtype`.
 
-    Labels are whole numbers `(batch,)`, predictions probabilities or logits `(batch, classes)`. Classes with equal
-    predictions count as in random order, so that uniform predictions over ten classes have a top-1 error of 90%.
-    Predictions that are not finite are wrong.
+    Labels are whole numbers `(batch,)`, predictions probabilities or logits `(batch, classes)`.
+    Classes with equal predictions are in random order, so uniform predictions over ten classes have
+    a top-1 error of 90%. Predictions that are not finite are wrong.
 
     Example:
 
@@ -52,7 +54,7 @@ class TopKError(keras.metrics.Metric):
     Reference: section 2 of Krizhevsky et al. (2012).
     """
 
-    def __init__(self, k=1, name=None, **kwargs):
+    def __init__(self, k: int = 1, name: str | None = None, **kwargs: Any):
         super().__init__(name=name or f"top{k}_error", **kwargs)
         self.k = k
         self.wrong = self.add_weight(name="wrong", initializer="zeros")

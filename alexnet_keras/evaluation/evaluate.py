@@ -1,6 +1,7 @@
-"""Errors of a model on a data set."""
+"""Measures the errors of a model on a data set."""
 
 import contextlib
+from typing import Any
 
 import keras
 
@@ -9,14 +10,23 @@ from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
 
 
-def evaluate(model, dataset, test_views="ten_crop", batch_size=128, verbose=1):
-    """Top-1 and top-5 error and loss on the validation images, predictions averaged over views.
+def evaluate(
+    model: keras.Model,
+    dataset: Any,
+    test_views: str = "ten_crop",
+    batch_size: int = 128,
+    verbose: int = 1,
+) -> dict[str, float]:
+    """Returns top-1 error, top-5 error and loss on the validation images.
+
+    Predictions are averaged over the test views.
 
     Args:
         model: a classifier that ends in a softmax or in logits.
         dataset: an `alexnet_keras.data.Dataset`.
-        test_views: `"center"` for the center crop, `"ten_crop"` for the ten crops of the paper, `"nine_crop"` for those of cuda-convnet, `"dense"` for all
-            positions of the whole image and its mirror image, as VGG does.
+        test_views: `"center"` for the center crop; `"ten_crop"` for the paper's crops;
+            `"nine_crop"` for cuda-convnet's crops; `"dense"` for all positions of the whole image
+            and its mirror image, as in VGG.
         batch_size: crops that pass through the network at a time.
         verbose: 1 for a progress bar, 0 for none.
 
@@ -24,19 +34,21 @@ def evaluate(model, dataset, test_views="ten_crop", batch_size=128, verbose=1):
         dict with `top1_error` and `top5_error`, in percent, and `loss`, in nats.
 
     Raises:
-        ValueError: when the model's classes or input size are not the data set's, or it ends in something else.
+        ValueError: for a model of other classes or another input size than the data set's, or with
+            other outputs.
 
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """
     info = dataset.info
     if model.output_shape[-1] != info.classes:
         raise ValueError(
-            f"`model` must have the classes of the data set, {info.classes} in {info.name!r}. Received: a model with "
-            f"{model.output_shape[-1]}"
+            f"`model` must have the classes of the data set, {info.classes} in {info.name!r}. "
+            f"Received: a model with {model.output_shape[-1]}"
         )
     if model.input_shape[1:3] != (info.crop_size, info.crop_size):
         raise ValueError(
-            f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
+            f"`model` must take crops of {info.crop_size} pixels. Received: a model of input "
+            f"{model.input_shape}"
         )
     check_test_views(test_views)
     with _strategy_scope():
@@ -52,14 +64,14 @@ def evaluate(model, dataset, test_views="ten_crop", batch_size=128, verbose=1):
     return {name: float(result[name]) for name in ("top1_error", "top5_error", "loss")}
 
 
-def compile_classifier(model, optimizer="rmsprop"):
+def compile_classifier(model: keras.Model, optimizer: Any = "rmsprop") -> None:
     """Compiles a model with the loss and the errors that training and evaluation measure.
 
-    XLA compiles it where Keras chooses so: not for TensorFlow on a CPU, where XLA makes this network slower.
+    Keras chooses whether XLA compiles the model; it does not for TensorFlow on a CPU.
 
     Args:
         model: a classifier that ends in a softmax.
-        optimizer: a Keras optimizer; any one for a model that is only evaluated.
+        optimizer: a Keras optimizer; its kind does not matter for evaluation.
     """
     model.compile(
         optimizer,
@@ -69,7 +81,7 @@ def compile_classifier(model, optimizer="rmsprop"):
 
 
 def _strategy_scope():
-    """The scope of TensorFlow's replicas, in which a model is made that uses their variables."""
+    """Returns the scope of TensorFlow's replicas, needed by a model of their variables."""
     if keras.backend.backend() != "tensorflow":
         return contextlib.nullcontext()
     import tensorflow as tf

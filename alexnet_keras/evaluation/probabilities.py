@@ -1,18 +1,20 @@
 """Probabilities of a classifier, whether it ends in a softmax or in logits."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 
-def ends_in_logits(model, name=None):
-    """Whether a classifier's output is logits, which a softmax makes probabilities.
+def ends_in_logits(model: keras.Model, name: str | None = None) -> bool:
+    """Returns whether a classifier's outputs are logits rather than probabilities.
 
     Args:
         model: a `keras.Model` that ends in a softmax, or in a layer without activation.
-        name: what the message calls it; by default its name.
+        name: name of the model in the message; `None` for its own.
 
     Raises:
-        ValueError: for a model that ends in anything else.
+        ValueError: for a model with other outputs.
     """
     operations = getattr(model, "operations", model.layers)
     # A linear activation changes nothing, such as one that only sets the dtype.
@@ -37,12 +39,12 @@ def _is_linear_activation(layer):
     )
 
 
-def as_probabilities(model, outputs):
-    """The outputs of a classifier as probabilities: logits go through the softmax, in float32.
+def as_probabilities(model: keras.Model, outputs: Any) -> Any:
+    """Returns a classifier's outputs as probabilities, after a softmax of logits in float32.
 
     Args:
         model: the classifier, as for `ends_in_logits`.
-        outputs: tensor `(..., classes)` that it has given.
+        outputs: outputs of the classifier, `(..., classes)`.
 
     Returns:
         Tensor `(..., classes)`.

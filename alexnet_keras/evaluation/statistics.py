@@ -17,10 +17,12 @@ def summary(values: Sequence[float]) -> dict:
     The standard deviation is the sample's. For a single value it is `None`, as is the interval.
     """
     values = [float(value) for value in values]
-    mean = float(np.mean(values)) if values else None
     deviation = None
     interval = None
-    if len(values) > 1:
+    mean = None
+    if values:
+        mean = float(np.mean(values))
+    if mean is not None and len(values) > 1:
         deviation = float(np.std(values, ddof=1))
         half = float(_t_quantile(len(values)) * _stats().sem(values))
         interval = [mean - half, mean + half]
@@ -44,14 +46,14 @@ def paired_difference(values: Sequence[float], baseline: Sequence[float]) -> dic
     Raises:
         ValueError: if the lengths differ, or are 0.
     """
-    values = np.asarray(values, float)
-    baseline = np.asarray(baseline, float)
-    if values.shape != baseline.shape or not values.size:
+    minuends = np.asarray(values, float)
+    subtrahends = np.asarray(baseline, float)
+    if minuends.shape != subtrahends.shape or not minuends.size:
         raise ValueError(
             "`values` and `baseline` must have one number for each seed. "
-            f"Received: {values.size} and {baseline.size} numbers"
+            f"Received: {minuends.size} and {subtrahends.size} numbers"
         )
-    difference = values - baseline
+    difference = minuends - subtrahends
     return {
         "estimate": float(difference.mean()),
         "interval": _interval(difference),
@@ -73,7 +75,7 @@ def paired_ratio(values: Sequence[float], baseline: Sequence[float]) -> dict:
 
     It is `paired_difference` of the logarithms.
     """
-    difference = paired_difference(np.log(values), np.log(baseline))
+    difference = paired_difference(np.log(values).tolist(), np.log(baseline).tolist())
     interval = difference["interval"]
     return {
         "estimate": math.exp(difference["estimate"]),
@@ -109,14 +111,14 @@ def seeds_for_significance(
 
 
 def _stats():
-    """The module `scipy.stats`, imported late: a single value has no interval, and needs none of it."""
+    """Imports `scipy.stats` late, as single values need no interval."""
     with extra("computing confidence intervals"):
         from scipy import stats
     return stats
 
 
 def _t_quantile(n):
-    """The quantile of Student's t that bounds a two-sided interval from `n` values."""
+    """Returns the quantile of Student's t for a two-sided interval from `n` values."""
     return _stats().t.ppf(0.5 + CONFIDENCE / 2, n - 1)
 
 

@@ -1,6 +1,7 @@
-"""Several views of each image: center crop, ten or nine crops, and all positions of the image."""
+"""Test views of images: center crop, ten or nine crops, and all positions."""
 
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,29 +11,31 @@ from alexnet_keras.evaluation.probabilities import as_probabilities
 from alexnet_keras.evaluation.view_names import CROPS, TEST_VIEWS, check_test_views
 
 
-def crop_views(images, size, test_views="ten_crop"):
-    """The crops that a prediction is averaged over.
+def crop_views(images: Any, size: int, test_views: str = "ten_crop") -> Any:
+    """Returns the crops of the test views.
 
     Args:
         images: tensor `(batch, height, width, channels)`.
         size: side of the crops, in pixels.
-        test_views: `"center"` for the center crop; `"ten_crop"` for the four corners and the center,
-            then their mirror images; `"nine_crop"` for three rows of three, which reach to the edges.
+        test_views: `"center"` for the center crop; `"ten_crop"` for the four corners and the
+            center, then their mirror images; `"nine_crop"` for three rows of three crops, up to the
+            edges.
 
     Returns:
-        tensor `(batch, views, size, size, channels)`.
+        Tensor `(batch, views, size, size, channels)`.
 
     Raises:
-        ValueError: for other views, or crops that are larger than the images.
+        ValueError: for unknown views, or crops that are larger than the images.
 
-    Reference: section 4.1 of Krizhevsky et al. (2012); cuda-convnet's multiview test of CIFAR-10
-    for nine.
+    Reference: section 4.1 of Krizhevsky et al. (2012); for nine crops, cuda-convnet's multiview
+    test of CIFAR-10.
     """
     height, width = images.shape[1:3]
     check_test_views(test_views, CROPS)
     if size > min(height, width):
         raise ValueError(
-            f"`size` must be at most {min(height, width)} pixels, the images' side. Received: size={size}"
+            f"`size` must be at most {min(height, width)} pixels, the images' side. Received: "
+            f"size={size}"
         )
     bottom, right = height - size, width - size
     rows, columns = (0, bottom // 2, bottom), (0, right // 2, right)
@@ -47,20 +50,24 @@ def crop_views(images, size, test_views="ten_crop"):
     return ops.stack(crops, axis=1)
 
 
-def views_model(model, image_size, mean_crop, test_views="ten_crop"):
-    """A model from whole images to probabilities averaged over views.
+def views_model(
+    model: keras.Model, image_size: int, mean_crop: np.ndarray, test_views: str = "ten_crop"
+) -> keras.Model:
+    """Returns a model from whole images to probabilities averaged over views.
 
     Args:
-        model: a classifier of crops less the mean, `(batch, size, size, 3)`, that ends in a softmax or in logits.
+        model: a classifier of crops less the mean, `(batch, size, size, 3)`, that ends in a softmax
+            or in logits.
         image_size: side of the whole images, in pixels.
-        mean_crop: `(size, size, 3)`, what is subtracted from every crop.
+        mean_crop: mean to subtract from every crop, `(size, size, 3)`.
         test_views: `"center"`, `"ten_crop"` or `"nine_crop"`.
 
     Returns:
-        `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, classes)`.
+        `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch,
+        classes)`.
 
     Raises:
-        ValueError: for a model that ends in anything else.
+        ValueError: for a model with other outputs.
 
     Reference: section 4.1 of Krizhevsky et al. (2012).
     """
@@ -75,23 +82,26 @@ def views_model(model, image_size, mean_crop, test_views="ten_crop"):
     )
 
 
-def dense_model(model, image_size, mean_image):
-    """A model from whole images to predictions from all positions of the image and of its mirror image.
+def dense_model(model: keras.Model, image_size: int, mean_image: np.ndarray) -> keras.Model:
+    """Returns a model from whole images to probabilities averaged over all positions.
 
-    The first fully connected layer becomes a convolution with kernels as large as the maps that it saw, the others one
-    of 1x1, so that larger images give a map of the classes' scores. Its mean over the positions goes through the
-    softmax; the mean of both images' probabilities is the prediction. The weights are the model's own.
+    The first fully connected layer becomes a convolution with kernels as large as its input maps.
+    The others become 1x1 convolutions. A larger image then gives a map of scores for each class.
+    The softmax of its mean over the positions is averaged over the image and its mirror image. The
+    weights are shared with the model.
 
     Args:
-        model: a classifier of crops less the mean, whose layers are a chain with one `Flatten`, AlexNet or VGG.
-        image_size: side of the whole images, in pixels, at least that of the crops.
-        mean_image: `(image_size, image_size, 3)`, what is subtracted of the images.
+        model: a classifier of crops less the mean, such as AlexNet or VGG. Its layers are a chain
+            with one `Flatten`.
+        image_size: side of the whole images, in pixels, at least the side of the crops.
+        mean_image: mean to subtract from the images, `(image_size, image_size, 3)`.
 
     Returns:
-        `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, classes)`.
+        `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch,
+        classes)`.
 
     Raises:
-        ValueError: for a model that is no such chain, or ends in neither a softmax nor logits.
+        ValueError: for a model that is not such a chain, or has other outputs.
 
     Reference: section 3.2 of Simonyan and Zisserman (2014).
     """
@@ -105,8 +115,8 @@ def dense_model(model, image_size, mean_image):
         isinstance(layer, keras.layers.Dense) for layer in layers[flat[0] + 1 :]
     ):
         raise ValueError(
-            "`model` must be a chain of layers with one Flatten ahead of fully connected ones. Received: a model with "
-            f"{', '.join(layer.name for layer in model.layers)}"
+            "`model` must be a chain of layers with one Flatten before the fully connected layers. "
+            f"Received: a model with {', '.join(layer.name for layer in model.layers)}"
         )
     whole = keras.Input((image_size, image_size, 3), name="whole_image")
     probabilities = []
@@ -125,7 +135,7 @@ def dense_model(model, image_size, mean_image):
 
 
 class _DenseAsConvolution(keras.layers.Layer):
-    """A `Dense` layer at every position of larger maps than it was made for; the last one over the mean of them all."""
+    """Applies a `Dense` layer at every position of larger maps; the last one to their mean."""
 
     def __init__(self, dense, size, last, **kwargs):
         super().__init__(**kwargs)

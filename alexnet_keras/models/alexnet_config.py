@@ -203,14 +203,15 @@ class AlexNetConfig:
                 smallest size that fits.
         """
         sizes = [self._side_lengths(side) for side in self.input_shape[:2]]
-        if None in sizes:
+        heights, widths = sizes
+        if heights is None or widths is None:
             smallest = next(side for side in range(1, 10_000) if self._side_lengths(side))
             raise ValueError(
                 "`input_shape` is too small for the kernels and pools of this network: height and "
                 f"width must be at least {smallest} pixels. "
                 f"Received: input_shape={self.input_shape}"
             )
-        return {name: (sizes[0][name], sizes[1][name]) for name in sizes[0]}
+        return {name: (heights[name], widths[name]) for name in heights}
 
     def layer_name(self, conv: str) -> str:
         """Returns the name of a conv layer in the model: conv3, or local3 if it is local."""

@@ -1,9 +1,10 @@
 """Checks of the fields of all networks' configurations."""
 
 import dataclasses
+from typing import Any
 
 
-def check_fields(config: object) -> None:
+def check_fields(config: Any) -> None:
     """Checks the types of a dataclass' fields, and turns sequences into tuples.
 
     Raises:

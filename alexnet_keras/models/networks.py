@@ -28,5 +28,6 @@ def network_config(name: str, **overrides) -> AlexNetConfig | VGGConfig:
 
 def build_network(config: AlexNetConfig | VGGConfig, **kwargs) -> keras.Model:
     """Returns the model of a configuration; other arguments as for `AlexNet` and `VGG`."""
-    build = VGG if isinstance(config, VGGConfig) else AlexNet
-    return build(config, **kwargs)
+    if isinstance(config, VGGConfig):
+        return VGG(config, **kwargs)
+    return AlexNet(config, **kwargs)

@@ -9,8 +9,8 @@ from alexnet_keras.ops.reference import same_padding
 def batched_local(x, kernel, bias, kernel_size: tuple, strides: tuple, padding: str):
     """Computes `reference.locally_connected2d` as a batch of matrix products, one a position.
 
-    Every position's activities become a tensor of their own, maps by images. A window is then some of
-    them in a row. Its gradient is a sum of parts, which is faster than the gradient of slices.
+    Every position's activities become a tensor of their own, maps by images. A window is then some
+    of them in a row. Its gradient is a sum of parts, which is faster than the gradient of slices.
 
     Args:
         x, kernel, bias, kernel_size, strides, padding: as for `reference.locally_connected2d`.

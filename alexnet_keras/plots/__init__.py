@@ -1,4 +1,4 @@
-"""Figures from arrays, models and histories."""
+"""Figures of arrays, models and histories."""
 
 from alexnet_keras.extras import extra
 

@@ -1,4 +1,4 @@
-"""Names of classes for people."""
+"""Readable names of classes."""
 
 from collections.abc import Iterable
 
@@ -6,14 +6,14 @@ from alexnet_keras.data.imagenet_names import imagenet_names
 
 
 def in_words(class_names: Iterable[str]) -> list[str]:
-    """Returns the names of classes as people say them.
+    """Returns readable names of classes.
 
     Args:
-        class_names: names of classes of a data set. WordNet numbers, as ImageNet and Imagenette have
-            them, become names; in other names spaces replace underscores.
+        class_names: names of classes of a data set. WordNet numbers, as in ImageNet and Imagenette,
+            become names. In other names, spaces replace underscores.
 
     Returns:
-        list of str, in the same order.
+        List of names, in the same order.
 
     Example:
 

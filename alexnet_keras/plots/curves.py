@@ -1,15 +1,19 @@
 """Learning curves."""
 
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
 from alexnet_keras.plots.style import new_figure
 
 
-def plot_curves(history, title=""):
-    """Loss and top-1 error against epochs, training and validation.
+def plot_curves(history: Sequence[Mapping], title: str = "") -> Figure:
+    """Plots loss and top-1 error of training and validation against epochs.
 
     Args:
-        history: rows of a `history.csv`, dicts with loss, val_loss, top1_error, val_top1_error and learning_rate;
-            epochs without validation lack the second and fourth.
-        title: words above the figure.
+        history: rows of a `history.csv`, dicts with `loss`, `top1_error` and `learning_rate`.
+            Epochs with validation also have `val_loss` and `val_top1_error`.
+        title: title of the figure.
 
     Returns:
         A matplotlib figure.

@@ -1,5 +1,8 @@
-"""Figures of experiments: curves of several variants, sensitivity to the learning rate, differences with intervals."""
+"""Figures of experiments: training curves, learning rates, comparisons and ensembles."""
 
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from alexnet_keras.plots.style import new_figure
@@ -7,16 +10,24 @@ from alexnet_keras.plots.style import new_figure
 _LINES = ("-", "--", ":", "-.")
 
 
-def plot_training_errors(groups, target, paper=None, ratios=None):
-    """Training error against epochs, a panel a group, a line a run, a line style a variant; figure 1 of the paper.
+def plot_training_errors(
+    groups: Mapping,
+    target: float,
+    paper: Mapping | None = None,
+    ratios: Mapping[str, str] | None = None,
+) -> Figure:
+    """Plots training errors against epochs, as in figure 1 of the paper.
+
+    Each group has a panel, each variant a line style, and each run a line.
 
     Args:
-        groups: `{group: {variant: {"curves": [errors of a run, ...], "mean": epochs or None, "interval": (low, high) or
-            None}}}`, errors in percent, one an epoch; the mean over the runs of the epoch in which they reach the
-            target, and its 95% interval, are marked on the target's line.
-        target: percent, drawn as a level line.
-        paper: `{group: (words, epochs)}`, where the paper puts a variant on that line.
-        ratios: `{group: words}`, what the title of a panel says of how its variants compare.
+        groups: `{group: {variant: {"curves": [errors of a run, ...], "mean": epochs or None,
+            "interval": (low, high) or None}}}`. Errors are in percent, one for each epoch. The mean
+            is the runs' mean epoch of reaching the target, with its 95% interval. Both are marked
+            on the target's line.
+        target: target error in percent, drawn as a horizontal line.
+        paper: `{group: (label, epochs)}`, the paper's point on the target's line.
+        ratios: `{group: text}`, the comparison of variants in the title of a panel.
 
     Returns:
         A matplotlib figure.
@@ -38,11 +49,10 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
         for n, (variant, measured) in enumerate(variants.items()):
             color, mean, interval = f"C{n}", measured["mean"], measured["interval"]
             reached = "not reached" if mean is None else f"{mean:.1f} epochs"
-            count, there = (
-                len(measured["curves"]),
-                sum(min(run) <= target for run in measured["curves"]),
-            )
-            label = f"{variant}: {reached} (n = {f'{there} of {count}' if 0 < there < count else count})"
+            count = len(measured["curves"])
+            reaching = sum(min(run) <= target for run in measured["curves"])
+            runs = f"{reaching} of {count}" if 0 < reaching < count else f"{count}"
+            label = f"{variant}: {reached} (n = {runs})"
             for run in measured["curves"]:
                 axis.plot(
                     range(1, len(run) + 1),
@@ -60,9 +70,9 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
                 )
                 right = max(right, min(interval[1], 2 * longest)) if interval else right
         if paper and group in paper:
-            words, epochs = paper[group]
-            label = f"{words}: {epochs:.1f} epochs"
-            if epochs > 2 * longest:  # which would leave the curves no room
+            name, epochs = paper[group]
+            label = f"{name}: {epochs:.1f} epochs"
+            if epochs > 2 * longest:  # it would leave too little space for the curves
                 axis.plot([], [], " ", label=f"{label}, not drawn")
             else:
                 axis.plot(epochs, target, "D", color="black", fillstyle="none", label=label)
@@ -77,16 +87,17 @@ def plot_training_errors(groups, target, paper=None, ratios=None):
     return figure
 
 
-def plot_learning_rates(groups, label):
-    """What was measured for each learning rate of a search, and how far each was after three epochs.
+def plot_learning_rates(groups: Mapping, label: str) -> Figure:
+    """Plots the results of each learning rate of a search, and its errors after three epochs.
 
     Args:
-        groups: `{group: {variant: [(learning rate, value, errors), ...]}}`; the value is `None` for what was stopped
-            early; errors are the training top-1 errors, percent, one an epoch.
-        label: what the values are, with their unit.
+        groups: `{group: {variant: [(learning rate, value, errors), ...]}}`. The value is `None` for
+            a run that was stopped early. Errors are training top-1 errors in percent, one for each
+            epoch.
+        label: label of the values, with their unit.
 
     Returns:
-        A matplotlib figure, a column a group.
+        A matplotlib figure with a column for each group.
     """
     figure, axes = new_figure(
         2, len(groups), (5.6 * len(groups), 6.4), squeeze=False, sharex="col", sharey="row"
@@ -106,9 +117,8 @@ def plot_learning_rates(groups, label):
             style = dict(color=f"C{n}", linestyle=_LINES[n % len(_LINES)], label=variant)
             axis.plot([p[0] for p in measured], [p[1] for p in measured], marker="o", **style)
             if stopped:
-                height = (
-                    0.97 - 0.04 * n
-                ) * top  # crosses of different variants do not hide each other
+                # Crosses of different variants do not hide each other.
+                height = (0.97 - 0.04 * n) * top
                 axis.plot(
                     stopped,
                     [height] * len(stopped),
@@ -131,12 +141,12 @@ def plot_learning_rates(groups, label):
     return figure
 
 
-def plot_comparisons(comparisons, title=""):
-    """Estimates with their 95% intervals, the paper's figures beside them.
+def plot_comparisons(comparisons: Sequence[Mapping], title: str = "") -> Figure:
+    """Plots estimates with their 95% intervals, and the paper's figures.
 
     Args:
         comparisons: dicts with variant, baseline, estimate, interval, paper, n, unit and no_effect.
-        title: words above the figure.
+        title: title of the figure.
 
     Returns:
         A matplotlib figure.
@@ -173,18 +183,18 @@ def plot_comparisons(comparisons, title=""):
     figure.legend(
         handles.values(), handles.keys(), frameon=False, loc="outside lower center", ncols=2
     )
-    figure.suptitle(
-        title, fontsize=10
-    )  # over the labels, too, which may leave the axes little width
+    # A title of the figure has more width than a title of the axes beside long labels.
+    figure.suptitle(title, fontsize=10)
     return figure
 
 
-def plot_ensembles(errors, title=""):
-    """Top-1 and top-5 error against the number of networks whose predictions are averaged.
+def plot_ensembles(errors: Mapping, title: str = "") -> Figure:
+    """Plots top-1 and top-5 error against the number of averaged networks.
 
     Args:
-        errors: `{number of networks: [{"top1_error": percent, "top5_error": percent} for each group of so many]}`.
-        title: words above the figure.
+        errors: `{number of networks: [{"top1_error": percent, "top5_error": percent}, ...]}`. Each
+            group of networks has a dict.
+        title: title of the figure.
 
     Returns:
         A matplotlib figure.

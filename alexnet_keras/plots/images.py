@@ -1,18 +1,23 @@
 """Images side by side."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.figure import Figure
 
 from alexnet_keras.plots.style import new_figure
 
 
-def plot_images(images, titles=None, columns=8, title=""):
-    """Images in rows.
+def plot_images(
+    images: np.ndarray, titles: Sequence[str] | None = None, columns: int = 8, title: str = ""
+) -> Figure:
+    """Plots images in rows.
 
     Args:
-        images: `(count, height, width, 3)`, 0-255; what lies outside is clipped.
-        titles: words above each image.
+        images: `(count, height, width, 3)`, 0-255; values outside are clipped.
+        titles: title of each image; `None` for none.
         columns: images in a row.
-        title: words above the figure.
+        title: title of the figure.
 
     Returns:
         A matplotlib figure.

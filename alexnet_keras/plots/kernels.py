@@ -1,24 +1,29 @@
-"""Kernels and feature maps, tower by tower."""
+"""Figures of kernels and feature maps, tower by tower."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from alexnet_keras.analysis.kernels import high_frequency_energy, layer_kernels, layer_of, towers_of
+from alexnet_keras.analysis.snapshots import Snapshot
 from alexnet_keras.files import replacing
 from alexnet_keras.plots.style import new_figure
 
-# Kernels of a tower, and input maps of each, that are shown where there are more than colors.
+# Kernels of each tower, and input maps of each kernel, in figures of layers after the first.
 _SHOWN, _SHOWN_MAPS = 8, 16
 
 
-def plot_kernels(model, columns=16, layer="conv1"):
-    """The kernels of a layer as tiles, tower 1 in the upper rows and tower 2 in the lower, on one common scale.
+def plot_kernels(model: keras.Model, columns: int = 16, layer: str = "conv1") -> Figure:
+    """Plots the kernels of a layer as tiles, tower by tower, on one common scale.
 
-    Kernels that see the colors of the image are tiles, and the title says how much of their energy is above a quarter
-    period a pixel, which tells them from noise. Of others the first 8 of each tower are shown, a
-    kernel a row, with the first 16 of the maps that it sees in the columns.
+    For the first layer, each kernel is a tile. The title has the share of their energy above a
+    quarter period per pixel, which distinguishes them from noise. For other layers, rows are the
+    first 8 kernels of each tower, and columns their first 16 input maps.
 
     Args:
         model: an AlexNet.
@@ -29,45 +34,55 @@ def plot_kernels(model, columns=16, layer="conv1"):
         A matplotlib figure.
 
     Raises:
-        ValueError: when the model has no such layer, or it is no convolution.
+        ValueError: for an unknown layer, or one that is not a convolution.
 
     Reference: figure 3 of Krizhevsky et al. (2012).
     """
     kernels = layer_kernels(model, layer)
     towers, count, height, width, maps = kernels.shape
-    words = f"The {towers * count} {layer} kernels of {height}x{width}x{maps}"
+    title = f"The {towers * count} {layer} kernels of {height}x{width}x{maps}"
     if maps in (1, 3):
-        words += f": {_energy_label(kernels)}"
+        title += f": {_energy_label(kernels)}"
     if maps not in (1, 3):
         kernels = np.moveaxis(kernels[:, :_SHOWN, ..., :_SHOWN_MAPS], -1, 2)
         shown, columns = kernels.shape[1:3]
-        words = f"{shown} of {count} {layer} kernels of each tower (rows), {columns} of the {maps} maps they see (columns)"
+        title = (
+            f"{shown} of {count} {layer} kernels of each tower (rows), "
+            f"{columns} of their {maps} input maps (columns)"
+        )
         kernels = kernels.reshape(towers, -1, height, width, 1)
     largest = float(np.abs(kernels).max()) or 1.0
     sheets = [_sheet(0.5 + 0.5 * tiles / largest, columns) for tiles in kernels]
-    return _plot_sheets(sheets, f"{words};\ngray is 0, the full range is ±{largest:.2g} for all")
+    return _plot_sheets(sheets, f"{title};\ngray is 0, the full range is ±{largest:.2g} for all")
 
 
-def plot_feature_maps(model, image, layer="conv1", columns=16, original=None):
-    """A layer's feature maps of one image, tower 1 in the upper rows and tower 2 in the lower, on one common scale.
+def plot_feature_maps(
+    model: keras.Model,
+    image: np.ndarray,
+    layer: str = "conv1",
+    columns: int = 16,
+    original: np.ndarray | None = None,
+) -> Figure:
+    """Plots a layer's feature maps of an image, tower by tower, on one common scale.
 
     Args:
         model: an AlexNet.
-        image: `(height, width, 3)`, as the model takes it: 0-255 less the mean image.
-        layer: name of a layer whose output is maps.
+        image: input of the model, 0-255 less the mean, `(height, width, 3)`.
+        layer: name of a layer with output maps.
         columns: maps in a row.
-        original: the image as it is shown on top of them, 0-255; `None` to leave it out.
+        original: image to show above the maps, 0-255; `None` for none.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        ValueError: when the model has no such layer, its output is no maps, or the image is not of the model's size.
+        ValueError: for an unknown layer, a layer without maps, or an image of another size than the
+            model's.
     """
     output = layer_of(model, layer).output
     if len(output.shape) != 4:
         raise ValueError(
-            f"`layer` must give maps. Received: layer={layer!r}, whose output is {output.shape}"
+            f"`layer` must have output maps. Received: layer={layer!r} of output {output.shape}"
         )
     image = np.asarray(image, "float32")
     if image.shape != model.input_shape[1:]:
@@ -85,12 +100,13 @@ def plot_feature_maps(model, image, layer="conv1", columns=16, original=None):
     return _plot_sheets(sheets, title, original)
 
 
-def plot_kernel_measures(models, p_values=None):
-    """The distribution of the kernels' measures in each tower, a row a network.
+def plot_kernel_measures(models: Mapping[str, Mapping], p_values: Mapping | None = None) -> Figure:
+    """Plots the distribution of the kernels' measures in each tower, with a row for each network.
 
     Args:
-        models: dict from a network's name to its `alexnet_keras.analysis.kernel_measures`, `(towers, kernels)` each.
-        p_values: dict from a measure to a p-value a network, which are written over its panels.
+        models: dict from a network's name to its `alexnet_keras.analysis.kernel_measures`,
+            `(towers, kernels)` each.
+        p_values: dict from a measure to a p-value for each network, the titles of its panels.
 
     Returns:
         A matplotlib figure.
@@ -106,15 +122,17 @@ def plot_kernel_measures(models, p_values=None):
     for row, (name, measures) in enumerate(models.items()):
         for axis, (measure, label, ends) in zip(axes[row], panels, strict=True):
             for tower, values in enumerate(measures[measure]):
-                # Stripes that run nowhere in particular count little.
+                # Stripes without a clear direction have little weight.
                 weights = measures["selectivity"][tower] if measure == "orientation" else None
                 look = (
                     dict(color="0.75")
                     if tower == 0
                     else dict(histtype="step", color="black", linewidth=1.5)
                 )
-                words = f"tower {tower + 1}" if len(measures[measure]) > 1 else "one tower"
-                axis.hist(values, np.linspace(*ends, 13), weights=weights, label=words, **look)
+                name_of_tower = f"tower {tower + 1}" if len(measures[measure]) > 1 else "one tower"
+                axis.hist(
+                    values, np.linspace(*ends, 13), weights=weights, label=name_of_tower, **look
+                )
                 if measure != "orientation":
                     axis.axvline(
                         np.mean(values),
@@ -134,19 +152,19 @@ def plot_kernel_measures(models, p_values=None):
     return figure
 
 
-def plot_kernel_strip(snapshots, kernels=8, columns=10):
-    """How kernels came to be: a kernel a row, an epoch a column, on one common scale.
+def plot_kernel_strip(snapshots: Sequence[Snapshot], kernels: int = 8, columns: int = 10) -> Figure:
+    """Plots kernels (rows) over the epochs (columns), on one common scale.
 
     Args:
-        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer that sees three colors.
-        kernels: kernels shown of each tower, those with the most energy in the last epoch.
-        columns: epochs shown, evenly spaced, the first and last among them.
+        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer with three input colors.
+        kernels: number of kernels of each tower. They have the most energy in the last epoch.
+        columns: number of epochs, evenly spaced from the first to the last.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        ValueError: for kernels that see other than three colors.
+        ValueError: for kernels of other than three colors.
     """
     _check_colors(snapshots)
     chosen = np.unique(
@@ -160,7 +178,8 @@ def plot_kernel_strip(snapshots, kernels=8, columns=10):
         strongest = np.argsort(-np.square(last[tower]).sum((1, 2, 3)), kind="stable")[:kernels]
         tiles = np.stack([snapshot.kernels[tower, strongest] for snapshot in shown], axis=1)
         sheets.append(_sheet(0.5 + 0.5 * tiles.reshape(-1, *tiles.shape[2:]) / largest, len(shown)))
-    title = f"{shown[-1].layer} kernels by epoch; gray is 0, the full range is ±{largest:.2g} for all;\n"
+    title = f"{shown[-1].layer} kernels by epoch; "
+    title += f"gray is 0, the full range is ±{largest:.2g} for all;\n"
     title += f"in the last epoch {_energy_label(last)}"
     side = last.shape[3] + 1
     figure = _plot_sheets(sheets, title, width=0.55 * len(shown))
@@ -179,18 +198,18 @@ def plot_kernel_strip(snapshots, kernels=8, columns=10):
     return figure
 
 
-def animate_kernels(snapshots, columns=16):
-    """How all kernels of a layer came to be, an epoch a picture, on one common scale.
+def animate_kernels(snapshots: Sequence[Snapshot], columns: int = 16) -> FuncAnimation:
+    """Animates all kernels of a layer over the epochs, on one common scale.
 
     Args:
-        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer that sees three colors.
+        snapshots: list of `alexnet_keras.analysis.Snapshot` of a layer with three input colors.
         columns: tiles in a row.
 
     Returns:
         A matplotlib animation, for `save_animation`.
 
     Raises:
-        ValueError: for kernels that see other than three colors.
+        ValueError: for kernels of other than three colors.
     """
     _check_colors(snapshots)
     largest = max(float(np.abs(snapshot.kernels).max()) for snapshot in snapshots) or 1.0
@@ -199,8 +218,9 @@ def animate_kernels(snapshots, columns=16):
         return [_sheet(0.5 + 0.5 * tiles / largest, columns) for tiles in snapshot.kernels]
 
     def title(snapshot):
-        scale = f"{snapshot.layer} after {snapshot.epoch} epochs; the full range is ±{largest:.2g} throughout"
-        return f"{scale};\n{_energy_label(snapshot.kernels)}"
+        epoch = f"{snapshot.layer} after {snapshot.epoch} epochs"
+        scale = f"the full range is ±{largest:.2g} throughout"
+        return f"{epoch}; {scale};\n{_energy_label(snapshot.kernels)}"
 
     figure = _plot_sheets(sheets(snapshots[0]), title(snapshots[0]))
     FigureCanvasAgg(figure)
@@ -213,20 +233,20 @@ def animate_kernels(snapshots, columns=16):
     return FuncAnimation(figure, draw, snapshots, init_func=lambda: None, cache_frame_data=False)
 
 
-def save_animation(animation, path, pictures_per_second=4):
+def save_animation(animation: FuncAnimation, path: Path, pictures_per_second: int = 4) -> None:
     """Saves an animation as a GIF.
 
     Args:
         animation: a matplotlib animation.
         path: a `pathlib.Path`.
-        pictures_per_second: whole number.
+        pictures_per_second: frames per second, a whole number.
     """
     with replacing(path) as partial:
         animation.save(partial, PillowWriter(pictures_per_second))
 
 
 def _energy_label(kernels):
-    """How much of the kernels' energy is high-frequency, beside the share that noise has."""
+    """Returns a label with the kernels' share of high-frequency energy, and the share of noise."""
     share = float(high_frequency_energy(kernels).mean())
     return f"{share:.0%} high-frequency energy (white noise: 80%)"
 
@@ -234,13 +254,11 @@ def _energy_label(kernels):
 def _check_colors(snapshots):
     shape = snapshots[0].kernels.shape
     if shape[-1] != 3:
-        raise ValueError(
-            f"`snapshots` must be of kernels that see three colors. Received: shape {shape}"
-        )
+        raise ValueError(f"`snapshots` must be of kernels of three colors. Received: shape {shape}")
 
 
 def _sheet(tiles, columns):
-    """Tiles `(count, height, width, 1 or 3)` in rows of `columns`, white lines of one pixel between them."""
+    """Arranges tiles `(count, height, width, 1 or 3)` in rows, with white lines between."""
     count, height, width, _ = tiles.shape
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -251,8 +269,8 @@ def _sheet(tiles, columns):
     return sheet
 
 
-def _plot_sheets(sheets, title, original=None, width=8):
-    """One sheet of tiles under the other, a tower each, under the image that they belong to."""
+def _plot_sheets(sheets, title, original=None, width: float = 8):
+    """Plots a sheet of tiles for each tower, below the original image."""
     each = width * sheets[0].shape[0] / sheets[0].shape[1] + 0.3
     rows = [1.8] * (original is not None) + [each] * len(sheets)
     figure, axes = new_figure(

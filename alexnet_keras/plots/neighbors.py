@@ -1,33 +1,44 @@
-"""Images beside those that are nearest to them."""
+"""Figures of images with their nearest neighbors, and of the precision of codes."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from alexnet_keras.plots.style import new_figure
 
 
-def plot_neighbors(images, neighbors, names, title=""):
-    """Images in the first column, their neighbors in the columns after it; those of another class are crossed out.
+def plot_neighbors(
+    images: np.ndarray,
+    neighbors: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    names: Sequence[str],
+    title: str = "",
+) -> Figure:
+    """Plots images in the first column, and their neighbors in the next columns.
+
+    Neighbors of another class are crossed out.
 
     Args:
         images: `(queries, height, width, 3)`, 0-255.
-        neighbors: dict from what they are nearest in to `(neighbors, same)`: images `(queries, count, height, width,
-            3)`, the nearest first, and bool `(queries, count)`, whether they have the class of the query.
-        names: the class of each query.
-        title: words above the figure.
+        neighbors: dict from the name of a space to `(neighbors, same)`. `neighbors` are images
+            `(queries, count, height, width, 3)`, the nearest first. `same` is whether they have the
+            class of the query, bool `(queries, count)`.
+        names: class of each query.
+        title: title of the figure.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        ValueError: when there are not as many neighbors as queries.
+        ValueError: if the numbers of images, names and neighbors differ.
 
     Reference: figure 4, right, of Krizhevsky et al. (2012).
     """
     for group, (found, same) in neighbors.items():
         if not len(images) == len(names) == len(found) == len(same):
             raise ValueError(
-                f"`neighbors` and `names` must be one for each of the {len(images)} images. Received: {len(names)} "
-                f"names, and neighbors of {len(found)} images in {group!r}"
+                f"`neighbors` and `names` must be one for each of the {len(images)} images. "
+                f"Received: {len(names)} names, and neighbors of {len(found)} images in {group!r}"
             )
     widths = [1.0]
     for found, _ in neighbors.values():
@@ -56,13 +67,12 @@ def plot_neighbors(images, neighbors, names, title=""):
             column += 1 + len(found[row])
     column = 1
     for group, (found, same) in neighbors.items():
-        words = f"nearest in {group}: {100 * np.mean(same):.0f}% of these of the same class"
+        text = f"nearest in {group}: {100 * np.mean(same):.0f}% of these of the same class"
         header = axes[0, column + 1].annotate(
-            words, (0, 1), (0, 22), xycoords="axes fraction", textcoords="offset points", fontsize=9
+            text, (0, 1), (0, 22), xycoords="axes fraction", textcoords="offset points", fontsize=9
         )
-        header.set_in_layout(
-            False
-        )  # it reaches over several columns, which would move apart for it
+        # It is wider than its column, and would move the columns apart.
+        header.set_in_layout(False)
         column += 1 + found.shape[1]
     figure.suptitle(f"{title}\n", fontsize=10)
     return figure
@@ -72,13 +82,14 @@ def _show(axis, image):
     axis.imshow(np.clip(image, 0, 255).astype("uint8"))
 
 
-def plot_codes(spaces, chance, count=6):
-    """Precision of the neighbors against the length of the codes.
+def plot_codes(spaces: Mapping[str, Mapping], chance: float, count: int = 6) -> Figure:
+    """Plots the precision of the neighbors against the length of the codes.
 
     Args:
-        spaces: dict from what the codes are of to `{"exact": precision, "codes": {bits: precision}}`, 0-1.
-        chance: the precision of random neighbors.
-        count: neighbors that the precision is taken over.
+        spaces: dict from the name of a space to `{"exact": precision, "codes": {bits: precision}}`,
+            0-1.
+        chance: precision of random neighbors.
+        count: number of neighbors of the precision.
 
     Returns:
         A matplotlib figure.

@@ -1,13 +1,19 @@
-"""Images with the labels that a network finds most probable."""
+"""Figures of images with their most probable labels."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from alexnet_keras.plots.style import new_figure
 
-_LETTERS = 26  # of a name; more would leave its panel
+if TYPE_CHECKING:
+    from alexnet_keras.classifier import Prediction
+
+_LETTERS = 26  # longest name that fits into a panel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,43 +22,51 @@ class _Panel:
 
     image: np.ndarray
     title: str
-    names: list
+    names: Sequence[str]
     probabilities: np.ndarray
     correct: int | None = None
 
 
-def plot_predictions(images, probabilities, labels, class_names, top=5, columns=4, title=""):
-    """Images over their most probable labels as bars, the correct one hatched and in another color.
+def plot_predictions(
+    images: np.ndarray,
+    probabilities: np.ndarray,
+    labels: np.ndarray | Sequence[int],
+    class_names: Sequence[str],
+    top: int = 5,
+    columns: int = 4,
+    title: str = "",
+) -> Figure:
+    """Plots images over bars of their most probable labels.
+
+    The bar of the correct label is hatched and in another color.
 
     Args:
         images: `(count, height, width, 3)`, 0-255.
         probabilities: `(count, classes)`, from 0 to 1, not logits.
-        labels: `(count,)`, the correct ones, which stand over the images.
+        labels: correct labels, the titles of the images, `(count,)`.
         class_names: a name for each label.
-        top: bars for each image, at most.
+        top: largest number of bars for each image.
         columns: images in a row.
-        title: words above the figure.
+        title: title of the figure.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        ValueError: when there are not as many of one as of the other, or for values that are no probabilities.
+        ValueError: if the numbers of images, probabilities and labels differ, or for values that
+            are not probabilities.
 
     Reference: figure 4, left, of Krizhevsky et al. (2012).
     """
-    images, probabilities, labels = (
-        np.asarray(images),
-        np.asarray(probabilities),
-        np.asarray(labels),
-    )
-    if not len(images) == len(probabilities) == len(labels) > 0 or probabilities.shape[1] != len(
-        class_names
-    ):
+    images = np.asarray(images)
+    probabilities = np.asarray(probabilities)
+    labels = np.asarray(labels)
+    same_count = len(images) == len(probabilities) == len(labels) > 0
+    if not same_count or probabilities.shape[1] != len(class_names):
         raise ValueError(
-            "`images`, `probabilities` and `labels` must be equally many, and a probability each of `class_names`. "
-            f"Received: {len(images)} images, probabilities {probabilities.shape}, {len(labels)} labels, "
-            f"{len(class_names)} class names"
+            "`images`, `probabilities` and `labels` must be equally many, and a probability each "
+            f"of `class_names`. Received: {len(images)} images, probabilities "
+            f"{probabilities.shape}, {len(labels)} labels, {len(class_names)} class names"
         )
     if not np.all((probabilities >= 0) & (probabilities <= 1 + 1e-3)):
         raise ValueError(
@@ -63,22 +77,27 @@ def plot_predictions(images, probabilities, labels, class_names, top=5, columns=
     for image, probability, label in zip(images, probabilities, labels, strict=True):
         best = np.argsort(-probability, kind="stable")[:top]
         correct = int(np.flatnonzero(best == label)[0]) if label in best else None
-        names = [class_names[guess] for guess in best]
-        panels.append(_Panel(image, class_names[label], names, probability[best], correct))
+        names = [class_names[int(guess)] for guess in best]
+        panels.append(_Panel(image, class_names[int(label)], names, probability[best], correct))
     return _draw(panels, columns, title)
 
 
-def plot_classified(images, predictions, columns=4, title=""):
-    """Draws images that a `Classifier` has classified, over their most probable classes as bars.
+def plot_classified(
+    images: np.ndarray,
+    predictions: Sequence["Prediction"],
+    columns: int = 4,
+    title: str = "",
+) -> Figure:
+    """Plots images that a `Classifier` has classified, over bars of their classes.
 
     Args:
         images: `(count, height, width, 3)`, 0-255.
         predictions: a `Prediction` of `Classifier.predict` for each image.
         columns: images in a row.
-        title: words above the figure.
+        title: title of the figure.
 
     Returns:
-        A matplotlib figure. The names of the files stand over the images.
+        A matplotlib figure. The titles of the images are the names of their files.
 
     Raises:
         ValueError: if there are not as many images as predictions, or an image was not classified.

@@ -1,9 +1,12 @@
-"""One look for all figures."""
+"""Common style of all figures."""
+
+import os
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.grid": True,
     "grid.alpha": 0.3,
@@ -13,13 +16,18 @@ STYLE = {
 }
 
 
-def new_figure(rows=1, columns=1, size=(6.4, 4.0), **kwargs):
-    """A figure in the common style, and its axes. It belongs to no window; a notebook shows it as its last value."""
+def new_figure(
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.4, 4.0), **kwargs: Any
+) -> tuple[Figure, Any]:
+    """Returns a figure in the common style, without a window, and its axes.
+
+    A notebook shows it as the last value of a cell.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         return figure, figure.subplots(rows, columns, **kwargs)
 
 
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: str | os.PathLike) -> None:
     """Saves a figure as a PNG."""
     figure.savefig(path, dpi=STYLE["savefig.dpi"])

@@ -1,4 +1,4 @@
-"""Images that are alike: activations kept on disk, binary codes of them, and the search in both."""
+"""Image retrieval: activations on disk, their binary codes, and the search in both."""
 
 from alexnet_keras.retrieval.activations import Activations, write_activations
 from alexnet_keras.retrieval.codes import encode, train_encoder

@@ -1,7 +1,10 @@
-"""The activations of a hidden layer for a whole data set, on disk in chunks."""
+"""Activations of a hidden layer for a whole data set, on disk in chunks."""
 
 import json
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,28 +17,29 @@ from alexnet_keras.models import fingerprint
 from alexnet_keras.record import check_folder
 
 SPLITS = ("train", "validation")
-_CHUNK = 4096  # images in a file: 64 MiB of 4096 activations each
+_CHUNK = 4096  # images in a file
 
 
 class Activations:
-    """What `write_activations` has left in a folder.
+    """Activations in a folder, written by `write_activations`.
 
     Args:
-        folder: the folder.
+        folder: path of the folder.
 
     Attributes:
         about: dict of the model's fingerprint, the layer, its units, and the images.
 
     Raises:
-        ValueError: when the folder holds no activations, or not all of them.
+        ValueError: for a folder without activations, or with some of them missing.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
         path = self.folder / "activations.json"
         if not path.exists():
             raise ValueError(
-                f"`folder` must be one that write_activations wrote. Received: folder={str(folder)!r}"
+                "`folder` must be one that write_activations wrote. Received: "
+                f"folder={str(folder)!r}"
             )
         self.about = read_json(path)
         missing = [
@@ -43,46 +47,45 @@ class Activations:
         ]
         if missing:
             raise ValueError(
-                f"`folder` must hold all activations; write_activations goes on where it was. Received: "
-                f"folder={str(folder)!r} without {', '.join(missing[:3])}"
+                f"`folder` must have all activations. Received: folder={str(folder)!r} without "
+                f"{', '.join(missing[:3])}. Run write_activations again to resume it"
             )
 
-    def count(self, split):
-        """Number of images of `"train"` or `"validation"`."""
+    def count(self, split: str) -> int:
+        """Returns the number of images of `"train"` or `"validation"`."""
         return self.about[f"{split}_count"]
 
-    def labels(self, split):
-        """int32 `(images,)`."""
+    def labels(self, split: str) -> np.ndarray:
+        """Returns the labels of a split, int32 `(images,)`."""
         return np.concatenate(list(self.chunks(split, "labels")))
 
-    def chunks(self, split, what="activations"):
-        """The files of a split one by one.
+    def chunks(self, split: str, kind: str = "activations") -> Iterator[np.ndarray]:
+        """Reads the files of a split one by one.
 
         Args:
             split: `"train"` or `"validation"`.
-            what: `"activations"`, float32 `(images, units)`; `"pixels"`, uint8 `(images, pixel_size**2 * 3)`; or
-                `"labels"`, int32 `(images,)`.
+            kind: `"activations"`, float32 `(images, units)`; `"pixels"`, uint8
+                `(images, pixel_size**2 * 3)`; or `"labels"`, int32 `(images,)`.
 
         Yields:
-            An array a file, together all images in their order.
+            An array for each file, in the order of the images.
         """
         for path in self._paths(split):
             try:
-                (array,) = read_npz(path, what)
+                (array,) = read_npz(path, kind)
             except ValueError as error:
-                raise ValueError(
-                    f"{error}. Remove it, and write_activations computes it again"
-                ) from error
+                raise ValueError(f"{error}. Delete it, and run write_activations again") from error
             yield array
 
-    def rows(self, split, numbers, what="activations"):
-        """What `chunks` gives, of some images only, in the order of their numbers."""
+    def rows(self, split: str, numbers: Sequence[int], kind: str = "activations") -> np.ndarray:
+        """Returns the rows of some images, in the order of `numbers`; `kind` as for `chunks`."""
         order = np.argsort(numbers)
-        numbers, first, parts = np.asarray(numbers)[order], 0, []
-        for chunk in self.chunks(split, what):
-            parts.append(
-                chunk[numbers[(numbers >= first) & (numbers < first + len(chunk))] - first]
-            )
+        ordered = np.asarray(numbers)[order]
+        first = 0
+        parts = []
+        for chunk in self.chunks(split, kind):
+            in_chunk = (ordered >= first) & (ordered < first + len(chunk))
+            parts.append(chunk[ordered[in_chunk] - first])
             first += len(chunk)
         return np.concatenate(parts)[np.argsort(order)]
 
@@ -91,26 +94,26 @@ class Activations:
 
 
 def write_activations(
-    model,
-    dataset,
-    folder,
-    layer="fc7",
-    pixel_size=None,
-    batch_size=128,
-    chunk=_CHUNK,
-    argument="folder",
-):
-    """Computes the activations of a layer for the center crops of all images, and writes them to a folder.
+    model: keras.Model,
+    dataset: Any,
+    folder: str | os.PathLike,
+    layer: str = "fc7",
+    pixel_size: int | None = None,
+    batch_size: int = 128,
+    chunk: int = _CHUNK,
+    argument: str = "folder",
+) -> Activations:
+    """Writes the activations of a layer for the center crops of all images to a folder.
 
-    Beside them are the crops themselves, made smaller, and the labels. What the folder holds of the same model and
-    images is not computed again, so that a call that was stopped is gone on with by the next one.
+    The folder also gets the labels and scaled-down crops. Repeat a stopped call to resume it; files
+    of the same model and images are not computed again.
 
     Args:
         model: an AlexNet.
         dataset: an `alexnet_keras.data.Dataset`.
-        folder: where the files go; made if it does not exist.
-        layer: name of the layer; `"fc7"` is the paper's, of 4096 units.
-        pixel_size: side of the small crops, in pixels; `None` for 32, or the crop's where that is smaller.
+        folder: folder of the files, made if it does not exist.
+        layer: name of the layer; the paper's is `"fc7"`.
+        pixel_size: side of the small crops, in pixels; `None` for 32, or less for smaller crops.
         batch_size: images that pass through the network at a time.
         chunk: images in a file, a multiple of `batch_size`.
         argument: name of the argument that gives the folder, for messages.
@@ -119,11 +122,11 @@ def write_activations(
         `Activations`.
 
     Raises:
-        ValueError: when the model has no such layer, or takes images of another size, or the folder holds anything
-            else, such as the activations of another model, or another process writes to it.
+        ValueError: for an unknown layer, or a model of another image size; for a folder with other
+            content, such as another model's activations, or in use by another process.
 
-    Reference: section 6.1 of Krizhevsky et al. (2012); images of 32x32 pixels: Krizhevsky and Hinton (2011), "Using
-    very deep autoencoders for content-based image retrieval".
+    Reference: section 6.1 of Krizhevsky et al. (2012); images of 32x32 pixels: Krizhevsky and
+    Hinton (2011), "Using very deep autoencoders for content-based image retrieval".
     """
     about = check_activations(
         model, dataset, folder, layer, pixel_size, batch_size, chunk, argument
@@ -144,25 +147,27 @@ def write_activations(
 
 
 def check_activations(
-    model,
-    dataset,
-    folder,
-    layer="fc7",
-    pixel_size=None,
-    batch_size=128,
-    chunk=_CHUNK,
-    argument="folder",
-):
-    """Raises what `write_activations` would, before any work; returns what it writes about the activations."""
+    model: keras.Model,
+    dataset: Any,
+    folder: str | os.PathLike,
+    layer: str = "fc7",
+    pixel_size: int | None = None,
+    batch_size: int = 128,
+    chunk: int = _CHUNK,
+    argument: str = "folder",
+) -> dict:
+    """Checks the arguments of `write_activations`, and returns its description."""
     info, folder = dataset.info, Path(folder)
     output = layer_of(model, layer).output
     if len(output.shape) != 2:
         raise ValueError(
-            f"`layer` must be fully connected. Received: layer={layer!r}, whose output is {output.shape}"
+            f"`layer` must be fully connected. Received: layer={layer!r}, whose output is "
+            f"{output.shape}"
         )
     if model.input_shape[1:] != (info.crop_size, info.crop_size, 3):
         raise ValueError(
-            f"`model` must take crops of {info.crop_size} pixels. Received: a model of input {model.input_shape}"
+            f"`model` must take crops of {info.crop_size} pixels. Received: a model of input "
+            f"{model.input_shape}"
         )
     pixel_size = min(32, info.crop_size) if pixel_size is None else pixel_size
     if not 1 <= pixel_size <= info.crop_size:
@@ -171,7 +176,8 @@ def check_activations(
         )
     if batch_size < 1 or chunk % batch_size:
         raise ValueError(
-            f"`chunk` must be a multiple of `batch_size`. Received: chunk={chunk}, batch_size={batch_size}"
+            f"`chunk` must be a multiple of `batch_size`. Received: chunk={chunk}, "
+            f"batch_size={batch_size}"
         )
     about = {
         **{"model": fingerprint(model), "layer": layer, "units": output.shape[1]},
@@ -200,7 +206,9 @@ def _write_split(network, dataset, folder, split, about, first, batch_size):
                 activations = network.predict_on_batch(
                     crops.astype("float32") - dataset.info.mean_crop
                 )
-                parts.append((np.asarray(activations, "float32"), _made_small(crops, size), labels))
+                parts.append(
+                    (np.asarray(activations, "float32"), _scaled_down(crops, size), labels)
+                )
                 read += len(labels)
                 bar.update(len(labels))
             activations, pixels, labels = (
@@ -210,7 +218,7 @@ def _write_split(network, dataset, folder, split, about, first, batch_size):
                 np.savez(partial, activations=activations, pixels=pixels, labels=labels)
 
 
-def _made_small(crops, size):
+def _scaled_down(crops, size):
     if size != crops.shape[1]:
         crops = crops.astype("float32")
         crops = keras.ops.image.resize(

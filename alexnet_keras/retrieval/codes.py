@@ -1,4 +1,6 @@
-"""Short binary codes of vectors, by an autoencoder."""
+"""Short binary codes of vectors, from an autoencoder."""
+
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -8,13 +10,21 @@ from alexnet_keras.layers import BinaryUnits
 
 
 def train_encoder(
-    vectors, bits, *, hidden=512, epochs=20, batch_size=128, learning_rate=0.001, seed=0, verbose=0
-):
-    """Trains an autoencoder whose narrowest layer is binary, and returns the half of it that makes the codes.
+    vectors: np.ndarray,
+    bits: int,
+    *,
+    hidden: int = 512,
+    epochs: int = 20,
+    batch_size: int = 128,
+    learning_rate: float = 0.001,
+    seed: int = 0,
+    verbose: int = 0,
+) -> keras.Model:
+    """Trains an autoencoder with a binary layer, and returns its encoder.
 
-    The input is centered, and divided by one number for all of it, so that its largest deviations matter most. A hidden
-    layer of ReLUs is on either side of the code. The inputs of the code's units are normalized over the batch, so that
-    each is 0 for about half of the images.
+    The input is centered, and divided by one common number, so that its largest deviations matter
+    most. Encoder and decoder have one hidden layer of ReLUs. The inputs of the code's units are
+    normalized over the batch, so each bit is 0 for about half of the images.
 
     Args:
         vectors: `(images, numbers)`.
@@ -23,17 +33,18 @@ def train_encoder(
         epochs: passes over the vectors.
         batch_size: vectors in a step.
         learning_rate: of Adam.
-        seed: whole number that fixes weights and order.
+        seed: seed of weights and order.
         verbose: as for `keras.Model.fit`.
 
     Returns:
         `keras.Model` from `(batch, numbers)` to 0 and 1, `(batch, bits)`.
 
     Raises:
-        ValueError: for a length that is no multiple of 8, or no vectors.
+        ValueError: for a length that is not a multiple of 8, or fewer than two vectors.
 
-    Reference: section 6.1 of Krizhevsky et al. (2012), last paragraph, and its reference [14], Krizhevsky and Hinton
-    (2011), from which it differs: no pre-training, fewer layers, batch normalization.
+    Reference: last paragraph of section 6.1 of Krizhevsky et al. (2012), and Krizhevsky and Hinton
+    (2011). Unlike theirs, this autoencoder has no pre-training, fewer layers and batch
+    normalization.
     """
     vectors = np.asarray(vectors)
     if not isinstance(bits, int) or bits < 8 or bits % 8:
@@ -65,11 +76,13 @@ def train_encoder(
     return keras.Sequential([keras.Input((vectors.shape[1],)), scaled, coder], name="encoder")
 
 
-def encode(encoder, chunks, batch_size=1024):
-    """The codes of vectors.
+def encode(
+    encoder: keras.Model, chunks: Iterable[np.ndarray], batch_size: int = 1024
+) -> np.ndarray:
+    """Returns the codes of vectors.
 
     Args:
-        encoder: what `train_encoder` has returned.
+        encoder: model that `train_encoder` returned.
         chunks: arrays `(vectors, numbers)`.
         batch_size: vectors at a time.
 

@@ -1,6 +1,8 @@
-"""The search for what is nearest, exact, by faiss: vectors by Euclidean distance, codes by Hamming distance."""
+"""Exact nearest neighbors with faiss: vectors by Euclidean, codes by Hamming distance."""
 
 import json
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,32 +14,33 @@ with extra("searching for neighbors"):
     import faiss
 
 
-def nearest(queries, chunks, count):
-    """The vectors at the smallest Euclidean distance from each query.
+def nearest(
+    queries: np.ndarray, chunks: Iterable[np.ndarray], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the vectors at the smallest Euclidean distance from each query.
 
     Args:
         queries: `(queries, numbers)`.
-        chunks: arrays `(vectors, numbers)`, of which one at a time is in memory.
+        chunks: arrays `(vectors, numbers)`; one at a time is in memory.
         count: neighbors of each query.
 
     Returns:
-        `(distances, numbers)`, float32 and int64 `(queries, count)`, the nearest first; a vector's number is its place
-        in all chunks together.
+        `(distances, numbers)`, float32 and int64 `(queries, count)`, the nearest first. A vector's
+        number is its index in all chunks together.
 
     Raises:
-        ValueError: when there are fewer vectors than neighbors, or they have other lengths than the queries.
+        ValueError: for fewer vectors than neighbors, or vectors of another length than the queries.
     """
     queries = np.ascontiguousarray(np.asarray(queries).reshape(len(queries), -1), "float32")
-    distances, numbers, first = (
-        np.empty((len(queries), 0), "float32"),
-        np.empty((len(queries), 0), "int64"),
-        0,
-    )
+    distances = np.empty((len(queries), 0), "float32")
+    numbers = np.empty((len(queries), 0), "int64")
+    first = 0
     for chunk in chunks:
         chunk = np.ascontiguousarray(np.asarray(chunk).reshape(len(chunk), -1), "float32")
         if chunk.shape[1] != queries.shape[1]:
             raise ValueError(
-                f"`queries` must have the {chunk.shape[1]} numbers of the vectors. Received: {queries.shape[1]}"
+                f"`queries` must have the {chunk.shape[1]} numbers of the vectors. Received: "
+                f"{queries.shape[1]}"
             )
         index = faiss.IndexFlatL2(chunk.shape[1])
         index.add(chunk)
@@ -51,11 +54,12 @@ def nearest(queries, chunks, count):
     return np.sqrt(np.maximum(distances, 0)), numbers
 
 
-def check_count(count, images):
+def check_count(count: int, images: int) -> None:
     """Raises a `ValueError` for more neighbors than there are images, or none."""
     if not 1 <= count <= images:
         raise ValueError(
-            f"`neighbors` must be from 1 to the number of images, {images}. Received: neighbors={count}"
+            f"`neighbors` must be from 1 to the number of images, {images}. Received: "
+            f"neighbors={count}"
         )
 
 
@@ -64,14 +68,14 @@ class CodeIndex:
 
     Args:
         codes: uint8 `(images, bits / 8)`, as `alexnet_keras.retrieval.encode` gives them.
-        about: dict that says what the codes are of, such as `Activations.about`; `"model"` in it is the fingerprint of
-            the model.
+        about: description of the codes, such as `Activations.about`. Its `"model"` is the
+            fingerprint of the model.
 
     Raises:
-        ValueError: for codes that are no bytes.
+        ValueError: for codes that are not bytes.
     """
 
-    def __init__(self, codes, about):
+    def __init__(self, codes: np.ndarray, about: Mapping):
         codes = np.ascontiguousarray(codes)
         if codes.dtype != np.uint8 or codes.ndim != 2:
             raise ValueError(
@@ -79,18 +83,20 @@ class CodeIndex:
             )
         self.codes, self.about = codes, dict(about)
         self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
-        self._index.query_batch_size = 1024  # the threads wait for each other after each batch
+        # The threads wait for each other after each batch. Faiss' types lack the attribute.
+        self._index.query_batch_size = 1024  # pyright: ignore[reportAttributeAccessIssue]
         self._index.add(codes)
 
-    def search(self, codes, count):
-        """The codes at the smallest Hamming distance from each query.
+    def search(self, codes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Finds the codes at the smallest Hamming distance from each query.
 
         Args:
             codes: uint8 `(queries, bits / 8)`.
             count: neighbors of each query.
 
         Returns:
-            `(distances, numbers)`: int32 bits and int64 places, `(queries, count)`, the nearest first.
+            `(distances, numbers)`: int32 bits and int64 indices, `(queries, count)`, the nearest
+            first.
 
         Raises:
             ValueError: for more neighbors than images, or codes of another length.
@@ -99,30 +105,32 @@ class CodeIndex:
         codes = np.ascontiguousarray(codes)
         if codes.shape[1:] != self.codes.shape[1:]:
             raise ValueError(
-                f"`codes` must have {8 * self.codes.shape[1]} bits, as the index. Received: {8 * codes.shape[1]}"
+                f"`codes` must have {8 * self.codes.shape[1]} bits, as the index. Received: "
+                f"{8 * codes.shape[1]}"
             )
         return self._index.search(codes, count)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Writes the index to an `.npz` file."""
         with replacing(Path(path)) as partial:
             np.savez(partial, codes=self.codes, about=json.dumps(self.about))
 
     @classmethod
-    def load(cls, path, model=None):
-        """Reads what `save` has written.
+    def load(cls, path: str | os.PathLike, model: str | None = None) -> "CodeIndex":
+        """Reads an index that `save` has written.
 
         Args:
-            path: the file.
-            model: the fingerprint of the model whose activations will be searched for; `None` for whichever.
+            path: path of the file.
+            model: expected fingerprint of the model; `None` for any.
 
         Raises:
-            ValueError: when the file is not an index, or the index was built by another model.
+            ValueError: for a file that is not an index, or an index of another model.
         """
         codes, about = read_npz(path, "codes", "about")
         about = json.loads(str(about))
         if model not in (None, about.get("model")):
             raise ValueError(
-                f"`path` must be an index of model {model}. Received: one of model {about.get('model')}"
+                f"`path` must be an index of model {model}. Received: one of model "
+                f"{about.get('model')}"
             )
         return cls(codes, about)

@@ -1,14 +1,15 @@
-"""How good the neighbors are: the share of them that have the class of the query."""
+"""Precision of neighbors: the share of them with the query's class."""
 
 import numpy as np
 
 
-def precision_at(relevant, count=6):
-    """Share of each query's nearest neighbors that have its class.
+def precision_at(relevant: np.ndarray, count: int = 6) -> np.ndarray:
+    """Returns the share of each query's nearest neighbors with its class.
 
     Args:
-        relevant: bool `(queries, neighbors)`, whether each has the class of the query, the nearest first.
-        count: how many neighbors count; the paper shows six.
+        relevant: whether each neighbor has the class of the query, the nearest first, bool
+            `(queries, neighbors)`.
+        count: number of neighbors; the paper shows six.
 
     Returns:
         float64 `(queries,)`.
@@ -16,15 +17,16 @@ def precision_at(relevant, count=6):
     return np.asarray(relevant, bool)[:, :count].mean(1)
 
 
-def average_precision(relevant, totals):
-    """The mean of the precisions at the places of the neighbors that have the query's class.
+def average_precision(relevant: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Returns the mean of the precisions at the ranks of neighbors with the query's class.
 
-    `sum_r P(r) rel(r) / min(R, n)`, where `rel(r)` is 1 if neighbor `r` of `n` has the class and else 0, `P(r)` the
-    share of the first `r` that have it, and `R` the number of all images that have it.
+    `sum_r P(r) rel(r) / min(R, n)`, where `rel(r)` is 1 if neighbor `r` of `n` has the class, else
+    0. `P(r)` is the share of the first `r` with the class, and `R` the number of all images with
+    it.
 
     Args:
         relevant: bool `(queries, neighbors)`, the nearest first.
-        totals: `(queries,)`, how many images of the query's class there are.
+        totals: number of images of the query's class, `(queries,)`.
 
     Returns:
         float64 `(queries,)`; their mean is the mean average precision, mAP.

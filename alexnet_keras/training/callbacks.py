@@ -1,8 +1,11 @@
-"""Keras callbacks that Keras itself does not have."""
+"""Keras callbacks of a training: logs, schedules, dropout and checks of the loss."""
 
 import math
+import os
 import statistics
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -10,22 +13,26 @@ NOT_MEASURED = "not measured"  # in history.csv
 
 
 class EpochLog(keras.callbacks.CSVLogger):
-    """Appends a row for each epoch to a CSV file, with the same columns for epochs without validation.
+    """Appends a row for each epoch to a CSV file.
+
+    Epochs without validation have the same columns.
 
     Args:
         path: path of the file.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         super().__init__(str(path), append=True)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         validation = {f"val_{name}": NOT_MEASURED for name in ("loss", "top1_error", "top5_error")}
         super().on_epoch_end(epoch, validation | logs)
 
 
 class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
-    """Divides the learning rate by ten on a plateau, and ends training on the plateau after the last drop.
+    """Divides the learning rate by ten on a plateau.
+
+    Training ends on the plateau after the last drop.
 
     Args:
         drops: number of drops.
@@ -34,17 +41,17 @@ class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
     Reference: section 5 of Krizhevsky et al. (2012).
     """
 
-    def __init__(self, monitor="val_top1_error", drops=3, **kwargs):
+    def __init__(self, monitor: str = "val_top1_error", drops: int = 3, **kwargs):
         super().__init__(
             monitor=monitor, factor=0.1, mode="min", min_delta=0.0, verbose=1, **kwargs
         )
         self.drops = drops
 
-    def on_train_begin(self, logs=None):
-        """Keeps its state, unlike its base class: `replay` has set it for a training that is resumed."""
+    def on_train_begin(self, logs: Any = None):
+        """Keeps the state that `replay` has set, unlike the base class."""
 
-    def replay(self, history):
-        """Goes through the epochs of a training that is resumed, as if they happened now."""
+    def replay(self, history: list[dict]) -> None:
+        """Replays the stored epochs of a resumed training."""
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.verbose, verbose = 0, self.verbose
         for row in history:
@@ -52,7 +59,7 @@ class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
         self.model.optimizer.learning_rate = rate
         self.verbose = verbose
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         before = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         if self.drops == 0:
             self.min_lr = before  # the base class then only counts
@@ -64,7 +71,7 @@ class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
 
 
 class FreezeConv1(keras.callbacks.Callback):
-    """Divides the learning rate of conv1 by ten from one epoch on, and freezes conv1 from another one on.
+    """Divides the learning rate of conv1 by ten at one epoch, and freezes conv1 at another.
 
     Args:
         slow_epoch, frozen_epoch: the two epochs, counted from 0.
@@ -73,48 +80,55 @@ class FreezeConv1(keras.callbacks.Callback):
     Reference: 2012 source, net 145.
     """
 
-    def __init__(self, slow_epoch, frozen_epoch, factor=1.0):
+    def __init__(self, slow_epoch: int, frozen_epoch: int, factor: float = 1.0):
         super().__init__()
         self.slow_epoch, self.frozen_epoch, self.factor = slow_epoch, frozen_epoch, factor
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         factor = 0.0 if epoch >= self.frozen_epoch else 0.1 if epoch >= self.slow_epoch else 1.0
         self.model.optimizer.set_layer_learning_rate("conv1", factor * self.factor)
 
 
 class Throughput(keras.callbacks.Callback):
-    """Adds the seconds and the training images per second to the logs of an epoch, and prints the time left.
+    """Logs the seconds and the training images per second, and prints the time left.
 
     Args:
         batch_size: images in a step.
-        epochs: number of epochs in all.
-        step, seconds: steps of the first epoch that are done already, and the seconds that they took.
+        epochs: number of all epochs.
+        step, seconds: steps of the first epoch that are done, and their seconds.
         verbose: whether to print.
     """
 
-    def __init__(self, batch_size, epochs, step=0, seconds=0.0, verbose=True):
+    def __init__(
+        self,
+        batch_size: int,
+        epochs: int,
+        step: int = 0,
+        seconds: float = 0.0,
+        verbose: bool = True,
+    ):
         super().__init__()
         self.batch_size, self.epochs, self.verbose = batch_size, epochs, verbose
         self.before = step, seconds
         self.seconds = []
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         self.start = time.perf_counter()
         self.trained = None
         self.steps, self.earlier = self.before
         self.before = 0, 0.0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: Any = None):
         self.steps += 1
 
-    def elapsed(self):
-        """Returns the seconds that the epoch has taken so far, in this process and before."""
+    def elapsed(self) -> float:
+        """Returns the seconds of the current epoch, in this process and earlier ones."""
         return self.earlier + time.perf_counter() - self.start
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Any = None):
         self.trained = self.elapsed()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         seconds = self.elapsed()
         self.seconds.append(seconds)
         logs["learning_rate"] = float(
@@ -131,49 +145,51 @@ class Throughput(keras.callbacks.Callback):
             else "not validated"
         )
         print(
-            f"Epoch {epoch + 1} of {self.epochs}: top-1 error {logs['top1_error']:.1f}% in training, "
-            f"{validation}; {logs['images_per_second']:.0f} images/s; "
-            f"about {left / 60:.0f} min left",
+            f"Epoch {epoch + 1} of {self.epochs}: top-1 error {logs['top1_error']:.1f}% in "
+            f"training, {validation}; {logs['images_per_second']:.0f} images/s; about "
+            f"{left / 60:.0f} min left",
             flush=True,
         )
 
 
 class DeterministicDropout(keras.callbacks.Callback):
-    """Sets the state of dropout from the seed and the step, as Keras does not save it with a model."""
+    """Sets the state of dropout from the seed and the step.
 
-    def __init__(self, seed):
+    Keras does not save this state with a model.
+    """
+
+    def __init__(self, seed: int):
         super().__init__()
         self.seed = seed
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None):
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         for index, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout):
-                layer.seed_generator.state.assign(
-                    [1000 * self.seed + index, step]
-                )  # grows by one a step
+                # The second number grows by one a step.
+                layer.seed_generator.state.assign([1000 * self.seed + index, step])
 
 
 class RaiseOnNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is NaN or infinite, before anything of it is saved.
+    """Ends a training whose loss is NaN or infinite, before a checkpoint is saved.
 
-    Unlike `keras.callbacks.TerminateOnNaN` it also checks the validation, and its message names the step.
+    Unlike `keras.callbacks.TerminateOnNaN`, it also checks the validation loss.
 
     Args:
         steps: steps in an epoch.
 
     Raises:
-        FloatingPointError: with the step, the learning rate and what to try instead.
+        FloatingPointError: with the step, the learning rate and a fix.
     """
 
-    def __init__(self, steps):
+    def __init__(self, steps: int):
         super().__init__()
         self.steps = steps
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: Any = None):
         self._check(logs["loss"])
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         self._check(logs.get("val_loss", logs["loss"]))
 
     def _check(self, loss):
@@ -183,28 +199,29 @@ class RaiseOnNaN(keras.callbacks.Callback):
             )
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             raise FloatingPointError(
-                f"The loss is {loss} at step {step + 1} of epoch {epoch + 1}, with a learning rate of {rate:g}. "
-                "Try a lower `learning_rate`, float32 instead of mixed_bfloat16, or the initialization of "
-                "--preset source. What was saved before is untouched"
+                f"The loss is {loss} at step {step + 1} of epoch {epoch + 1}, with a learning "
+                f"rate of {rate:g}. Try a lower `learning_rate`, float32 instead of "
+                "mixed_bfloat16, or the initialization of --preset source. What was saved before "
+                "is untouched"
             )
 
 
 class ChanceLevel(keras.callbacks.Callback):
-    """Adds the step at which the loss fell below chance level to the logs of an epoch, 0 before; prints it once.
+    """Logs and prints the step at which the loss fell below chance level; 0 before.
 
-    Chance level is the loss of guessing: the logarithm of the number of classes. The loss is below it when its mean
-    over ten steps, counted from the start of an epoch, is 0.1 nats lower.
+    Chance level is the loss of guessing, the logarithm of the number of classes. The mean loss over
+    ten steps must be 0.1 nats lower. The tens of steps are counted from the start of an epoch.
 
     Args:
         classes: number of classes.
-        step: steps of the first epoch that are done already.
+        step: steps of the first epoch that are done.
         state: property `state` after that step; empty for a new training.
         verbose: whether to print.
     """
 
     _WINDOW, _MARGIN = 10, 0.1
 
-    def __init__(self, classes, step=0, state=(), verbose=True):
+    def __init__(self, classes: int, step: int = 0, state: Sequence = (), verbose: bool = True):
         super().__init__()
         self.chance, self.verbose = math.log(classes), verbose
         self.step = step
@@ -212,18 +229,18 @@ class ChanceLevel(keras.callbacks.Callback):
         self.resumed = step > 0
 
     @property
-    def state(self):
-        """State that a resumed training needs."""
+    def state(self) -> list:
+        """State for a resumed training."""
         return [self.steps, self.left, self.total, self.before]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         if not self.resumed:
             self.step, self.total, self.before = 0, 0.0, 0.0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: Any = None):
         self.steps += 1
         self.step += 1
-        # The mean over the epoch; in the first step of a resumed one, the loss of this step only.
+        # Keras' mean over the epoch; in the first step of a resumed epoch, the loss of this step.
         self.total = (
             self.total + float(logs["loss"]) if self.resumed else float(logs["loss"]) * self.step
         )
@@ -234,10 +251,11 @@ class ChanceLevel(keras.callbacks.Callback):
                 self.left = self.steps
                 if self.verbose:
                     print(
-                        f"\nThe loss has left that of guessing, {self.chance:.2f}, after {self.left} steps",
+                        f"\nThe loss has fallen below chance level, {self.chance:.2f}, after "
+                        f"{self.left} steps",
                         flush=True,
                     )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         self.resumed = False
         logs["left_chance_at_step"] = self.left

@@ -1,6 +1,7 @@
-"""Saving a training so that it goes on, bit for bit, where it was stopped."""
+"""Checkpoints of a training, from which it resumes with bit-identical state."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -9,7 +10,9 @@ import threading
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,27 +23,34 @@ from alexnet_keras.distributed.hosts import (
     process_count,
     process_index,
 )
+from alexnet_keras.training.callbacks import ChanceLevel, Throughput
 
 _STATE = "training.json"  # in the .keras archive, beside Keras' own files
 _START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False, "chance": ()}
-_PARTIAL, _PARTIAL_BEST = "partial.keras", "partial-best.keras"
+_PARTIAL = "partial.keras"
+_PARTIAL_BEST = "partial-best.keras"
+_MONITOR = "val_top1_error"  # a lower value makes `best.keras`
 
 
-def find_checkpoint(workdir):
-    """The newest training that can be read in a folder.
+def find_checkpoint(workdir: str | os.PathLike) -> tuple[Path | None, dict]:
+    """Finds the newest readable checkpoint in a folder.
 
     Args:
         workdir: folder that `Checkpoints` has written.
 
     Returns:
-        `(path, state)`: the path of `last.keras` or, where that is damaged, of `best.keras`, which is said; `None`
-        where there is neither. `state`: dict with `epoch` and `step`, how many are done; `seconds`, what the epoch
-        under way has taken; `stopped`, whether a callback has ended the training; `chance`, the state of
-        `ChanceLevel`; inside an epoch also `sums`, the variables of the metrics, or, after its last step, `logs`,
-        their results.
+        `(path, state)`. `path` is the path of `last.keras`, or else `None`. If `last.keras` is
+        damaged, it is the path of `best.keras`, and a line is printed. `state` is a dict:
+
+        - `epoch`, `step`: numbers of epochs and steps that are done.
+        - `seconds`: seconds of the current epoch.
+        - `stopped`: whether a callback has ended the training.
+        - `chance`: state of `ChanceLevel`.
+        - `sums`: variables of the metrics, within an epoch.
+        - `logs`: results of the metrics, after the last step of an epoch.
 
     Raises:
-        ValueError: when all that is there is damaged, or when a file is whole, but not of a training.
+        ValueError: if all checkpoints are damaged, or a file is not a checkpoint.
     """
     damaged = []
     for path in (Path(workdir) / "last.keras", Path(workdir) / "best.keras"):
@@ -56,8 +66,9 @@ def find_checkpoint(workdir):
         return path, state
     if damaged:
         raise ValueError(
-            f"`workdir` must hold a checkpoint that can be read, or none. Received: workdir={str(workdir)!r}, with "
-            f"{' and '.join(damaged)}; take damaged files away to start anew"
+            "`workdir` must have a readable checkpoint, or none. Received: "
+            f"workdir={str(workdir)!r}, with {' and '.join(damaged)}. Remove the damaged files to "
+            "start a new training"
         )
     return None, dict(_START)
 
@@ -69,7 +80,8 @@ def _read_state(path):
             raise zipfile.BadZipFile(f"{damaged} in it is damaged")
         if _STATE not in archive.namelist():
             raise ValueError(
-                f"`workdir` must be that of a training. Received: {path}, a model without its training"
+                "`workdir` must be the folder of a training. "
+                f"Received: {path}, a model without the state of a training"
             )
         try:
             return _START | dict(json.loads(archive.read(_STATE)))
@@ -77,71 +89,84 @@ def _read_state(path):
             raise zipfile.BadZipFile(f"{_STATE} in it is damaged: {error}") from error
 
 
-class Checkpoints(keras.callbacks.Callback):
-    """Saves `last.keras` after each epoch and every few minutes of training; `best.keras` after the best epoch.
-
-    A file has its name only once it is whole. Besides model and optimizer it holds the position in the data and what
-    the errors of the epoch under way are summed up to. After SIGTERM or Ctrl-C it saves and leaves; of several hosts
-    the first alone saves, and all leave after the same step when one of them is told to.
+@dataclasses.dataclass(frozen=True)
+class SavedCallbacks:
+    """Callbacks whose state is in a checkpoint.
 
     Args:
-        network: the network that is saved; the model that is trained has its variables and optimizer.
+        throughput: has the seconds of the current epoch.
+        chance: has the step at which the loss fell below chance level.
+    """
+
+    throughput: Throughput
+    chance: ChanceLevel
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves checkpoints of a training, `last.keras` and `best.keras`.
+
+    `last.keras` is saved every few minutes and after each epoch, `best.keras` after the best epoch.
+    Writes are atomic. Besides model and optimizer, a file has the position in the data and the sums
+    of the current epoch's metrics. SIGTERM and Ctrl-C save a checkpoint and end the process. Of
+    several hosts only the first saves. A signal to one host ends all of them after the same step.
+
+    Args:
+        network: network to save. The trained model shares its variables and optimizer.
         workdir: folder of the files.
         steps: steps in an epoch.
-        minutes: the age of `last.keras` at most, in minutes of training; 0 saves after every step.
-        throughput: the `Throughput` callback, which knows the seconds of the epoch under way.
-        chance: the `ChanceLevel` callback, whose state is saved.
-        state: that `find_checkpoint` returned.
-        best: the lowest value of `monitor` so far; a lower one makes `best.keras`.
-        monitor: a name in the logs; those of an epoch without validation lack it.
+        minutes: longest time between two saves, in minutes of training; 0 saves after every step.
+        callbacks: `SavedCallbacks` of the training.
+        state: state that `find_checkpoint` returned.
+        best: lowest validation top-1 error so far, in percent.
 
     Raises:
         SystemExit: 143 after SIGTERM, 130 after Ctrl-C.
         KeyboardInterrupt: after a second Ctrl-C, at once.
-        OSError: when a file cannot be written; what was saved before is whole.
+        OSError: if a file cannot be written; the previous checkpoint stays whole.
     """
 
     def __init__(
         self,
-        network,
-        workdir,
-        steps,
-        minutes,
-        throughput,
-        chance,
-        state,
-        best=float("inf"),
-        monitor="val_top1_error",
+        network: keras.Model,
+        *,
+        workdir: str | os.PathLike,
+        steps: int,
+        minutes: float,
+        callbacks: SavedCallbacks,
+        state: dict,
+        best: float = float("inf"),
     ):
         super().__init__()
         self.network = network
-        self.workdir, self.steps, self.seconds, self.throughput = (
-            Path(workdir),
-            steps,
-            60 * minutes,
-            throughput,
-        )
-        self.best, self.monitor, self.state, self.chance = best, monitor, state, chance
-        self.epoch, self.step = self.saved = state["epoch"], state["step"]
-        self.terminated, self.signal = False, signal.SIGTERM
+        self.workdir = Path(workdir)
+        self.steps = steps
+        self.seconds = 60 * minutes
+        self.callbacks = callbacks
+        self.state = state
+        self.best = best
+        self.epoch = state["epoch"]
+        self.step = state["step"]
+        self.saved = self.epoch, self.step
+        self.terminated = False
+        self.signal = signal.SIGTERM
         self.is_main = process_index() == 0
         self.hosts = process_count()
         self.calls = 0
 
     @contextlib.contextmanager
-    def leaving_on_signals(self):
-        """In here SIGTERM and Ctrl-C wait for the end of a step; a second Ctrl-C does not.
+    def leaving_on_signals(self) -> Iterator[None]:
+        """Context in which SIGTERM and a first Ctrl-C wait for the end of a step.
 
-        Signals belong to the main thread; elsewhere it does nothing.
+        Only the main thread can handle signals; in other threads it does nothing.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        # Of several hosts JAX takes SIGTERM, and tells the others.
+        # On several hosts JAX handles SIGTERM, and tells the other hosts.
         numbers = [signal.SIGINT] if self.hosts > 1 else [signal.SIGINT, signal.SIGTERM]
         self.handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
         for number, before in self.handlers.items():
-            if before != signal.SIG_IGN:  # as a shell does for what runs in the background
+            if before != signal.SIG_IGN:  # a shell ignores signals of background processes
                 signal.signal(number, self._on_signal)
         try:
             yield
@@ -155,47 +180,45 @@ class Checkpoints(keras.callbacks.Callback):
         self.signal = number
         if number == signal.SIGINT:
             signal.signal(number, self.handlers[number])
-            # A print here could meet one that the signal has interrupted.
-            os.write(
-                2, b"\nCtrl-C: saving at the end of this step. Press it again to end at once\n"
-            )
+            # `print` is not reentrant, and the signal may have interrupted one.
+            os.write(2, b"\nCtrl-C: saving at the end of this step. Press it again to end now\n")
         if self.hosts > 1:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
             self.terminated = True
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None):
         self.time = time.monotonic()
         if not self.is_main:
             return
-        for name in (_PARTIAL, _PARTIAL_BEST):  # of a process that was killed
+        for name in (_PARTIAL, _PARTIAL_BEST):  # left by a killed process
             (self.workdir / name).unlink(missing_ok=True)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs: Any = None):
         self.logs, self.sums, self.state = self.state.get("logs"), self.state.get("sums", ()), {}
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: Any = None):
         self.step += 1
         self._ask_other_hosts()
-        if self.sums:  # Keras makes the variables in the first step
+        if self.sums:  # restored here, as Keras makes the variables in the first step
             for variable, value in zip(self.model.metrics_variables, self.sums, strict=True):
                 variable.assign_add(value)
             self.sums = ()
         self._save_if_older(self.seconds)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Any = None):
         if self.logs is None:
-            self.logs = self._training_logs()  # the sums are now those of the validation
-        self.step = self.steps  # also where a callback has cut the epoch short
+            self.logs = self._training_logs()  # before the validation resets the metrics
+        self.step = self.steps  # a callback may have ended the epoch early
         self._save_if_older(self.seconds / 2)
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch, logs: Any = None):
         self._ask_other_hosts()
         self._save_if_older(float("inf"))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: Any = None):
         self.epoch, self.step, self.logs = epoch + 1, 0, None
-        error = logs.get(self.monitor, float("inf"))
+        error = logs.get(_MONITOR, float("inf"))  # missing without validation
         self._save({"seconds": 0.0}, best=error < self.best)
         self.best = min(self.best, error)
         self._save_if_older(float("inf"))
@@ -208,7 +231,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.terminated = multihost_utils.reached_preemption_sync_point(self.calls)
 
     def _is_finite(self):
-        """Not in the moment before the loss becomes NaN: the model of before is the better one then."""
+        """Whether all weights are finite; if not, the previous checkpoint is the better one."""
         values = (keras.ops.convert_to_numpy(weight) for weight in self.model.trainable_weights)
         return all(np.isfinite(value).all() for value in values)
 
@@ -224,7 +247,8 @@ class Checkpoints(keras.callbacks.Callback):
     def _save_if_older(self, seconds):
         if self.terminated or time.monotonic() - self.time >= seconds:
             if self.saved != (self.epoch, self.step) and self._is_finite():
-                state = {"seconds": self.throughput.trained or self.throughput.elapsed()}
+                throughput = self.callbacks.throughput
+                state = {"seconds": throughput.trained or throughput.elapsed()}
                 if self.step < self.steps:
                     sums = self.model.metrics_variables
                     state["sums"] = [
@@ -240,7 +264,8 @@ class Checkpoints(keras.callbacks.Callback):
         epoch, step = self.saved
         name = "Ctrl-C" if self.signal == signal.SIGINT else "SIGTERM"
         print(
-            f"\nStopped by {name} after step {step} of epoch {epoch + 1}. Rerun the same command to resume",
+            f"\nStopped by {name} after step {step} of epoch {epoch + 1}. Rerun the same command "
+            "to resume",
             flush=True,
         )
         raise SystemExit(128 + self.signal)
@@ -252,18 +277,17 @@ class Checkpoints(keras.callbacks.Callback):
         partial, copy, last = (
             self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras")
         )
-        stopped = bool(
-            self.model.stop_training
-        )  # Keras brings the variables up to date when the model is asked for
+        # `self.model` also makes Keras update the variables, before they are saved.
+        stopped = bool(self.model.stop_training)
         state = {
             "epoch": self.epoch,
             "step": self.step,
             "stopped": stopped,
-            "chance": self.chance.state,
+            "chance": self.callbacks.chance.state,
             **state,
         }
         try:
-            with no_distribution():  # Keras makes variables while it saves
+            with no_distribution():  # Keras makes variables on this host while it saves
                 self.network.save(partial)
             with zipfile.ZipFile(partial, "a") as archive:
                 archive.writestr(_STATE, json.dumps(state))
@@ -274,9 +298,9 @@ class Checkpoints(keras.callbacks.Callback):
         except (OSError, RuntimeError) as error:
             for path in (partial, copy):
                 path.unlink(missing_ok=True)
-            kept = (
-                f"; {last}, after step {self.saved[1]} of epoch {self.saved[0] + 1}, is whole"
-                * last.exists()
-            )
+            kept = ""
+            if last.exists():
+                epoch, step = self.saved
+                kept = f"; {last}, after step {step} of epoch {epoch + 1}, is whole"
             raise OSError(f"Cannot save the training in {self.workdir}: {error}{kept}") from error
         self.saved, self.time = (self.epoch, self.step), time.monotonic()

@@ -1,6 +1,7 @@
 """Training configuration and presets."""
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from alexnet_keras.data.options import check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
@@ -18,13 +19,16 @@ from alexnet_keras.training.fields import (
 )
 from alexnet_keras.training.presets import TRAINING_PRESETS
 
+if TYPE_CHECKING:
+    from alexnet_keras.models import AlexNetConfig, VGGConfig
+
 SCHEDULES = ("plateau", "step")
 PRECISIONS = ("float32", "mixed_bfloat16")
 GROUPS = ("data", "network", "training", "devices", "evaluation")  # of the options, in `--help`
 
 
-def _option(group, default, help, check=None):
-    """A field: its group and line in `--help`, and its check; see `alexnet_keras.training.fields`."""
+def _option(group, default, help, check=None) -> Any:
+    """Returns a field with its group and text in `--help`, and its check of `training.fields`."""
     metadata = {"group": group, "help": help, "check": check}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
@@ -32,7 +36,7 @@ def _option(group, default, help, check=None):
 
 
 def _parse_devices(devices):
-    # Imported late, as are the networks below: the options are read before Keras is imported.
+    # Imported late, as are the networks below: options are parsed before Keras is imported.
     from alexnet_keras.distributed.devices import parse_devices
 
     return parse_devices(devices)
@@ -44,12 +48,12 @@ def _device_option(name, value):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """How a network is trained. The defaults are the paper's; `training_config` gives those of a preset.
+    """Configuration of a training. The defaults are the paper's; `training_config` has presets.
 
-    Every field's meaning and unit is in its `help`, which `alexnet train --help` prints.
+    `alexnet train --help` prints the meaning and unit of every field.
 
     Raises:
-        ValueError: for a value that no training can have; the message names the field.
+        ValueError: for an invalid value; the message names the field.
 
     Reference: sections 2, 4 and 5 of Krizhevsky et al. (2012).
     """
@@ -81,8 +85,9 @@ class TrainingConfig:
     schedule: str = _option(
         "training",
         "plateau",
-        "how the learning rate is divided by 10: plateau does so on each of the first three plateaus "
-        "of the validation top-1 error and stops on the next, step does so at --lr-milestones",
+        "how the learning rate is divided by 10: plateau does so on each of the first three "
+        "plateaus of the validation top-1 error and stops on the next, step does so at "
+        "--lr-milestones",
         OneOf(SCHEDULES),
     )
     patience: int = _option(
@@ -119,13 +124,13 @@ class TrainingConfig:
     bias_learning_rate: float | None = _option(
         "training",
         None,
-        "initial learning rate of the biases, or none for that of the weights",
+        "initial learning rate of the biases, or none for the rate of the weights",
         Number(optional=True),
     )
     initial_weights: str | None = _option(
         "network",
         None,
-        "path of a .keras file from which the network starts, or none for new weights",
+        "path of a .keras file with the initial weights, or none for random weights",
     )
     initial_layers: tuple = _option(
         "network",
@@ -145,8 +150,8 @@ class TrainingConfig:
     scale_jitter: tuple = _option(
         "data",
         (),
-        "smallest and largest side of the training images, in pixels, drawn anew for each crop (VGG), "
-        "or none for image_size",
+        "smallest and largest side of the training images, in pixels, drawn anew for each crop "
+        "(VGG), or none for image_size",
         as_tuple,
     )
     pca_noise: str = _option(
@@ -159,8 +164,8 @@ class TrainingConfig:
     mean_subtraction: str = _option(
         "data",
         "image",
-        "subtract from each image the mean image of the training images, or their mean color (VGG): "
-        "image or color",
+        "subtract from each image the mean image of the training images, or their mean color "
+        "(VGG): image or color",
         OneOf(("image", "color")),
     )
     image_size: int = _option(
@@ -178,8 +183,8 @@ class TrainingConfig:
     conv1_milestones: tuple = _option(
         "training",
         (),
-        "two shares of the epochs, 0 to 1, at which conv1's learning rate is divided by 10 and at which conv1 "
-        "is frozen, or none for never",
+        "two shares of the epochs, 0 to 1, at which conv1's learning rate is divided by 10 and at "
+        "which conv1 is frozen, or none for never",
         Shares(number=2),
     )
     precision: str = _option(
@@ -191,8 +196,8 @@ class TrainingConfig:
     devices: int | tuple = _option(
         "devices",
         1,
-        "number or names (GPU:0 GPU:2) of the GPUs that share each batch, or without a GPU the number "
-        "of logical CPU devices",
+        "number or names (GPU:0 GPU:2) of the GPUs that share each batch, or without a GPU the "
+        "number of logical CPU devices",
         _device_option,
     )
     seed: int = _option(
@@ -221,8 +226,9 @@ class TrainingConfig:
     test_views: tuple = _option(
         "evaluation",
         ("center", "ten_crop"),
-        "views of an image over which the final predictions are averaged: center, ten_crop, nine_crop "
-        "(cuda-convnet), dense (all positions of the whole image and its mirror image, VGG), or several",
+        "views of an image over which the final predictions are averaged: center, ten_crop, "
+        "nine_crop (cuda-convnet), dense (all positions of the whole image and its mirror image, "
+        "VGG), or several",
         Subset(tuple(TEST_VIEWS)),
     )
     validation_freq: int = _option(
@@ -234,13 +240,15 @@ class TrainingConfig:
     checkpoint_minutes: float = _option(
         "training",
         5.0,
-        "longest training time between two checkpoints, in minutes, or 0 for a checkpoint each step",
+        "longest training time between two checkpoints, in minutes, or 0 for a checkpoint each "
+        "step",
         Number(),
     )
     in_memory: bool = _option(
         "data",
         False,
-        "keep all images in the memory of one GPU and crop them there (jax backend and .npz file only)",
+        "keep all images in the memory of one GPU and crop them there (jax backend and .npz file "
+        "only)",
     )
     memory_gib: float = _option(
         "data", 2.0, "keep decoded training images in memory if they fit into this size, in GiB"
@@ -256,21 +264,24 @@ class TrainingConfig:
         self._check_schedule()
         if self.batch_size % _parse_devices(self.devices).count:
             raise ValueError(
-                f"`devices` must divide `batch_size`. Received: devices={self.devices}, batch_size={self.batch_size}"
+                f"`devices` must divide `batch_size`. Received: devices={self.devices}, "
+                f"batch_size={self.batch_size}"
             )
-        _ = self.network  # an impossible network is an error here already
+        _ = self.network  # raises for an invalid network
 
     def _check_initial_weights(self):
         if self.initial_layers and self.initial_weights is None:
             raise ValueError(
-                f"`initial_layers` goes with `initial_weights`. Received: initial_layers={self.initial_layers}"
+                "`initial_layers` needs `initial_weights`. Received: "
+                f"initial_layers={self.initial_layers}"
             )
 
     def _check_images(self):
         check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
         if self.scale_jitter and not self.random_crop:
             raise ValueError(
-                f"`scale_jitter` goes with random crops. Received: scale_jitter={self.scale_jitter}, random_crop={self.random_crop}"
+                "`scale_jitter` needs `random_crop`. Received: "
+                f"scale_jitter={self.scale_jitter}, random_crop={self.random_crop}"
             )
         if self.crop_size > self.image_size:
             raise ValueError(
@@ -286,56 +297,56 @@ class TrainingConfig:
         whole = all(getattr(self, name) == default for name, default in parts.items())
         if self.in_memory and (self.devices != 1 or not self.dataset.endswith(".npz") or not whole):
             raise ValueError(
-                "`in_memory` needs an .npz file, all of it, at one scale, and one device. Received: "
-                f"dataset={self.dataset!r}, devices={self.devices}, "
+                "`in_memory` needs a whole .npz file, one scale and one device. "
+                f"Received: dataset={self.dataset!r}, devices={self.devices}, "
                 + ", ".join(f"{name}={getattr(self, name)}" for name in parts)
             )
 
     def _check_schedule(self):
         if self.conv1_milestones and self.preset.startswith("vgg"):
             raise ValueError(
-                f"`conv1_milestones` needs a layer conv1, which VGG lacks. Received: preset={self.preset!r}, "
-                f"conv1_milestones={self.conv1_milestones}"
+                "`conv1_milestones` needs a layer conv1, which VGG lacks. Received: "
+                f"preset={self.preset!r}, conv1_milestones={self.conv1_milestones}"
             )
         if self.validation_freq > 1 and self.schedule == "plateau":
             raise ValueError(
-                "`validation_freq` must be 1 with schedule='plateau', which needs the error of each epoch. Received: "
-                f"validation_freq={self.validation_freq}"
+                "`validation_freq` must be 1 with schedule='plateau', which needs the error of "
+                f"each epoch. Received: validation_freq={self.validation_freq}"
             )
 
     @property
-    def network(self):
-        """The `AlexNetConfig` or `VGGConfig` of what this trains: the preset's for crops of `crop_size` pixels."""
+    def network(self) -> "AlexNetConfig | VGGConfig":
+        """Configuration of the network, an `AlexNetConfig` or `VGGConfig`."""
         from alexnet_keras.models import network_config
 
         overrides = {"input_shape": (self.crop_size, self.crop_size, 3), **self.overrides}
         return network_config(self.preset, **overrides)
 
     @property
-    def validated(self):
-        """The epochs that end with a validation, counted from 1, a list."""
+    def validated(self) -> list[int]:
+        """List of the epochs that end with a validation, counted from 1."""
         return sorted(
             {*range(self.validation_freq, self.epochs + 1, self.validation_freq), self.epochs}
         )
 
-    def learning_rate_at(self, epoch):
-        """Returns the learning rate of an epoch, counted from 0, of a schedule with drops at fixed epochs."""
+    def learning_rate_at(self, epoch: int) -> float:
+        """Returns the learning rate of an epoch, counted from 0, for `schedule="step"`."""
         drops = self.changes(self.epochs)["lr_milestones"]
         return self.learning_rate * 0.1 ** sum(epoch >= drop for drop in drops)
 
     @property
-    def shares_of_changes(self):
-        """The shares of the epochs at which something changes: a dict from the field to a tuple."""
+    def shares_of_changes(self) -> dict[str, tuple]:
+        """Shares of the epochs at which something changes, by field."""
         return {
             "lr_milestones": self.lr_milestones if self.schedule == "step" else (),
             "pca_noise_end": () if self.pca_noise_end is None else (self.pca_noise_end,),
             "conv1_milestones": self.conv1_milestones,
         }
 
-    def changes(self, epochs):
+    def changes(self, epochs: int) -> dict[str, list[int]]:
         """Returns the epochs, counted from 0, at which something changes among the first `epochs`.
 
-        Two trainings that agree in this and in all other fields have the same first `epochs` epochs.
+        If this and all other fields of two trainings agree, their first `epochs` epochs are equal.
 
         Returns:
             Dict from the field, as in `shares_of_changes`, to a list of epochs.
@@ -347,27 +358,28 @@ class TrainingConfig:
         return changes
 
     @property
-    def pca_noise_epochs(self):
-        """Number of epochs with color noise; `None` for all."""
+    def pca_noise_epochs(self) -> int | None:
+        """Number of epochs with color noise; `None` for all epochs."""
         return None if self.pca_noise_end is None else round(self.pca_noise_end * self.epochs)
 
     @property
-    def conv1_epochs(self):
-        """The epochs, counted from 0, at which conv1 slows down and is frozen; empty for never."""
+    def conv1_epochs(self) -> tuple[int, ...]:
+        """Epochs, from 0, at which conv1's rate drops and conv1 freezes; empty for never."""
         return tuple(round(share * self.epochs) for share in self.conv1_milestones)
 
 
-def training_config(preset="paper", **options):
-    """The training of a preset.
+def training_config(preset: str = "paper", **options: Any) -> TrainingConfig:
+    """Returns the training configuration of a preset.
 
     Args:
-        preset: a preset's name. `"source"` and its relatives train as net 145 did: no decay and a rate of 0.02 for
-            biases, color noise by the standard deviation, the rate lowered at fixed epochs (23, 51 and 78 of 93),
-            color noise off and conv1 slowed late (68), then frozen (72).
+        preset: a preset's name. `"source"`, `"one_tower"` and `"conv6"` train as net 145 of the
+            2012 source. Biases have no decay and a rate of 0.02, and color noise follows the
+            standard deviation. The rate drops after epochs 23, 51 and 78 of 93. After epoch 68
+            color noise ends and conv1's rate drops; after epoch 72 conv1 is frozen.
         **options: fields of `TrainingConfig` that replace the preset's.
 
     Raises:
-        ValueError: for an unknown preset or field, or a value that no training can have.
+        ValueError: for an unknown preset or field, or an invalid value.
     """
     if preset not in TRAINING_PRESETS:
         raise ValueError(

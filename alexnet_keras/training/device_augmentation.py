@@ -1,4 +1,6 @@
-"""Augmentation on the device, as a part of the compiled training step. JAX only."""
+"""Augmentation on the device, in the compiled training step. JAX only."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,34 +9,35 @@ from alexnet_keras.evaluation.evaluate import compile_classifier
 
 
 class AugmentingModel(keras.Model):
-    """A network whose training steps begin with the augmentation of their images.
+    """A network whose training steps augment their images first.
 
-    `augmenting_model` makes it of a network, with which it shares its layers, variables and optimizer.
+    `augmenting_model` makes it. Both models share layers, variables and optimizer.
     """
 
-    augment = None
+    augment: Any = None
 
     def train_step(self, state, data):
         batch, *rest = data
         return super().train_step(state, (self.augment(batch), *rest))
 
 
-def augmenting_model(network, dataset) -> AugmentingModel:
-    """Returns a model that trains a network on batches that a data set has not augmented yet.
+def augmenting_model(network: keras.Model, dataset: Any) -> AugmentingModel:
+    """Returns a model that trains a network on batches without augmentation.
 
-    What travels to the device is then what `dataset.augment` takes: pixels, a quarter of the bytes of the
-    float32 images that it gives, which would keep a GPU waiting.
+    The device gets the uint8 pixels that `dataset.augment` takes, a quarter of the bytes of the
+    float32 images that it returns.
 
     Args:
         network: classifier on the JAX backend, compiled for training. Train the returned model, and
             evaluate and save the network.
-        dataset: a `Dataset`, whose batches are made with `device_augmentation=True`, or an `InMemoryDataset`.
+        dataset: a `Dataset`, whose batches are made with `device_augmentation=True`, or an
+            `InMemoryDataset`.
     """
     model = AugmentingModel(network.input, network.output, name=network.name)
     model.augment = dataset.augment
     compile_classifier(model, network.optimizer)
     distribution, size = keras.distribution.distribution(), dataset.info.crop_size
     count = distribution.device_mesh.shape[0] if distribution else 1
-    # Keras builds what it has compiled by the shapes of a batch; those of training have other ones.
+    # Keras builds loss and metrics by the first batch, and training batches have other shapes.
     model.test_on_batch(np.zeros((count, size, size, 3), "float32"), np.zeros(count, "int32"))
     return model

@@ -1,7 +1,12 @@
-"""Checks of the fields of a configuration: each takes a field's name and value, and returns the value to store."""
+"""Checks of the fields of a configuration.
+
+Each check takes a field's name and value, and returns the value to store.
+"""
 
 import dataclasses
 import math
+from collections.abc import Iterable
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +25,7 @@ class OneOf:
 
 @dataclasses.dataclass(frozen=True)
 class Subset:
-    """Checks for one or more of several values; gives a tuple."""
+    """Checks for one or more of several values, and returns a tuple."""
 
     accepted: tuple
 
@@ -28,19 +33,20 @@ class Subset:
         value = tuple(value)
         if not value or not set(value) <= set(self.accepted):
             raise ValueError(
-                f"`{name}` must be out of {', '.join(map(str, self.accepted))}. Received: {name}={value}"
+                f"`{name}` must be among {', '.join(map(str, self.accepted))}. Received: "
+                f"{name}={value}"
             )
         return value
 
 
-def positive_integer(name, value):
-    """Checks for a whole number from 1."""
+def positive_integer(name: str, value: Any) -> int:
+    """Checks for a positive whole number."""
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")
     return value
 
 
-def seed_number(name, value):
+def seed_number(name: str, value: Any) -> int:
     """Checks for a seed that all libraries accept."""
     if not isinstance(value, int) or not 0 <= value < 2**31:
         raise ValueError(
@@ -51,11 +57,11 @@ def seed_number(name, value):
 
 @dataclasses.dataclass(frozen=True)
 class Number:
-    """Checks for a number from 0; gives a float.
+    """Checks for a number from 0, and returns a float.
 
     Args:
-        below: least number that is too large.
-        optional: whether `None` is a value, too.
+        below: exclusive upper limit.
+        optional: whether `None` is valid too.
     """
 
     below: float = math.inf
@@ -72,10 +78,10 @@ class Number:
 
 @dataclasses.dataclass(frozen=True)
 class Shares:
-    """Checks for shares of the epochs; gives a tuple.
+    """Checks for shares of the epochs, and returns a tuple.
 
     Args:
-        number: number of shares, unless there are none; `None` for any number.
+        number: number of shares, besides none; `None` for any number.
     """
 
     number: int | None = None
@@ -95,8 +101,8 @@ class Shares:
         return value
 
 
-def share(name, value):
-    """Checks for a share of the epochs, or `None`; gives a float."""
+def share(name: str, value: Any) -> float | None:
+    """Checks for a share of the epochs, or `None`, and returns a float."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
@@ -106,8 +112,8 @@ def share(name, value):
     return float(value)
 
 
-def numbers_by_layer(name, value):
-    """Checks for numbers from 0 by the names of layers."""
+def numbers_by_layer(name: str, value: dict) -> dict:
+    """Checks for a dict from layers' names to numbers from 0."""
     numbers = [
         number
         for number in value.values()
@@ -118,6 +124,6 @@ def numbers_by_layer(name, value):
     return value
 
 
-def as_tuple(name, value):
-    """Gives a tuple of a list, as JSON and command lines give it."""
+def as_tuple(name: str, value: Iterable) -> tuple:
+    """Converts a list of JSON or the command line to a tuple."""
     return tuple(value)

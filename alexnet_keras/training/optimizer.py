@@ -1,4 +1,7 @@
-"""The update rule of the paper."""
+"""The paper's update rule as a Keras optimizer."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,22 +13,23 @@ from alexnet_keras.ops.dispatch import choose_momentum_update
 class AlexNetSGD(keras.optimizers.SGD):
     """Stochastic gradient descent whose weight decay goes through the momentum.
 
-    `v <- momentum * v - learning_rate * (gradient + coupled_weight_decay * w)`, then `w <- w + v`, with `w` a weight
-    and `v` its velocity. (`weight_decay` of `keras.optimizers.SGD` bypasses `v` and is another rule;
-    `keras.regularizers.L2(l)` adds `2 * l * w` to the gradient, and is this rule for `l = coupled_weight_decay / 2`.)
+    `v <- momentum * v - learning_rate * (gradient + coupled_weight_decay * w)`, then `w <- w + v`,
+    with `w` a weight and `v` its velocity. `weight_decay` of `keras.optimizers.SGD` is another
+    rule, which bypasses `v`. `keras.regularizers.L2(coupled_weight_decay / 2)` is the same rule.
 
     Args:
         learning_rate: initial learning rate.
         momentum: share of the velocity that is kept.
         coupled_weight_decay: weight of the decay in the gradient.
-        decay_biases: whether biases decay too, as the paper's formula says; they do not in the 2012 source.
-        bias_learning_rate: learning rate of the biases, which stays what it is when `learning_rate` is lowered: 0.02 in
-            the 2012 source. `None` for that of the weights, as in the paper.
-        layer_learning_rates: dict from a layer's name to a factor of the learning rate of that layer, e.g.
-            `{"conv1": 0.1}`; with 0 the layer stands still once its velocity has run out, as in the 2012 source. The
-            factors are part of the saved state; `set_layer_learning_rate` changes one during training.
-        layer_weight_decay: dict from a layer's name to the weight of its decay, in place of
-            `coupled_weight_decay`, as cuda-convnet's configuration files have it.
+        decay_biases: whether biases decay too. They do in the paper's formula, but not in the 2012
+            source.
+        bias_learning_rate: learning rate of the biases, which `learning_rate` does not change: 0.02
+            in the 2012 source. `None` for the rate of the weights, as in the paper.
+        layer_learning_rates: dict from a layer's name to a factor of its learning rate, such as
+            `{"conv1": 0.1}`. A layer with 0 stops once its velocity has decayed, as in the 2012
+            source. The factors are saved; `set_layer_learning_rate` changes one during training.
+        layer_weight_decay: dict from a layer's name to its weight decay, which replaces
+            `coupled_weight_decay`, as in cuda-convnet's configuration files.
         name: name of the optimizer.
         **kwargs: other arguments of `keras.optimizers.SGD`.
 
@@ -41,14 +45,14 @@ class AlexNetSGD(keras.optimizers.SGD):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.9,
-        coupled_weight_decay=0.0005,
-        decay_biases=True,
-        bias_learning_rate=None,
-        layer_learning_rates=None,
-        layer_weight_decay=None,
-        name="alexnet_sgd",
+        learning_rate: Any = 0.01,
+        momentum: float = 0.9,
+        coupled_weight_decay: float = 0.0005,
+        decay_biases: bool = True,
+        bias_learning_rate: float | None = None,
+        layer_learning_rates: Mapping[str, float] | None = None,
+        layer_weight_decay: Mapping[str, float] | None = None,
+        name: str = "alexnet_sgd",
         **kwargs,
     ):
         super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
@@ -68,9 +72,8 @@ class AlexNetSGD(keras.optimizers.SGD):
         self.layer_weight_decay = decays
         self._layer_factors = {}
         if not decay_biases:
-            self.exclude_from_weight_decay(
-                var_names=["bias"]
-            )  # from Keras' own, which `weight_decay` sets
+            # Excludes them from Keras' own decay, which `weight_decay` sets.
+            self.exclude_from_weight_decay(var_names=["bias"])
 
     def build(self, variables):
         if self.built:
@@ -92,16 +95,16 @@ class AlexNetSGD(keras.optimizers.SGD):
             for layer in getattr(self, argument):
                 if layer not in self._layer_of:
                     raise ValueError(
-                        f"`{argument}` must name layers of the model. Received: {layer!r}; the model "
-                        f"has {', '.join(dict.fromkeys(self._layer_of))}"
+                        f"`{argument}` must name layers of the model. Received: {layer!r}; the "
+                        f"model has {', '.join(dict.fromkeys(self._layer_of))}"
                     )
 
-    def set_layer_learning_rate(self, layer, factor):
-        """Changes the factor of a layer that `layer_learning_rates` named."""
+    def set_layer_learning_rate(self, layer: str, factor: float) -> None:
+        """Sets the factor of a layer of `layer_learning_rates`."""
         if layer not in self.layer_learning_rates:
             raise ValueError(
-                f"`layer` must be one of layer_learning_rates: {', '.join(self.layer_learning_rates)}. "
-                f"Received: layer={layer!r}"
+                "`layer` must be one of layer_learning_rates: "
+                f"{', '.join(self.layer_learning_rates)}. Received: layer={layer!r}"
             )
         if self.built:
             self._layer_factors[layer].assign(factor)
@@ -109,13 +112,13 @@ class AlexNetSGD(keras.optimizers.SGD):
             self.layer_learning_rates[layer] = factor
 
     def _decay_of(self, index):
-        """The weight of the decay of a variable."""
+        """Returns the weight decay of a variable."""
         if self._is_bias[index] and not self.decay_biases:
             return 0.0
         return self.layer_weight_decay.get(self._layer_of[index], self.coupled_weight_decay)
 
     def _apply_weight_decay(self, variables):
-        """Nothing: `update_step` does Keras' own decay, too, as it knows the rates of the layers."""
+        """Does nothing, as `update_step` also does Keras' own decay with the layers' rates."""
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)

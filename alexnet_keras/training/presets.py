@@ -1,4 +1,4 @@
-"""What the training presets change in the defaults of `TrainingConfig`, which are the paper's."""
+"""Training presets: their differences from the defaults of `TrainingConfig`, the paper's."""
 
 _SOURCE = dict(
     schedule="step",
@@ -26,7 +26,7 @@ _CAFFE = dict(
     pca_noise="none",
     crop_size=227,
 )
-# Parameter files of cuda-convnet. A rate of its own for biases, and no decay of theirs.
+# Parameter files of cuda-convnet. Biases have their own rate and no decay.
 _CUDA_CONVNET = dict(
     dataset="cifar10",
     learning_rate=0.001,
@@ -37,8 +37,8 @@ _CUDA_CONVNET = dict(
     pca_noise="none",
     image_size=32,
 )
-# They train on four of the five parts of the images first, and on all of them later. Here all images
-# train throughout, for as many epochs in all.
+# cuda-convnet trains on four of the five parts of the images first, and on all parts later. Here
+# all images train for the same total of epochs.
 _CIFAR_13PCT = dict(
     **_CUDA_CONVNET,
     epochs=160,
@@ -47,7 +47,7 @@ _CIFAR_13PCT = dict(
     crop_size=24,
     test_views=("center", "ten_crop", "nine_crop"),
 )
-# The file of the 19% says nothing of the epochs; these are of the 18%.
+# The file of the 19% network has no epochs; these are from the file of the 18% network.
 _CIFAR_19PCT = dict(
     **_CUDA_CONVNET,
     epochs=140,
@@ -58,13 +58,13 @@ _CIFAR_19PCT = dict(
     test_views=("center",),
 )
 _VGG = dict(epochs=74, batch_size=256, mean_subtraction="color", pca_noise="standard_deviation")
-# Every network of `alexnet_keras.models.NETWORKS`. Written out, as those need Keras.
+# Every network of `alexnet_keras.models.NETWORKS`, which can't be imported without Keras.
 TRAINING_PRESETS = {
     "paper": {},
     "source": _SOURCE,
     "one_tower": _SOURCE,
     "conv6": _SOURCE,
-    # As far as their authors' training is of the kinds that there are here.
+    # The authors' training, as far as the options allow.
     "torchvision": dict(
         batch_size=256,
         schedule="step",

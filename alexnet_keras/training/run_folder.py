@@ -4,9 +4,12 @@ import contextlib
 import csv
 import dataclasses
 import json
+import os
 import statistics
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alexnet_keras.classifier import FILE_NAME, Classifier
 from alexnet_keras.data.imagenet_names import imagenet_names
@@ -22,9 +25,12 @@ from alexnet_keras.record import as_stored, differences, settings_error
 from alexnet_keras.training.callbacks import NOT_MEASURED
 from alexnet_keras.training.config import TrainingConfig
 
+if TYPE_CHECKING:
+    from alexnet_keras.data.info import DatasetInfo
+
 # Fields that may differ between the calls of one training.
 _FREE_FIELDS = ("devices", "test_views", "checkpoint_minutes")
-# Fields that may differ as far as they concern epochs that are still to come.
+# Fields that may differ for epochs that are still to come.
 _CHANGES = {
     "lr_milestones": "drops of the learning rate",
     "pca_noise_end": "end of the color noise",
@@ -32,7 +38,6 @@ _CHANGES = {
 }
 _FIELDS_OF_CHANGES = {"epochs", *_CHANGES}
 # Fields of earlier versions that now have other names.
-
 _RENAMED_FIELDS = (
     "config",
     "drops",
@@ -57,13 +62,13 @@ class RunFolder:
         is_main: whether this host writes.
     """
 
-    def __init__(self, path, config):
+    def __init__(self, path: str | os.PathLike, config: TrainingConfig):
         self.path = Path(path)
         self.config = config
         self.is_main = process_index() == 0
 
     @contextlib.contextmanager
-    def locked(self):
+    def locked(self) -> Iterator[None]:
         """Context in which no other process trains in the folder.
 
         Raises:
@@ -105,8 +110,8 @@ class RunFolder:
         rows = len(self.history())
         if rows != len(results["history"]):
             raise ValueError(
-                f"{self.path / 'history.csv'} must have a row for each of the {len(results['history'])} epochs in "
-                f"results.json. It is damaged: it has {rows}"
+                f"{self.path / 'history.csv'} must have a row for each of the "
+                f"{len(results['history'])} epochs in results.json. It is damaged: it has {rows}"
             )
         return results
 
@@ -130,9 +135,10 @@ class RunFolder:
         stored = read_json(path)
         if any(name in stored for name in _RENAMED_FIELDS):
             raise ValueError(
-                f"`workdir` must be new, or of a training by this version. Received: {str(self.path)!r}, which an "
-                "earlier version wrote, whose options had other names. Its .keras files still load: start a new "
-                "training from one by `initial_weights` (--initial-weights)"
+                "`workdir` must be new, or of a training by this version. Received: "
+                f"{str(self.path)!r}, which an earlier version wrote, whose options had other "
+                "names. Its .keras files still load: start a new training from one by "
+                "`initial_weights` (--initial-weights)"
             )
         stored = as_stored(dataclasses.asdict(TrainingConfig())) | stored
         requested = as_stored(dataclasses.asdict(self.config) | ({"data": data} if data else {}))
@@ -144,7 +150,9 @@ class RunFolder:
         if None not in (old_names, new_names) and old_names != new_names:
             found += _renamed_classes(new_names, old_names)
         elif None not in (old_content, new_content) and old_content != new_content:
-            found.append("data: the class folders hold other files than when the training began")
+            found.append(
+                "data: the class folders have other files than at the start of the training"
+            )
         elif {name for name in names if requested[name] != stored.get(name)} <= _FIELDS_OF_CHANGES:
             before = TrainingConfig(
                 **{field.name: stored[field.name] for field in dataclasses.fields(TrainingConfig)}
@@ -159,7 +167,7 @@ class RunFolder:
             )
 
     def check_position(self, state: dict, data: dict) -> None:
-        """Checks that all hosts resume the same training, and that it has not passed the requested epochs.
+        """Checks that all hosts resume the same training, within the requested epochs.
 
         Args:
             state: state of the checkpoint, of `find_checkpoint`.
@@ -179,13 +187,13 @@ class RunFolder:
             )
         if not is_same_on_all_hosts((state["epoch"], state["step"])):
             raise ValueError(
-                f"`workdir` must be one folder that all hosts share. Received: workdir={str(self.path)!r}, where not "
-                "all of them see the same training"
+                "`workdir` must be one folder that all hosts share. Received: "
+                f"workdir={str(self.path)!r}, where not all of them see the same training"
             )
         begun = state["epoch"] + (state["step"] > 0)
         if begun > self.config.epochs:
             raise ValueError(
-                f"`epochs` must be at least {begun}, the epoch that this training is in. "
+                f"`epochs` must be at least {begun}, the current epoch of this training. "
                 f"Received: epochs={self.config.epochs}"
             )
 
@@ -202,7 +210,7 @@ class RunFolder:
             write_text(self.path / "config.json", text + "\n")
         barrier()
 
-    def write_classifier(self, info, has_mean_color: bool) -> None:
+    def write_classifier(self, info: "DatasetInfo", has_mean_color: bool) -> None:
         """Writes the best network with its preparation and class names.
 
         Names replace the WordNet numbers of ImageNet's classes.
@@ -213,7 +221,7 @@ class RunFolder:
         """
         if not self.is_main:
             return
-        best = self.path / "best.keras"  # there is none without validation
+        best = self.path / "best.keras"  # missing without validation
         mean = info.mean_image[0, 0] if has_mean_color else info.mean_image
         names = imagenet_names()
         class_names = [names.get(name, name) for name in info.class_names]
@@ -228,7 +236,7 @@ class RunFolder:
         """Stores and prints the results.
 
         Args:
-            record: what is known without measurements: configuration, data, machine, ...
+            record: entries without measurements, such as configuration, data and machine.
             errors: dict from the name of test views to errors.
 
         Returns:
@@ -242,7 +250,8 @@ class RunFolder:
             for name, error in errors.items():
                 label = name.replace("_", " ")
                 print(
-                    f"Top-1 error {error['top1_error']:.2f}%, top-5 error {error['top5_error']:.2f}% ({label})"
+                    f"Top-1 error {error['top1_error']:.2f}%, top-5 error "
+                    f"{error['top5_error']:.2f}% ({label})"
                 )
             print(f"Everything is in {self.path}", flush=True)
         return as_stored(results)
@@ -265,11 +274,12 @@ class RunFolder:
             write_text(path, "".join(lines[: epochs + 1]))
 
 
-def read_history(workdir) -> list[dict]:
+def read_history(workdir: str | os.PathLike) -> list[dict]:
     """Reads the epochs of the training in a folder.
 
     Returns:
-        List of dicts of numbers, one for each epoch. An epoch without validation has no `val_` numbers.
+        List of dicts of numbers, one for each epoch. An epoch without validation has no `val_`
+        numbers.
 
     Raises:
         ValueError: if the file is damaged.
@@ -280,7 +290,7 @@ def read_history(workdir) -> list[dict]:
     try:
         with open(path, newline="") as file:
             rows = list(csv.DictReader(file))
-        if rows and not all(rows[-1].values()):  # half a row, of a process that was killed
+        if rows and not all(rows[-1].values()):  # half a row of a killed process
             rows.pop()
         return [
             {name: float(value) for name, value in row.items() if value != NOT_MEASURED}
@@ -308,7 +318,7 @@ def _by_label(class_names):
 
 
 def _passed_changes(before, config, done):
-    """Describes why a training of `done` epochs is not the start of `config`, and the options with which it is."""
+    """Describes the schedule's difference from a training of `done` epochs, and the fix."""
     if done > config.epochs:
         return f"{done} epochs are stored, give `epochs` (--epochs) of {done} or more"
     reasons, options = [], []
@@ -325,7 +335,8 @@ def _passed_changes(before, config, done):
             for share in config.shares_of_changes[field][len(passed) :]
         ]
         options.append(
-            f"`{field}` (--{field.replace('_', '-')}) {' '.join(f'{share:.6g}' for share in shares)}"
+            f"`{field}` (--{field.replace('_', '-')}) "
+            f"{' '.join(f'{share:.6g}' for share in shares)}"
         )
     return f"{' and '.join(reasons)}; to resume, give {' and '.join(options)}"
 

@@ -1,6 +1,8 @@
-"""The training of a network, from its data to its errors, on the TensorFlow and JAX backends."""
+"""Training and evaluation of a network on the TensorFlow and JAX backends."""
 
 import dataclasses
+import os
+from collections.abc import Iterable
 
 import keras
 
@@ -9,6 +11,7 @@ from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.models import build_network
 from alexnet_keras.record import provenance
 from alexnet_keras.training.checkpoints import find_checkpoint
+from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.training.initial_weights import read_initial_weights, set_initial_weights
 from alexnet_keras.training.optimizer import AlexNetSGD
 from alexnet_keras.training.run_folder import RunFolder
@@ -17,39 +20,53 @@ from alexnet_keras.training.trainer import Trainer
 from alexnet_keras.training.training_data import open_training_data
 
 
-def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks=(), verbose=1):
+def train_and_evaluate(
+    config: TrainingConfig,
+    workdir: str | os.PathLike,
+    *,
+    classes: int | None = None,
+    command: str | None = None,
+    callbacks: Iterable[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> dict:
     """Trains the network of `config` and measures its errors on the test views that `config` names.
 
-    The folder `workdir` gets `config.json`, `history.csv` (a row for each epoch), `tensorboard/`,
-    `snapshots/` (the conv1 kernels after each epoch), `best.keras` (lowest validation top-1 error),
-    `last.keras` (the newest state, with all that resuming needs), `results.json` and
-    `classifier.keras` (the network of `best.keras` with its preparation and class names, for
-    `alexnet_keras.Classifier`). A training that was stopped, however it was, resumes from `last.keras`
-    when it is called again with the same configuration; on a CPU with bit-identical weights. One that
-    has ended returns its results. A call with more epochs, or rate drops that are still to come,
-    resumes it too.
+    The folder `workdir` gets these files:
 
-    Several hosts (`alexnet_keras.distributed.join_hosts`), each of which calls this with the same
-    arguments, divide each batch. `workdir` is a folder that they share; only the first host writes to it.
+    - `config.json`: the settings.
+    - `history.csv`: a row for each epoch; `tensorboard/`: the same for TensorBoard.
+    - `snapshots/`: the conv1 kernels after each epoch.
+    - `best.keras`: the network with the lowest validation top-1 error.
+    - `last.keras`: the newest checkpoint, from which a training resumes.
+    - `results.json`: the returned results.
+    - `classifier.keras`: `best.keras` with its preparation and class names, for
+      `alexnet_keras.Classifier`.
+
+    Repeat the same call to resume a stopped training from `last.keras`. On a CPU its weights are
+    then bit-identical. A finished training returns its results. A call with more epochs, or with
+    other rate drops that are still to come, resumes it.
+
+    Several hosts (`alexnet_keras.distributed.join_hosts`) divide each batch. Each host calls this
+    with the same arguments. They share the folder `workdir`; only the first host writes to it.
 
     Args:
         config: a `TrainingConfig`.
         workdir: path of the folder, made if it does not exist.
         classes: number of classes that the data must have; `None` for any number.
         command: command line, for the record.
-        callbacks: Keras callbacks besides those of the training itself; one may end it early.
-        verbose: 1 for Keras' progress bars, 2 for its line for each epoch, 0 for neither. Our own line for
-            each epoch is always printed.
+        callbacks: additional Keras callbacks, which may end the training early.
+        verbose: 1 for Keras' progress bars, 2 for its line for each epoch, 0 for neither. The
+            package's own line for each epoch is always printed.
 
     Returns:
-        Content of `results.json`: a dict of configuration, data, machine, library versions, history,
-        images per second of the epochs, and errors of the last epoch's model in percent.
+        Content of `results.json`, a dict. It has configuration, data, machine, library versions,
+        history, images per second, and errors of the last epoch's model in percent.
 
     Raises:
-        ValueError: for a data set, device or batch that does not fit, or a workdir of another
-            configuration, with damaged files, or in which another process trains.
+        ValueError: for a data set, device or batch that does not fit; for a workdir of another
+            configuration, with damaged files, or in use by another process.
         FileNotFoundError: for data that must be downloaded by hand.
-        FloatingPointError: if the loss is NaN or infinite; its `results` are as far as they go.
+        FloatingPointError: if the loss is NaN or infinite; its `results` end before that epoch.
         OSError: if the workdir cannot be written.
         ConnectionError: if another host of the training is lost.
         SystemExit: 143 after SIGTERM, 130 after Ctrl-C, with everything saved.
@@ -71,7 +88,7 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
         folder.check_settings(data.identity)
         with scope.entered():
             path, state = find_checkpoint(folder.path)
-            # Before a network is built: making variables is a common act of all hosts.
+            # Check first: creating variables is a collective operation of all hosts.
             folder.check_position(state, data.identity | data.description)
             network = (
                 keras.saving.load_model(path)
@@ -90,14 +107,14 @@ def train_and_evaluate(config, workdir, *, classes=None, command=None, callbacks
             try:
                 Trainer(network, data, folder, state).run(callbacks, verbose)
             except FloatingPointError as error:
-                error.results = folder.measured(record, {})
+                error.results = folder.measured(record, {})  # pyright: ignore
                 raise
             errors = _evaluate_views(network, data, folder.stored_errors(), verbose)
         folder.write_classifier(data.info, has_mean_color=config.mean_subtraction == "color")
         return folder.finish(record, errors)
 
 
-def compile_for_training(model, config):
+def compile_for_training(model: keras.Model, config: TrainingConfig) -> None:
     """Compiles a model with the update rule of a `TrainingConfig`."""
     optimizer = AlexNetSGD(
         config.learning_rate,
@@ -126,20 +143,21 @@ def _print_summary(network, data, folder, scope, state):
     """Prints data, network, device and epochs of a training that begins or resumes."""
     if not folder.is_main:
         index, count = process_index(), process_count()
-        print(f"Host {index} of {count}: host 0 shows and writes what happens", flush=True)
+        print(f"Host {index} of {count}: host 0 prints and writes the results", flush=True)
         return
     config, info, epoch, step = data.config, data.info, state["epoch"], state["step"]
     skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
     remaining = f"epochs {epoch + 1} to {config.epochs}"
     if state["stopped"]:
-        remaining = f"ended after epoch {epoch}, as the error no longer fell"
+        remaining = f"ended after epoch {epoch} by early stopping"
     elif epoch >= config.epochs:
         remaining = "no epochs left"
     elif step:
         remaining += f" (resumed after step {step})"
     print(
-        f"Data: {info.name}, {info.classes} classes, {info.train_count:,} training images ({info.splits[0]}) and "
-        f"{info.validation_count:,} validation images ({info.splits[1]}){skipped}\n"
+        f"Data: {info.name}, {info.classes} classes, {info.train_count:,} training images "
+        f"({info.splits[0]}) and {info.validation_count:,} validation images "
+        f"({info.splits[1]}){skipped}\n"
         f"Network: {config.preset}, {network.count_params():,} parameters, {scope.precision}\n"
         f"Device: {scope.devices}\n"
         f"Training: {remaining}, each {data.steps} steps of {config.batch_size} images\n"
@@ -149,7 +167,7 @@ def _print_summary(network, data, folder, scope, state):
 
 
 def _evaluate_views(network, data, known, verbose):
-    """Returns the errors of all test views of a training, of which some may be known."""
+    """Returns the errors of all test views of a training, given those already known."""
     errors = dict(known)
     for views in data.config.test_views:
         if views not in errors:

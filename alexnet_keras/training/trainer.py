@@ -1,5 +1,7 @@
 """The epochs of a training: its callbacks, and the call of `fit`."""
 
+from collections.abc import Iterable
+
 import keras
 
 from alexnet_keras.analysis import KernelSnapshots
@@ -14,36 +16,38 @@ from alexnet_keras.training.callbacks import (
     RaiseOnNaN,
     Throughput,
 )
-from alexnet_keras.training.checkpoints import Checkpoints
+from alexnet_keras.training.checkpoints import Checkpoints, SavedCallbacks
 from alexnet_keras.training.device_augmentation import augmenting_model
+from alexnet_keras.training.run_folder import RunFolder
+from alexnet_keras.training.training_data import TrainingData
 
 
 class Trainer:
-    """Trains a network for the epochs that are left, of which the first may have begun.
+    """Trains a network for the remaining epochs, of which the first may have begun.
 
     Args:
         network: classifier, compiled for training.
         data: `TrainingData`.
         folder: `RunFolder`.
-        state: state of the checkpoint that the network is of; see `find_checkpoint`.
+        state: state of the network's checkpoint; see `find_checkpoint`.
     """
 
-    def __init__(self, network, data, folder, state):
+    def __init__(self, network: keras.Model, data: TrainingData, folder: RunFolder, state: dict):
         self.network, self.data, self.folder, self.state = network, data, folder, state
         self.model = (
             augmenting_model(network, data.dataset) if data.is_augmented_on_device else network
         )
         self.config = data.config
 
-    def run(self, callbacks=(), verbose=1):
-        """Trains. SIGTERM and Ctrl-C save and leave.
+    def run(self, callbacks: Iterable[keras.callbacks.Callback] = (), verbose: int = 1) -> None:
+        """Trains. SIGTERM and Ctrl-C save a checkpoint and end the process.
 
         Args:
             callbacks: further Keras callbacks.
             verbose: as for `train_and_evaluate`.
         """
         checkpoints = self._checkpoints()
-        # The one that saves comes after all others.
+        # Checkpoints come last, after the state of all others is set.
         self._callbacks = [*self._own_callbacks(checkpoints), *callbacks, checkpoints]
         self._verbose = verbose
         self._validation = self.data.validation_batches()
@@ -103,16 +107,14 @@ class Trainer:
         )
         errors = [row["val_top1_error"] for row in self.folder.history() if "val_top1_error" in row]
         best = min(errors, default=float("inf"))
-        minutes = config.checkpoint_minutes
         return Checkpoints(
             self.network,
-            self.folder.path,
-            self.data.steps,
-            minutes,
-            throughput,
-            chance,
-            state,
-            best,
+            workdir=self.folder.path,
+            steps=self.data.steps,
+            minutes=config.checkpoint_minutes,
+            callbacks=SavedCallbacks(throughput, chance),
+            state=state,
+            best=best,
         )
 
     def _own_callbacks(self, checkpoints):
@@ -120,14 +122,13 @@ class Trainer:
         callbacks = [
             RaiseOnNaN(self.data.steps),
             DeterministicDropout(config.seed),
-            checkpoints.throughput,
-            checkpoints.chance,
+            checkpoints.callbacks.throughput,
+            checkpoints.callbacks.chance,
             self._schedule(),
         ]
         if config.conv1_milestones:
-            callbacks.append(
-                FreezeConv1(*config.conv1_epochs, config.layer_learning_rates.get("conv1", 1.0))
-            )
+            factor = config.layer_learning_rates.get("conv1", 1.0)
+            callbacks.append(FreezeConv1(*config.conv1_epochs, factor=factor))
         if self.folder.is_main:
             callbacks.append(EpochLog(path / "history.csv"))
             callbacks.append(KernelSnapshots(path / "snapshots", first_convolution(self.model)))

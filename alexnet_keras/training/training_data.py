@@ -1,7 +1,8 @@
-"""The data set of one training, as its configuration uses it."""
+"""The data set of a training."""
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -13,22 +14,26 @@ from alexnet_keras.distributed.hosts import (
     raise_on_host_failure,
 )
 
+if TYPE_CHECKING:
+    from alexnet_keras.data.info import DatasetInfo
+    from alexnet_keras.training.config import TrainingConfig
+
 
 @dataclasses.dataclass(frozen=True)
 class DataRequest:
-    """The data set that a training asks for. Equal requests give the same data set.
+    """Request for the data set of a training. Equal requests give the same data set.
 
     Args:
-        config_fields: pairs of a name and a value, the fields of the `TrainingConfig` that concern the stored and
-            prepared images.
-        host, hosts: number of this host, and of all hosts.
+        config_fields: pairs of a name and a value, the fields of the `TrainingConfig` that concern
+            the stored and prepared images.
+        host, hosts: index of this host, and number of hosts.
     """
 
     config_fields: tuple
     host: int
     hosts: int
 
-    def open(self):
+    def open(self) -> Any:
         """Opens and prepares the data set."""
         options = dict(self.config_fields)
         name = options.pop("dataset")
@@ -53,16 +58,18 @@ class _NewestDataset:
         self._forget()
 
     def _forget(self):
-        self.request = self.modified = self.dataset = None
+        self.request = None
+        self.modified = None
+        self.dataset: Any = None
 
     def open(self, request):
-        """Opens a data set, or returns the newest one if it is what is requested and its file has not changed."""
+        """Opens a data set, or returns the newest one for an equal request and unchanged file."""
         path = Path(dict(request.config_fields)["dataset"]).expanduser()
-        if path.is_dir():  # its files may change without a trace on the folder
+        if path.is_dir():  # its files may change while the folder stays the same
             return request.open()
         modified = path.stat().st_mtime_ns if path.exists() else None
         if (request, modified) != (self.request, self.modified):
-            self._forget()  # so that never two of them are in memory
+            self._forget()  # so that only one of them is in memory
             self.dataset = request.open()
             self.request, self.modified = request, modified
         return self.dataset
@@ -80,11 +87,11 @@ class TrainingData:
         config: `TrainingConfig`.
     """
 
-    dataset: object
-    config: object
+    dataset: Any
+    config: "TrainingConfig"
 
     @property
-    def info(self):
+    def info(self) -> "DatasetInfo":
         """The `DatasetInfo`."""
         return self.dataset.info
 
@@ -100,7 +107,7 @@ class TrainingData:
 
     @property
     def identity(self) -> dict:
-        """What must stay the same when a training is resumed."""
+        """Properties of the data set that must stay the same when a training is resumed."""
         info = self.info
         identity = {
             "classes": info.classes,
@@ -111,17 +118,17 @@ class TrainingData:
 
     @property
     def description(self) -> dict:
-        """The data set in the results."""
+        """Description of the data set in the results."""
         names = ("name", "classes", "train_count", "validation_count", "splits")
         return {name: getattr(self.info, name) for name in names} | {
             "skipped": len(self.info.skipped)
         }
 
-    def batches(self, epoch: int, step: int):
-        """Returns the training batches, without end, from a step of an epoch on."""
+    def batches(self, epoch: int, step: int) -> Any:
+        """Returns endless training batches, from a step of an epoch on."""
         config = self.config
         options = {}
-        if self.is_augmented_on_device and not config.in_memory:  # in memory it knows no other way
+        if self.is_augmented_on_device and not config.in_memory:  # an `InMemoryDataset` always does
             options["device_augmentation"] = True
         return self.dataset.train(
             config.batch_size,
@@ -134,27 +141,28 @@ class TrainingData:
             **options,
         )
 
-    def validation_batches(self):
+    def validation_batches(self) -> Any:
         """Returns one pass over the validation images."""
         return self.dataset.validation(self.config.batch_size, padded=needs_full_batches())
 
 
 _DATA_FIELDS = (
-    *(
-        "dataset",
-        "in_memory",
-        "image_size",
-        "crop_size",
-        "scale_jitter",
-        "mean_subtraction",
-        "skip_corrupt",
-    ),
-    *("hold_out_every", "class_subset", "max_images_per_class", "memory_gib"),
+    "dataset",
+    "in_memory",
+    "image_size",
+    "crop_size",
+    "scale_jitter",
+    "mean_subtraction",
+    "skip_corrupt",
+    "hold_out_every",
+    "class_subset",
+    "max_images_per_class",
+    "memory_gib",
 )
 
 
-def open_training_data(config, classes: int | None = None) -> TrainingData:
-    """Opens the data set of a training. Of several hosts the first goes ahead: it prepares what they share.
+def open_training_data(config: "TrainingConfig", classes: int | None = None) -> TrainingData:
+    """Opens the data set of a training. The first of several hosts prepares it for all.
 
     Args:
         config: `TrainingConfig`.
@@ -173,7 +181,7 @@ def open_training_data(config, classes: int | None = None) -> TrainingData:
     info = dataset.info
     if classes not in (None, info.classes):
         raise ValueError(
-            f"`classes` must be the number of classes of the data, {info.classes} in {info.name!r}. "
-            f"Received: classes={classes}"
+            f"`classes` must be the number of classes of the data, {info.classes} in "
+            f"{info.name!r}. Received: classes={classes}"
         )
     return TrainingData(dataset, config)

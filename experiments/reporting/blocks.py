@@ -78,7 +78,7 @@ def _results(workdir, *experiments):
 
 
 def _table(workdir, path, start=None):
-    """The text and tables of a benchmark, without its command; or the tables whose text starts so."""
+    """Returns a benchmark's text and tables without its command, or the tables with this start."""
     parts = (workdir / path).read_text().strip().split("\n\n")[1:]
     if start is not None:
         pairs = itertools.pairwise(parts)

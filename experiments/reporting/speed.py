@@ -48,8 +48,8 @@ def _sentence(stored, group):
     digits = 0 if fastest > 1000 else 1
     return (
         f"On {_machine(stored)} it trains {fastest:,.{digits}f} images per second in "
-        f"{group['precision']} with batches of {group['batch_size']}, {fastest / pytorch:.2f} times "
-        "as many as PyTorch at its best settings."
+        f"{group['precision']} with batches of {group['batch_size']}, {fastest / pytorch:.2f} "
+        "times as many as PyTorch at its best settings."
     )
 
 

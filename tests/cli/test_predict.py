@@ -96,7 +96,7 @@ def test_errors_are_one_line(paths, tmp_path):
         (["predict", classifier, image, "--figure", "out.gif"], "`figure` must end in .png"),
         (
             ["features", classifier, image, "--layers", "fc9"],
-            "alexnet features: `layers` must be layers of the network",
+            "alexnet features: `layers` must be among the layers of the network",
         ),
     ):
         with pytest.raises(SystemExit, match=words) as end:

@@ -16,7 +16,7 @@ COUNT = 3
 
 @pytest.fixture
 def as_hosts(monkeypatch):
-    """Returns a function that calls another one on each host, and returns what each returns or raises."""
+    """Returns a function that calls a function on each host, and returns results or errors."""
     here = threading.local()
     meeting = threading.Barrier(COUNT, timeout=20)
     sent = [None] * COUNT
@@ -74,7 +74,8 @@ def test_an_error_of_a_host_ends_all_of_them(failing, as_hosts):
             assert (type(error), str(error)) == (ValueError, f"of host {index}")
         else:
             assert isinstance(error, ConnectionError)
-            words = f"Host {index} of {COUNT} ends, as another host has failed. See the error of that host"
+            words = f"Host {index} of {COUNT} ends, as another host has failed. "
+            words += "See the error of that host"
             assert str(error) == words
     assert sorted(entered) == ([0] if failing == [0] else list(range(COUNT)))
 

@@ -1,4 +1,4 @@
-"""Towers on two devices: in processes of their own, as JAX takes the number of host devices when it starts."""
+"""Towers on two devices, in separate processes, as JAX reads the device count at its start."""
 
 import math
 import os
@@ -22,7 +22,8 @@ PREPARE = """
     from alexnet_keras.models import alexnet_config
 
     stages = alexnet_config("source").stages
-    options = dict(filters=(8, 16, 24, 24, 16, 16), units=(32, 32), dropout=0.0, stages=stages, classes=5)
+    options = dict(filters=(8, 16, 24, 24, 16, 16), units=(32, 32), dropout=0.0)
+    options |= dict(stages=stages, classes=5)
     random = np.random.RandomState(0)
     images, labels = random.normal(0, 60, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 5
 
@@ -52,13 +53,16 @@ def test_two_devices_compute_what_one_does():
         before = np.asarray(one(images))
         for _ in range(5):
             one.train_on_batch(images, labels)
-        assert np.abs(one.predict(images, verbose=0) - before).max() > 0.01  # it has learned something
+        # it has learned something
+        assert np.abs(one.predict(images, verbose=0) - before).max() > 0.01
         keras.distribution.set_distribution(two_towers())
         two = model()
         np.testing.assert_allclose(before, two(images), rtol=1e-5, atol=1e-6)
         for _ in range(5):
             two.train_on_batch(images, labels)
-        for a, b in zip(one.variables + one.optimizer.variables, two.variables + two.optimizer.variables, strict=True):
+        of_one = one.variables + one.optimizer.variables
+        of_two = two.variables + two.optimizer.variables
+        for a, b in zip(of_one, of_two, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=a.path)
     """,
         "--xla_backend_optimization_level=0",
@@ -79,10 +83,12 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
         two.train_on_batch(images, labels)
         for variable in two.weights + two.optimizer.variables:
             parts = sorted(variable.value.addressable_shards, key=lambda part: part.device.id)
-            print("placed", variable.path, variable.shape[-1:], *(part.index[-1:] for part in parts), sep="|")
+            places = [part.index[-1:] for part in parts]
+            print("placed", variable.path, variable.shape[-1:], *places, sep="|")
         two = model()
         for variable, value in zip(two.weights, one.get_weights(), strict=True):
-            (first, second) = sorted(variable.value.addressable_shards, key=lambda part: part.device.id)
+            shards = variable.value.addressable_shards
+            (first, second) = sorted(shards, key=lambda part: part.device.id)
             half = value.shape[-1] // 2
             if "fc8" not in variable.path:
                 np.testing.assert_array_equal(first.data, value[..., :half])
@@ -113,7 +119,8 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
     assert not any("fc8" in path for path in halves)
     crossing = {}
     for shape, kind, name in re.findall(
-        r"= (\(.*?\)|\S+) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)(?:-start)?\("
+        r"= (\(.*?\)|\S+) "
+        r"(all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)(?:-start)?\("
         r".*op_name=\"([^\"]*)\"",
         out,
     ):
@@ -123,14 +130,15 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
     assert all(re.fullmatch(r"f32\[8(,1)?\]", shape) for _, shape in crossing.get(None, ())), (
         crossing
     )  # of the loss
-    # Into conv3 all maps of conv2 go to both devices, 8x8 positions of 16 maps for 8 images; back come their gradients.
+    # Into conv3 all maps of conv2 go to both devices, 8x8 positions of 16 maps for 8 images; back
+    # come their gradients.
     assert sorted(crossing["conv3"]) == [
         ("all-gather", "f32[8,8,8,16]"),
         ("all-reduce", "f32[8,8,8,16]"),
     ]
-    # What crosses for an image, in numbers. Forward it is what the paper's GPUs send each other: to each the half that
-    # the other has, of the inputs of conv3, fc6 and fc7; but for fc8, sums of both halves in place of inputs. Backward
-    # XLA sends whole gradients where halves would do.
+    # What crosses for an image, in numbers. Forward it is what the paper's GPUs send each other: to
+    # each the half that the other has, of the inputs of conv3, fc6 and fc7; but for fc8, sums of
+    # both halves in place of inputs. Backward XLA sends whole gradients where halves would do.
     inputs = 8 * 8 * 16 + 4 * 4 * 16 + 32
     crossed = 0
     for kind, shape in (exchange for exchanges in crossing.values() for exchange in exchanges):

@@ -30,7 +30,8 @@ for replicas in (1, 2, 3):
             np.savez("x.npz", x_train=whole, y_train=np.arange(12) % 3, x_test=whole[:count],
                      y_test=np.arange(count) % 3)
             dataset = Dataset("x.npz", 16, 13, cache_dir="cache")
-            found = evaluate(model, dataset, views, 6 * {"center": 2, "ten_crop": 10, "dense": 2}[views], verbose=0)
+            batch_size = 6 * {"center": 2, "ten_crop": 10, "dense": 2}[views]
+            found = evaluate(model, dataset, views, batch_size, verbose=0)
             errors[f"{replicas} {normalization} {count} {views}"] = found
 print(json.dumps(errors))
 """

@@ -77,7 +77,8 @@ def softmax(logits):
 
 
 def test_dense_evaluation_is_the_network_at_every_position(random):
-    # Kernels of 1x1 see no border, so that crops of the image and the image itself give the same activities.
+    # Kernels of 1x1 see no border, so that crops of the image and the image itself give the same
+    # activities.
     narrow = {
         "kernel_sizes": ((1,), (1, 1)),
         "filters": (3, 4),
@@ -135,6 +136,6 @@ def test_dense_evaluation_needs_fully_connected_layers():
         inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs))
     )
     with pytest.raises(
-        ValueError, match="`model` must be a chain of layers with one Flatten ahead"
+        ValueError, match="`model` must be a chain of layers with one Flatten before"
     ):
         dense_model(model, 12, np.zeros((12, 12, 3)))

@@ -126,7 +126,8 @@ def test_baselines_are_one_and_the_same_run():
 
 
 def test_maps_keep_their_sizes_without_overlap():
-    # 2012 source, net 147: conv2 has padding 1 and conv5 padding 0; conv3 and fc6 see what they see in net 145.
+    # 2012 source, net 147: conv2 has padding 1 and conv5 padding 0; conv3 and fc6 see what they see
+    # in net 145.
     source = alexnet_config("source")
     assert overlapping_pooling.paddings(source)[:5] == (0, 1, 1, 1, 0)
     sizes = alexnet_config(

@@ -12,7 +12,7 @@ from tests.experiments.conftest import save_as_trained, tiny_model
 
 
 def confident_model(seed):
-    """A network of four classes whose predictions are surer, and differ more, than those of a new one."""
+    """A network of four classes whose predictions differ more than a new network's."""
     keras.utils.set_random_seed(seed)
     model = tiny_model()
     for layer in model.layers:
@@ -148,7 +148,8 @@ def test_networks_of_other_classes_do_not_go_together(models, tmp_path, tiny_npz
         (
             {"mean_subtraction": "color"},
             ["--dataset", tiny_npz],
-            "the same mean_subtraction. Received: mean_subtraction='image' .* mean_subtraction='color'",
+            "the same mean_subtraction. Received: mean_subtraction='image' .* "
+            "mean_subtraction='color'",
         ),
     ):
         trained_on(models[1], **fields)

@@ -107,7 +107,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz, monkeypatch):
     for arguments, words in (
         (
             ["--formats", "caffe"],
-            "`formats` must be out of saved_model, onnx, float16, int8. Received: caffe",
+            "`formats` must be among saved_model, onnx, float16, int8. Received: caffe",
         ),
         (["--images", "0"], "`images` must be positive"),
     ):

@@ -200,8 +200,8 @@ def test_networks_that_are_no_classifiers_of_images_are_refused(files, tmp_path)
             message = call(command_name, [flag, path, *data, "--workdir", str(tmp_path / "out")])
             argument = flag.removeprefix("--")
             assert (
-                f"`{argument}` must be a classifier of square RGB images. Received: {argument}='{path}'"
-                in message
+                f"`{argument}` must be a classifier of square RGB images. Received: "
+                f"{argument}='{path}'" in message
             )
     assert not (tmp_path / "out").exists()
 

@@ -68,7 +68,8 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
     for arguments, words in (
         (
             [],
-            "`dataset` and `image_size` must be given for a model without the config.json of its training",
+            "`dataset` and `image_size` must be given for a model without the config.json of its "
+            "training",
         ),
         (
             ["--dataset", tiny_npz, "--image-size", "24"],

@@ -3,8 +3,9 @@
     python -m tests.files.make_torch_files
 
 `narrow_alexnet.pth` holds torchvision's alexnet with few maps and units, in the zip format, and
-`narrow_alexnet_legacy.pth` in the old one. `narrow_alexnet_logits.json` has what PyTorch's own module
-computes from `images()`. `types.pth` and `types_legacy.pth` hold tensors of every type and layout.
+`narrow_alexnet_legacy.pth` in the old one. `narrow_alexnet_logits.json` has what PyTorch's own
+module computes from `images()`. `types.pth` and `types_legacy.pth` hold tensors of every type and
+layout.
 """
 
 import json

@@ -74,7 +74,7 @@ def test_feature_maps_are_those_of_the_layer(random):
 
 
 def snapshots(epochs):
-    """Kernels of two towers, of which number 5 of each is the strongest; all grow with the epoch."""
+    """Kernels of two towers that grow with the epoch; number 5 of each is the strongest."""
     kernels = np.full((2, 20, 3, 3, 3), 0.01, "float32")
     kernels[:, 5] = 0.02
     kernels[1] *= -1
@@ -170,7 +170,7 @@ def test_bad_arguments():
     ):
         plot_kernels(model, layer="fc6")
     with pytest.raises(
-        ValueError, match="`layer` must give maps. Received: layer='fc6', whose output is"
+        ValueError, match="`layer` must have output maps. Received: layer='fc6' of output"
     ):
         plot_feature_maps(model, np.zeros((32, 32, 3)), "fc6")
     with pytest.raises(

@@ -55,7 +55,7 @@ def test_goes_on_where_it_was_stopped(model, dataset, tmp_path):
         (tmp_path / "parts" / name).unlink()
     with pytest.raises(
         ValueError,
-        match=r"`folder` must hold all activations.* without train-00001.npz, train-00002",
+        match=r"`folder` must have all activations.* without train-00001.npz, train-00002",
     ):
         Activations(tmp_path / "parts")
     parts = write(model, dataset, tmp_path / "parts")

@@ -9,7 +9,7 @@ LOSSES = np.array([2.0] * 43 + [1.0] * 17)
 
 
 def go_through(callback, steps, start=0):
-    """Tells a callback of steps, as Keras does: the loss is the mean since the epoch or this process began."""
+    """Tells a callback of steps; the loss is the mean since the start of epoch or process."""
     logs = {}
     for step in steps:
         epoch, number = divmod(step, 30)
@@ -28,7 +28,7 @@ def test_chance_level_when_ten_steps_are_below(capsys):
     assert go_through(callback, range(30)) == {"left_chance_at_step": 0}
     # Steps 41 to 50: (3 * 2 + 7 * 1) / 10 = 1.3, not yet; 51 to 60: 1.
     assert go_through(callback, range(30, 60), start=30) == {"left_chance_at_step": 60}
-    assert "The loss has left that of guessing, 1.39, after 60 steps" in capsys.readouterr().out
+    assert "The loss has fallen below chance level, 1.39, after 60 steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("killed", [5, 29, 30, 31, 44, 50, 55])

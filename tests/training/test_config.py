@@ -100,7 +100,7 @@ def test_values_are_stored_in_one_form():
 def test_fields_that_do_not_fit_together_are_named(options):
     name = next(iter(options))
     with pytest.raises(
-        ValueError, match=f"`{name}` .*Received: .*{name}=|`in_memory` needs an .npz"
+        ValueError, match=f"`{name}` .*Received: .*{name}=|`in_memory` needs a whole .npz"
     ):
         TrainingConfig(**options)
 

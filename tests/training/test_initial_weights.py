@@ -51,7 +51,8 @@ def test_convolutions_are_moved_and_the_head_is_new(pretrained, tiny_npz, tmp_pa
         theirs = model.get_layer(name).get_weights()[0]
         assert np.array_equal(theirs, after[name][0]) == name.startswith("conv"), name
     assert after["fc8"][0].shape == (16, 4)
-    # fc7 started anew, and stood still: as in a training of the same seed that starts anew altogether.
+    # fc7 started anew, and stood still: as in a training of the same seed that starts anew
+    # altogether.
     anew = tiny_config(tiny_npz, layer_learning_rates=frozen)
     train_and_evaluate(anew, tmp_path / "anew", verbose=0)
     np.testing.assert_array_equal(
@@ -115,17 +116,17 @@ def test_errors_come_before_any_work(pretrained, tiny_npz, tmp_path):
         ),
         (
             {"layer_learning_rates": {"conv6": 0.1}},
-            "`layer_learning_rates` must be of conv1, .*, fc8. Received: conv6",
+            "`layer_learning_rates` must be for layers of conv1, .*, fc8. Received: conv6",
         ),
         (
             {"layer_weight_decay": {"conv6": 0.1}},
-            "`layer_weight_decay` must be of conv1, .*, fc8. Received: conv6",
+            "`layer_weight_decay` must be for layers of conv1, .*, fc8. Received: conv6",
         ),
     ):
         with pytest.raises(ValueError, match=words):
             train_and_evaluate(tiny_config(tiny_npz, **options), tmp_path / "run", verbose=0)
         assert not (tmp_path / "run" / "last.keras").exists()
-    with pytest.raises(ValueError, match="`initial_layers` goes with `initial_weights`"):
+    with pytest.raises(ValueError, match="`initial_layers` needs `initial_weights`"):
         tiny_config(tiny_npz, initial_layers=("conv1",))
     with pytest.raises(ValueError, match="`layer_learning_rates` must be numbers from 0 by layer"):
         tiny_config(tiny_npz, layer_learning_rates={"conv1": float("inf")})

@@ -76,7 +76,8 @@ def test_writes_all_that_it_promises(config, tmp_path):
         },
         *{"learning_rate", "seconds", "images_per_second", "left_chance_at_step"},
     }
-    # The validation of the last epoch and the evaluation of the center crop are the same measurement.
+    # The validation of the last epoch and the evaluation of the center crop are the same
+    # measurement.
     for metric in ("loss", "top1_error", "top5_error"):
         assert results["errors"]["center"][metric] == pytest.approx(
             float(rows[-1][f"val_{metric}"]), rel=1e-4
@@ -274,7 +275,7 @@ def test_class_folders_with_other_files_are_refused(config, tmp_path):
     folder.begin({"epoch": 0, "step": 0}, data | {"content": "of the first call"})
     folder.check_settings(data | {"content": "of the first call"})
     with pytest.raises(
-        ValueError, match="other settings: data: the class folders hold other files"
+        ValueError, match="other settings: data: the class folders have other files"
     ):
         folder.check_settings(data | {"content": "of classes that have exchanged their names"})
     folder.begin({"epoch": 0, "step": 0}, data)  # as an earlier version wrote it
@@ -282,7 +283,8 @@ def test_class_folders_with_other_files_are_refused(config, tmp_path):
 
 
 def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, tmp_path):
-    # Two epochs of the preset: its drops at 0.6 and 0.85 of them come before the second, and after the last.
+    # Two epochs of the preset: its drops at 0.6 and 0.85 of them come before the second, and after
+    # the last.
     few = dataclasses.replace(config, epochs=2, pca_noise_end=0.5, conv1_milestones=(0.5, 1.0))
     assert few.lr_milestones == (0.6, 0.85)
     fields = json.loads(json.dumps(dataclasses.asdict(few)))
@@ -290,11 +292,12 @@ def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, 
     (tmp_path / "history.csv").write_text("epoch,loss\n0,1.0\n1,1.0\n")
     more = dataclasses.replace(few, epochs=10)
     words = (
-        "other settings: epochs: stored 2, requested 10; drops of the learning rate: stored before epoch 2, requested "
-        "before epoch 7, 9 and end of the color noise: stored before epoch 2, requested before epoch 6 "
-        "and changes of conv1's learning rate: stored before epoch 2, requested before epoch 6; to resume, give "
-        "`lr_milestones` (--lr-milestones) 0.1 0.85 and `pca_noise_end` (--pca-noise-end) 0.1 "
-        "and `conv1_milestones` (--conv1-milestones) 0.1 1"
+        "other settings: epochs: stored 2, requested 10; drops of the learning rate: stored "
+        "before epoch 2, requested before epoch 7, 9 and end of the color noise: stored before "
+        "epoch 2, requested before epoch 6 and changes of conv1's learning rate: stored before "
+        "epoch 2, requested before epoch 6; to resume, give `lr_milestones` (--lr-milestones) 0.1 "
+        "0.85 and `pca_noise_end` (--pca-noise-end) 0.1 and `conv1_milestones` "
+        "(--conv1-milestones) 0.1 1"
     )
     with pytest.raises(ValueError, match=re.escape(words) + "$"):
         train_and_evaluate(more, tmp_path)
@@ -329,7 +332,8 @@ def test_goes_on_with_more_epochs(config, tmp_path):
     assert [row["loss"] for row in parts["history"]] == [row["loss"] for row in whole["history"]]
     assert parts["errors"] == whole["errors"]
     assert parts["config"]["epochs"] == 4
-    # Not when the epochs that are done would have been others: the drop would have come after the first of them.
+    # Not when the epochs that are done would have been others: the drop would have come after the
+    # first of them.
     for other in (
         dataclasses.replace(more, lr_milestones=(0.25,)),
         dataclasses.replace(more, epochs=3),
@@ -480,7 +484,8 @@ def command(*arguments, **kwargs):
 
 @pytest.mark.slow
 def test_two_logical_devices_train_the_same_weights(tiny_npz, tmp_path):
-    # Both normalizations, two towers, grouped convolutions and the paper's update rule; 20 steps without dropout.
+    # Both normalizations, two towers, grouped convolutions and the paper's update rule; 20 steps
+    # without dropout.
     stages = [list(stage) for stage in alexnet_config("source").stages]
     overrides = {"units": (16, 16), "filters": (8, 8, 8, 8, 8, 8), "dropout": 0.0, "stages": stages}
     options = dict(

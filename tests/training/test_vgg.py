@@ -48,7 +48,8 @@ def test_trains_with_the_same_trainer(tiny_npz, tmp_path):
     ]
     assert (tmp_path / "run" / "kernels.png").exists()
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    # Section 3.1: batches of 256 elsewhere, momentum 0.9, decay 0.0005, a rate of 0.01 that falls at plateaus.
+    # Section 3.1: batches of 256 elsewhere, momentum 0.9, decay 0.0005, a rate of 0.01 that falls
+    # at plateaus.
     assert [
         config[name]
         for name in ("mean_subtraction", "momentum", "weight_decay", "learning_rate", "schedule")
@@ -119,12 +120,12 @@ def test_validation_images_keep_their_size(tiny_npz):
         ),
         (
             {"scale_jitter": (224, 256), "random_crop": False},
-            "`scale_jitter` goes with random crops",
+            "`scale_jitter` needs `random_crop`",
         ),
         ({"mean_subtraction": "pixel"}, "`mean_subtraction` must be one of image, color"),
         (
             {"test_views": ("sparse",)},
-            "`test_views` must be out of center, ten_crop, nine_crop, dense. Received: test_views=",
+            "`test_views` must be among center, ten_crop, nine_crop, dense. Received: test_views=",
         ),
         (
             {"conv1_milestones": (0.5, 0.6)},
