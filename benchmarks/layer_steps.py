@@ -227,7 +227,7 @@ class TorchUpdate:
     def __call__(self, times: int) -> float:
         for _ in range(times):
             self._optimizer.step()
-        return float(self._weights[0][0])  # waits for the last update
+        return float(self._weights[0].detach()[0])  # waits for the last update
 
 
 def _keras_layer(name, implementation):

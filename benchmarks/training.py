@@ -20,9 +20,9 @@ Two implementations are for GPUs. `alexnet_keras_jax_in_memory` trains from arra
 memory, `alexnet_keras_jax_pipeline` from the JPEGs of --dataset, which TensorFlow reads. Both crop,
 mirror and add color noise.
 
-PyTorch is only needed to compare with it: `pip install 'alexnet_keras[torch]'`. While a process waits, it keeps its
-memory. --at-once limits the number of processes. One of them measures the limit, which each group
-of processes measures again.
+PyTorch is only needed to compare with it: `pip install 'alexnet_keras[torch]'`. While a process
+waits, it keeps its memory. --at-once limits the number of processes. One of them measures the
+limit, which each group of processes measures again.
 
 The results are `training.json`, `training.md` and `training.png` in --workdir.
 """

@@ -105,7 +105,8 @@ def _check(options):
         value = getattr(options, name)
         if value is not None:
             raise ValueError(
-                f"`{name}` needs `feature_maps` (--feature-maps), the layers to draw. Received: {name}={value!r}"
+                f"`{name}` needs `feature_maps` (--feature-maps), the layers to draw. "
+                f"Received: {name}={value!r}"
             )
 
 

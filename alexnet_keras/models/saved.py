@@ -148,9 +148,9 @@ def _load_keras_weights(model, path):
             model.load_weights(path)
     except (ValueError, TypeError, KeyError, OSError, ImportError, zipfile.BadZipFile) as error:
         raise ValueError(
-            "`weights` must be the path of a .keras, .weights.h5 or .pth file that holds the weights of "
-            f"this model ({model.count_params():,} parameters), hf://user/model, or one of "
-            f"{', '.join(REGISTRY)}. Received: weights={path!r}: {_reason_against(path, error)}"
+            "`weights` must be the path of a .keras, .weights.h5 or .pth file that holds the "
+            f"weights of this model ({model.count_params():,} parameters), hf://user/model, or one "
+            f"of {', '.join(REGISTRY)}. Received: weights={path!r}: {_reason_against(path, error)}"
         ) from error
 
 

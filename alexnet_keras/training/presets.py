@@ -98,6 +98,8 @@ TRAINING_PRESETS = {
         crop_size=32,
         test_views=("center",),
     ),
+    "cifar_19pct": _CIFAR_19PCT,
+    "cifar_18pct": {**_CIFAR_19PCT, "layer_weight_decay": {"fc8": 1.0}},
     "cifar_13pct": _CIFAR_13PCT,
     "cifar_11pct": {
         **_CIFAR_13PCT,
@@ -105,8 +107,6 @@ TRAINING_PRESETS = {
         "lr_milestones": (500 / 520, 510 / 520),
         "layer_weight_decay": {"conv1": 0.0, "conv2": 0.0, "fc8": 0.01},
     },
-    "cifar_19pct": _CIFAR_19PCT,
-    "cifar_18pct": {**_CIFAR_19PCT, "layer_weight_decay": {"fc8": 1.0}},
     # Section 3.1 of Simonyan and Zisserman (2014).
     **dict.fromkeys(("vgg_A", "vgg_A-LRN", "vgg_B", "vgg_C", "vgg_D", "vgg_E"), _VGG),
 }

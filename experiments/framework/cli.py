@@ -3,17 +3,14 @@
 import argparse
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from experiments.framework.experiment import Experiment
 
 from alexnet_keras.cli.command import run_command
+from experiments.framework.experiment import Experiment
 
 _SMOKE_OPTIONS = {"epochs": 2}
 
 
-def main(experiment: "Experiment", description: str, arguments: list[str] | None = None) -> dict:
+def main(experiment: Experiment, description: str, arguments: list[str] | None = None) -> dict:
     """Runs an experiment from its command line, draws its figures and prints its table.
 
     Args:
@@ -143,6 +140,14 @@ def _check(experiment, variants, options):
     if variants is not None and not set(variants) <= set(experiment.variants):
         raise ValueError(
             f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}"
+        )
+    own_presets = [
+        fields["preset"] for fields in experiment.variants.values() if "preset" in fields
+    ]
+    if "preset" in options and own_presets:
+        raise ValueError(
+            "`preset` must be left out: the variants of this experiment are presets, "
+            f"{', '.join(own_presets)}. Received: preset={options['preset']!r}"
         )
     seeds = options.get("seeds", ())
     if len(set(seeds)) < len(seeds):

@@ -71,6 +71,8 @@ class Experiment:
         learning_rates: dict from a variant's name to a grid of rising learning rates. A variant
             without a grid takes the learning rate of its options.
         pretraining: options of the pre-training that differ from `base`; `None` without one.
+        once: names of variants that only run with the first seed, as they take long.
+        published: dict from a variant's name to the published value of the metric.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Experiment:
     seeds: tuple = (0, 1, 2)
     learning_rates: dict = dataclasses.field(default_factory=dict)
     pretraining: dict | None = None
+    once: tuple = ()
+    published: dict = dataclasses.field(default_factory=dict)
 
     def config(self, variant: str, **options) -> "TrainingConfig":
         """Returns the `TrainingConfig` of a variant, with further options."""

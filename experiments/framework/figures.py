@@ -1,8 +1,7 @@
 """Figures of an experiment's results."""
 
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from alexnet_keras.plots import (
     plot_comparisons,
@@ -12,6 +11,9 @@ from alexnet_keras.plots import (
 )
 from experiments.framework.tables import estimate_with_interval, labeled_comparisons
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def draw(results: dict, folder: str | Path) -> None:
     """Saves the figures of an experiment's results in a folder."""
@@ -19,7 +21,7 @@ def draw(results: dict, folder: str | Path) -> None:
         save_figure(figure, Path(folder) / f"{name}.png")
 
 
-def figures(results: dict) -> dict[str, Figure]:
+def figures(results: dict) -> dict[str, "Figure"]:
     """Returns a dict from names to the figures of an experiment's results.
 
     It is empty as long as no comparison has been measured.

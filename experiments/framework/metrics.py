@@ -4,7 +4,10 @@ import abc
 import dataclasses
 import statistics
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from alexnet_keras.analysis import high_frequency_energy
+from alexnet_keras.analysis.snapshots import read_snapshots
 from alexnet_keras.evaluation.statistics import paired_difference, paired_ratio
 from alexnet_keras.evaluation.view_names import CROP_LABELS
 
@@ -73,6 +76,17 @@ class Metric(abc.ABC):
         """
         return False
 
+    def measure(self, folder: Path) -> float | None:
+        """Returns what the metric needs of a run's folder, a JSON value; `None` for nothing.
+
+        It is stored with the run, in `measures` by the metric's name.
+        """
+        return None
+
+    def is_measured(self, run: dict) -> bool:
+        """Whether a stored run has what the metric needs."""
+        return True
+
     def smoke(self) -> "Metric":
         """Returns the metric for a trial on a tiny network."""
         return self
@@ -116,6 +130,32 @@ class TrainingError(Metric):
     def value(self, run: dict) -> float | None:
         """Returns the error of a run, or `None` for one that diverged."""
         return None if run["ended"] == DIVERGED else run["history"][-1]["top1_error"]
+
+
+@dataclasses.dataclass(frozen=True)
+class HighFrequencyShare(Metric):
+    """Share of the first layer's energy at high frequencies after training, in percent.
+
+    It is the mean over the kernels of `alexnet_keras.analysis.high_frequency_energy`, compared by
+    the difference. White noise has 80%.
+    """
+
+    name = "energy of conv1 at high frequencies (%)"
+    test_views = "center"
+    unit = "points of energy"
+    no_effect = 0.0
+    compare = staticmethod(paired_difference)
+
+    def measure(self, folder: Path) -> float:
+        last = read_snapshots(folder / "snapshots")[-1]
+        return 100.0 * float(high_frequency_energy(last.kernels).mean())
+
+    def is_measured(self, run: dict) -> bool:
+        return self.name in run.get("measures", {})
+
+    def value(self, run: dict) -> float | None:
+        """Returns the share of a run, or `None` for one that diverged."""
+        return None if run["ended"] == DIVERGED else run["measures"][self.name]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -114,7 +114,7 @@ class Progress:
         """Number of runs from start to end, as far as it is known."""
         others = len(self.experiment.seeds) - 1
         searched = sum(len(search.runs) + len(search.waiting) for search in self.searches.values())
-        return searched + others * sum(not self._has_failed(variant) for variant in self.searches)
+        return searched + others * sum(map(self._is_repeated, self.searches))
 
     @property
     def all_runs(self) -> list[dict]:
@@ -136,7 +136,11 @@ class Progress:
         """Whether another seed of a variant is to be run."""
         if seed in self._repeats[variant] or (variant, seed) in self._skipped:
             return False
-        return not self.searches[variant].waiting and not self._has_failed(variant)
+        return not self.searches[variant].waiting and self._is_repeated(variant)
+
+    def _is_repeated(self, variant):
+        """Whether a variant runs with further seeds."""
+        return variant not in self.experiment.once and not self._has_failed(variant)
 
     def _has_failed(self, variant):
         """Whether the best run of a variant has no value of the metric."""

@@ -80,7 +80,8 @@ class ExperimentRunner:
             ValueError: if another process runs the same experiment in the same workdir.
         """
         with holding(self.path.parent):
-            self._read_stored()  # again, as another process may have added runs before this one held the folder
+            # Again, as another process may have added runs before this one held the folder.
+            self._read_stored()
             self._print_stored()
             while (request := self.progress.next()) is not None:
                 config = self._config(request)
@@ -163,6 +164,10 @@ class ExperimentRunner:
             or end.reason(results["history"], results["data"]["classes"])
             or ALL_EPOCHS,
         }
+        measures = {metric.name: metric.measure(folder) for metric in self.experiment.metrics}
+        measures = {name: value for name, value in measures.items() if value is not None}
+        if measures:
+            run["measures"] = measures
         if pretraining is not None:
             run["pretraining"] = as_stored(
                 {
@@ -226,6 +231,7 @@ class ExperimentRunner:
             "seconds": sum(run["seconds"] for run in runs),
             "settings": self.settings,
             "variants": variants,
+            "published": experiment.published,
             "comparisons": comparison_results(experiment, variants),
             "runs": runs,
         }

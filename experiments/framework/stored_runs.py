@@ -126,6 +126,8 @@ class StoredRuns:
             return False  # it measures nothing, and only shows that another rate is better
         if run["ended"] not in (ALL_EPOCHS, DIVERGED) and not self.experiment.metric.ends_early:
             return False
+        if not all(metric.is_measured(run) for metric in self.experiment.metrics):
+            return False
         if run["config"].get("validation_freq", 1) > config.validation_freq:
             return False
         return run["ended"] == DIVERGED or all(
@@ -134,7 +136,7 @@ class StoredRuns:
 
 
 def _comparable(results):
-    """The results without what follows from the runs and the settings, as texts: NaN differs from NaN."""
+    """The results as texts, as NaN differs from NaN; without values that follow from others."""
     names = [name for name in results if name not in ("seconds", "settings", "runs", "comparisons")]
     texts = {name: json.dumps(results[name], sort_keys=True) for name in names}
     comparisons = [{**_COMPARISON_DEFAULTS, **comparison} for comparison in results["comparisons"]]

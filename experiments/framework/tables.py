@@ -1,6 +1,6 @@
 """Tables and text of an experiment's results."""
 
-from alexnet_keras.evaluation.statistics import seeds_for_significance
+from alexnet_keras.evaluation.statistics import seeds_for_significance, summary
 
 
 def table(results: dict) -> str:
@@ -15,12 +15,41 @@ def table(results: dict) -> str:
             f"| {name} | {variant['learning_rate']:g} | {mean_with_deviation(variant)} "
             f"| {_count(variant)} |"
         )
+    lines += _table_of_others(results["variants"])
+    lines += _table_of_published(results["variants"], results.get("published", {}))
     lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
     for comparison in labeled_comparisons(results):
         paper = "not given" if comparison["paper"] is None else f"{comparison['paper']:g}"
         names = f"{comparison['variant']} against {comparison['baseline']}"
         lines.append(f"| {names} | {comparison_text(comparison)} | {comparison['n']} | {paper} |")
     return "\n".join(lines)
+
+
+def _table_of_others(variants):
+    """Lines with the metrics besides the experiment's own; none if it has no others."""
+    names = list(next(iter(variants.values()), {}).get("others", ()))
+    if not names:
+        return []
+    lines = ["", f"| variant | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for variant, measured in variants.items():
+        cells = []
+        for name in names:
+            values = [value for value in measured["others"][name].values() if value is not None]
+            cells.append(mean_with_deviation(summary(values)))
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    return lines
+
+
+def _table_of_published(variants, published):
+    """Lines with the published values and the measured intervals; none without such values."""
+    if not published:
+        return []
+    lines = ["", "| variant | measured, 95% interval | published |", "|---|---|---|"]
+    for name, value in published.items():
+        if name in variants:
+            measured = {**variants[name], "estimate": variants[name]["mean"]}
+            lines.append(f"| {name} | {estimate_with_interval(measured)} | {value:g} |")
+    return lines
 
 
 def labeled_comparisons(results: dict) -> list[dict]:

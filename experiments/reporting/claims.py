@@ -80,6 +80,13 @@ GROUPS = (
                 "Normalization lowers the test error of a four-layer network on CIFAR-10",
                 "11% with it, 13% without it",
                 experiment="cifar_normalization",
+                of="11%",
+            ),
+            Claim(
+                "The same without augmentation, by cuda-convnet's files",
+                "18% with it, 19% without it",
+                experiment="cifar_normalization",
+                of="18%",
             ),
             Claim(
                 "Normalization lowers the errors",
@@ -172,7 +179,15 @@ GROUPS = (
     ),
     ClaimGroup(
         "Initialization",
-        (Claim("Biases of 1 speed up the early stage", "no figure", experiment="initialization"),),
+        (
+            Claim("Biases of 1 speed up the early stage", "no figure", experiment="initialization"),
+            Claim(
+                "A small start of conv1 leaves less noise in its kernels",
+                "no figure",
+                experiment="conv1_initialization",
+                of="noise",
+            ),
+        ),
         {"initialization/comparisons.png": "Ratios of the steps until the loss leaves guessing"},
     ),
     ClaimGroup(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from alexnet_keras.files import read_json
 from alexnet_keras.plots.style import new_figure
-from benchmarks.harness import machine_name, summary
+from benchmarks import harness
 from benchmarks.training import IMPLEMENTATIONS
 
-_OURS = {"alexnet_keras": "alexnet_keras", "alexnet_keras_jax": "alexnet_keras, JAX"}
+_ALEXNET_KERAS = ("alexnet_keras", "alexnet_keras_jax")
 _OTHERS = ("tensorflow_split", "tensorflow", "pytorch_compile", "pytorch", "keras")
 
 
@@ -43,12 +43,12 @@ def _panels(workdir):
 
 def _sentence(stored, group):
     speeds = {name: _speed(group, name)[0] for name in _names(group)}
-    ours = max(speed for name, speed in speeds.items() if name in _OURS)
+    fastest = max(speed for name, speed in speeds.items() if name in _ALEXNET_KERAS)
     pytorch = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
-    digits = 0 if ours > 1000 else 1
+    digits = 0 if fastest > 1000 else 1
     return (
-        f"On {_machine(stored)} it trains {ours:,.{digits}f} images per second in "
-        f"{group['precision']} with batches of {group['batch_size']}, {ours / pytorch:.2f} times "
+        f"On {_machine(stored)} it trains {fastest:,.{digits}f} images per second in "
+        f"{group['precision']} with batches of {group['batch_size']}, {fastest / pytorch:.2f} times "
         "as many as PyTorch at its best settings."
     )
 
@@ -60,8 +60,8 @@ def _draw(axis, stored, group):
         [median - low for median, low, _ in speeds],
         [high - median for median, _, high in speeds],
     ]
-    labels = [_OURS.get(name, IMPLEMENTATIONS[name].label) for name in names]
-    colors = ["C0" if name in _OURS else "0.65" for name in names]
+    labels = [IMPLEMENTATIONS[name].label for name in names]
+    colors = ["C0" if name in _ALEXNET_KERAS else "0.65" for name in names]
     medians = [median for median, _, _ in speeds]
     axis.barh(labels, medians, xerr=ranges, color=colors, error_kw={"capsize": 3})
     for number, (median, _, high) in enumerate(speeds):
@@ -77,7 +77,7 @@ def _draw(axis, stored, group):
 
 def _names(group):
     """The implementations that are shown."""
-    return [name for name in (*_OURS, *_OTHERS) if name in group["implementations"]]
+    return [name for name in (*_ALEXNET_KERAS, *_OTHERS) if name in group["implementations"]]
 
 
 def _machine(stored):
@@ -93,4 +93,4 @@ def _machine(stored):
 
 def _speed(group, name):
     """Median, least and greatest images per second in training."""
-    return summary(group["implementations"][name]["rounds"], "training")
+    return harness.summary(group["implementations"][name]["rounds"], "training")

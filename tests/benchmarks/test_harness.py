@@ -48,9 +48,9 @@ def test_bad_options(capsys):
 def test_an_implementation_whose_package_is_missing(capsys):
     parser = harness.create_parser("layers", "text")
     with pytest.raises(SystemExit, match="2"):
-        harness.check_installed(parser, {"other": "no_such_package"})
+        harness.check_installed(parser, {"other": "missing"})
     assert (
-        "other needs no_such_package, which is not installed: pip install no_such_package"
+        "other needs missing, which is not installed: pip install 'alexnet_keras[missing]'"
         in capsys.readouterr().err
     )
 

@@ -48,7 +48,7 @@ def test_tensorflow(model, images, expected, split):
 
 
 def test_pytorch(model, images, expected):
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is in the extra torch")
     network = PyTorchAlexNet(CLASSES)
     parameters = list(network.module.parameters())
     assert sum(parameter.numel() for parameter in parameters) == PARAMETERS
@@ -112,7 +112,7 @@ def test_update_of_tensorflow():
 
 
 def test_update_of_pytorch():
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = pytest.importorskip("torch", reason="PyTorch is in the extra torch")
     network = PyTorchAlexNet(CLASSES)
     linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3)).to(network.device)
     network.module = linear

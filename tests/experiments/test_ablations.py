@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from alexnet_keras import AlexNet
+from alexnet_keras.analysis import KernelSnapshots
+from alexnet_keras.analysis.kernels import first_convolution
 from alexnet_keras.data import Dataset
 from alexnet_keras.models import alexnet_config, build_network
 from alexnet_keras.training.train import compile_for_training
@@ -80,7 +82,20 @@ CHANGES = {
 }
 CHANGES["vgg_depth"] = {"A": set(), **{letter: {"kernel_sizes"} for letter in "BCDE"}}
 CHANGES["vgg_normalization"] = {"A": set(), "A-LRN": {"normalization"}}
-OWN_BASELINE = ("dropout", "initialization", "fine_tune", "vgg_depth", "vgg_normalization")
+CHANGES["conv1_initialization"] = {
+    f"{factor} of He's, {epochs} epochs": (set() if factor == "0.02" else {"conv1_kernel_stddev"})
+    | (set() if epochs == 4 else {"epochs"})
+    for epochs in (4, 8, 16)
+    for factor in ("0.02", "0.05", "0.1", "0.2", "1")
+}
+OWN_BASELINE = (
+    "dropout",
+    "initialization",
+    "conv1_initialization",
+    "fine_tune",
+    "vgg_depth",
+    "vgg_normalization",
+)
 BASELINES = [next(iter(variants)) for name, variants in CHANGES.items() if name not in OWN_BASELINE]
 
 
@@ -189,7 +204,7 @@ def test_pairs_see_the_same_images_in_the_same_order(name, tiny_npz):
     assert orders[0][:5] != orders[0][5:]
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", [*CHANGES, "cifar_normalization"])
 def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
     # A step of each variant's network by its own update rule, in place of its epochs.
     def train(config, workdir, callbacks=(), verbose=1):
@@ -202,6 +217,9 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
             random.normal(0, 60, (4, size, size, 3)), np.arange(4), return_dict=True
         )
         assert np.isfinite(logs["loss"])
+        snapshots = KernelSnapshots(workdir / "snapshots", first_convolution(model))
+        snapshots.set_model(model)
+        snapshots.on_epoch_end(0)
         row = {**logs, "left_chance_at_step": 1, "val_top1_error": 90.0, "seconds": 1.0}
         errors = {"top1_error": 90.0 + config.seed, "top5_error": 50.0}
         return {
@@ -209,15 +227,17 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
             "data": {"classes": 10, "name": config.dataset},
             **dict.fromkeys(("parameters", "machine", "versions")),
             "seconds": 1.0,
-            "errors": dict.fromkeys(("center", "ten_crop"), errors),
+            "errors": dict.fromkeys(("center", "ten_crop", "nine_crop"), errors),
             "history": [row, row],
         }
 
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train)
     monkeypatch.chdir(tmp_path)
     results = main(experiment(name), "", ["--smoke", "--seeds", "0"])
-    assert list(results["variants"]) == list(CHANGES[name])
-    assert len(results["runs"]) == len(CHANGES[name])
+    assert list(results["variants"]) == list(experiment(name).variants)
+    # Variants that differ in their epochs share the runs of a trial.
+    distinct = {"conv1_initialization": 5}.get(name, len(experiment(name).variants))
+    assert len(results["runs"]) == distinct
     assert len(results["comparisons"]) == len(experiment(name).comparisons)
     assert list((tmp_path / "runs" / "smoke" / name).glob("comparisons*.png"))
 

@@ -9,7 +9,7 @@ from PIL import Image
 from alexnet_keras import VGG
 from alexnet_keras.analysis import KernelSnapshots
 from experiments.kernels import main
-from experiments.report import report
+from experiments.reporting.reproduction import reproduction
 from tests.experiments.conftest import save_as_trained, tiny_model
 
 
@@ -64,10 +64,9 @@ def test_towers_of_which_one_is_gray(tmp_path, tiny_npz, capsys):
     assert results["models"][0]["seed"] == 5
     assert "Device: CPU" in capsys.readouterr().out
     # A reader of the report finds it, with the data and the command.
-    line = next(
-        line for line in report(tmp_path / "results").splitlines() if line.startswith("| Kernels")
-    )
-    assert re.search(r"\| reproduced \| `python -m experiments.kernels --weights ", line)
+    section = reproduction(tmp_path / "results").partition("## Kernels")[2].partition("\n## ")[0]
+    assert re.search(r"^\| the more colorful tower .* \| reproduced \|$", section, re.MULTILINE)
+    assert "python -m experiments.kernels --weights " in section
     assert (
         main([*arguments, "--snapshots", str(tmp_path / "snapshots")])["tests"] == results["tests"]
     )
@@ -136,7 +135,7 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
         (["--weights", weights, "--permutations", "0"], "`permutations` must be positive"),
         (
             ["--weights", weights, "--workdir", str(other)],
-            "`workdir` must be a new folder, or that of the same",
+            "`workdir` must be a new folder, or one of the same",
         ),
         (
             [

@@ -66,7 +66,7 @@ def test_a_network_without_the_top_takes_the_other_layers(name, build, tmp_path)
         tmp_path / f"features-{name}"
     )
     message = message_of(lambda: build(weights=tmp_path / f"features-{name}"))
-    assert "fc6/kernel is not there in the file" in message
+    assert "fc6/kernel is missing in the file" in message
 
 
 def test_arguments_of_the_top():

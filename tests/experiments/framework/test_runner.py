@@ -447,6 +447,7 @@ def test_bad_arguments(capsys):
 def test_smoke_on_real_training(tiny_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--smoke", "--dataset", tiny_npz, "--batch-size", "16", "--workdir", "out"]
+    arguments += ["--variants", "13% network", "11% network"]
     results = main(cifar_normalization.EXPERIMENT, "", arguments)
     assert {path.name for path in (tmp_path / "out" / "cifar_normalization").iterdir()} == {
         "results.json",
