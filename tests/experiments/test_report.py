@@ -83,6 +83,13 @@ def test_report_says_what_the_results_say(tmp_path, stored, capsys):
     assert first == f"Reading 1 files of stored results in {folder}. Nothing is trained."
 
 
+def test_a_wheel_says_that_a_checkout_is_needed(tmp_path, stored, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no `benchmarks`
+    with pytest.raises(SystemExit, match="`report` must run in the root of a checkout"):
+        main(["--root", str(tmp_path)])
+    assert not (tmp_path / "REPRODUCTION.md").exists()
+
+
 def test_the_summary_counts_the_verdicts(stored):
     text = reproduction(stored(results([-2.5, -1.5])))
     not_testable = sum(bool(claim.reason) for claim in CLAIMS)
