@@ -77,8 +77,10 @@ def read_npz(path: str | os.PathLike, *names: str) -> list:
         with open(path, "rb") as opened:
             if not zipfile.is_zipfile(opened):  # NumPy's message would advise unpickling
                 raise ValueError("not a zip archive")
-        with np.load(path) as file:
-            return [file[name] for name in names]
+            # NumPy leaves a damaged file open that it has opened itself.
+            opened.seek(0)
+            with np.load(opened) as file:
+                return [file[name] for name in names]
     except Exception as error:  # a damaged file raises more errors than NumPy documents
         raise ValueError(
             f"{path} must be an .npz file with {', '.join(names)}. It is damaged, or another "

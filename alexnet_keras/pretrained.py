@@ -235,7 +235,8 @@ def _read_arrays(name, argument):
     else:
         path = _converted(name, entry, argument)
     try:
-        with np.load(path) as file:
+        # NumPy leaves a damaged file open that it has opened itself.
+        with open(path, "rb") as opened, np.load(opened) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(

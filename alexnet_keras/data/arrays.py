@@ -76,7 +76,8 @@ def _read(path):
     if not start.startswith(b"PK"):
         raise ValueError(f"it is not an .npz file; it begins with {start!r}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a damaged file open that it has opened itself.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             missing = [key for key in ARRAYS if key not in file]
             if missing:
                 raise ValueError(f"it has no {', '.join(missing)}")
