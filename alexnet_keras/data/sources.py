@@ -207,7 +207,7 @@ def _image_and_label_keys(builder, name):
     import tensorflow_datasets as tfds
 
     features = builder.info.features
-    keys: list[str] = list(builder.info.supervised_keys or ())[:2]
+    keys: list = list(builder.info.supervised_keys or ())[:2]
     kinds = [type(features[key]) for key in keys]
     expected = (tfds.features.Image, tfds.features.ClassLabel)
     if len(kinds) < 2 or not all(map(issubclass, kinds, expected)):
