@@ -56,7 +56,7 @@ def _install(repository):
     if not repository:
         return _INSTALL.format(
             elsewhere="alexnet_keras-VERSION-py3-none-any.whl[notebooks]",
-            colab='!pip install --quiet "$(ls alexnet_keras-*.whl)[experiments]"  # upload it first',
+            colab='!pip install --quiet "$(ls alexnet_keras-*.whl)[experiments]"  # upload it',
         )
     address = f"git+{repository}"
     return _INSTALL.format(
