@@ -457,7 +457,7 @@ def test_bad_arguments(tmp_path):
     ("name", "output", "reason"),
     [
         ("none.pth", "a.keras", "No such file or directory"),
-        ("none.keras", "a.pth", "there is no such file"),
+        ("none.keras", "a.pth", "file not found"),
     ],
 )
 def test_a_missing_file_is_named_before_a_missing_pytorch(

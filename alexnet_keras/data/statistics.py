@@ -129,7 +129,8 @@ def _read(path, key):
     if path is None or not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a damaged file open that it has opened itself.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["key"]) == key:
                 return file["mean_image"], file["covariance"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):

@@ -6,8 +6,6 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from alexnet_keras.analysis import high_frequency_energy
-from alexnet_keras.analysis.snapshots import read_snapshots
 from alexnet_keras.evaluation.statistics import paired_difference, paired_ratio
 from alexnet_keras.evaluation.view_names import CROP_LABELS
 
@@ -147,6 +145,9 @@ class HighFrequencyShare(Metric):
     compare = staticmethod(paired_difference)
 
     def measure(self, folder: Path) -> float:
+        from alexnet_keras.analysis import high_frequency_energy
+        from alexnet_keras.analysis.snapshots import read_snapshots
+
         last = read_snapshots(folder / "snapshots")[-1]
         return 100.0 * float(high_frequency_energy(last.kernels).mean())
 

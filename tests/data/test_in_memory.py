@@ -197,7 +197,7 @@ def test_reports_missing_requirements(tiny_npz, tmp_path, monkeypatch):
         "cifar", dataset=tiny_npz, in_memory=True, epochs=1, batch_size=16, overrides=TINY
     )
     with pytest.raises(
-        ValueError, match=r"`in_memory` needs an \.npz .* Received: dataset='cifar10'"
+        ValueError, match=r"`in_memory` needs a whole \.npz .* Received: dataset='cifar10'"
     ):
         dataclasses.replace(config, dataset="cifar10")
     with pytest.raises(ValueError, match="`in_memory` needs .* devices=2"):

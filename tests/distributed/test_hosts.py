@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from alexnet_keras.data.folders import read_folder
+from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.distributed import hosts
 from alexnet_keras.distributed.hosts import main_process_first
 
@@ -94,6 +95,7 @@ def test_only_the_first_host_prints_the_summary_of_a_folder(as_hosts, tmp_path, 
         (tmp_path / label).mkdir()
         for number in range(2):
             Image.fromarray(np.zeros((8, 8, 3), "uint8")).save(tmp_path / label / f"{number}.png")
-    folders = as_hosts(lambda index: read_folder(str(tmp_path), tmp_path, False, None, 2))
+    selection = ImageSelection(str(tmp_path), hold_out_every=2)
+    folders = as_hosts(lambda index: read_folder(selection))
     assert [folder.class_names for folder in folders] == [("cat", "dog")] * COUNT
     assert capsys.readouterr().out.count("2 classes: cat, dog") == 1

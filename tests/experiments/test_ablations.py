@@ -168,7 +168,11 @@ def test_normalization_is_the_papers_on_other_pixel_values():
 def test_pairs_start_from_the_same_weights(name):
     its, starts = experiment(name), {}
     its = dataclasses.replace(
-        its, base={**its.base, "overrides": {**its.base["overrides"], "initializer": "he_normal"}}
+        its,
+        base={
+            **its.base,
+            "overrides": {**its.base.get("overrides", {}), "initializer": "he_normal"},
+        },
     )
     for variant in its.variants:
         config = its.config(variant, seed=3)

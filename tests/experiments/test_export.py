@@ -122,7 +122,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz, monkeypatch):
         main(["--weights", weights, *data, "--formats", "onnx"])
     with pytest.raises(
         SystemExit,
-        match=r"`weights` must be a file. Received: weights='none.keras': there is no such",
+        match=r"`weights` must be a file. Received: weights='none.keras': file not found",
     ):
         main(["--weights", "none.keras", *data, "--formats", "onnx"])
     assert not (tmp_path / "out").exists()

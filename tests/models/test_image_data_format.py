@@ -9,7 +9,7 @@ from alexnet_keras.evaluation.views import dense_model, views_model
 from alexnet_keras.export import export, load_exported
 from alexnet_keras.models import NETWORKS, build_network, load_model, network_config
 from alexnet_keras.plots import plot_feature_maps
-from alexnet_keras.retrieval.activations import _made_small
+from alexnet_keras.retrieval.activations import _scaled_down
 
 
 @pytest.fixture
@@ -115,5 +115,5 @@ def test_export(channels_first, tmp_path, random):
 def test_small_pixels_of_retrieval(channels_first):
     crops = np.zeros((2, 8, 8, 3), "uint8")
     crops[..., 0] = 200  # only red
-    small = _made_small(crops, 4)
+    small = _scaled_down(crops, 4)
     np.testing.assert_array_equal(small, np.tile(np.array([200, 0, 0], "uint8"), (2, 16)))
