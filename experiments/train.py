@@ -4,7 +4,7 @@ import alexnet_command
 
 
 def main(arguments=None):
-    """Runs the command; the arguments are those of `alexnet_keras.cli.train.main`."""
+    """Runs the command; it takes the arguments of `alexnet_keras.cli.train.main`."""
     return alexnet_command.run("train", arguments)
 
 

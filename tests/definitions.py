@@ -75,7 +75,7 @@ def spatial_response_normalization(a, size=5, k=1.0, alpha=1e-3, beta=0.75):
 
 
 def max_pool(x, pool_size, stride, function=np.max):
-    """The largest number of each window, of those of its positions that exist; or their mean."""
+    """The largest or mean number of each window, over its positions inside the map."""
     rows, columns = (math.ceil((n - pool_size) / stride) + 1 for n in x.shape[1:3])
     out = np.zeros((len(x), rows, columns, x.shape[-1]), x.dtype)
     for r in range(rows):

@@ -306,7 +306,7 @@ def test_files_that_are_not_pytorchs(tmp_path):
 def test_pytorchs_own_logits(name, scale):
     """A file that PyTorch wrote gives what PyTorch's own module computes."""
     expected = json.loads((FILES / "narrow_alexnet_logits.json").read_text())
-    filters = (*make_torch_files.FILTERS, 8)  # the last is that of conv6, which is not there
+    filters = (*make_torch_files.FILTERS, 8)  # conv6 is missing
     options = {"filters": filters, "units": make_torch_files.UNITS, "input_scale": scale}
     model = AlexNet("torchvision", classes=5, classifier_activation=None, **options)
     convert.load_torchvision(model, FILES / f"{name}.pth")

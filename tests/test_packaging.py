@@ -30,7 +30,7 @@ NOT_COPIED = shutil.ignore_patterns(
 
 
 def requirements_of(extra):
-    """Requirements of an extra, with those of the extras that it names."""
+    """Requirements of an extra, and of the extras that it names."""
     found = set()
     for requirement in map(Requirement, EXTRAS[extra]):
         if requirement.name == PROJECT["name"]:

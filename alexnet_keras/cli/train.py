@@ -169,7 +169,7 @@ def _parser(prog):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
-        epilog="The defaults are those of --preset paper. Other presets differ in:\n"
+        epilog="The defaults belong to --preset paper. Other presets differ in:\n"
         + "\n".join(presets),
     )
     groups = {name: parser.add_argument_group(name) for name in GROUPS}

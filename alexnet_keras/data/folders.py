@@ -529,8 +529,7 @@ def _summary(path, layout, used, hold_out_every, corrupt):
             f"  {train:,} training images and {validation:,} validation images in {layout.train}:"
         )
         lines.append(
-            f"    one in {hold_out_every} of each class is held out, as there is no validation "
-            "folder"
+            f"    no validation folder: one in {hold_out_every} images of each class is held out"
         )
     if layout.unused:
         lines.append(f"  not used{_names([file.name for file in layout.unused])}")

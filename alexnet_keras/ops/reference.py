@@ -159,7 +159,7 @@ def average_pool(x, pool_size: tuple, strides: tuple, ceil_mode: bool = False):
         missing = [ceiling_padding(*axis) for axis in zip(sizes, pool_size, strides, strict=True)]
     x = ops.pad(x, [(0, 0), (0, missing[0]), (0, missing[1]), (0, 0)])
     y = ops.average_pool(x, pool_size, strides, padding="valid", data_format="channels_last")
-    inside = []  # share of each window that lies in the map
+    inside = []  # share of each window inside the map
     for size, count, window, stride in zip(sizes, y.shape[1:3], pool_size, strides, strict=True):
         inside.append([min(window, size - stride * i) / window for i in range(count)])
     shares = [[[row * column] for column in inside[1]] for row in inside[0]]

@@ -62,8 +62,8 @@ class Experiment:
         name: name of the module, and of the folder of results.
         section: section of the paper with the claim.
         base: options of `training_config` that all variants share.
-        variants: dict from names to the options that differ from `base`. Their `overrides` are
-            merged with those of `base`. A comma in a name precedes the group for figures. An
+        variants: dict from names to the options that differ from `base`. Their `overrides`
+            add to the overrides of `base`. A comma in a name precedes the group for figures. An
             override may be a function of the base's `AlexNetConfig` or `VGGConfig`.
         comparisons: tuple of `Comparison`s.
         metric: `Metric` that chooses learning rates, and that comparisons use by default.

@@ -23,7 +23,7 @@ class Row:
         verdict: one of `VERDICTS`.
         comparison: the stored comparison; `None` if there is none.
         results: the stored results of its experiment.
-        is_main: whether the experiment has its own settings, not those of another scale.
+        is_main: whether the experiment has its own settings, not settings of another scale.
     """
 
     claim: object

@@ -136,9 +136,9 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
         ("all-gather", "f32[8,8,8,16]"),
         ("all-reduce", "f32[8,8,8,16]"),
     ]
-    # What crosses for an image, in numbers. Forward it is what the paper's GPUs send each other: to
-    # each the half that the other has, of the inputs of conv3, fc6 and fc7; but for fc8, sums of
-    # both halves in place of inputs. Backward XLA sends whole gradients where halves would do.
+    # Count the numbers that cross for an image. Forward, the paper's GPUs send each other half of
+    # the inputs of conv3, fc6 and fc7. For fc8, XLA sends sums of both halves. Backward, it sends
+    # whole gradients where halves would do.
     inputs = 8 * 8 * 16 + 4 * 4 * 16 + 32
     crossed = 0
     for kind, shape in (exchange for exchanges in crossing.values() for exchange in exchanges):
