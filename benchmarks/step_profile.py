@@ -251,7 +251,9 @@ def plot(stored: dict) -> "Figure":
         names, forward, backward = zip(*rows, strict=True)
         axis.bar(names, forward, color="C0", label="forward")
         axis.bar(names, backward, bottom=forward, color="0.75", label="backward and update")
-        labels = [name.replace(" of all ", "\nof all ") for name in names]
+        labels = [
+            name.replace(" of all ", "\nof all ").replace("other ", "other\n") for name in names
+        ]
         axis.set_xticks(range(len(names)), labels)
         axis.set_ylabel("time of the operations (ms)")
         axis.set_title(group["precision"], loc="left")

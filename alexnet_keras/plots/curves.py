@@ -47,6 +47,8 @@ def plot_curves(history: Sequence[Mapping], title: str = "") -> Figure:
             axis.axvline(
                 drop + 0.5, color="gray", linewidth=0.8, label=None if n else "learning rate / 10"
             )
-        axis.legend(frameon=False)
+    # Below the panels, where it hides neither a curve nor a drop of the rate.
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     figure.suptitle(title)
     return figure
