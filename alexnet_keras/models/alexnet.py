@@ -52,6 +52,7 @@ def AlexNet(
     | `"bvlc_alexnet"` | Caffe's: 227 pixels, k = 1, neighbors across towers |
     | `"caffenet"` | the same, pooling before normalization |
     | `"small"` | the same eight layers and towers for images of 64x64 pixels and a laptop |
+    | `"tiny_imagenet"` | the same with more kernels, for the 200 classes of Tiny ImageNet |
     | `"cifar"` | the same for images of 32x32 pixels |
     | `"four_layer"` | figure 1, for CIFAR-10: three conv layers (32, 32, 64 kernels of 5x5), fc8 |
     | `"cifar_11pct"`, `"cifar_13pct"` | section 3.3, for CIFAR-10, with and without normalization |

@@ -75,6 +75,13 @@ TRAINING_PRESETS = {
     "bvlc_alexnet": _CAFFE,
     "caffenet": _CAFFE,
     "small": _SMALL,
+    "tiny_imagenet": {
+        **_SMALL,
+        "dataset": "tiny_imagenet",
+        "epochs": 40,
+        "batch_size": 128,
+        "lr_milestones": (0.6, 0.85),
+    },
     "cifar": {
         **_SMALL,
         "dataset": "cifar10",

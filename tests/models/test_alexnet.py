@@ -151,6 +151,27 @@ def test_towers_exchange_only_in_conv3():
     assert AlexNet("cifar", exchange=()).get_layer("conv3").groups == 2
 
 
+def test_network_of_tiny_imagenet():
+    model = AlexNet("tiny_imagenet", input_shape=(56, 56, 3), classes=200)
+    maps = {
+        **{"conv1": (26, 26, 64), "pool1": (13, 13, 64), "conv2": (13, 13, 128)},
+        **{"pool2": (6, 6, 128), "conv5": (6, 6, 128), "pool5": (3, 3, 128)},
+    }
+    assert {name: model.get_layer(name).output.shape[1:] for name in maps} == maps
+    # Kernels of a tower see half the maps below, but for conv1 and conv3. Each unit has a bias.
+    assert {layer.name: layer.count_params() for layer in model.layers if layer.weights} == {
+        "conv1": 64 * (7 * 7 * 3 + 1),
+        "conv2": 128 * (5 * 5 * 32 + 1),
+        "conv3": 192 * (3 * 3 * 128 + 1),
+        "conv4": 192 * (3 * 3 * 96 + 1),
+        "conv5": 128 * (3 * 3 * 96 + 1),
+        "fc6": 512 * (3 * 3 * 128 + 1),
+        "fc7": 320 * (512 + 1),
+        "fc8": 200 * (320 + 1),
+    }
+    assert model.count_params() == 1_428_872
+
+
 def test_non_overlapping_pools_keep_the_sizes():
     # Net 147: 2x2 windows with stride 2, conv2 padded by 1 and conv5 by 0.
     config = alexnet_config("source", pool_size=2, paddings=(0, 1, 1, 1, 0, 1))
