@@ -88,7 +88,16 @@ CHANGES["conv1_initialization"] = {
     for epochs in (4, 8, 16)
     for factor in ("0.02", "0.05", "0.1", "0.2", "1")
 }
+CHANGES["tower_colors"] = {
+    "two towers": set(),
+    "halves of one tower": {"towers"},
+    "exchange from conv2 on": {"exchange"},
+    "normalization across the towers": {"normalization_in_towers"},
+    "10 classes": {"class_subset", "epochs"},
+    "conv1 from He's start": {"conv1_kernel_stddev"},
+}
 OWN_BASELINE = (
+    "tower_colors",
     "dropout",
     "initialization",
     "conv1_initialization",
