@@ -34,7 +34,7 @@ try:
         SpatialResponseNormalization,
     )
     from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
-    from alexnet_keras.ops import explain, implementation
+    from alexnet_keras.ops import implementation, print_implementations
     from alexnet_keras.training.optimizer import AlexNetSGD
 except KeyboardInterrupt:
     # `python -m alexnet_keras.NAME` imports the package before the command can catch Ctrl-C.
@@ -64,6 +64,6 @@ __all__ = [
     "TopKError",
     "VGGConfig",
     "__version__",
-    "explain",
     "implementation",
+    "print_implementations",
 ]
