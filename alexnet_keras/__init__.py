@@ -6,8 +6,10 @@ models load. The names below are imported here and not at their first use: other
 command before it runs this file.
 """
 
+import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 # TensorFlow does not use oneDNN's kernels on processors without AVX-512, where they are faster too.
 # It reads this when it is imported; a value of the user stays.
@@ -43,6 +45,16 @@ except KeyboardInterrupt:
     sys.stderr.write("\nStopped by Ctrl-C\n")
     sys.exit(130)
 
+if TYPE_CHECKING:
+    from alexnet_keras import explain
+
+
+def __getattr__(name):
+    if name != "explain":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module("alexnet_keras.explain")
+
+
 # Defined last: `alexnet_command` takes it as the sign that this file has run.
 __all__ = [
     "PRESETS",
@@ -64,6 +76,7 @@ __all__ = [
     "TopKError",
     "VGGConfig",
     "__version__",
+    "explain",
     "implementation",
     "print_implementations",
 ]
