@@ -1,5 +1,6 @@
 """Runs the tests of layers, models and JAX-only parts on JAX, and compares outputs."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -8,13 +9,19 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet
+from alexnet_keras import AlexNet, Classifier, explain
+from tests.test_classifier import NAMES, SIZE, tiny_network
 
 # What counts parameters or sizes, or takes layers of the real network, which costs seconds, is the
 # same on each backend; that a saved model loads in a new process is in the test below.
 REPEATED = (
     "not (counts_and_maps or map_sizes or order_of_the_layers or source_does_otherwise or "
     "test_one_tower or test_conv6 or layers_of_the_real_network or of_many_maps or new_process)"
+)
+# Files of tests that compute gradients.
+EXPLANATIONS = (
+    *("gradients", "saliency", "guided_backpropagation", "grad_cam"),
+    "activation_maximization",
 )
 WITH_JAX = {
     **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
@@ -29,6 +36,7 @@ WITH_JAX = {
         (["tests/ops", "tests/layers", "tests/models"], 1),
         (["tests/data/test_in_memory.py"], 1),  # without TensorFlow
         (["tests/training/test_device_augmentation.py"], 2),
+        ([f"tests/explain/test_{name}.py" for name in EXPLANATIONS], 1),
     ],
     ids=str,
 )
@@ -77,3 +85,42 @@ def test_jax_gives_the_same_output_and_trains(tmp_path, random):
     )
     ours = keras.ops.convert_to_numpy(model(images))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), ours, rtol=1e-4, atol=1e-6)
+
+
+def maps_of(classifier, images):
+    """Returns a dict of the explanations of images by each method, as arrays."""
+    found = {
+        "saliency": explain.saliency(classifier, images, "red"),
+        "guided": explain.guided_backpropagation(classifier, images, "red"),
+        "grad_cam": explain.grad_cam(classifier, images, "red", layer="conv2"),
+        "occlusion": explain.occlusion(classifier, images, "red", size=14, stride=7),
+    }
+    maps = {name: np.stack([each.map for each in each_of]) for name, each_of in found.items()}
+    drawn = explain.activation_maximization(classifier, [1, 2], "conv4", steps=4)
+    return {**maps, "drawn": drawn / 255}
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_explanations_are_the_same(backend, tmp_path, random):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    network = tiny_network()
+    classifier = Classifier.from_network(network, (120, 110, 100), NAMES, image_size=SIZE)
+    classifier.save(tmp_path / "classifier.keras")
+    images = random.randint(0, 256, (3, SIZE, SIZE, 3)).astype("uint8")
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import sys, alexnet_keras, numpy as np\n"
+        "assert 'alexnet_keras.explain' not in sys.modules\n"
+        "from tests.test_backends import maps_of\n"
+        "classifier = alexnet_keras.Classifier.load('classifier.keras')\n"
+        "np.savez('maps.npz', **maps_of(classifier, np.load('images.npy')))\n"
+    )
+    environment = {**WITH_JAX, "KERAS_BACKEND": backend}
+    environment["PYTHONPATH"] = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    with np.load(tmp_path / "maps.npz") as found:
+        for name, maps in maps_of(classifier, images).items():
+            largest = np.abs(maps).max()
+            assert largest > 0
+            np.testing.assert_allclose(found[name] / largest, maps / largest, atol=1e-4)

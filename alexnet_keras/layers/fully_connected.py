@@ -9,8 +9,8 @@ from alexnet_keras.ops.dispatch import Choice, choose_dense
 class FullyConnected(keras.layers.Dense):
     """A `keras.layers.Dense` with the same arguments, weights and output, and a faster gradient.
 
-    `y = x W + b`. The definition is `alexnet_keras.ops.reference.dense`. `alexnet_keras.explain`
-    prints the implementation.
+    `y = x W + b`. The definition is `alexnet_keras.ops.reference.dense`.
+    `alexnet_keras.print_implementations` prints the implementation.
 
     Example:
 

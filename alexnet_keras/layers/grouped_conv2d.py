@@ -12,7 +12,7 @@ class GroupedConv2D(keras.layers.Conv2D):
     `G` groups divide the input maps and the kernels into `G` equal, consecutive parts. Kernel part
     `g` sees input part `g` only: `y[..., g] = conv(x[..., g], w[..., g]) + b[g]`. In AlexNet the
     groups are the two GPUs. The definition is `alexnet_keras.ops.reference.conv2d`.
-    `alexnet_keras.explain` prints the implementation.
+    `alexnet_keras.print_implementations` prints the implementation.
 
     Arguments, weights and output are the same as in `keras.layers.Conv2D`, so weights can be
     exchanged. `kernel` has the shape `(kernel height, kernel width, input maps / groups, filters)`,

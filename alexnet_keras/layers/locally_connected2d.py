@@ -13,8 +13,8 @@ class LocallyConnected2D(keras.layers.Layer):
 
     `y[n, p] = window[n, p] kernel[p] + bias[p]`, with the position `p`. `window[n, p]` are the
     activities of image `n` that the kernel covers there. The definition is
-    `alexnet_keras.ops.reference.locally_connected2d`. `alexnet_keras.explain` prints the
-    implementation.
+    `alexnet_keras.ops.reference.locally_connected2d`. `alexnet_keras.print_implementations` prints
+    the implementation.
 
     The weights have the same shapes as in Keras 2's layer of this name. `kernel` is
     `(positions, kernel height * kernel width * maps, filters)`, with positions row by row. `bias`
