@@ -1,5 +1,6 @@
 """Saved models and weights."""
 
+import json
 import os
 import re
 import zipfile
@@ -55,10 +56,31 @@ def load_whole_model(path: str | os.PathLike, argument: str = "weights") -> kera
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # a file can be wrong in more ways than Keras documents
-        raise ValueError(
-            f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
-            f"{_reason_against(path, error)}"
-        ) from error
+        raise _not_a_model(path, argument, error) from error
+
+
+def read_model_config(path: str | os.PathLike, argument: str = "weights") -> dict:
+    """Returns the configuration in a `.keras` file, without using the devices.
+
+    Args:
+        path: path of the file.
+        argument: name of the argument in the message.
+
+    Raises:
+        ValueError: for a missing file, or a file without a model.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise _not_a_model(path, argument, error) from error
+
+
+def _not_a_model(path, argument, error):
+    return ValueError(
+        f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
+        f"{_reason_against(path, error)}"
+    )
 
 
 def preparation_of(model: keras.Model) -> Preparation | None:
