@@ -10,6 +10,7 @@ import numpy as np
 from alexnet_keras.classifier import Classifier, classifier_file
 from alexnet_keras.files import sha256
 from alexnet_keras.layers import FullyConnected
+from alexnet_keras.layers.replaced_weights import weights_replaced
 from alexnet_keras.models import network_config
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import read_model_config
@@ -190,14 +191,17 @@ class PretrainedClassifier:
         }
 
     def new_network(self, classes: int) -> keras.Model:
-        """Returns the network with new weights and a new output layer, in the current precision.
+        """Returns the network with a new output layer, in the current precision.
+
+        The other layers are for `set_initial_weights`: they do not have their weights yet.
 
         Args:
             classes: number of classes.
         """
         last = self._output_layer
         body = keras.Model(self._network.inputs, last.input)
-        body = keras.models.clone_model(body, clone_function=_copy)
+        with weights_replaced():
+            body = keras.models.clone_model(body, clone_function=_copy)
         initializers = layer_initializers(
             keras.initializers.RandomNormal(stddev=_OUTPUT_STDDEV),
             bias=0.0,
@@ -223,7 +227,7 @@ def _output_layer(network):
 
 
 def _copy(layer):
-    """Returns a layer of the same configuration, with new weights and the current precision."""
+    """Returns a layer of the same configuration in the current precision."""
     if isinstance(layer, keras.Model):
         return keras.models.clone_model(layer, clone_function=_copy)
     config = {**layer.get_config(), "dtype": keras.config.dtype_policy().name}

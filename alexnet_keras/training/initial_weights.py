@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from alexnet_keras.layers.replaced_weights import weights_replaced
 from alexnet_keras.models import build_network, load_model
 from alexnet_keras.pretrained import REGISTRY, read_layers
 from alexnet_keras.training.fine_tuning import PretrainedClassifier, pretrained_fields
@@ -54,10 +55,9 @@ def read_initial_weights(
     by_layer = any(getattr(config, field) for field in _BY_LAYER)
     if config.initial_weights is None and not by_layer:
         return {}
-    requested = {
-        layer.name: [tuple(w.shape) for w in layer.weights]
-        for layer in build_network(config.network, classes=2).layers
-    }
+    with weights_replaced():  # only names and shapes matter
+        network = build_network(config.network, classes=2)
+    requested = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in network.layers}
     trained = [name for name, shapes in requested.items() if shapes]
     _check_layer_names(config, trained)
     if config.initial_weights is None:
