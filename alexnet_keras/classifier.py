@@ -80,33 +80,32 @@ class Classifier:
         self._functions = {}
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Classifier":
+    def load(cls, path: str | os.PathLike, argument: str = "path") -> "Classifier":
         """Loads a classifier.
 
         Args:
             path: a `.keras` file, or the folder of a training with its `classifier.keras`.
+            argument: name of the argument in the message.
 
         Raises:
             ValueError: if the file is missing or is not a classifier.
         """
-        file = Path(path).expanduser()
-        if file.is_dir():
-            file = file / FILE_NAME
-        model = load_whole_model(file, "path")
+        model = load_whole_model(classifier_file(path), argument)
         if preparation_of(model) is None:
             raise ValueError(
-                "`path` must be a classifier, such as classifier.keras in the folder of a "
-                f"training. Received: path={str(path)!r}, a network without preparation and class "
-                "names; add both by Classifier.from_network"
+                f"`{argument}` must be a classifier, such as classifier.keras in the folder of a "
+                f"training. Received: {argument}={str(path)!r}, a network without preparation and "
+                "class names; add both by Classifier.from_network"
             )
         return cls(model)
 
     @classmethod
-    def pretrained(cls, name: str) -> "Classifier":
+    def pretrained(cls, name: str, argument: str = "name") -> "Classifier":
         """Returns a classifier with weights that come with the package or are downloaded once.
 
         Args:
             name: one of `alexnet_keras.pretrained.available()`.
+            argument: name of the argument in the message.
 
         Raises:
             ValueError: for an unknown name, weights without classes, or a file that is damaged or
@@ -116,7 +115,7 @@ class Classifier:
 
         >>> Classifier.pretrained("imagenet").predict("photo.jpg")  # doctest: +SKIP
         """
-        mean, class_names = preparation(name)
+        mean, class_names = preparation(name, argument)
         image_size = available()[name].image_size
         return cls.from_network(AlexNet(weights=name), mean, class_names, image_size=image_size)
 
@@ -353,6 +352,12 @@ class Classifier:
             return inner
         images = keras.Input((size, size, 3))
         return keras.Model(images, inner(ops.flip(images, axis=-1)))
+
+
+def classifier_file(path: str | os.PathLike) -> Path:
+    """Returns the path of a classifier: the given one, or of `classifier.keras` in a folder."""
+    file = Path(path).expanduser()
+    return file / FILE_NAME if file.is_dir() else file
 
 
 def _parts(model):

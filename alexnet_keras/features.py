@@ -193,8 +193,7 @@ def write_features(
             another call; for a path without images, or without readable ones.
         OSError: if a file can't be written; the previous file stays.
     """
-    path = Path(path).expanduser()
-    _check_path(path)
+    path = check_new_file(path)
     files = list_files(images)
     extractor = classifier.feature_extractor(layers, before_activation, batch_size)
     settings = {
@@ -231,7 +230,13 @@ def list_files(images: str | os.PathLike | Sequence) -> list[str]:
     return [str(photograph.image) for photograph in found]
 
 
-def _check_path(path):
+def check_new_file(path: str | os.PathLike) -> Path:
+    """Returns the path of a new file of features.
+
+    Raises:
+        ValueError: for a file that exists or has another ending, or a folder that can't be written.
+    """
+    path = Path(path).expanduser()
     if path.suffix not in SUFFIXES or path.exists():
         reason = "which exists" if path.exists() else "with another ending"
         raise ValueError(
@@ -239,6 +244,7 @@ def _check_path(path):
             f"Received: path={str(path)!r}, {reason}"
         )
     check_writable(path.parent, "path", "a file in a folder")
+    return path
 
 
 def _digest(files):

@@ -2,11 +2,12 @@
 
 import keras
 
+from alexnet_keras.layers.replaced_weights import ReplacedWeights
 from alexnet_keras.ops.dispatch import Choice, ConvOptions, choose_conv2d
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
-class GroupedConv2D(keras.layers.Conv2D):
+class GroupedConv2D(ReplacedWeights, keras.layers.Conv2D):
     """A `keras.layers.Conv2D` with fast `groups` on a CPU, and with JAX on a GPU.
 
     `G` groups divide the input maps and the kernels into `G` equal, consecutive parts. Kernel part

@@ -3,12 +3,13 @@
 import keras
 from keras import ops
 
+from alexnet_keras.layers.replaced_weights import ReplacedWeights
 from alexnet_keras.ops.dispatch import Choice, choose_locally_connected2d
 from alexnet_keras.ops.reference import same_padding
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
-class LocallyConnected2D(keras.layers.Layer):
+class LocallyConnected2D(ReplacedWeights):
     """Convolution without weight sharing: every position has its own kernels and biases.
 
     `y[n, p] = window[n, p] kernel[p] + bias[p]`, with the position `p`. `window[n, p]` are the

@@ -27,16 +27,20 @@ class DataRequest:
         config_fields: pairs of a name and a value, the fields of the `TrainingConfig` that concern
             the stored and prepared images.
         host, hosts: index of this host, and number of hosts.
+        preparation: mean and color order of the classifier whose hash is among the fields; empty
+            for a training from scratch.
     """
 
     config_fields: tuple
     host: int
     hosts: int
+    preparation: dict = dataclasses.field(default_factory=dict, compare=False)
 
     def open(self) -> Any:
         """Opens and prepares the data set."""
         options = dict(self.config_fields)
         name = options.pop("dataset")
+        del options["pretrained_sha256"]
         if options.pop("in_memory"):
             from alexnet_keras.data import InMemoryDataset
 
@@ -45,10 +49,11 @@ class DataRequest:
                 options["image_size"],
                 options["crop_size"],
                 mean_subtraction=options["mean_subtraction"],
+                **self.preparation,
             )
         from alexnet_keras.data import Dataset
 
-        return Dataset(name, **options, host=self.host, hosts=self.hosts)
+        return Dataset(name, **options, **self.preparation, host=self.host, hosts=self.hosts)
 
 
 class _NewestDataset:
@@ -158,15 +163,19 @@ _DATA_FIELDS = (
     "class_subset",
     "max_images_per_class",
     "memory_gib",
+    "pretrained_sha256",
 )
 
 
-def open_training_data(config: "TrainingConfig", classes: int | None = None) -> TrainingData:
+def open_training_data(
+    config: "TrainingConfig", classes: int | None = None, preparation: dict | None = None
+) -> TrainingData:
     """Opens the data set of a training. The first of several hosts prepares it for all.
 
     Args:
         config: `TrainingConfig`.
         classes: number of classes that the data set must have; `None` for any.
+        preparation: `mean` and `color_order` of a classifier; `None` for the data set's own mean.
 
     Raises:
         ValueError: for a data set that does not fit the configuration, or has other classes.
@@ -177,7 +186,7 @@ def open_training_data(config: "TrainingConfig", classes: int | None = None) -> 
         raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
     fields = tuple((name, getattr(config, name)) for name in _DATA_FIELDS)
     with raise_on_host_failure(), main_process_first():
-        dataset = _NEWEST.open(DataRequest(fields, host, hosts))
+        dataset = _NEWEST.open(DataRequest(fields, host, hosts, preparation or {}))
     info = dataset.info
     if classes not in (None, info.classes):
         raise ValueError(
