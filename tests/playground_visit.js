@@ -80,6 +80,17 @@ async function occlude({get}) {
   report.whole = {status: get("occlusion-status").textContent, pixels: pixels(get("drops"))};
 }
 
+async function takePicture({get}) {
+  get("classes").replaceChildren();
+  get("camera-start").click();
+  await until(() => get("video").videoWidth && !get("camera-take").hidden, "picture of the camera");
+  get("camera-take").click();
+  await until(() => get("classes").children.length, "classes of the camera's picture");
+  report.camera = {status: get("status").textContent, error: get("error").textContent};
+  get("camera-stop").click();
+  report.camera.closed = get("video").hidden && get("video").srcObject === null;
+}
+
 async function prepare(names) {
   const {readPicture} = await import("/playground/picture.js");
   const {preparedSquare} = await import("/playground/prepare.js");
@@ -114,6 +125,7 @@ try {
   await chooseKernel(visit);
   for (const name of files.check) await classify(visit, name);
   await prepare([...files.check, ...files.rare]);
+  await takePicture(visit);
   await collectErrors(visit);
   for (const width of widths) {
     visit.frame.style.width = `${width}px`;

@@ -96,26 +96,44 @@ function unfilter(data, start, rows, rowBytes, header) {
   if (data.length < start + rows * (rowBytes + 1)) throw damaged();
   const pixelBytes = Math.max(1, header.channels * header.depth / 8);
   const lines = new Uint8Array(rows * rowBytes);
+  let above = new Uint8Array(rowBytes);
   for (let row = 0; row < rows; row++) {
     const source = start + row * (rowBytes + 1);
-    const filter = data[source];
-    if (filter > 4) throw damaged();
-    const target = row * rowBytes;
-    for (let i = 0; i < rowBytes; i++) {
-      const left = i >= pixelBytes ? lines[target + i - pixelBytes] : 0;
-      const above = row ? lines[target + i - rowBytes] : 0;
-      const corner = row && i >= pixelBytes ? lines[target + i - rowBytes - pixelBytes] : 0;
-      lines[target + i] = data[source + 1 + i] + predicted(filter, left, above, corner);
-    }
+    const restore = FILTERS[data[source]];
+    if (!restore) throw damaged();
+    const line = lines.subarray(row * rowBytes, (row + 1) * rowBytes);
+    line.set(data.subarray(source + 1, source + 1 + rowBytes));
+    restore(line, above, pixelBytes);
+    above = line;
   }
   return lines;
 }
 
-function predicted(filter, left, above, corner) {
-  if (filter === 0) return 0;
-  if (filter === 1) return left;
-  if (filter === 2) return above;
-  if (filter === 3) return (left + above) >> 1;
+// Each adds to the bytes of a row what its filter predicts: nothing, the byte to the left, the byte
+// above, their mean, or the one of three neighbors that is closest to left + above - corner.
+const FILTERS = [
+  () => {},
+  (line, above, step) => {
+    for (let i = step; i < line.length; i++) line[i] += line[i - step];
+  },
+  (line, above) => {
+    for (let i = 0; i < line.length; i++) line[i] += above[i];
+  },
+  (line, above, step) => {
+    for (let i = 0; i < line.length; i++) {
+      line[i] += ((i < step ? 0 : line[i - step]) + above[i]) >> 1;
+    }
+  },
+  (line, above, step) => {
+    for (let i = 0; i < line.length; i++) {
+      const left = i < step ? 0 : line[i - step];
+      const corner = i < step ? 0 : above[i - step];
+      line[i] += closest(left, above[i], corner);
+    }
+  },
+];
+
+function closest(left, above, corner) {
   const toLeft = Math.abs(above - corner);
   const toAbove = Math.abs(left - corner);
   const toCorner = Math.abs(left + above - 2 * corner);
@@ -131,9 +149,9 @@ function writePixel(pixels, target, line, column, header, palette) {
     const scale = header.type === GRAY && header.depth < 8 ? 255 / (2 ** header.depth - 1) : 1;
     pixels.fill(first * scale, target, target + 3);
   } else {
-    for (let color = 0; color < 3; color++) {
-      pixels[target + color] = sample(line, column * header.channels + color, header);
-    }
+    pixels[target] = first;
+    pixels[target + 1] = sample(line, column * header.channels + 1, header);
+    pixels[target + 2] = sample(line, column * header.channels + 2, header);
   }
 }
 
