@@ -1,7 +1,8 @@
 // Uses the page as a visitor does, in a frame, and sends the report to the server of the test.
 
 const {files, widths} = await (await fetch("/visit.json")).json();
-const {image_size: size} = await (await fetch("/playground/network.json")).json();
+const description = await (await fetch("/playground/network.json")).json();
+const {image_size: size, crop_size: cropSize} = description;
 const report = {faults: [], classes: {}, squares: {}, errors: {}, overflow: {}};
 
 async function until(check, what) {
@@ -40,14 +41,15 @@ function errorOf({get}) {
   return until(() => !get("error").hidden && get("error").textContent, "error");
 }
 
-async function classify(visit, name) {
+async function classify(visit, file) {
   visit.get("classes").replaceChildren();
-  giveFile(visit, await fetched(name));
-  const items = await until(() => {
-    const found = [...visit.get("classes").children];
-    return found.length && found;
-  }, `classes of ${name}`);
-  report.classes[name] = items.map(
+  giveFile(visit, file);
+  await until(() => visit.get("classes").children.length, `classes of ${file.name}`);
+  return classesOf(visit);
+}
+
+function classesOf({get}) {
+  return [...get("classes").children].map(
     item => [item.querySelector(".name").textContent, Number(item.dataset.probability)]);
 }
 
@@ -91,6 +93,35 @@ async function takePicture({get}) {
   report.camera.closed = get("video").hidden && get("video").srcObject === null;
 }
 
+// Draws the first sample with the cover where the map is strongest, and has it classified.
+async function coverStrongest(visit) {
+  const {get} = visit;
+  const strengths = pixels(get("drops")).filter((_, i) => i % 4 === 3);
+  const best = strengths.indexOf(Math.max(...strengths));
+  const side = Math.sqrt(strengths.length);
+  const offset = (size - cropSize) / 2;
+  const length = cropSize * get("cover").value;
+  const edges = step => [-1, 1].map(sign => {
+    const edge = Math.round((step + 0.5) * cropSize / side + sign * length / 2);
+    return Math.min(cropSize, Math.max(0, edge));
+  });
+  const [[top, bottom], [left, right]] = [edges(Math.floor(best / side)), edges(best % side)];
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = size;
+  const context = canvas.getContext("2d");
+  const sample = visit.frame.contentDocument.querySelector("#samples img");
+  context.drawImage(sample, 0, 0, size, size);
+  const mean = context.getImageData(offset, offset, cropSize, cropSize);
+  // The page draws the picture less the mean, halved, around gray.
+  pixels(get("input")).forEach((value, i) => {
+    if (i % 4 < 3) mean.data[i] -= 2 * (value - 127.5);
+  });
+  context.putImageData(mean, offset, offset, left, top, right - left, bottom - top);
+  const [before] = classesOf(visit);
+  const blob = await new Promise(done => canvas.toBlob(done));
+  report.covered = {before, classes: await classify(visit, new File([blob], "covered.png"))};
+}
+
 async function prepare(names) {
   const {readPicture} = await import("/playground/picture.js");
   const {preparedSquare} = await import("/playground/prepare.js");
@@ -123,7 +154,10 @@ try {
   report.seconds = (performance.now() - start) / 1000;
   await occlude(visit);
   await chooseKernel(visit);
-  for (const name of files.check) await classify(visit, name);
+  await coverStrongest(visit);
+  for (const name of files.check) {
+    report.classes[name] = await classify(visit, await fetched(name));
+  }
   await prepare([...files.check, ...files.rare]);
   await takePicture(visit);
   await collectErrors(visit);
