@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import gzip
 import hashlib
 import http.server
 import importlib
@@ -263,9 +264,8 @@ def test_the_runtime_needs_the_network_once_and_has_its_hash(tmp_path, pages_mod
         runtime.runtime_files(tmp_path)
 
 
-def test_the_network_has_the_outputs_that_the_classifier_computes(pages_modules):
-    make_network = pages_modules("make_network")
-    # In stages of the 2012 source, where a pool stands between conv1 and its ReLU.
+def tiny_classifier():
+    """Returns an untrained classifier, where a pool stands between conv1 and its ReLU."""
     network = AlexNet(
         "small",
         input_shape=(40, 40, 3),
@@ -275,21 +275,25 @@ def test_the_network_has_the_outputs_that_the_classifier_computes(pages_modules)
         units=(8, 8),
         stages=(("pool", "activation"), ("pool", "activation"), *[("activation",)] * 4),
     )
-    random = np.random.RandomState(0)
-    mean = random.uniform(0, 255, (48, 48, 3))
-    image = random.randint(0, 256, (48, 48, 3)).astype("uint8")
-    classifier = Classifier.from_network(network, mean, ("a", "b", "c"), color_order="BGR")
+    mean = np.random.RandomState(0).uniform(0, 255, (48, 48, 3))
+    return Classifier.from_network(network, mean, ("a", "b", "c"), color_order="BGR")
+
+
+def test_the_network_has_the_outputs_that_the_classifier_computes(pages_modules):
+    make_network = pages_modules("make_network")
+    classifier = tiny_classifier()
+    image = np.random.RandomState(1).randint(0, 256, (48, 48, 3)).astype("uint8")
     model = make_network.layers_model(classifier)
     outputs = {name: ops.convert_to_numpy(output)[0] for name, output in model(image[None]).items()}
     (expected,) = classifier.predict(image, top=3)
     shown = dict(zip("abc", outputs["probabilities"], strict=True))
     for name, probability in zip(expected.names, expected.probabilities, strict=True):
         assert shown[name] == pytest.approx(probability, abs=1e-5)
-    crop = (image - mean)[4:44, 4:44, ::-1]
+    crop = (image - classifier.preparation.mean_image)[4:44, 4:44, ::-1]
     np.testing.assert_allclose(outputs["crop"], crop, rtol=1e-5, atol=1e-3)
     description = make_network.describe(classifier, model)
     assert [layer["name"] for layer in description["layers"]] == list(outputs)[1:-1]
-    _check_conv1(network, description["conv1"], crop, outputs["conv1"])
+    _check_conv1(classifier.network, description["conv1"], crop, outputs["conv1"])
 
 
 def _check_conv1(network, described, crop, maps):
@@ -305,3 +309,26 @@ def _check_conv1(network, described, crop, maps):
     largest = described["largest_weight"]
     drawn = (tiles / 127.5 - 1)[..., ::-1] * largest  # the picture is RGB, the network BGR
     np.testing.assert_allclose(drawn, np.moveaxis(kernel, -1, 0), atol=largest / 127)
+
+
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")  # of Keras
+def test_one_command_writes_the_files_of_the_network(pages_modules, tmp_path):
+    for module in ("onnx", "tf2onnx", "onnxruntime"):
+        pytest.importorskip(module)
+    make_network = pages_modules("make_network")
+    classifier = tiny_classifier()
+    make_network.make_network(classifier, "tiny", tmp_path)
+    content = (tmp_path / "network.onnx.gz").read_bytes()
+    description = json.loads((tmp_path / "network.json").read_text())
+    assert description["sha256"] == hashlib.sha256(content).hexdigest()
+    assert (description["name"], description["classes"]) == ("tiny", ["a", "b", "c"])
+    onnxruntime = importlib.import_module("onnxruntime")
+    session = onnxruntime.InferenceSession(gzip.decompress(content))
+    outputs = [output.name for output in session.get_outputs()]
+    expected = ["crop", *(layer["name"] for layer in description["layers"]), "probabilities"]
+    assert sorted(outputs) == sorted(expected)
+    assert len(json.loads((tmp_path / "expected.json").read_text())) == 10
+    weights = classifier.network.get_weights()
+    classifier.network.set_weights([weight * 1e9 for weight in weights])
+    with pytest.raises(ValueError, match="weights below 65,504"):
+        make_network.make_network(classifier, "tiny", tmp_path / "other")

@@ -69,11 +69,12 @@ def make_network(classifier: Classifier, name: str, folder: Path = FOLDER) -> No
         ValueError: if the file's probabilities differ from the classifier's by more than 0.001,
             or float16 can't store a weight.
     """
+    weights = _rounded_weights(classifier.network)
     with tempfile.TemporaryDirectory() as temporary:
         paths = sample_pictures.write_check_images(Path(temporary) / "images")
         prepared = classifier.prepare(paths)
         expected = np.asarray(classifier.model.predict_on_batch(prepared))
-        _round_weights(classifier.network)
+        classifier.network.set_weights(weights)
         model = layers_model(classifier)
         exported = Path(temporary) / "network.onnx"
         export(model, exported, "onnx")
@@ -165,11 +166,13 @@ def _geometry(network):
     return {"stride": conv1.strides[0], "padding": padding}
 
 
-def _round_weights(network):
-    weights = [np.asarray(weight, "float16") for weight in network.get_weights()]
+def _rounded_weights(network):
+    """Returns the weights of a network, rounded to float16, in float32."""
+    with np.errstate(over="ignore"):
+        weights = [np.asarray(weight, "float16") for weight in network.get_weights()]
     if not all(np.isfinite(weight).all() for weight in weights):
         raise ValueError("`classifier` must have weights below 65,504. Received: larger ones")
-    network.set_weights([weight.astype("float32") for weight in weights])
+    return [weight.astype("float32") for weight in weights]
 
 
 def _check_probabilities(path, images, expected):
