@@ -20,8 +20,8 @@ REPEATED = (
 )
 # Files of tests that compute gradients.
 EXPLANATIONS = (
-    *("gradients", "saliency", "guided_backpropagation", "grad_cam"),
-    "activation_maximization",
+    *("gradients", "saliency_maps", "guided_gradients", "class_activation_maps"),
+    "maximization",
 )
 WITH_JAX = {
     **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
