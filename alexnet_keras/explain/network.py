@@ -11,6 +11,7 @@ from alexnet_keras.evaluation.probabilities import ends_in_logits, last_operatio
 from alexnet_keras.explain.gradients import gradient
 from alexnet_keras.features import linear_output
 from alexnet_keras.layers import Preparation
+from alexnet_keras.ops import implementation
 
 
 def score_model(classifier: Classifier) -> keras.Model:
@@ -62,6 +63,15 @@ def is_relu(layer: keras.layers.Layer) -> bool:
     return getattr(layer, "activation", None) is keras.activations.relu
 
 
+def run_eagerly(model: keras.Model, inputs):
+    """Returns the outputs of a model, computed by the definitions of the operations.
+
+    Some faster implementations are compiled anew for each batch size, which takes seconds.
+    """
+    with implementation("reference"):
+        return model(inputs, training=False)
+
+
 def chosen_outputs(model: keras.Model, numbers: np.ndarray, inputs):
     """Returns for each input one output of a model.
 
@@ -73,7 +83,7 @@ def chosen_outputs(model: keras.Model, numbers: np.ndarray, inputs):
     Returns:
         float32 tensor `(batch,)`.
     """
-    outputs = ops.cast(model(inputs, training=False), "float32")
+    outputs = ops.cast(run_eagerly(model, inputs), "float32")
     return ops.sum(outputs * ops.one_hot(numbers, outputs.shape[-1]), axis=-1)
 
 
