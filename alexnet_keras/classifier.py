@@ -1,8 +1,9 @@
 """Classifier of photographs: a network with its preparation and class names in one file."""
 
 import dataclasses
+import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -283,8 +284,17 @@ class Classifier:
         _check_positive("batch_size", batch_size)
         layers = (layers,) if isinstance(layers, str) else tuple(layers)
         key = (layers, before_activation, batch_size)
+        return self.once(
+            key, functools.partial(FeatureExtractor, self.preparation, self.network, *key)
+        )
+
+    def once(self, key: tuple, make: Callable) -> Any:
+        """Returns what `make()` returns, which is called once for each key.
+
+        Models that share layers with `network` stay in memory as long as it does.
+        """
         if key not in self._functions:
-            self._functions[key] = FeatureExtractor(self.preparation, self.network, *key)
+            self._functions[key] = make()
         return self._functions[key]
 
     def prepare(self, images: Any, *, batch_size: int = 32) -> np.ndarray:
@@ -329,10 +339,9 @@ class Classifier:
 
     def _compiled(self, test_views, full):
         """Returns the function from prepared images to probabilities, compiled once."""
-        key = (test_views, full)
-        if key not in self._functions:
-            self._functions[key] = CompiledModel(self._views_model(test_views), full)
-        return self._functions[key]
+        return self.once(
+            (test_views, full), lambda: CompiledModel(self._views_model(test_views), full)
+        )
 
     def _views_model(self, test_views):
         """Returns the model from prepared images to probabilities averaged over views."""

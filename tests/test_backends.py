@@ -16,12 +16,13 @@ from tests.test_classifier import NAMES, SIZE, tiny_network
 # same on each backend; that a saved model loads in a new process is in the test below.
 REPEATED = (
     "not (counts_and_maps or map_sizes or order_of_the_layers or source_does_otherwise or "
-    "test_one_tower or test_conv6 or layers_of_the_real_network or of_many_maps or new_process)"
+    "test_one_tower or test_conv6 or layers_of_the_real_network or of_many_maps or new_process or "
+    "nothing_is_compiled)"
 )
 # Files of tests that compute gradients.
 EXPLANATIONS = (
-    *("gradients", "saliency", "guided_backpropagation", "grad_cam"),
-    "activation_maximization",
+    *("gradients", "saliency_maps", "guided_gradients", "class_activation_maps"),
+    "maximization",
 )
 WITH_JAX = {
     **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
@@ -100,6 +101,7 @@ def maps_of(classifier, images):
     return {**maps, "drawn": drawn / 255}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_explanations_are_the_same(backend, tmp_path, random):
     if importlib.util.find_spec(backend) is None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_keras import AlexNet
+from alexnet_keras import AlexNet, Classifier
 from alexnet_keras.analysis import KernelSnapshots
 from notebooks.execute import _smaller, execute
 from notebooks.first_cells import with_first_cells
@@ -28,6 +28,15 @@ def trained(folder):
     snapshots.set_model(model)
     snapshots.on_epoch_end(0)
     return str(folder / "best.keras")
+
+
+def classifier(folder):
+    """A classifier with a tiny network, in a file."""
+    network = AlexNet("cifar", classes=4, input_shape=(28, 28, 3), **TINY)
+    names = ("dark", "red", "green", "yellow")
+    made = Classifier.from_network(network, (100, 100, 100), names, image_size=32)
+    made.save(folder / "classifier.keras")
+    return str(folder / "classifier.keras")
 
 
 def ten_classes(folder):
@@ -113,6 +122,11 @@ SETTINGS = {
             *("--variants", "fine-tuned, all images", "from scratch, all images"),
         ],
     },
+    "11_explain.ipynb": lambda data, folder: {
+        "classifier": classifier(Path(folder).parent),
+        "dataset": data,
+        "count": 20,
+    },
 }
 # Executed in their own folder, as Jupyter does; the others in the root. test_packaging.py executes
 # 09 in an empty folder, with the wheel.
@@ -127,7 +141,9 @@ PICTURES = {
     "06_kernels.ipynb": 6,
     "07_predictions_and_retrieval.ipynb": 4,
     "08_transfer_and_ensembles.ipynb": 3,
+    "11_explain.ipynb": 8,
 }
+WITHOUT_RESULTS = {"11_explain.ipynb"}  # it shows pictures, and measures nothing
 
 
 @pytest.mark.slow
@@ -140,7 +156,7 @@ def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path, monkeypatch):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.output_type == "error"]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= PICTURES[name]
-    assert list(folder.rglob("results.json"))
+    assert list(folder.rglob("results.json")) or name in WITHOUT_RESULTS
     figures = {"curves.png", "kernels.png"} if name == "01_train.ipynb" else set()
     assert figures <= {path.name for path in folder.rglob("*.png")}
 
@@ -177,7 +193,9 @@ def test_badges_and_installation_follow_the_address():
         with_first_cells(text, name, "https://gitlab.com/someone/nets")
 
 
-@pytest.mark.parametrize("name", ["06_kernels.ipynb", "07_predictions_and_retrieval.ipynb"])
+@pytest.mark.parametrize(
+    "name", ["06_kernels.ipynb", "07_predictions_and_retrieval.ipynb", "11_explain.ipynb"]
+)
 def test_the_command_of_the_shown_network_is_the_stored_one(name):
     results = NOTEBOOKS.parent / "results" / "train_imagenette_source" / "results.json"
     command = json.loads(results.read_text())["command"]

@@ -13,15 +13,15 @@ most, `activation_maximization` draws an image that excites them, and `receptive
 which pixels they see. All maps and boxes are in pixels of the crop that the network sees.
 """
 
-from alexnet_keras.explain.activation_maximization import activation_maximization
+from alexnet_keras.explain.class_activation_maps import grad_cam
 from alexnet_keras.explain.explanation import Explanation
-from alexnet_keras.explain.grad_cam import grad_cam
 from alexnet_keras.explain.gradients import gradient
-from alexnet_keras.explain.guided_backpropagation import guided_backpropagation
-from alexnet_keras.explain.occlusion import occlusion
-from alexnet_keras.explain.receptive_field import ReceptiveField, receptive_field
-from alexnet_keras.explain.saliency import saliency
-from alexnet_keras.explain.top_patches import UnitPatches, top_patches
+from alexnet_keras.explain.guided_gradients import guided_backpropagation
+from alexnet_keras.explain.maximization import activation_maximization
+from alexnet_keras.explain.occlusion_maps import occlusion
+from alexnet_keras.explain.patches import UnitPatches, top_patches
+from alexnet_keras.explain.receptive_fields import ReceptiveField, receptive_field
+from alexnet_keras.explain.saliency_maps import saliency
 
 __all__ = [
     "Explanation",

@@ -33,6 +33,7 @@ class Explanation:
         method: name of the function that made the explanation, such as `"grad_cam"`.
         map: float32 `(size, size)`, or `(size, size, 3)` for guided backpropagation. Each value
             belongs to the pixel of `image` at its place; the method says in which unit.
+        layer: name of the layer whose maps `grad_cam` weights; `None` for other methods.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Explanation:
     probability: float
     method: str
     map: np.ndarray
+    layer: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,7 @@ def explain_images(
     *,
     method: str,
     maps: Callable[[Batch], np.ndarray],
+    layer: str | None = None,
     steps: int = 1,
 ) -> list[Explanation]:
     """Explains images batch by batch.
@@ -81,6 +84,7 @@ def explain_images(
         batch_size: images that pass through the network at a time.
         method: name of the method.
         maps: function from a `Batch` to an array with a map for each image.
+        layer: name of the method's layer, if it has one.
         steps: steps of `maps` for each image, for the progress bar.
 
     Returns:
@@ -94,7 +98,9 @@ def explain_images(
     label = None if class_name is None else label_of(classifier, class_name)
     check_whole_number("batch_size", batch_size)
     photographs = list_photographs(images)
-    run = CompiledModel(classifier.model, batch_size)
+    run = classifier.once(
+        ("center", batch_size), lambda: CompiledModel(classifier.model, batch_size)
+    )
     found = []
     errors = []
     unit = "image" if steps == 1 else "step"
@@ -105,7 +111,7 @@ def explain_images(
             errors += prepared.errors
             if len(prepared.images):
                 batch = _batch(prepared.images, label, run, bar)
-                found += _explained(classifier, prepared, batch, maps(batch), method)
+                found += _explained(classifier, prepared, batch, maps(batch), method, layer)
             bar.update(steps * len(errors) - bar.n)
     if not found:
         raise unreadable_error(photographs, errors)
@@ -118,7 +124,7 @@ def _batch(images, label, run, bar):
     return Batch(images, labels, probabilities[np.arange(len(images)), labels], run, bar)
 
 
-def _explained(classifier, prepared, batch, maps, method):
+def _explained(classifier, prepared, batch, maps, method, layer):
     """Yields the explanations of a batch."""
     pairs = zip(prepared.photographs, prepared.errors, strict=True)
     sources = [photograph.source for photograph, error in pairs if error is None]
@@ -131,10 +137,11 @@ def _explained(classifier, prepared, batch, maps, method):
             float(batch.probabilities[index]),
             method,
             np.asarray(maps[index], "float32"),
+            layer,
         )
 
 
-def label_of(classifier: Classifier, class_name: str) -> int:
+def label_of(classifier: Classifier, class_name: Any) -> int:
     """Returns the label of a class.
 
     Raises:

@@ -6,19 +6,24 @@ import keras
 import numpy as np
 from keras import ops
 
+from alexnet_keras.classifier import Classifier
 from alexnet_keras.evaluation.probabilities import ends_in_logits, last_operation
 from alexnet_keras.explain.gradients import gradient
 from alexnet_keras.features import linear_output
 from alexnet_keras.layers import Preparation
+from alexnet_keras.ops import implementation
 
 
-def score_model(network: keras.Model) -> keras.Model:
-    """Returns the network with the classes' scores as outputs: its logits, before the softmax.
+def score_model(classifier: Classifier) -> keras.Model:
+    """Returns a classifier's network with the classes' scores as outputs.
+
+    They are its logits, before the softmax.
 
     Raises:
         ValueError: for a network that ends in another model, or in other outputs.
     """
-    return keras.Model(network.inputs[0], logits_of(network))
+    network = classifier.network
+    return classifier.once(("scores",), lambda: keras.Model(network.inputs[0], logits_of(network)))
 
 
 def logits_of(network: keras.Model):
@@ -58,6 +63,15 @@ def is_relu(layer: keras.layers.Layer) -> bool:
     return getattr(layer, "activation", None) is keras.activations.relu
 
 
+def run_eagerly(model: keras.Model, inputs):
+    """Returns the outputs of a model, computed by the definitions of the operations.
+
+    Some faster implementations are compiled anew for each batch size, which takes seconds.
+    """
+    with implementation("reference"):
+        return model(inputs, training=False)
+
+
 def chosen_outputs(model: keras.Model, numbers: np.ndarray, inputs):
     """Returns for each input one output of a model.
 
@@ -69,7 +83,7 @@ def chosen_outputs(model: keras.Model, numbers: np.ndarray, inputs):
     Returns:
         float32 tensor `(batch,)`.
     """
-    outputs = ops.cast(model(inputs, training=False), "float32")
+    outputs = ops.cast(run_eagerly(model, inputs), "float32")
     return ops.sum(outputs * ops.one_hot(numbers, outputs.shape[-1]), axis=-1)
 
 
@@ -80,7 +94,7 @@ def pixel_gradients(
 
     Args:
         preparation: the `Preparation` layer of a classifier.
-        scores: `score_model` of its network.
+        scores: `score_model` of the classifier, or a twin of it.
         images: prepared images, uint8 `(batch, image_size, image_size, 3)`.
         labels: the class for each image, `(batch,)`.
 

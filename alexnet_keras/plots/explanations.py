@@ -102,7 +102,10 @@ def plot_patches(
             images.insert(0, np.clip(drawn[row], 0, 255).astype("uint8"))
         for axis, image in zip(axes[row], images, strict=False):
             axis.imshow(image)
-        label = f"unit {unit.unit}\n{unit.values[0]:.3g} to {unit.values[-1]:.3g}"
+            axis.set_axis_on()
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set(visible=True, color="0.8")  # also around white patches
+        label = f"unit {unit.unit}\n{_number(unit.values[0])} to {_number(unit.values[-1])}"
         axes[row, 0].text(
             -0.08, 0.5, label, fontsize=8, ha="right", va="center", transform=axes[row, 0].transAxes
         )
@@ -122,9 +125,13 @@ def _draw(axis, explanation):
         axis.imshow(_over(explanation.image, values))
     (name,) = in_words([explanation.class_name])
     method = _TITLES.get(explanation.method, explanation.method)
-    text = f"{method}: {values.min():.2g} to {values.max():.2g}"
+    if explanation.layer is not None:
+        method = f"{method}, {explanation.layer}"
+    limits = f"{values.min():.2g} to {values.max():.2g}"
+    if values.ndim == 3:  # shorter, as the panel is narrow and gray is 0
+        limits = f"±{np.abs(values).max():.2g}"
     probability = f"{100 * explanation.probability:.0f}%"
-    axis.set_title(f"{shortened(name)} {probability}\n{text}", fontsize=8)
+    axis.set_title(f"{shortened(name)} {probability}\n{method}: {limits}", fontsize=8)
 
 
 def _over(image, values):
@@ -134,3 +141,7 @@ def _over(image, values):
     share = 0.75 * np.abs(values)[..., None] / limit
     color = np.where(values[..., None] > 0, _FOR, _AGAINST)
     return np.clip((1 - share) * gray + share * color, 0, 1)
+
+
+def _number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -5,9 +5,11 @@ from alexnet_keras.explain import Explanation, UnitPatches
 from alexnet_keras.plots import plot_explanations, plot_patches
 
 
-def explanation(method, values, source="folder/photo.jpg", name="n01440764"):
+def explanation(method, values, source="folder/photo.jpg"):
     image = np.full((4, 4, 3), 128, "uint8")
-    return Explanation(source, image, name, 0.974, method, np.asarray(values, "float32"))
+    layer = "conv5" if method == "grad_cam" else None
+    values = np.asarray(values, "float32")
+    return Explanation(source, image, "n01440764", 0.974, method, values, layer)
 
 
 def pictures(figure):
@@ -33,7 +35,9 @@ def test_regions_are_colored_by_their_sign():
 def test_gray_is_zero_in_guided_backpropagation():
     values = np.zeros((4, 4, 3))
     values[0, 0] = 1, -1, 0
-    _, drawn = pictures(plot_explanations([explanation("guided_backpropagation", values)]))
+    figure = plot_explanations([explanation("guided_backpropagation", values)])
+    assert figure.axes[1].get_title() == "tench 97%\nguided backprop.: ±1"
+    _, drawn = pictures(figure)
     np.testing.assert_allclose(drawn[0, 0], [1, 0, 0.5])
     np.testing.assert_allclose(drawn[1, 1], 0.5)
 
@@ -46,8 +50,8 @@ def test_columns_are_methods_and_rows_are_images():
     ]
     figure = plot_explanations(*columns, title="why")
     assert [axis.get_title().splitlines()[-1] for axis in figure.axes] == [
-        *("a.png", "Grad-CAM: 0 to 1", "saliency: 0 to 1"),
-        *("b.png", "Grad-CAM: 0 to 1", "saliency: 0 to 1"),
+        *("a.png", "Grad-CAM, conv5: 0 to 1", "saliency: 0 to 1"),
+        *("b.png", "Grad-CAM, conv5: 0 to 1", "saliency: 0 to 1"),
     ]
     assert figure.get_suptitle() == "why"
     np.testing.assert_array_equal(pictures(figure)[2], values)
@@ -57,7 +61,7 @@ def test_patches_stand_in_rows():
     patches = np.arange(3, dtype="uint8").reshape(3, 1, 1, 1) * np.full((3, 5, 5, 3), 50, "uint8")
     boxes = np.zeros((3, 4), int)
     found = [
-        UnitPatches(7, np.array([3.0, 2.0, 0.5]), ("a", "b", "c"), boxes, patches),
+        UnitPatches(7, np.array([1234.5, 2.0, 0.5]), ("a", "b", "c"), boxes, patches),
         UnitPatches(9, np.array([1.0]), ("a",), boxes[:1], patches[1:2]),
     ]
     figure = plot_patches(found, np.full((2, 5, 5, 3), 300.0))
@@ -68,7 +72,7 @@ def test_patches_stand_in_rows():
     ]
     assert shown == [255, 0, 50, 100, 255, 50]
     labels = [text.get_text() for axis in figure.axes for text in axis.texts]
-    assert labels == ["unit 7\n3 to 0.5", "unit 9\n1 to 1"]
+    assert labels == ["unit 7\n1,234 to 0.5", "unit 9\n1 to 1"]
 
 
 def test_bad_arguments():

@@ -44,6 +44,20 @@ def test_only_positive_paths_pass(separate, random):
         np.testing.assert_array_equal(one, other)
 
 
+def test_repeated_calls_make_no_new_layers(random, monkeypatch):
+    # Twins of the large layers stay in memory as long as the network.
+    calls = []
+    clone = keras.models.clone_model
+    monkeypatch.setattr(
+        keras.models, "clone_model", lambda *a, **k: calls.append(a) or clone(*a, **k)
+    )
+    classifier = dense_classifier(random)
+    image = random.randint(0, 256, (SIZE, SIZE, 3)).astype("uint8")
+    maps = [guided_backpropagation(classifier, image)[0].map for _ in range(2)]
+    np.testing.assert_array_equal(*maps)
+    assert len(calls) == 1
+
+
 def test_needs_relus(random):
     classifier = dense_classifier(random, activation="tanh")
     images = np.zeros((SIZE, SIZE, 3), "uint8")

@@ -36,8 +36,9 @@ def guided_backpropagation(
     Reference: section 3.4 of Springenberg et al., "Striving for Simplicity" (2014).
     """
     check_classifier(classifier)
-    scores = _guided(classifier.network)
-    maps = functools.partial(_maps, classifier.preparation, scores)
+    scores = score_model(classifier)
+    guided = classifier.once(("guided",), functools.partial(_guided, scores))
+    maps = functools.partial(_maps, classifier.preparation, guided)
     return explain_images(
         classifier, images, class_name, batch_size, method="guided_backpropagation", maps=maps
     )
@@ -59,9 +60,8 @@ def guided_relu(x):
     return ops.relu(x), gradient
 
 
-def _guided(network):
-    """Returns the network with guided ReLUs, from crops less the mean to the classes' scores."""
-    scores = score_model(network)
+def _guided(scores):
+    """Returns the model of the classes' scores with guided ReLUs."""
     if not any(is_relu(layer) for layer in scores.layers):
         found = {layer.activation.__name__ for layer in scores.layers if _has_activation(layer)}
         raise ValueError(

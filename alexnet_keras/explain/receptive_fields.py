@@ -91,7 +91,7 @@ def receptive_field(network: keras.Model, layer: str) -> ReceptiveField:
             size[axis] += (window - 1) * stride[axis]
             start[axis] -= padding * stride[axis]
             stride[axis] *= step
-    return ReceptiveField(tuple(size), tuple(stride), tuple(start))
+    return ReceptiveField((size[0], size[1]), (stride[0], stride[1]), (start[0], start[1]))
 
 
 def _path(network, layer):

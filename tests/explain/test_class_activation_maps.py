@@ -27,6 +27,7 @@ def test_weights_maps_by_their_mean_gradients(images, random):
     explained = {
         layer: grad_cam(classifier, images, "cat", layer=layer) for layer in (None, "conv", "relu")
     }
+    assert [found[0].layer for found in explained.values()] == ["conv", "conv", "relu"]
     for number, crop in enumerate(crops_of(images)):
         maps = np.maximum(convolution(crop, kernel, bias), 0)
         # The score is linear in the means of the maps, over 6x6 positions.

@@ -10,8 +10,14 @@ from keras import ops
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.explain.explanation import Explanation, check_classifier, explain_images
 from alexnet_keras.explain.gradients import gradient
-from alexnet_keras.explain.network import chosen_outputs, is_relu, layer_of, logits_of
-from alexnet_keras.explain.receptive_field import ReceptiveField, receptive_field
+from alexnet_keras.explain.network import (
+    chosen_outputs,
+    is_relu,
+    layer_of,
+    logits_of,
+    run_eagerly,
+)
+from alexnet_keras.explain.receptive_fields import ReceptiveField, receptive_field
 from alexnet_keras.layers import LocallyConnected2D
 
 _CONVOLUTIONS = (keras.layers.Conv2D, LocallyConnected2D)
@@ -57,15 +63,25 @@ def grad_cam(
             f"`layer` must have output maps. Received: layer={layer!r} of output "
             f"{chosen.output.shape}"
         )
-    first, rest = _split(network, chosen)
+    first, rest = classifier.once(
+        ("split", chosen.name), functools.partial(_split, network, chosen)
+    )
     field = receptive_field(network, chosen.name)
     maps = functools.partial(_maps, classifier.preparation, first, rest, field)
-    return explain_images(classifier, images, class_name, batch_size, method="grad_cam", maps=maps)
+    return explain_images(
+        classifier,
+        images,
+        class_name,
+        batch_size,
+        method="grad_cam",
+        maps=maps,
+        layer=chosen.name,
+    )
 
 
 def _maps(preparation, first, rest, field, batch):
     inputs = preparation(batch.images)
-    values = ops.convert_to_numpy(first(inputs, training=False)).astype("float32")
+    values = ops.convert_to_numpy(run_eagerly(first, inputs)).astype("float32")
     gradients = gradient(functools.partial(chosen_outputs, rest, batch.labels), values)
     weighted = np.einsum("nrck,nk->nrc", values, gradients.mean((1, 2)))
     return _spread(np.maximum(weighted, 0), field, preparation.crop_size)

@@ -16,7 +16,7 @@ from alexnet_keras.data.photographs import (
 )
 from alexnet_keras.explain.explanation import check_classifier, check_whole_number
 from alexnet_keras.explain.network import layer_of
-from alexnet_keras.explain.receptive_field import receptive_field
+from alexnet_keras.explain.receptive_fields import receptive_field
 from alexnet_keras.layers import Preparation
 
 

@@ -2,7 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from alexnet_keras import Classifier
 from alexnet_keras.explain import saliency
+from alexnet_keras.ops import dispatch
 from tests.explain.networks import (
     CROP,
     NAMES,
@@ -14,6 +16,7 @@ from tests.explain.networks import (
     set_weights,
 )
 from tests.gradients import differences
+from tests.test_classifier import tiny_network
 
 
 def small_classifier(random, activation="softmax", **options):
@@ -136,3 +139,20 @@ def test_a_class_of_many_or_of_one_name_twice(images, random):
         saliency(classifier, images, "clas 7")
     with pytest.raises(ValueError, match="Received: class_name='cat', the name of 2 classes"):
         saliency(classifier, images, "cat")
+
+
+def test_nothing_is_compiled_for_each_number_of_images(random, monkeypatch):
+    # TensorFlow's XLA would compile the normalization for each batch size, and warn about it.
+    names = []
+    choose = dispatch.choose_local_response_normalization
+    monkeypatch.setattr(
+        "alexnet_keras.layers.local_response_normalization.choose_local_response_normalization",
+        lambda *arguments: names.append(choose(*arguments).name) or choose(*arguments),
+    )
+    network = tiny_network()
+    classifier = Classifier.from_network(network, (120, 110, 100), list("abcd"), image_size=32)
+    images = random.randint(0, 256, (2, 32, 32, 3)).astype("uint8")
+    classifier.predict(images)  # compiles the network's answer
+    names.clear()
+    saliency(classifier, images)
+    assert names and set(names) == {"reference"}

@@ -13,12 +13,12 @@ from alexnet_keras.data.photographs import progress
 from alexnet_keras.explain.explanation import check_classifier, check_whole_number, label_of
 from alexnet_keras.explain.gradients import gradient
 from alexnet_keras.explain.network import chosen_outputs, layer_of, score_model
-from alexnet_keras.explain.receptive_field import receptive_field
-from alexnet_keras.explain.top_patches import checked_units, cut, padding_color
+from alexnet_keras.explain.patches import checked_units, cut, padding_color
+from alexnet_keras.explain.receptive_fields import receptive_field
 from alexnet_keras.features import linear_output
 
 _START = 8.0  # gray levels, the standard deviation of the first image
-_STEP = 8.0  # gray levels, the largest change of a value in a step
+_STEP = 4.0  # gray levels, the root mean square change of the values that the unit sees
 _DECAY = 0.01  # of the difference from the mean image, in each step
 _BLUR_EVERY = 4  # steps
 
@@ -28,7 +28,7 @@ def activation_maximization(
     units: str | int | Iterable[str | int],
     layer: str | None = None,
     *,
-    steps: int = 128,
+    steps: int = 64,
     seed: int = 0,
     batch_size: int = 32,
 ) -> np.ndarray:
@@ -80,18 +80,26 @@ def _model_and_numbers(classifier, units, layer):
         numbers = [label_of(classifier, name) for name in names]
         if not numbers:
             raise ValueError("`units` must hold at least one class name. Received: none")
-        return score_model(classifier.network), numbers
-    network = classifier.network
+        return score_model(classifier), numbers
+    count = layer_of(classifier.network, layer).output.shape[-1]
+    numbers = checked_units(units, count, layer)
+    make = functools.partial(_unit_model, classifier.network, layer)
+    return classifier.once(("units", layer), make), numbers
+
+
+def _unit_model(network, layer):
+    """Returns the model from crops less the mean to a layer's units, the central ones of maps."""
     output, _ = linear_output(network, layer_of(network, layer))
-    numbers = checked_units(units, output.shape[-1], layer)
     if len(output.shape) == 4:
         output = output[:, output.shape[1] // 2, output.shape[2] // 2]
-    return keras.Model(network.inputs[0], output), numbers
+    return keras.Model(network.inputs[0], output)
 
 
 def _central_box(network, layer):
     """Returns the receptive field of a map's central unit; `None` for a layer without maps."""
-    shape = () if layer is None else layer_of(network, layer).output.shape
+    if layer is None:
+        return None
+    shape = layer_of(network, layer).output.shape
     if len(shape) != 4:
         return None
     return receptive_field(network, layer).box(shape[1] // 2, shape[2] // 2)
@@ -122,8 +130,7 @@ class _Ascent:
         images = np.repeat(self._noise[None], len(numbers), axis=0).astype("float32")
         for step in range(1, self._steps + 1):
             rise = gradient(values, images)
-            largest = np.abs(rise).max((1, 2, 3), keepdims=True)
-            images += _STEP * rise / np.maximum(largest, np.finfo("float32").tiny)
+            images += _STEP * rise / _scale(rise)
             images *= 1 - _DECAY
             if step % _BLUR_EVERY == 0:
                 images = _blurred(images)
@@ -131,6 +138,14 @@ class _Ascent:
             bar.update()
         images += self._mean
         return images[..., ::-1] if self._swaps else images
+
+
+def _scale(rise):
+    """Returns the root mean square of the values of each gradient that are not 0."""
+    seen = np.maximum(np.count_nonzero(rise, axis=(1, 2, 3)), 1)
+    scale = np.sqrt(np.square(rise, dtype="float64").sum((1, 2, 3)) / seen)
+    scale[scale == 0] = 1  # of a unit without a gradient
+    return scale[:, None, None, None].astype("float32")
 
 
 def _blurred(images):

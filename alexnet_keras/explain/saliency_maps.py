@@ -41,7 +41,7 @@ def saliency(
     (2013).
     """
     check_classifier(classifier)
-    scores = score_model(classifier.network)
+    scores = score_model(classifier)
     maps = functools.partial(_maps, classifier.preparation, scores)
     return explain_images(classifier, images, class_name, batch_size, method="saliency", maps=maps)
 
