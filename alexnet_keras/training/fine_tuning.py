@@ -26,7 +26,7 @@ _OUTPUT_STDDEV = 0.01  # of the initial weights, as in the paper
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedFields:
-    """What a classifier says about a training that starts from it.
+    """Properties of a classifier that decide fields of a training which starts from it.
 
     Args:
         pretrained_sha256, image_size, crop_size, mean_subtraction: fields of a `TrainingConfig`.
@@ -74,7 +74,7 @@ class PretrainedFields:
 
 
 def pretrained_fields(pretrained: str) -> PretrainedFields:
-    """Reads what a training needs to know about a classifier, without using the devices.
+    """Reads the properties of a classifier that a training needs, without using the devices.
 
     Args:
         pretrained: a name of `alexnet_keras.pretrained.available()`, or the path of a
