@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_keras import AlexNet
+from alexnet_keras import AlexNet, Classifier
 from alexnet_keras.analysis import KernelSnapshots
 from notebooks.execute import _smaller, execute
 from notebooks.first_cells import with_first_cells
@@ -28,6 +28,14 @@ def trained(folder):
     snapshots.set_model(model)
     snapshots.on_epoch_end(0)
     return str(folder / "best.keras")
+
+
+def classifier(folder):
+    """A tiny classifier, as a training leaves it."""
+    network = AlexNet("cifar", classes=3, input_shape=(28, 28, 3), **TINY)
+    classifier = Classifier.from_network(network, (120, 110, 100), ("a", "b", "c"), image_size=32)
+    classifier.save(folder / "classifier.keras")
+    return str(folder)
 
 
 def ten_classes(folder):
@@ -113,10 +121,17 @@ SETTINGS = {
             *("--variants", "fine-tuned, all images", "from scratch, all images"),
         ],
     },
+    "10_your_own_photos.ipynb": lambda data, folder: {
+        "classifier": classifier(Path(folder).parent / "run"),
+    },
 }
 # Executed in their own folder, as Jupyter does; the others in the root. test_packaging.py executes
 # 09 in an empty folder, with the wheel.
-IN_OWN_FOLDER = {"06_kernels.ipynb", "07_predictions_and_retrieval.ipynb"}
+IN_OWN_FOLDER = {
+    "06_kernels.ipynb",
+    "07_predictions_and_retrieval.ipynb",
+    "10_your_own_photos.ipynb",
+}
 WITH_WHEEL = {"09_vgg.ipynb"}
 PICTURES = {
     "01_train.ipynb": 5,
@@ -127,6 +142,7 @@ PICTURES = {
     "06_kernels.ipynb": 6,
     "07_predictions_and_retrieval.ipynb": 4,
     "08_transfer_and_ensembles.ipynb": 3,
+    "10_your_own_photos.ipynb": 4,
 }
 
 
