@@ -277,6 +277,7 @@ def _assemble(folder, path, layers):
     chunks = sorted(folder.glob("[0-9]*.npz"))
     texts = {name: np.concatenate([read_npz(file, name)[0] for file in chunks]) for name in TEXTS}
     if not len(texts["files"]):
+        shutil.rmtree(folder, ignore_errors=True)  # it has no features
         raise ValueError(
             "`images` must hold an image that can be read. "
             f"Received: {texts['skipped'][0]}: {texts['reasons'][0]}"

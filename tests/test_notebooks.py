@@ -122,6 +122,9 @@ SETTINGS = {
             *("--variants", "fine-tuned, all images", "from scratch, all images"),
         ],
     },
+    "10_your_own_photos.ipynb": lambda data, folder: {
+        "classifier": classifier(Path(folder).parent / "run"),
+    },
     "11_explain.ipynb": lambda data, folder: {
         "classifier": classifier(Path(folder).parent),
         "dataset": data,
@@ -130,7 +133,11 @@ SETTINGS = {
 }
 # Executed in their own folder, as Jupyter does; the others in the root. test_packaging.py executes
 # 09 in an empty folder, with the wheel.
-IN_OWN_FOLDER = {"06_kernels.ipynb", "07_predictions_and_retrieval.ipynb"}
+IN_OWN_FOLDER = {
+    "06_kernels.ipynb",
+    "07_predictions_and_retrieval.ipynb",
+    "10_your_own_photos.ipynb",
+}
 WITH_WHEEL = {"09_vgg.ipynb"}
 PICTURES = {
     "01_train.ipynb": 5,
@@ -141,6 +148,7 @@ PICTURES = {
     "06_kernels.ipynb": 6,
     "07_predictions_and_retrieval.ipynb": 4,
     "08_transfer_and_ensembles.ipynb": 3,
+    "10_your_own_photos.ipynb": 4,
     "11_explain.ipynb": 8,
 }
 WITHOUT_RESULTS = {"11_explain.ipynb"}  # it shows pictures, and measures nothing

@@ -5,7 +5,7 @@
 
 Rerun the same command to resume after Ctrl-C, SIGTERM or a crash.
 
-Your own images, from a classifier on:
+Fine-tuning of a classifier on your own images:
 
     alexnet train --dataset my_photos --pretrained runs/imagenette --workdir runs/my_photos
 

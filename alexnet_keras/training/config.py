@@ -442,7 +442,7 @@ def _fine_tuning_config(preset, options):
         )
     from alexnet_keras.training.fine_tuning import pretrained_fields
 
-    found = pretrained_fields(optional_path("pretrained", options["pretrained"]))
+    found = pretrained_fields(optional_path("pretrained", options["pretrained"]) or "")
     found.check({name: value for name, value in options.items() if value is not None})
     fields = {**FINE_TUNING, **found.defaults, **options, **found.fixed}
     return TrainingConfig(**{**fields, "preset": PRETRAINED})

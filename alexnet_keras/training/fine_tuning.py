@@ -11,7 +11,7 @@ from alexnet_keras.classifier import Classifier, classifier_file
 from alexnet_keras.files import sha256
 from alexnet_keras.layers import FullyConnected
 from alexnet_keras.layers.replaced_weights import weights_replaced
-from alexnet_keras.models import network_config
+from alexnet_keras.models import alexnet_config
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import read_model_config
 from alexnet_keras.pretrained import available, preparation
@@ -26,7 +26,7 @@ _OUTPUT_STDDEV = 0.01  # of the initial weights, as in the paper
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedFields:
-    """What a classifier says about a training that starts from it.
+    """Properties of a classifier that decide fields of a training which starts from it.
 
     Args:
         pretrained_sha256, image_size, crop_size, mean_subtraction: fields of a `TrainingConfig`.
@@ -58,7 +58,7 @@ class PretrainedFields:
         """
         rates = dict.fromkeys(self.convolutions[:1], FIRST_CONVOLUTION_RATE)
         rates |= dict.fromkeys(self.fully_connected, FULLY_CONNECTED_RATE)
-        fields = {"layer_learning_rates": rates}
+        fields: dict = {"layer_learning_rates": rates}
         if "conv1" in rates:
             fields["conv1_milestones"] = FINE_TUNED_CONV1_MILESTONES
         return fields
@@ -74,7 +74,7 @@ class PretrainedFields:
 
 
 def pretrained_fields(pretrained: str) -> PretrainedFields:
-    """Reads what a training needs to know about a classifier, without using the devices.
+    """Reads the properties of a classifier that a training needs, without using the devices.
 
     Args:
         pretrained: a name of `alexnet_keras.pretrained.available()`, or the path of a
@@ -113,7 +113,7 @@ def _fields_of_name(name):
     """Returns the `PretrainedFields` of weights with a name."""
     entry = available()[name]
     mean, _ = preparation(name, "pretrained")
-    config = network_config(entry.preset, **entry.overrides)
+    config = alexnet_config(entry.preset, **entry.overrides)
     return PretrainedFields(
         entry.sha256,
         entry.image_size,
@@ -219,11 +219,12 @@ class PretrainedClassifier:
 def _output_layer(network):
     """Returns the last layer besides softmaxes and linear activations."""
     without = (keras.activations.softmax, keras.activations.linear)
-    for layer in reversed(network.layers):
-        is_activation = isinstance(layer, keras.layers.Activation) and layer.activation in without
-        if not is_activation and not isinstance(layer, keras.layers.Softmax):
-            return layer
-    return None
+    return next(
+        layer
+        for layer in reversed(network.layers)
+        if not isinstance(layer, keras.layers.Softmax)
+        and not (isinstance(layer, keras.layers.Activation) and layer.activation in without)
+    )
 
 
 def _copy(layer):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from alexnet_keras.data.options import BatchOptions
 from alexnet_keras.distributed.devices import needs_full_batches
 from alexnet_keras.distributed.hosts import (
     main_process_first,
@@ -178,7 +179,8 @@ def open_training_data(
         preparation: `mean` and `color_order` of a classifier; `None` for the data set's own mean.
 
     Raises:
-        ValueError: for a data set that does not fit the configuration, or has other classes.
+        ValueError: for a data set that does not fit the configuration, or has other classes, or
+            fewer images than a batch.
         FileNotFoundError: for a data set that must be downloaded by hand.
     """
     host, hosts = process_index(), process_count()
@@ -193,4 +195,5 @@ def open_training_data(
             f"`classes` must be the number of classes of the data, {info.classes} in "
             f"{info.name!r}. Received: classes={classes}"
         )
+    BatchOptions(config.batch_size).check_fits(info.name, info.train_count)
     return TrainingData(dataset, config)

@@ -239,6 +239,7 @@ def test_options_that_contradict_the_classifier(classifier, photos, tmp_path):
         ({"initial_weights": "x.keras"}, "`initial_weights` must be left out with `pretrained`"),
         ({"pretrained_sha256": "0"}, "`pretrained_sha256` must be '.*Received: .*='0'"),
         ({"layer_learning_rates": {"conv9": 1}}, "`layer_learning_rates` must be for layers of"),
+        ({"batch_size": 25}, "`batch_size` must be from 1 to the number of training images, 24"),
     ):
         with pytest.raises(ValueError, match=words):
             train_and_evaluate(fine_tuning(classifier, photos, **options), tmp_path / "run")
