@@ -1,4 +1,4 @@
-"""Choice of the network of `alexnet predict` and `alexnet features`: file, name or default."""
+"""Choice of the network of `predict`, `features` and `explain`: file, name or default."""
 
 import argparse
 import sys

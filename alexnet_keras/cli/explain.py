@@ -2,15 +2,23 @@
 
     alexnet explain runs/x/classifier.keras photo.jpg folder/ --method grad_cam --layer conv5
     alexnet explain runs/x/classifier.keras photo.jpg --method occlusion --class "yellow ring"
+    alexnet explain --network imagenet photo.jpg
 
-Each picture has the image as the network sees it, and beside it the explanation. Files that are not
-images are listed on stderr, and the exit status is then 1.
+Without a classifier and a name, the network is taken that comes with the package. Each picture has
+the image as the network sees it, and beside it the explanation. Files that are not images are
+listed on stderr, and the exit status is then 1.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from alexnet_keras.cli.chosen_network import (
+    USAGE,
+    add_network_options,
+    find_chosen_images,
+    open_chosen,
+)
 from alexnet_keras.cli.command import import_package, run_command
 
 METHODS = ("grad_cam", "occlusion", "saliency", "guided_backpropagation")
@@ -33,36 +41,25 @@ def explain(options: argparse.Namespace) -> int:
     """
     _check(options)
     from alexnet_keras import explain as methods
-    from alexnet_keras.classifier import Classifier
-    from alexnet_keras.data.photographs import list_photographs
 
-    count = len(list_photographs(options.images))
-    classifier = Classifier.load(options.classifier)
+    images = find_chosen_images(options)
+    classifier = open_chosen(options)
     own = {"layer": options.layer} if options.method == "grad_cam" else {}
     explanations = getattr(methods, options.method)(
-        classifier, options.images, options.class_name, batch_size=options.batch_size, **own
+        classifier, images, options.class_name, batch_size=options.batch_size, **own
     )
     _write(explanations, Path(options.out))
-    return count - len(explanations)
+    return len(images) - len(explanations)
 
 
 def _parser(prog):
     parser = argparse.ArgumentParser(
         prog=prog,
+        usage=f"{prog} {USAGE}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "classifier",
-        metavar="CLASSIFIER",
-        help="a classifier.keras file, or the folder of the training that wrote it",
-    )
-    parser.add_argument(
-        "images",
-        metavar="IMAGE",
-        nargs="+",
-        help='image files, folders of images, or patterns such as "photos/*.jpg"',
-    )
+    add_network_options(parser)
     parser.add_argument(
         "--method",
         choices=METHODS,

@@ -70,5 +70,16 @@ def test_errors_are_one_line(paths, tmp_path):
         assert "\n" not in str(end.value)
     with pytest.raises(SystemExit, match="`images` must be image files, folders of images"):
         main(["explain", paths[0], str(tmp_path / "none")])
-    with pytest.raises(SystemExit, match="`path` must be a .keras file of a model"):
+    with pytest.raises(
+        SystemExit, match="no network comes with the package. Received: '.*one.png'"
+    ):
         main(["explain", paths[1], paths[1]])
+
+
+def test_weights_with_a_name_are_explained(paths, tmp_path, monkeypatch):
+    classifier = Classifier.load(paths[0])
+    monkeypatch.setattr(Classifier, "pretrained", lambda name, _: {"imagenet": classifier}[name])
+    for start, folder in ((["--network", "imagenet"], "named"), ([paths[0]], "file")):
+        main(["explain", *start, paths[1], "--out", str(tmp_path / folder)])
+    named, file = (tmp_path / folder / "one_grad_cam.png" for folder in ("named", "file"))
+    assert named.read_bytes() == file.read_bytes()
