@@ -182,7 +182,8 @@ def test_trains_and_resumes(tiny_npz, tmp_path, capsys):
     ]
     results = main([*run, "--epochs", "15", "--workdir", str(tmp_path / "whole")])
     assert min(row["val_top1_error"] for row in results["history"]) < 40  # of 75% by chance
-    assert {"tensorflow", "jax", "torch"}.intersection(results["versions"]) == {BACKEND}
+    assert BACKEND in results["versions"]
+    assert not any(name.startswith("tensorflow") for name in results["versions"])
     last = results["history"][-1]
     for metric in ("loss", "top1_error"):
         assert results["errors"]["center"][metric] == pytest.approx(last[f"val_{metric}"], rel=1e-4)
