@@ -58,6 +58,12 @@ def test_requirements_of_the_documentation_are_the_extra():
     assert stated_in("requirements-docs.txt") == requirements_of("docs")
 
 
+def test_requirements_of_the_checks_are_the_extra_torch():
+    lines = (ROOT / "requirements-ci.txt").read_text().splitlines()
+    stated = [line for line in lines if not line.startswith(("#", "--"))]
+    assert {str(Requirement(line)) for line in stated} == requirements_of("torch")
+
+
 def test_all_has_every_extra():
     assert requirements_of("all") == set().union(*map(requirements_of, EXTRAS))
 

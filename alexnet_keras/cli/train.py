@@ -199,7 +199,7 @@ def _add_hosts(group):
     """Adds the options of the backend and the hosts."""
     group.add_argument(
         "--backend",
-        choices=("tensorflow", "jax"),
+        choices=("tensorflow", "jax", "torch"),
         help="backend of Keras (default: KERAS_BACKEND, or else jax for several hosts and "
         "tensorflow for one)",
     )

@@ -1,6 +1,7 @@
 """Data sets, prepared and augmented as in the paper.
 
-`Dataset` and `load` need TensorFlow and TensorFlow Datasets. `InMemoryDataset` needs only JAX.
+`Dataset` and `load` need TensorFlow and TensorFlow Datasets. `InMemoryDataset` needs only JAX or
+PyTorch.
 """
 
 from typing import TYPE_CHECKING
@@ -28,8 +29,7 @@ def __getattr__(name):
         with extra("reading TFDS data sets, image folders and .npz files"):
             from alexnet_keras.data import loader as module
     elif name == "InMemoryDataset":
-        with extra("training from the memory of a GPU"):
-            from alexnet_keras.data import in_memory as module
+        from alexnet_keras.data import in_memory as module
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(module, name)

@@ -1,4 +1,4 @@
-"""Image arrays in an `.npz` file."""
+"""Image arrays, and `.npz` files of them."""
 
 import dataclasses
 import hashlib
@@ -14,13 +14,14 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 @dataclasses.dataclass(frozen=True)
 class NpzData:
-    """The arrays of an `.npz` file.
+    """The arrays of a data set, as an `.npz` file has them.
 
     Args:
         x_train, x_test: uint8 `(images, height, width[, 1 or 3])`.
         y_train, y_test: int32 `(images,)`.
         class_names: a name for each label.
         fingerprint: digest of the training images.
+        splits: names of the training and the validation images.
     """
 
     x_train: np.ndarray
@@ -29,6 +30,7 @@ class NpzData:
     y_test: np.ndarray
     class_names: tuple
     fingerprint: str
+    splits: tuple = ("x_train", "x_test")
 
 
 def read_npz(name: str | os.PathLike) -> NpzData:
@@ -58,9 +60,13 @@ def read_npz(name: str | os.PathLike) -> NpzData:
     x_train = stored["x_train"]
     x_test = stored["x_test"]
     y_train, y_test = (stored[key].reshape(-1).astype("int32") for key in ("y_train", "y_test"))
-    digest = hashlib.blake2b(np.ascontiguousarray(x_train).data, digest_size=16).hexdigest()
     order = fixed_permutation(len(x_train))
-    return NpzData(x_train[order], y_train[order], x_test, y_test, names, digest)
+    return NpzData(x_train[order], y_train[order], x_test, y_test, names, digest_of(x_train))
+
+
+def digest_of(images: np.ndarray) -> str:
+    """Returns the digest of uint8 images."""
+    return hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16).hexdigest()
 
 
 def _read(path):

@@ -1,15 +1,16 @@
-"""Data sets in the memory of the training device. They need only JAX, not TensorFlow."""
+"""Data sets in the memory of the training device, for JAX and PyTorch, without TensorFlow."""
 
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
+from keras import ops
 
 from alexnet_keras.data.arrays import read_npz
+from alexnet_keras.data.drawing import shapes_arrays
 from alexnet_keras.data.info import DatasetInfo, center, mean_to_subtract
 from alexnet_keras.data.options import BatchOptions, ImagePreparation, ImageSelection
 from alexnet_keras.data.pca_noise import NOISE_STDDEV, color_shift, noise_divisor, subtract_mean
@@ -17,7 +18,7 @@ from alexnet_keras.data.statistics import training_statistics
 
 
 class InMemoryDataset:
-    """The arrays of an `.npz` file on a GPU, from which the compiled training step cuts its crops.
+    """Images on the training device, from which the training step cuts its crops.
 
     Images are prepared and augmented as by `Dataset`, in another order. An epoch depends only on
     the seed and its number. A training batch has the numbers of its images and how to augment them.
@@ -25,15 +26,15 @@ class InMemoryDataset:
     `alexnet_keras.training.device_augmentation.augmenting_model`.
 
     Args:
-        name: path of the `.npz` file, as for `load`.
+        name: path of an `.npz` file, as for `load`, or `"shapes"`.
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops, in pixels.
         mean_subtraction, mean, color_order: as for `load`.
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
 
     Raises:
-        ValueError: for another backend than JAX, a file without such arrays, or crops larger than
-            the images.
+        ValueError: for another backend than JAX and PyTorch, a file without such arrays, or crops
+            larger than the images.
     """
 
     def __init__(
@@ -47,9 +48,9 @@ class InMemoryDataset:
         color_order: str = "RGB",
         cache_dir: str | os.PathLike | None = None,
     ):
-        if keras.backend.backend() != "jax":
+        if keras.backend.backend() not in ("jax", "torch"):
             raise ValueError(
-                f"`in_memory` needs the jax backend. Received: {keras.backend.backend()}"
+                f"`in_memory` needs the jax or torch backend. Received: {keras.backend.backend()}"
             )
         preparation = ImagePreparation(
             image_size,
@@ -58,19 +59,19 @@ class InMemoryDataset:
             mean=mean,
             color_order=color_order,
         )
-        arrays = read_npz(name)
+        arrays = shapes_arrays() if name == "shapes" else read_npz(name)
         self._labels = {"train": arrays.y_train, "validation": arrays.y_test}
         train = _prepare(arrays.x_train, preparation)
         validation = _prepare(arrays.x_test, preparation)
         mean_image, covariance = training_statistics(
             (train[i : i + 128] for i in range(0, len(train), 128)),
             len(train),
-            f"{arrays.fingerprint}-{image_size}-jax{'' if color_order == 'RGB' else '-BGR'}",
+            f"{arrays.fingerprint}-{image_size}-in_memory{'' if color_order == 'RGB' else '-BGR'}",
             ImageSelection(name, cache_dir=cache_dir).cache,
         )
         self._images = {
-            "train": jax.device_put(train),
-            "validation": jax.device_put(validation),
+            "train": ops.convert_to_tensor(train),
+            "validation": ops.convert_to_tensor(validation),
         }
         self.info = DatasetInfo(
             name=str(name),
@@ -78,7 +79,7 @@ class InMemoryDataset:
             class_names=arrays.class_names,
             train_count=len(train),
             validation_count=len(validation),
-            splits=("x_train", "x_test"),
+            splits=arrays.splits,
             image_size=image_size,
             crop_size=crop_size,
             mean_image=mean_to_subtract(mean_image, preparation),
@@ -86,7 +87,7 @@ class InMemoryDataset:
             fingerprint=arrays.fingerprint,
             color_order=color_order,
         )
-        self._mean_crop = jax.device_put(self.info.mean_crop)
+        self._mean_crop = ops.convert_to_tensor(self.info.mean_crop)
 
     def train(self, batch_size: int = 128, **options) -> Iterator:
         """Returns endless training batches.
@@ -132,28 +133,27 @@ class InMemoryDataset:
             shift = color_shift(alpha, self.info.color_covariance, options.pca_noise)
         return {"index": index, "corners": corners, "mirrored": mirrored, "shift": shift}
 
-    def augment(self, batch: dict) -> jax.Array:
+    def augment(self, batch: dict) -> Any:
         """Returns the images of a training batch.
 
         Args:
             batch: dict of `train`.
 
         Returns:
-            float32 `(batch_size, crop_size, crop_size, 3)`.
+            float32 tensor `(batch_size, crop_size, crop_size, 3)`.
 
         Reference: section 4.1 of Krizhevsky et al. (2012).
         """
-        size = self.info.crop_size
-        steps = jnp.arange(size)
-        rows = batch["corners"][:, :1] + steps
-        columns = batch["corners"][:, 1:] + jnp.where(
-            batch["mirrored"][:, None], steps[::-1], steps
-        )
+        batch = {name: ops.convert_to_tensor(value) for name, value in batch.items()}
+        corners = batch["corners"]
+        steps = ops.arange(self.info.crop_size, dtype="int32")
+        rows = corners[:, :1] + steps
+        columns = corners[:, 1:] + ops.where(batch["mirrored"][:, None], ops.flip(steps), steps)
         crops = batch["images"][
             batch["index"][:, None, None], rows[:, :, None], columns[:, None, :]
         ]
         return subtract_mean(
-            crops.astype("float32"), self._mean_crop, batch["shift"], batch["divisor"]
+            ops.cast(crops, "float32"), self._mean_crop, batch["shift"], batch["divisor"]
         )
 
     def validation(self, batch_size: int = 128, **kwargs) -> keras.utils.PyDataset:
@@ -164,7 +164,10 @@ class InMemoryDataset:
             **kwargs: ignored arguments of `Dataset.validation`.
         """
         return self._batches(
-            batch_size, lambda images: center(images, self.info.crop_size) - self._mean_crop
+            batch_size,
+            lambda images: (
+                ops.cast(center(images, self.info.crop_size), "float32") - self._mean_crop
+            ),
         )
 
     def validation_images(self, batch_size: int = 128, **kwargs) -> keras.utils.PyDataset:
@@ -194,7 +197,7 @@ class _Batches(keras.utils.PyDataset):
     """Padded validation batches `(images, labels, weights)`.
 
     Args:
-        images: uint8 `(images, height, width, 3)`.
+        images: uint8 tensor `(images, height, width, 3)`.
         labels: int32 `(images,)`.
         batch_size: images; at most all of them.
         prepare: function of a batch of images.
@@ -215,7 +218,7 @@ class _Batches(keras.utils.PyDataset):
         index = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
         weights = np.where(index < count, len(self) * self.batch_size / count, 0).astype("float32")
         index = np.minimum(index, count - 1)
-        return self.prepare(self.images[index]), self.labels[index], weights
+        return self.prepare(ops.take(self.images, index, axis=0)), self.labels[index], weights
 
 
 def _prepare(images, preparation):
@@ -239,25 +242,37 @@ def _scaled_centers(images, size):
     """
     lengths = np.array(images.shape[1:3])
     shorter = lengths.min()
-    new = np.round(lengths * size / shorter)
-    scale = new / lengths
     reach = 2 + max(shorter // size, 1)  # of the filter, in stored pixels
     start = np.maximum((lengths - shorter) // 2 - reach, 0)
     stop = lengths - start
-    first = (new - size) // 2  # scaled pixel that the square begins with
-    translation = start * scale - first
-
-    @jax.jit
-    def resize(part):
-        part = jax.image.scale_and_translate(
-            part.astype("float32"),
-            (len(part), size, size, part.shape[-1]),
-            (1, 2),
-            jnp.array(scale, "float32"),
-            jnp.array(translation, "float32"),
-            "linear",
-        )
-        return jnp.round(part).clip(0, 255).astype("uint8")
-
+    rows, columns = (
+        _scaling(*axis, size, shorter) for axis in zip(lengths, start, stop, strict=True)
+    )
     images = images[:, start[0] : stop[0], start[1] : stop[1]]
-    return np.concatenate([resize(images[i : i + 128]) for i in range(0, len(images), 128)])
+    return np.concatenate(
+        [_scale(images[i : i + 128], rows, columns) for i in range(0, len(images), 128)]
+    )
+
+
+def _scaling(length, start, stop, size, shorter):
+    """Returns the weights of the pixels `start` to `stop` in the center pixels of a scaled axis.
+
+    A triangle filter, which is as wide as a scaled pixel or as a stored one, as Pillow's and
+    TensorFlow's bilinear scaling with antialiasing.
+
+    Returns:
+        float32 `(stop - start, size)`.
+    """
+    scaled = np.round(length * size / shorter)
+    step = length / scaled  # stored pixels in a scaled one
+    first = (scaled - size) // 2
+    centers = (first + np.arange(size) + 0.5) * step - 0.5
+    distances = np.abs(centers - np.arange(start, stop)[:, None]) / max(step, 1)
+    weights = np.maximum(1 - distances, 0)
+    return (weights / weights.sum(0)).astype("float32")
+
+
+def _scale(images, rows, columns):
+    scaled = np.tensordot(images.astype("float32"), rows, (1, 0))
+    scaled = np.tensordot(scaled, columns, (1, 0)).transpose(0, 2, 3, 1)
+    return np.round(scaled).clip(0, 255).astype("uint8")

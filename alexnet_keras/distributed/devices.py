@@ -77,6 +77,8 @@ def has_accelerator() -> bool:
 
         # Keras' list would start TensorFlow's devices, and `split_cpu` would then fail.
         return any(device.device_type != "CPU" for device in tf.config.get_visible_devices())
+    if keras.backend.backend() == "torch":
+        return _torch_device().type != "cpu"
     return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
@@ -109,18 +111,23 @@ def scope_for(devices: int | Sequence) -> tuple[contextlib.AbstractContextManage
     Returns:
         `(scope, description)`. `scope`: a context manager in which a
         `tf.distribute.MirroredStrategy` or, on JAX, a `keras.distribution.DataParallel` divides
-        each batch over these devices of all hosts. `description`: one line of text.
+        each batch over these devices of all hosts. PyTorch trains on one device. `description`: one
+        line of text.
 
     Raises:
-        ValueError: if the machine does not have these GPUs, or for a backend that cannot train.
+        ValueError: if the machine does not have these GPUs, for several devices on PyTorch, or for
+            a backend that cannot train.
         RuntimeError: if the backend already runs in this process with fewer CPU devices.
     """
     request = parse_devices(devices)
     if keras.backend.backend() == "jax":
         return _scope_on_jax(request)
+    if keras.backend.backend() == "torch":
+        return _scope_on_torch(request)
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
-            f"Training runs on the tensorflow and jax backends. Received: {keras.backend.backend()}"
+            "Training runs on the tensorflow, jax and torch backends. Received: "
+            f"{keras.backend.backend()}"
         )
     return _scope_on_tensorflow(request)
 
@@ -184,6 +191,39 @@ def _scope_on_jax(request):
         description = f"{process_count()} hosts, this one, {process_index()}, with {description}"
     is_default = process_count() == 1 and request == DeviceRequest((0,))
     return contextlib.nullcontext() if is_default else distribution.scope(), description
+
+
+def _scope_on_torch(request):
+    import torch
+
+    if request.count > 1:
+        raise ValueError(
+            "`devices` must be one device on the torch backend; tensorflow and jax train on "
+            f"several. Received: devices={request.option}"
+        )
+    index = request.indices[0]
+    gpus = torch.cuda.device_count()
+    if request.kind == "GPU" and index >= gpus:
+        raise _unknown_gpus(_names("GPU", gpus), request)
+    if request.kind == "CPU" and index > 0:
+        raise ValueError(
+            "`devices` must be CPU:0, PyTorch's only CPU device. Received: "
+            f"devices={request.option}"
+        )
+    if request.kind is None:
+        scope, device = contextlib.nullcontext(), _torch_device()
+    else:
+        name = f"{request.kind.lower()}:{index}"
+        scope = keras.device(name)
+        device = torch.device(name.replace("gpu", "cuda"))
+    if device.type == "cuda":
+        return scope, f"GPU: {torch.cuda.get_device_name(device)}"
+    return scope, _describe_cpu(1, is_fallback=False) if device.type == "cpu" else device.type
+
+
+def _torch_device():
+    """Returns the `torch.device` on which Keras makes tensors."""
+    return keras.ops.zeros(()).device  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def data_parallel(devices: int | Sequence = 1) -> keras.distribution.DataParallel:

@@ -1,5 +1,6 @@
 """Sums over sliding windows, for the normalizations and their gradients."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -25,6 +26,8 @@ def sliding_sum(x, windows: tuple, groups: int = 1):
         groups: number of equal, consecutive parts of the last axis; no window crosses their
             borders.
     """
+    if groups > 1 and keras.backend.backend() == "torch":
+        return _sum_by_group(x, windows, groups)
     whole = (slice(None),) * len(x.shape)
     for axis, before, after in windows:
         size = x.shape[axis] - before - after
@@ -39,6 +42,14 @@ def sliding_sum(x, windows: tuple, groups: int = 1):
             total += shifted
         x = total
     return x
+
+
+def _sum_by_group(x, windows, groups):
+    """Returns the sums of `sliding_sum` without factors, which PyTorch would copy at each step."""
+    ((_, before, after),) = windows
+    parts = ops.split(x[..., before : x.shape[-1] - after], groups, axis=-1)
+    sums = [sliding_sum(pad_for_window(part, windows), windows) for part in parts]
+    return ops.concatenate(sums, axis=-1)
 
 
 def transpose_windows(windows: tuple) -> tuple:

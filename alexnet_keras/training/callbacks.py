@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 NOT_MEASURED = "not measured"  # in history.csv
 
@@ -155,7 +156,8 @@ class Throughput(keras.callbacks.Callback):
 class DeterministicDropout(keras.callbacks.Callback):
     """Sets the state of dropout from the seed and the step.
 
-    Keras does not save this state with a model.
+    Keras does not save this state with a model. On PyTorch, dropout draws from PyTorch's own
+    generator instead, which each step seeds.
     """
 
     def __init__(self, seed: int):
@@ -163,11 +165,20 @@ class DeterministicDropout(keras.callbacks.Callback):
         self.seed = seed
 
     def on_train_begin(self, logs: Any = None):
-        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        self.step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         for index, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout):
                 # The second number grows by one a step.
-                layer.seed_generator.state.assign([1000 * self.seed + index, step])
+                layer.seed_generator.state.assign([1000 * self.seed + index, self.step])
+
+    def on_train_batch_begin(self, batch, logs: Any = None):
+        if keras.backend.backend() == "torch":
+            import torch
+
+            # Unlike a sum of both numbers, this shares no masks among seeds and steps.
+            sequence = np.random.SeedSequence((self.seed, self.step))
+            torch.manual_seed(int(sequence.generate_state(1)[0]))
+            self.step += 1
 
 
 class RaiseOnNaN(keras.callbacks.Callback):

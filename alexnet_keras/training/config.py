@@ -3,7 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from alexnet_keras.data.options import check_scale_jitter
+from alexnet_keras.data.options import can_be_in_memory, check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.evaluation.view_names import TEST_VIEWS
 from alexnet_keras.training.fields import (
@@ -261,8 +261,8 @@ class TrainingConfig:
     in_memory: bool = _option(
         "data",
         False,
-        "keep all images in the memory of one GPU and crop them there (jax backend and .npz file "
-        "only)",
+        "keep all images in the memory of one GPU and crop them there (jax and torch backends, "
+        ".npz files and shapes only)",
     )
     memory_gib: float = _option(
         "data", 2.0, "keep decoded training images in memory if they fit into this size, in GiB"
@@ -324,9 +324,10 @@ class TrainingConfig:
             "scale_jitter": (),
         }
         whole = all(getattr(self, name) == default for name, default in parts.items())
-        if self.in_memory and (self.devices != 1 or not self.dataset.endswith(".npz") or not whole):
+        is_possible = can_be_in_memory(self.dataset) and self.devices == 1 and whole
+        if self.in_memory and not is_possible:
             raise ValueError(
-                "`in_memory` needs a whole .npz file, one scale and one device. "
+                "`in_memory` needs a whole .npz file or shapes, one scale and one device. "
                 f"Received: dataset={self.dataset!r}, devices={self.devices}, "
                 + ", ".join(f"{name}={getattr(self, name)}" for name in parts)
             )

@@ -1,4 +1,4 @@
-"""Augmentation on the device, in the compiled training step. JAX only."""
+"""Augmentation on the device, in the training step, for JAX and PyTorch."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ class AugmentingModel(keras.Model):
 
     augment: Any = None
 
-    def train_step(self, state, data):
-        batch, *rest = data
-        return super().train_step(state, (self.augment(batch), *rest))
+    def train_step(self, *arguments):
+        *state, (batch, *rest) = arguments  # JAX passes the state of the model first
+        return super().train_step(*state, (self.augment(batch), *rest))
 
 
 def augmenting_model(network: keras.Model, dataset: Any) -> AugmentingModel:
@@ -28,10 +28,10 @@ def augmenting_model(network: keras.Model, dataset: Any) -> AugmentingModel:
     float32 images that it returns.
 
     Args:
-        network: classifier on the JAX backend, compiled for training. Train the returned model, and
-            evaluate and save the network.
-        dataset: a `Dataset`, whose batches are made with `device_augmentation=True`, or an
-            `InMemoryDataset`.
+        network: classifier on the JAX or PyTorch backend, compiled for training. Train the returned
+            model, and evaluate and save the network.
+        dataset: an `InMemoryDataset`, or on JAX a `Dataset`, whose batches are made with
+            `device_augmentation=True`.
     """
     model = AugmentingModel(network.input, network.output, name=network.name)
     model.augment = dataset.augment

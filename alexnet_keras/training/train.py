@@ -1,4 +1,4 @@
-"""Training and evaluation of a network on the TensorFlow and JAX backends."""
+"""Training and evaluation of a network on the TensorFlow, JAX and PyTorch backends."""
 
 import dataclasses
 import os

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from alexnet_keras.data.options import BatchOptions
+from alexnet_keras.data.options import BatchOptions, can_be_in_memory
 from alexnet_keras.distributed.devices import needs_full_batches
 from alexnet_keras.distributed.hosts import (
     main_process_first,
@@ -14,6 +14,7 @@ from alexnet_keras.distributed.hosts import (
     process_index,
     raise_on_host_failure,
 )
+from alexnet_keras.extras import MissingExtraError
 
 if TYPE_CHECKING:
     from alexnet_keras.data.info import DatasetInfo
@@ -52,7 +53,13 @@ class DataRequest:
                 mean_subtraction=options["mean_subtraction"],
                 **self.preparation,
             )
-        from alexnet_keras.data import Dataset
+        try:
+            from alexnet_keras.data import Dataset
+        except MissingExtraError as error:
+            if not can_be_in_memory(name):
+                raise
+            fix = "or give `in_memory` (--in-memory), which reads this data set without it"
+            raise MissingExtraError(f"{error}, {fix}", name=error.name) from error
 
         return Dataset(name, **options, **self.preparation, host=self.host, hosts=self.hosts)
 
@@ -109,7 +116,7 @@ class TrainingData:
     @property
     def is_augmented_on_device(self) -> bool:
         """Whether the training steps augment the images of `batches`."""
-        return keras.backend.backend() == "jax"
+        return keras.backend.backend() == "jax" or self.config.in_memory
 
     @property
     def identity(self) -> dict:

@@ -29,7 +29,7 @@ _PASSES += ((1, 0, 2, 1),)
 
 def write_samples(folder: Path) -> None:
     """Writes the samples, PNG files of 64x64 pixels."""
-    from alexnet_keras.data.shapes import draw
+    from alexnet_keras.data.drawing import draw
 
     folder.mkdir(exist_ok=True)
     for name, (label, seed) in SAMPLES.items():

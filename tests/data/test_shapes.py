@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet_keras.data import shapes
-from alexnet_keras.data.shapes import CLASS_NAMES, draw, draw_with_mask
+from alexnet_keras.data.drawing import CLASS_NAMES, draw, draw_with_mask
 
 # The first version of one image. Any other drawing needs a new version of the set.
 FINGERPRINT = "fabead82159fa7b1eb0525fd8f0a5cf7067e946852e179fa9de243a3c10e8f96"
@@ -56,8 +56,8 @@ def test_is_a_tfds_builder(tmp_path, monkeypatch):
         shapes.Shapes,
         "_split_generators",
         lambda self, _: {
-            "train": self._generate_examples(0, 20),
-            "test": self._generate_examples(1, 10),
+            "train": self._generate_examples("train", 20),
+            "test": self._generate_examples("test", 10),
         },
     )
     data, info = tfds.load(

@@ -62,7 +62,6 @@ def device(kind):
         ("tensorflow", [device("CPU"), device("TPU")], True),
         ("jax", ["cpu:0", "cpu:1"], False),
         ("jax", ["gpu:0"], True),
-        ("torch", ["cpu:0"], False),
     ],
 )
 def test_an_accelerator_is_any_device_but_a_cpu(backend, listed, expected, monkeypatch):
@@ -73,6 +72,6 @@ def test_an_accelerator_is_any_device_but_a_cpu(backend, listed, expected, monke
 
 
 def test_a_backend_without_training_is_named(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(ValueError, match="tensorflow and jax backends. Received: torch"):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
+    with pytest.raises(ValueError, match="tensorflow, jax and torch backends. Received: numpy"):
         scope_for(1)

@@ -5,9 +5,9 @@ Reference: Zhang et al., "Top-down Neural Attention by Excitation Backprop" (201
 
 import keras
 import numpy as np
-import pytest
 
 from alexnet_keras import Classifier
+from alexnet_keras.data.drawing import draw_with_mask
 from alexnet_keras.explain import grad_cam
 
 LABELS = (0, 1, 2)  # an orange and a blue ball, and a green triangle
@@ -15,9 +15,8 @@ LABELS = (0, 1, 2)  # an orange and a blue ball, and a green triangle
 
 def draw_images(count, seed):
     """Images of `shapes` on cluttered backgrounds, their labels, and the masks of the objects."""
-    shapes = pytest.importorskip("alexnet_keras.data.shapes")
     labels = np.arange(count) % len(LABELS)
-    pairs = [shapes.draw_with_mask(LABELS[k], (seed, i)) for i, k in enumerate(labels)]
+    pairs = [draw_with_mask(LABELS[k], (seed, i)) for i, k in enumerate(labels)]
     images, masks = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
     return images, labels, masks
 
