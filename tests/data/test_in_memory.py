@@ -15,13 +15,12 @@ from alexnet_keras.training.config import training_config
 from alexnet_keras.training.device_augmentation import augmenting_model
 from alexnet_keras.training.train import compile_for_training, train_and_evaluate
 from experiments.train import main
+from tests.conftest import TINY
 
 if keras.backend.backend() == "jax":
     from alexnet_keras.data import InMemoryDataset
 else:
     pytest.skip("needs JAX", allow_module_level=True)
-
-TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
 
 
 class NoTensorFlow(importlib.abc.MetaPathFinder):
