@@ -10,6 +10,7 @@ TensorFlow and JAX survive a fork on Linux only. On other systems each process i
 import atexit
 import ctypes
 import functools
+import gc
 import importlib
 import json
 import os
@@ -111,6 +112,8 @@ def _serve(connection):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the tests
     for name in _MODULES:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # so that no process searches, and copies, what all of them have
     while True:
         message, streams, _, _ = socket.recv_fds(connection, _BYTES, 3)
         if not message:

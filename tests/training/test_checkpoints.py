@@ -188,7 +188,7 @@ def test_kills_at_random_moments(config, whole, tmp_path):
         parts, done = tmp_path / str(folders), 0
         folders += 1
         while True:
-            step, seconds = moments.randint(done + 1, 3 * STEPS + 2), moments.uniform(0, 0.5)
+            step, seconds = moments.randint(done + 1, 3 * STEPS + 2), moments.uniform(0, 0.25)
             arguments = (tmp_path / "config", parts, step, seconds)
             result = processes.run(["-c", code, *arguments])
             if result.returncode == 0:
