@@ -10,15 +10,9 @@ import numpy as np
 import pytest
 
 from alexnet_keras import AlexNet, Classifier, explain
+from tests import processes
 from tests.test_classifier import NAMES, SIZE, tiny_network
 
-# What counts parameters or sizes, or takes layers of the real network, which costs seconds, is the
-# same on each backend; that a saved model loads in a new process is in the test below.
-REPEATED = (
-    "not (counts_and_maps or map_sizes or order_of_the_layers or source_does_otherwise or "
-    "test_one_tower or test_conv6 or layers_of_the_real_network or of_many_maps or new_process or "
-    "nothing_is_compiled)"
-)
 # Files of tests that compute gradients.
 EXPLANATIONS = (
     *("gradients", "saliency_maps", "guided_gradients", "class_activation_maps"),
@@ -30,33 +24,26 @@ WITH_JAX = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @pytest.mark.parametrize(
     ("tests", "devices"),
     [
         (["tests/ops", "tests/layers", "tests/models"], 1),
-        (["tests/data/test_in_memory.py"], 1),  # without TensorFlow
+        (["tests/data/test_in_memory.py"], 1),
         (["tests/training/test_device_augmentation.py"], 2),
         ([f"tests/explain/test_{name}.py" for name in EXPLANATIONS], 1),
     ],
     ids=str,
 )
 def test_these_pass_on_jax(tests, devices):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        REPEATED,
-        *tests,
-    ]
+    arguments = ["-m", "pytest", "-x", "-p", "no:cacheprovider", "-m", "not one_backend", *tests]
     flags = f"{WITH_JAX['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
-    result = subprocess.run(
-        command, env={**WITH_JAX, "XLA_FLAGS": flags}, capture_output=True, text=True
-    )
+    env = {**WITH_JAX, "XLA_FLAGS": flags}
+    if tests == ["tests/data/test_in_memory.py"]:  # in a process that has not loaded TensorFlow
+        command = [sys.executable, *arguments]
+        result = subprocess.run(command, env=env, capture_output=True, text=True)
+    else:
+        result = processes.run(arguments, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
 
@@ -78,12 +65,7 @@ def test_jax_gives_the_same_output_and_trains(tmp_path, random):
         "losses = [float(model.train_on_batch(images, np.arange(4))) for _ in range(10)]\n"
         "assert losses[-1] < losses[0], losses\n"
     )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**WITH_JAX, "PYTHONPATH": os.getcwd()},
-        check=True,
-    )
+    processes.run(["-c", code], cwd=tmp_path, env=WITH_JAX).check_returncode()
     ours = keras.ops.convert_to_numpy(model(images))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), ours, rtol=1e-4, atol=1e-6)
 

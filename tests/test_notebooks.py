@@ -2,6 +2,7 @@ import base64
 import copy
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,7 @@ from alexnet_keras import AlexNet, Classifier
 from alexnet_keras.analysis import KernelSnapshots
 from notebooks.execute import _smaller, execute
 from notebooks.first_cells import with_first_cells
+from tests import processes
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
@@ -56,6 +58,11 @@ def ten_classes(folder):
 
 
 def smoke(data, folder):
+    return [*with_seeds(data, folder), "--seeds", "0"]
+
+
+def with_seeds(data, folder):
+    """Arguments of an experiment that trains with both seeds of a trial."""
     return ["--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder]
 
 
@@ -68,7 +75,7 @@ SETTINGS = {
     "02_relu_vs_tanh.ipynb": lambda data, folder: (
         {
             name: [
-                *smoke(data, folder),
+                *with_seeds(data, folder),
                 *("--variants", f"ReLU, {group}", f"{slower}, {group}"),
             ]
             for name, slower, group in (
@@ -80,13 +87,13 @@ SETTINGS = {
         | {"images": data}
     ),
     "03_overlapping_pooling.ipynb": lambda data, folder: {
-        "arguments": smoke(data, folder),
+        "arguments": with_seeds(data, folder),
     },
     "04_depth.ipynb": lambda data, folder: {
         "arguments": [*smoke(data, folder), "--variants", "all layers", "without conv3"],
     },
     "05_ablations.ipynb": lambda data, folder: {
-        "arguments": [*smoke(data, folder), "--seeds", "0"],
+        "arguments": smoke(data, folder),
         "own": {
             "response_normalization": ["--variants", "with normalization", "without normalization"],
             "towers": ["--variants", "two towers", "one tower of half the kernels"],
@@ -154,9 +161,21 @@ PICTURES = {
 WITHOUT_RESULTS = {"11_explain.ipynb"}  # it shows pictures, and measures nothing
 
 
-@pytest.mark.slow
+@pytest.fixture
+def forked_kernels(monkeypatch):
+    """Kernels fork off a process with the imports, as all processes of `tests.processes` do."""
+
+    def launch(command, env=None, cwd=None, **options):
+        arguments = command[command.index("-m") :]
+        streams = {"stdin": subprocess.DEVNULL, "start_new_session": True}
+        return processes.start(arguments, env=env, cwd=cwd, **streams)
+
+    monkeypatch.setattr("jupyter_client.provisioning.local_provisioner.launch_kernel", launch)
+
+
+@pytest.mark.slow(20)
 @pytest.mark.parametrize("name", SETTINGS)
-def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path, monkeypatch):
+def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path, monkeypatch, forked_kernels):
     folder = tmp_path / "out"
     monkeypatch.chdir(NOTEBOOKS if name in IN_OWN_FOLDER else NOTEBOOKS.parent)
     path = execute(NOTEBOOKS / name, folder, SETTINGS[name](tiny_npz, str(folder)))

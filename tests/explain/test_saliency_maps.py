@@ -141,6 +141,7 @@ def test_a_class_of_many_or_of_one_name_twice(images, random):
         saliency(classifier, images, "cat")
 
 
+@pytest.mark.one_backend
 def test_nothing_is_compiled_for_each_number_of_images(random, monkeypatch):
     # TensorFlow's XLA would compile the normalization for each batch size, and warn about it.
     names = []
