@@ -6,8 +6,10 @@ models load. The names below are imported here and not at their first use: other
 command before it runs this file.
 """
 
+import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 # TensorFlow does not use oneDNN's kernels on processors without AVX-512, where they are faster too.
 # It reads this when it is imported; a value of the user stays.
@@ -34,7 +36,7 @@ try:
         SpatialResponseNormalization,
     )
     from alexnet_keras.models import PRESETS, VGG, VGG_PRESETS, AlexNet, AlexNetConfig, VGGConfig
-    from alexnet_keras.ops import explain, implementation
+    from alexnet_keras.ops import implementation, print_implementations
     from alexnet_keras.training.optimizer import AlexNetSGD
 except KeyboardInterrupt:
     # `python -m alexnet_keras.NAME` imports the package before the command can catch Ctrl-C.
@@ -42,6 +44,16 @@ except KeyboardInterrupt:
         raise
     sys.stderr.write("\nStopped by Ctrl-C\n")
     sys.exit(130)
+
+if TYPE_CHECKING:
+    from alexnet_keras import explain
+
+
+def __getattr__(name):
+    if name != "explain":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module("alexnet_keras.explain")
+
 
 # Defined last: `alexnet_command` takes it as the sign that this file has run.
 __all__ = [
@@ -66,4 +78,5 @@ __all__ = [
     "__version__",
     "explain",
     "implementation",
+    "print_implementations",
 ]

@@ -1,8 +1,9 @@
 """Classifier of photographs: a network with its preparation and class names in one file."""
 
 import dataclasses
+import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,33 +81,32 @@ class Classifier:
         self._functions = {}
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Classifier":
+    def load(cls, path: str | os.PathLike, argument: str = "path") -> "Classifier":
         """Loads a classifier.
 
         Args:
             path: a `.keras` file, or the folder of a training with its `classifier.keras`.
+            argument: name of the argument in the message.
 
         Raises:
             ValueError: if the file is missing or is not a classifier.
         """
-        file = Path(path).expanduser()
-        if file.is_dir():
-            file = file / FILE_NAME
-        model = load_whole_model(file, "path")
+        model = load_whole_model(classifier_file(path), argument)
         if preparation_of(model) is None:
             raise ValueError(
-                "`path` must be a classifier, such as classifier.keras in the folder of a "
-                f"training. Received: path={str(path)!r}, a network without preparation and class "
-                "names; add both by Classifier.from_network"
+                f"`{argument}` must be a classifier, such as classifier.keras in the folder of a "
+                f"training. Received: {argument}={str(path)!r}, a network without preparation and "
+                "class names; add both by Classifier.from_network"
             )
         return cls(model)
 
     @classmethod
-    def pretrained(cls, name: str) -> "Classifier":
+    def pretrained(cls, name: str, argument: str = "name") -> "Classifier":
         """Returns a classifier with weights that come with the package or are downloaded once.
 
         Args:
             name: one of `alexnet_keras.pretrained.available()`.
+            argument: name of the argument in the message.
 
         Raises:
             ValueError: for an unknown name, weights without classes, or a file that is damaged or
@@ -116,7 +116,7 @@ class Classifier:
 
         >>> Classifier.pretrained("imagenet").predict("photo.jpg")  # doctest: +SKIP
         """
-        mean, class_names = preparation(name)
+        mean, class_names = preparation(name, argument)
         image_size = available()[name].image_size
         return cls.from_network(AlexNet(weights=name), mean, class_names, image_size=image_size)
 
@@ -284,8 +284,17 @@ class Classifier:
         _check_positive("batch_size", batch_size)
         layers = (layers,) if isinstance(layers, str) else tuple(layers)
         key = (layers, before_activation, batch_size)
+        return self.once(
+            key, functools.partial(FeatureExtractor, self.preparation, self.network, *key)
+        )
+
+    def once(self, key: tuple, make: Callable) -> Any:
+        """Returns what `make()` returns, which is called once for each key.
+
+        Models that share layers with `network` stay in memory as long as it does.
+        """
         if key not in self._functions:
-            self._functions[key] = FeatureExtractor(self.preparation, self.network, *key)
+            self._functions[key] = make()
         return self._functions[key]
 
     def prepare(self, images: Any, *, batch_size: int = 32) -> np.ndarray:
@@ -330,10 +339,9 @@ class Classifier:
 
     def _compiled(self, test_views, full):
         """Returns the function from prepared images to probabilities, compiled once."""
-        key = (test_views, full)
-        if key not in self._functions:
-            self._functions[key] = CompiledModel(self._views_model(test_views), full)
-        return self._functions[key]
+        return self.once(
+            (test_views, full), lambda: CompiledModel(self._views_model(test_views), full)
+        )
 
     def _views_model(self, test_views):
         """Returns the model from prepared images to probabilities averaged over views."""
@@ -353,6 +361,12 @@ class Classifier:
             return inner
         images = keras.Input((size, size, 3))
         return keras.Model(images, inner(ops.flip(images, axis=-1)))
+
+
+def classifier_file(path: str | os.PathLike) -> Path:
+    """Returns the path of a classifier: the given one, or of `classifier.keras` in a folder."""
+    file = Path(path).expanduser()
+    return file / FILE_NAME if file.is_dir() else file
 
 
 def _parts(model):

@@ -74,7 +74,7 @@ class FeatureExtractor:
         outputs = {}
         self._activations = {}
         for name in self.layers:
-            outputs[name], activation = _linear_output(network, network.get_layer(name))
+            outputs[name], activation = linear_output(network, network.get_layer(name))
             self._activations[name] = None if before_activation else activation
         images = keras.Input((self._image_size, self._image_size, 3))
         inner = keras.Model(network.inputs[0], outputs)
@@ -103,14 +103,22 @@ class FeatureExtractor:
                     texts["skipped"].append(photograph.source)
                     texts["reasons"].append(error)
             if len(batch.images):
-                parts.append(self._finish(self._run(batch.images)))
+                parts.append(self.compute(batch.images))
         arrays = {name: np.array(lines, str) for name, lines in texts.items()}
         return arrays | {
             name: np.concatenate([part[name] for part in parts]) for name in self.layers
         }
 
-    def _finish(self, outputs):
-        """Applies the activations; returns a dict from the name of each layer to its values."""
+    def compute(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Computes the features of prepared images.
+
+        Args:
+            images: uint8 `(count, image_size, image_size, 3)`, at most `batch_size` of them.
+
+        Returns:
+            dict from the name of each layer to its values, float32 `(count, ...)`.
+        """
+        outputs = self._run(images)
         values = {}
         for name, activation in self._activations.items():
             output = outputs[name]
@@ -130,8 +138,8 @@ def _check_layers(network, layers):
         )
 
 
-def _linear_output(network, layer):
-    """Returns a layer's output without activation, and its activation or `None`."""
+def linear_output(network: keras.Model, layer: keras.layers.Layer) -> tuple:
+    """Returns the symbolic output of a layer without activation, and its activation or `None`."""
     if not isinstance(layer, _LINEAR_LAYERS):
         return layer.output, None
     if layer.activation is keras.activations.linear:
@@ -185,8 +193,7 @@ def write_features(
             another call; for a path without images, or without readable ones.
         OSError: if a file can't be written; the previous file stays.
     """
-    path = Path(path).expanduser()
-    _check_path(path)
+    path = check_new_file(path)
     files = list_files(images)
     extractor = classifier.feature_extractor(layers, before_activation, batch_size)
     settings = {
@@ -223,7 +230,13 @@ def list_files(images: str | os.PathLike | Sequence) -> list[str]:
     return [str(photograph.image) for photograph in found]
 
 
-def _check_path(path):
+def check_new_file(path: str | os.PathLike) -> Path:
+    """Returns the path of a new file of features.
+
+    Raises:
+        ValueError: for a file that exists or has another ending, or a folder that can't be written.
+    """
+    path = Path(path).expanduser()
     if path.suffix not in SUFFIXES or path.exists():
         reason = "which exists" if path.exists() else "with another ending"
         raise ValueError(
@@ -231,6 +244,7 @@ def _check_path(path):
             f"Received: path={str(path)!r}, {reason}"
         )
     check_writable(path.parent, "path", "a file in a folder")
+    return path
 
 
 def _digest(files):
@@ -263,6 +277,7 @@ def _assemble(folder, path, layers):
     chunks = sorted(folder.glob("[0-9]*.npz"))
     texts = {name: np.concatenate([read_npz(file, name)[0] for file in chunks]) for name in TEXTS}
     if not len(texts["files"]):
+        shutil.rmtree(folder, ignore_errors=True)  # it has no features
         raise ValueError(
             "`images` must hold an image that can be read. "
             f"Received: {texts['skipped'][0]}: {texts['reasons'][0]}"

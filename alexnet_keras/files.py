@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import socket
@@ -86,6 +87,12 @@ def read_npz(path: str | os.PathLike, *names: str) -> list:
             f"{path} must be an .npz file with {', '.join(names)}. It is damaged, or another "
             f"file: {error}"
         ) from error
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Returns the SHA-256 hash of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

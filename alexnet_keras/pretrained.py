@@ -6,12 +6,12 @@
     model = AlexNet(weights="imagenet")
 
 To add weights to the package, write their file into `alexnet_keras/weights/` by `write_weights`.
-Then add an entry with the file's name to `REGISTRY`.
+Then add an entry with the file's name to `REGISTRY`. The entry with `is_default` is the network of
+`alexnet predict` and `alexnet features` without a classifier.
 """
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import sys
 import zipfile
@@ -22,7 +22,7 @@ import keras
 import numpy as np
 
 from alexnet_keras.data.imagenet_names import imagenet_names
-from alexnet_keras.files import check_writable, replacing
+from alexnet_keras.files import check_writable, replacing, sha256
 
 FOLDER = Path(__file__).parent / "weights"  # of the files that come with the package
 _SUBFOLDER = Path("models") / "alexnet_keras"  # of Keras' cache
@@ -45,6 +45,7 @@ class Pretrained:
         image_size: side that the shorter side of a photograph is scaled to, in pixels.
         mean: color that is subtracted from RGB images 0-255; `None` for the mean in the file.
         class_names: function that returns the name of each label; `None` for names in the file.
+        is_default: whether commands take this network if none is given; at most one entry is.
     """
 
     preset: str
@@ -59,6 +60,7 @@ class Pretrained:
     image_size: int = 256
     mean: tuple[float, float, float] | None = None
     class_names: Callable[[], Iterable[str]] | None = None
+    is_default: bool = False
 
 
 REGISTRY = {
@@ -89,6 +91,11 @@ def available() -> dict[str, Pretrained]:
     'torchvision'
     """
     return dict(REGISTRY)
+
+
+def default_name() -> str | None:
+    """Returns the name of the network that commands take if none is given; `None` without one."""
+    return next((name for name, entry in REGISTRY.items() if entry.is_default), None)
 
 
 def load_pretrained(model: keras.Model, name: str) -> None:
@@ -139,11 +146,14 @@ def read_layers(name: str, argument: str = "weights") -> dict[str, list[np.ndarr
     return layers
 
 
-def preparation(name: str) -> tuple[Sequence[float] | np.ndarray, tuple[str, ...]]:
+def preparation(
+    name: str, argument: str = "name"
+) -> tuple[Sequence[float] | np.ndarray, tuple[str, ...]]:
     """Returns the mean to subtract from images, and the names of the classes.
 
     Args:
         name: one of `available()`.
+        argument: name of the argument in the message.
 
     Returns:
         `(mean, class_names)`: a mean color `(3,)` or mean image `(height, width, 3)`, RGB 0-255;
@@ -152,15 +162,16 @@ def preparation(name: str) -> tuple[Sequence[float] | np.ndarray, tuple[str, ...
     Raises:
         ValueError: as for `read_layers`, or for weights of the conv layers only.
     """
-    entry = _entry(name, "name")
+    entry = _entry(name, argument)
     if not entry.classes:
         raise ValueError(
-            f"`name` must be weights with classes. Received: name={name!r}, conv layers only"
+            f"`{argument}` must be weights with classes. Received: {argument}={name!r}, conv "
+            "layers only"
         )
     mean = entry.mean
     class_names = entry.class_names() if entry.class_names else ()
     if mean is None or not class_names:
-        arrays = _read_arrays(name, "name")
+        arrays = _read_arrays(name, argument)
         mean = arrays["mean"] if mean is None else mean
         class_names = class_names or arrays["class_names"].tolist()
     return mean, tuple(class_names)
@@ -204,7 +215,7 @@ def write_weights(
     path = Path(path)
     with replacing(path) as partial:
         np.savez(partial, **arrays)
-    return {"size": path.stat().st_size, "sha256": _sha256(path)}
+    return {"size": path.stat().st_size, "sha256": sha256(path)}
 
 
 def _rounded(key, array, dtype):
@@ -301,7 +312,7 @@ def _check_file(path, entry, argument, name, advice):
     expected = f"SHA-256 {entry.sha256}"
     try:
         size = path.stat().st_size
-        found = f"SHA-256 {_sha256(path)}" if size == entry.size else f"{size:,} bytes"
+        found = f"SHA-256 {sha256(path)}" if size == entry.size else f"{size:,} bytes"
     except OSError as error:
         found = error.strerror or str(error)
     if found != expected:
@@ -309,8 +320,3 @@ def _check_file(path, entry, argument, name, advice):
             f"`{argument}` {name!r} must be the file {str(path)!r} with {entry.size:,} bytes and "
             f"{expected}. Received: {found}. {advice}"
         )
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -156,8 +156,11 @@ class _Worker:
         sys.exit(f"{self._title} has ended with exit status {status}; see above")
 
     def end(self) -> None:
+        """Ends the process by force, and closes the pipes to it."""
         self._process.kill()
-        self._process.wait()
+        # What an ended process has not read is still in the pipe.
+        with contextlib.suppress(BrokenPipeError), self._process:
+            pass
 
 
 def serve(description: str, measure: Callable[[], dict]) -> None:

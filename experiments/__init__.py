@@ -12,4 +12,5 @@ with alexnet_command.package_put_off():
     import alexnet_keras.cli.command
     import alexnet_keras.cli.trained_network
     import alexnet_keras.evaluation.statistics
-    import alexnet_keras.evaluation.view_names  # noqa: F401
+    import alexnet_keras.evaluation.view_names
+    import alexnet_keras.training.presets  # noqa: F401

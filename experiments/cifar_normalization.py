@@ -52,7 +52,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     metric=_NINE_CROPS,
-    once=("11% network, 520 epochs",),
+    seed_counts={"11% network, 520 epochs": 1},
     published={
         "13% network": 13.0,
         "11% network": 11.0,

@@ -32,7 +32,7 @@ _ERROR = "A small start of conv1 does not raise the error"
 _NOISE = "A small start of conv1 leaves less noise in its kernels"
 
 
-def _stddev(factor, network):
+def he_stddev(factor, network):
     """He's standard deviation of conv1, times a factor."""
     return factor * math.sqrt(2 / (network.kernel_sizes[0] ** 2 * network.input_shape[2]))
 
@@ -45,7 +45,7 @@ def _variants():
     variants = {}
     for epochs in EPOCHS:
         for factor in FACTORS:
-            start = {"conv1_kernel_stddev": functools.partial(_stddev, factor)}
+            start = {"conv1_kernel_stddev": functools.partial(he_stddev, factor)}
             variants[_name(factor, epochs)] = {"epochs": epochs, "overrides": start}
     return variants
 
@@ -55,7 +55,8 @@ def _comparisons():
     comparisons = []
     for epochs in EPOCHS:
         for factor in FACTORS[:-1]:
-            variant, baseline = _name(factor, epochs), _name(1.0, epochs)
+            variant = _name(factor, epochs)
+            baseline = _name(1.0, epochs)
             side = -1 if factor == _PRESET else 0
             comparisons.append(Comparison(variant, baseline, None, _ERROR, side=side, margin=0.5))
             comparisons.append(Comparison(variant, baseline, None, _NOISE, _SHARE, side=side))

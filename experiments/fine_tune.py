@@ -24,6 +24,11 @@ On two data sets, such as the halves of ImageNet's classes:
 It has 18 runs, and 3 of pre-training.
 """
 
+from alexnet_keras.training.presets import (
+    FINE_TUNED_CONV1_MILESTONES,
+    FIRST_CONVOLUTION_RATE,
+    FULLY_CONNECTED_RATE,
+)
 from experiments.framework.ablations import BASE, TOP1
 from experiments.framework.cli import main
 from experiments.framework.experiment import PRETRAINED, Comparison, Experiment
@@ -38,8 +43,11 @@ _AMOUNTS = {
 _FINE_TUNED = {
     "initial_weights": PRETRAINED,
     "learning_rate": 0.001,
-    "layer_learning_rates": {"conv1": 0.1, **dict.fromkeys(("fc6", "fc7", "fc8"), 10.0)},
-    "conv1_milestones": (2 / 3, 2 / 3),  # frozen for the last third
+    "layer_learning_rates": {
+        "conv1": FIRST_CONVOLUTION_RATE,
+        **dict.fromkeys(("fc6", "fc7", "fc8"), FULLY_CONNECTED_RATE),
+    },
+    "conv1_milestones": FINE_TUNED_CONV1_MILESTONES,
 }
 
 # In every variant, as another `--preset` replaces the base.

@@ -26,6 +26,7 @@ from alexnet_keras.cli.trained_network import (
     open_dataset,
     print_summary,
     store_results,
+    swap_colors,
     training_of,
 )
 
@@ -166,7 +167,9 @@ def _draw_feature_maps(workdir, models, layers, image, dataset):
 
     model = next(iter(models.values()))
     for layer in layers:
-        figure = plot_feature_maps(model, image - dataset.info.mean_crop, layer, original=image)
+        inputs = image - dataset.info.mean_crop
+        original = swap_colors(image, dataset)
+        figure = plot_feature_maps(model, inputs, layer, original=original)
         save_figure(figure, workdir / f"feature_maps_{layer}.png")
 
 
@@ -289,7 +292,7 @@ def _image(which, dataset):
 
     info = dataset.info
     if not which.isdecimal():
-        image = _read_image(which, info.image_size)
+        image = swap_colors(_read_image(which, info.image_size), dataset)
     elif int(which) < info.validation_count:
         image = next(dataset.validation_images(1).skip(int(which)).as_numpy_iterator())[0][0]
     else:

@@ -1,5 +1,6 @@
 """Runs some tests on JAX and PyTorch too, and compares numbers."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,18 +10,18 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet
+from alexnet_keras import AlexNet, Classifier, explain
 from alexnet_keras.data import Dataset
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.train import compile_for_training
-from tests import torch_training
+from tests import processes, torch_training
+from tests.test_classifier import NAMES, SIZE, tiny_network
 
-# What counts parameters or sizes, or takes layers of the real network, which costs seconds, is the
-# same on each backend; that a saved model loads in a new process is in the test below.
-REPEATED = (
-    "not (counts_and_maps or map_sizes or order_of_the_layers or source_does_otherwise or "
-    "test_one_tower or test_conv6 or layers_of_the_real_network or of_many_maps or new_process)"
+# Files of tests that compute gradients.
+EXPLANATIONS = (
+    *("gradients", "saliency_maps", "guided_gradients", "class_activation_maps"),
+    "maximization",
 )
 WITH_JAX = {
     **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
@@ -42,37 +43,31 @@ ON_TORCH = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @pytest.mark.parametrize(
     ("tests", "devices"),
     [
         (["tests/ops", "tests/layers", "tests/models"], 1),
-        (["tests/data/test_in_memory.py"], 1),  # without TensorFlow
+        (["tests/data/test_in_memory.py"], 1),
         (["tests/training/test_device_augmentation.py"], 2),
+        ([f"tests/explain/test_{name}.py" for name in EXPLANATIONS], 1),
     ],
     ids=str,
 )
 def test_these_pass_on_jax(tests, devices):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        REPEATED,
-        *tests,
-    ]
+    arguments = ["-m", "pytest", "-x", "-p", "no:cacheprovider", "-m", "not one_backend", *tests]
     flags = f"{WITH_JAX['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
-    result = subprocess.run(
-        command, env={**WITH_JAX, "XLA_FLAGS": flags}, capture_output=True, text=True
-    )
+    env = {**WITH_JAX, "XLA_FLAGS": flags}
+    if tests == ["tests/data/test_in_memory.py"]:  # in a process that has not loaded TensorFlow
+        command = [sys.executable, *arguments]
+        result = subprocess.run(command, env=env, capture_output=True, text=True)
+    else:
+        result = processes.run(arguments, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_these_pass_on_torch():
     pytest.importorskip("torch", reason="PyTorch is in the extra torch")
     command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *ON_TORCH]
@@ -81,7 +76,7 @@ def test_these_pass_on_torch():
     assert " passed" in result.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_torch_gives_the_numbers_of_tensorflow(tiny_npz, tmp_path):
     pytest.importorskip("torch", reason="PyTorch is in the extra torch")
     config = training_config(
@@ -157,11 +152,46 @@ def test_jax_gives_the_same_output_and_trains(tmp_path, random):
         "losses = [float(model.train_on_batch(images, np.arange(4))) for _ in range(10)]\n"
         "assert losses[-1] < losses[0], losses\n"
     )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**WITH_JAX, "PYTHONPATH": os.getcwd()},
-        check=True,
-    )
+    processes.run(["-c", code], cwd=tmp_path, env=WITH_JAX).check_returncode()
     ours = keras.ops.convert_to_numpy(model(images))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), ours, rtol=1e-4, atol=1e-6)
+
+
+def maps_of(classifier, images):
+    """Returns a dict of the explanations of images by each method, as arrays."""
+    found = {
+        "saliency": explain.saliency(classifier, images, "red"),
+        "guided": explain.guided_backpropagation(classifier, images, "red"),
+        "grad_cam": explain.grad_cam(classifier, images, "red", layer="conv2"),
+        "occlusion": explain.occlusion(classifier, images, "red", size=14, stride=7),
+    }
+    maps = {name: np.stack([each.map for each in each_of]) for name, each_of in found.items()}
+    drawn = explain.activation_maximization(classifier, [1, 2], "conv4", steps=4)
+    return {**maps, "drawn": drawn / 255}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_explanations_are_the_same(backend, tmp_path, random):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    network = tiny_network()
+    classifier = Classifier.from_network(network, (120, 110, 100), NAMES, image_size=SIZE)
+    classifier.save(tmp_path / "classifier.keras")
+    images = random.randint(0, 256, (3, SIZE, SIZE, 3)).astype("uint8")
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import sys, alexnet_keras, numpy as np\n"
+        "assert 'alexnet_keras.explain' not in sys.modules\n"
+        "from tests.test_backends import maps_of\n"
+        "classifier = alexnet_keras.Classifier.load('classifier.keras')\n"
+        "np.savez('maps.npz', **maps_of(classifier, np.load('images.npy')))\n"
+    )
+    environment = {**WITH_JAX, "KERAS_BACKEND": backend}
+    environment["PYTHONPATH"] = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    with np.load(tmp_path / "maps.npz") as found:
+        for name, maps in maps_of(classifier, images).items():
+            largest = np.abs(maps).max()
+            assert largest > 0
+            np.testing.assert_allclose(found[name] / largest, maps / largest, atol=1e-4)

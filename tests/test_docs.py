@@ -85,7 +85,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def measure(pages, folder, seconds=120):
+def measure(pages, folder, seconds=600):
     """Opens pages of the site in a browser; returns a dict for each page and width."""
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(_Handler, directory=SITE)
@@ -111,6 +111,7 @@ def measure(pages, folder, seconds=120):
         browser.terminate()
         browser.wait()
         server.shutdown()
+        server.server_close()
     return server.report
 
 

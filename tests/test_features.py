@@ -164,4 +164,4 @@ def test_bad_input_is_one_line(classifier, folder, tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             write_features(classifier, *arguments)
-    assert not list(tmp_path.glob("f.*z"))
+    assert not list(tmp_path.glob("f.*"))

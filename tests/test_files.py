@@ -14,13 +14,13 @@ from alexnet_keras.files import LOCK, holding, read_json, read_npz, replacing
 
 # Loads the module alone, which takes a fraction of the time that Keras does.
 HOLD_FOREVER = """
-import importlib.util, pathlib, sys, time
+import importlib.util, pathlib, sys
 spec = importlib.util.spec_from_file_location("files", sys.argv[1])
 files = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(files)
 with files.holding(pathlib.Path(sys.argv[2])):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -28,6 +28,7 @@ def test_a_folder_is_held_by_one_process_until_it_is_killed(tmp_path):
     folder = tmp_path / "run"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD_FOREVER, files.__file__, folder],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as other:

@@ -2,6 +2,7 @@ import base64
 import copy
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_keras import AlexNet
+from alexnet_keras import AlexNet, Classifier
 from alexnet_keras.analysis import KernelSnapshots
 from notebooks.execute import _smaller, execute
 from notebooks.first_cells import with_first_cells
+from tests import processes
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
@@ -28,6 +30,15 @@ def trained(folder):
     snapshots.set_model(model)
     snapshots.on_epoch_end(0)
     return str(folder / "best.keras")
+
+
+def classifier(folder):
+    """A classifier with a tiny network, in a file."""
+    network = AlexNet("cifar", classes=4, input_shape=(28, 28, 3), **TINY)
+    names = ("dark", "red", "green", "yellow")
+    made = Classifier.from_network(network, (100, 100, 100), names, image_size=32)
+    made.save(folder / "classifier.keras")
+    return str(folder / "classifier.keras")
 
 
 def ten_classes(folder):
@@ -47,6 +58,11 @@ def ten_classes(folder):
 
 
 def smoke(data, folder):
+    return [*with_seeds(data, folder), "--seeds", "0"]
+
+
+def with_seeds(data, folder):
+    """Arguments of an experiment that trains with both seeds of a trial."""
     return ["--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder]
 
 
@@ -59,7 +75,7 @@ SETTINGS = {
     "02_relu_vs_tanh.ipynb": lambda data, folder: (
         {
             name: [
-                *smoke(data, folder),
+                *with_seeds(data, folder),
                 *("--variants", f"ReLU, {group}", f"{slower}, {group}"),
             ]
             for name, slower, group in (
@@ -71,13 +87,13 @@ SETTINGS = {
         | {"images": data}
     ),
     "03_overlapping_pooling.ipynb": lambda data, folder: {
-        "arguments": smoke(data, folder),
+        "arguments": with_seeds(data, folder),
     },
     "04_depth.ipynb": lambda data, folder: {
         "arguments": [*smoke(data, folder), "--variants", "all layers", "without conv3"],
     },
     "05_ablations.ipynb": lambda data, folder: {
-        "arguments": [*smoke(data, folder), "--seeds", "0"],
+        "arguments": smoke(data, folder),
         "own": {
             "response_normalization": ["--variants", "with normalization", "without normalization"],
             "towers": ["--variants", "two towers", "one tower of half the kernels"],
@@ -113,10 +129,22 @@ SETTINGS = {
             *("--variants", "fine-tuned, all images", "from scratch, all images"),
         ],
     },
+    "10_your_own_photos.ipynb": lambda data, folder: {
+        "classifier": classifier(Path(folder).parent / "run"),
+    },
+    "11_explain.ipynb": lambda data, folder: {
+        "classifier": classifier(Path(folder).parent),
+        "dataset": data,
+        "count": 20,
+    },
 }
 # Executed in their own folder, as Jupyter does; the others in the root. test_packaging.py executes
 # 09 in an empty folder, with the wheel.
-IN_OWN_FOLDER = {"06_kernels.ipynb", "07_predictions_and_retrieval.ipynb"}
+IN_OWN_FOLDER = {
+    "06_kernels.ipynb",
+    "07_predictions_and_retrieval.ipynb",
+    "10_your_own_photos.ipynb",
+}
 WITH_WHEEL = {"09_vgg.ipynb"}
 PICTURES = {
     "01_train.ipynb": 5,
@@ -127,12 +155,27 @@ PICTURES = {
     "06_kernels.ipynb": 6,
     "07_predictions_and_retrieval.ipynb": 4,
     "08_transfer_and_ensembles.ipynb": 3,
+    "10_your_own_photos.ipynb": 4,
+    "11_explain.ipynb": 8,
 }
+WITHOUT_RESULTS = {"11_explain.ipynb"}  # it shows pictures, and measures nothing
 
 
-@pytest.mark.slow
+@pytest.fixture
+def forked_kernels(monkeypatch):
+    """Kernels fork off a process with the imports, as all processes of `tests.processes` do."""
+
+    def launch(command, env=None, cwd=None, **options):
+        arguments = command[command.index("-m") :]
+        streams = {"stdin": subprocess.DEVNULL, "start_new_session": True}
+        return processes.start(arguments, env=env, cwd=cwd, **streams)
+
+    monkeypatch.setattr("jupyter_client.provisioning.local_provisioner.launch_kernel", launch)
+
+
+@pytest.mark.slow(20)
 @pytest.mark.parametrize("name", SETTINGS)
-def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path, monkeypatch):
+def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path, monkeypatch, forked_kernels):
     folder = tmp_path / "out"
     monkeypatch.chdir(NOTEBOOKS if name in IN_OWN_FOLDER else NOTEBOOKS.parent)
     path = execute(NOTEBOOKS / name, folder, SETTINGS[name](tiny_npz, str(folder)))
@@ -140,7 +183,7 @@ def test_notebook_runs_from_end_to_end(name, tiny_npz, tmp_path, monkeypatch):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in outputs if output.output_type == "error"]
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= PICTURES[name]
-    assert list(folder.rglob("results.json"))
+    assert list(folder.rglob("results.json")) or name in WITHOUT_RESULTS
     figures = {"curves.png", "kernels.png"} if name == "01_train.ipynb" else set()
     assert figures <= {path.name for path in folder.rglob("*.png")}
 
@@ -177,7 +220,9 @@ def test_badges_and_installation_follow_the_address():
         with_first_cells(text, name, "https://gitlab.com/someone/nets")
 
 
-@pytest.mark.parametrize("name", ["06_kernels.ipynb", "07_predictions_and_retrieval.ipynb"])
+@pytest.mark.parametrize(
+    "name", ["06_kernels.ipynb", "07_predictions_and_retrieval.ipynb", "11_explain.ipynb"]
+)
 def test_the_command_of_the_shown_network_is_the_stored_one(name):
     results = NOTEBOOKS.parent / "results" / "train_imagenette_source" / "results.json"
     command = json.loads(results.read_text())["command"]

@@ -41,12 +41,21 @@ def requirements_of(extra):
     return found
 
 
-def test_requirements_txt_is_the_core_and_the_extras():
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    stated = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    expected = set(PROJECT["dependencies"]).union(*map(requirements_of, INSTALLED))
+def stated_in(name):
+    """Requirements in a file, each stated once."""
+    lines = [line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines()]
+    stated = [str(Requirement(line)) for line in lines if line]
     assert len(stated) == len(set(stated))
-    assert {str(Requirement(line)) for line in stated} == {str(Requirement(r)) for r in expected}
+    return set(stated)
+
+
+def test_requirements_txt_is_the_core_and_the_extras():
+    expected = set(PROJECT["dependencies"]).union(*map(requirements_of, INSTALLED))
+    assert stated_in("requirements.txt") == {str(Requirement(r)) for r in expected}
+
+
+def test_requirements_of_the_documentation_are_the_extra():
+    assert stated_in("requirements-docs.txt") == requirements_of("docs")
 
 
 def test_requirements_of_the_checks_are_the_extra_torch():

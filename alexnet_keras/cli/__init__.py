@@ -14,6 +14,7 @@ COMMANDS = {
     "export": "export a trained network to SavedModel, ONNX or TFLite",
     "predict": "classify photographs with a trained network",
     "features": "write the activations of layers for photographs to a file",
+    "explain": "draw why a trained network answers as it does for photographs",
     "info": "print versions, devices and folders, or the layers of a network",
 }
 

@@ -1,6 +1,9 @@
 """Writes the activations of layers for photographs to a file.
 
     alexnet features runs/x/classifier.keras photos/ --layers conv5 pool5 fc6 --output features.h5
+    alexnet features --network imagenet photos/ --layers fc7
+
+Without a classifier and a name, the network is taken that comes with the package.
 
 The file has an array for each layer, float32 (images, ...), and the paths of the rows in "files".
 Files that are not images are in "skipped", with their "reasons". Rerun a stopped command to resume;
@@ -9,6 +12,12 @@ until it ends, its work is in FILE.partial.
 
 import argparse
 
+from alexnet_keras.cli.chosen_network import (
+    USAGE,
+    add_network_options,
+    find_chosen_images,
+    open_chosen,
+)
 from alexnet_keras.cli.command import import_package, run_command
 
 
@@ -23,13 +32,14 @@ def features(options: argparse.Namespace) -> None:
     Args:
         options: parsed command line.
     """
+    images = find_chosen_images(options)
     import_package()
-    from alexnet_keras.classifier import Classifier
-    from alexnet_keras.features import write_features
+    from alexnet_keras.features import check_new_file, write_features
 
+    check_new_file(options.output)
     path = write_features(
-        Classifier.load(options.classifier),
-        options.images,
+        open_chosen(options),
+        images,
         options.layers,
         options.output,
         before_activation=options.before_activation,
@@ -41,20 +51,11 @@ def features(options: argparse.Namespace) -> None:
 def _parser(prog):
     parser = argparse.ArgumentParser(
         prog=prog,
+        usage=f"{prog} {USAGE}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "classifier",
-        metavar="CLASSIFIER",
-        help="a classifier.keras file, or the folder of the training that wrote it",
-    )
-    parser.add_argument(
-        "images",
-        metavar="IMAGE",
-        nargs="+",
-        help='image files, folders of images, or patterns such as "photos/*.jpg"',
-    )
+    add_network_options(parser)
     parser.add_argument(
         "--layers",
         nargs="+",

@@ -116,7 +116,7 @@ def _devices():
 def _network(path) -> str:
     """Prints a table of a network's layers, and the implementation of each."""
     from alexnet_keras.models import load_model
-    from alexnet_keras.ops import explain
+    from alexnet_keras.ops import print_implementations
 
     model = load_model(path, "file")
     if not getattr(model, "inputs", None):
@@ -125,7 +125,7 @@ def _network(path) -> str:
             "a model that was saved before it was built"
         )
     text = _print(_layers(model, path))
-    return text + explain(model)
+    return text + print_implementations(model)
 
 
 def _layers(model, path):

@@ -2,9 +2,11 @@
 
     alexnet predict runs/x/classifier.keras photo.jpg folder/ "more/*.png" --top 5
     alexnet predict --network imagenet photo.jpg
+    alexnet predict photo.jpg
 
-A training writes classifier.keras. A folder is searched for images at any depth. Files that are not
-images are listed on stderr, and the exit status is then 1.
+A training writes classifier.keras. Without a classifier and a name, the network is taken that comes
+with the package. A folder is searched for images at any depth. Files that are not images are listed
+on stderr, and the exit status is then 1.
 """
 
 import argparse
@@ -12,6 +14,12 @@ import json
 import sys
 from pathlib import Path
 
+from alexnet_keras.cli.chosen_network import (
+    USAGE,
+    add_network_options,
+    find_chosen_images,
+    open_chosen,
+)
 from alexnet_keras.cli.command import import_package, run_command
 from alexnet_keras.evaluation.view_names import check_test_views
 
@@ -33,16 +41,9 @@ def predict(options: argparse.Namespace) -> int:
     Returns:
         Number of images that can't be read.
     """
-    _check(options)
+    images = _checked_images(options)
     import_package()
-    from alexnet_keras.classifier import Classifier
-
-    images = options.images
-    if options.network is None:
-        classifier = Classifier.load(images[0])
-        images = images[1:]
-    else:
-        classifier = _pretrained(options.network)
+    classifier = open_chosen(options)
     predictions = classifier.predict(
         images, options.top, options.test_views, batch_size=options.batch_size
     )
@@ -59,22 +60,11 @@ def predict(options: argparse.Namespace) -> int:
 def _parser(prog):
     parser = argparse.ArgumentParser(
         prog=prog,
-        usage=f"{prog} [options] (CLASSIFIER | --network NAME) IMAGE [IMAGE ...]",
+        usage=f"{prog} {USAGE}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "images",
-        metavar="PATH",
-        nargs="+",
-        help="without --network first a classifier.keras file, or the folder of the training that "
-        'wrote it; then image files, folders of images, or patterns such as "photos/*.jpg"',
-    )
-    parser.add_argument(
-        "--network",
-        metavar="NAME",
-        help="named weights, such as imagenet, which are downloaded once (default: CLASSIFIER)",
-    )
+    add_network_options(parser)
     parser.add_argument(
         "--top",
         type=int,
@@ -107,16 +97,12 @@ def _parser(prog):
     return parser
 
 
-def _check(options):
-    """Raises an error for no image, or a figure that can't be drawn or written."""
-    if options.network is None and len(options.images) < 2:
-        raise ValueError(
-            "`images` must have at least one path after the classifier, or a network of --network. "
-            f"Received: {options.images[0]!r} only"
-        )
+def _checked_images(options):
+    """Returns the images; raises an error for none, or a figure that can't be drawn or written."""
+    images = find_chosen_images(options)
     check_test_views(options.test_views)
     if not options.figure:
-        return
+        return images
     from alexnet_keras.files import check_writable
 
     path = Path(options.figure)
@@ -126,16 +112,7 @@ def _check(options):
     import_package()
     import alexnet_keras.plots  # noqa: F401  raises without Matplotlib
 
-
-def _pretrained(network):
-    from alexnet_keras.classifier import Classifier
-    from alexnet_keras.pretrained import available
-
-    if network not in available():
-        raise ValueError(
-            f"`network` must be one of {', '.join(available())}. Received: network={network!r}"
-        )
-    return Classifier.pretrained(network)
+    return images
 
 
 def _draw(classifier, predictions, path):

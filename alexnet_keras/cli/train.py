@@ -5,6 +5,10 @@
 
 Rerun the same command to resume after Ctrl-C, SIGTERM or a crash.
 
+Fine-tuning of a classifier on your own images:
+
+    alexnet train --dataset my_photos --pretrained runs/imagenette --workdir runs/my_photos
+
 ImageNet as in the paper, with two GPUs, 90 epochs and batches of 128. The paper has a top-1 error
 of 40.7% and a top-5 error of 18.2% on ten crops:
 
@@ -33,6 +37,7 @@ from alexnet_keras.cli.command import (
 )
 from alexnet_keras.extras import MissingExtraError, require
 from alexnet_keras.training.config import GROUPS, TRAINING_PRESETS, TrainingConfig, training_config
+from alexnet_keras.training.presets import FINE_TUNING
 
 # Type and placeholder of the entries of a tuple. Entries of other tuples are shares.
 _TUPLE_ITEMS = {
@@ -42,6 +47,8 @@ _TUPLE_ITEMS = {
     "scale_jitter": (int, "PIXELS"),
 }
 _OPTIONAL_PLACEHOLDERS = {float: "NUMBER or none", int: "NUMBER or none", str: "FILE or none"}
+# Placeholders of single options.
+_PLACEHOLDERS = {"pretrained": "NAME, FILE or none", "pretrained_sha256": "HASH or none"}
 
 
 def main(arguments: list[str] | None = None, prog: str = "alexnet train") -> Any:
@@ -150,7 +157,7 @@ def draw(results: dict, workdir: str | os.PathLike) -> None:
         return
     config = results["config"]
     overrides = [f"{name}={value}" for name, value in config["overrides"].items()]
-    network = ", ".join([config["preset"], *overrides])
+    network = ", ".join([config.get("pretrained") or config["preset"], *overrides])
     curves = plot_curves(results["history"], title=f"{network} on {results['data']['name']}")
     save_figure(curves, Path(workdir) / "curves.png")
     weights = Path(workdir) / "last.keras"
@@ -170,7 +177,7 @@ def _parser(prog):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         epilog="The defaults belong to --preset paper. Other presets differ in:\n"
-        + "\n".join(presets),
+        + "\n".join([*presets, _preset_text("with --pretrained", FINE_TUNING)]),
     )
     groups = {name: parser.add_argument_group(name) for name in GROUPS}
     groups["training"].add_argument(
@@ -239,7 +246,10 @@ def _add_field(group, field):
     else:
         kind = field.type.__args__[0]
         group.add_argument(
-            flag, type=_OrNone(kind), metavar=_OPTIONAL_PLACEHOLDERS[kind], help=text
+            flag,
+            type=_OrNone(kind),
+            metavar=_PLACEHOLDERS.get(field.name, _OPTIONAL_PLACEHOLDERS[kind]),
+            help=text,
         )
 
 

@@ -108,9 +108,9 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
             f"training. Received: dataset={options.dataset!r}, image_size={options.image_size}"
         )
     check_classifier(model, path)
-    data_options = {}
+    data_options = _given_preparation(options.weights)
     if _is_dataset_of(name, training):
-        data_options = {option: training[option] for option in _DATA_OPTIONS if option in training}
+        data_options |= {option: training[option] for option in _DATA_OPTIONS if option in training}
     if getattr(options, "mean_subtraction", None):
         data_options["mean_subtraction"] = options.mean_subtraction
     dataset = Dataset(name, image_size, model.input_shape[1], **data_options)
@@ -120,6 +120,35 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
             f"Received: dataset={name!r} with {dataset.info.classes}"
         )
     return dataset
+
+
+def _given_preparation(weights):
+    """Returns the mean and the color order that networks have from their classifiers, as options.
+
+    A network that was trained from scratch has the mean of its data set.
+    """
+    import numpy as np
+
+    from alexnet_keras.training.run_folder import read_preparation
+
+    paths = [weights] if isinstance(weights, str) else weights
+    found = []
+    for path in paths:
+        training = training_of(path)
+        preparation = {}
+        if training.get("pretrained"):
+            preparation = read_preparation(Path(path).parent)
+            preparation["mean_subtraction"] = training["mean_subtraction"]
+        found.append(preparation)
+    first = found[0]
+    for path, preparation in zip(paths, found, strict=True):
+        same_names = preparation.keys() == first.keys()
+        if not same_names or not all(np.array_equal(preparation[n], first[n]) for n in first):
+            raise ValueError(
+                "`models` must have one mean and color order. Received: "
+                f"{paths[0]!r} and {path!r}, of which one or both have a classifier's own"
+            )
+    return first
 
 
 def _is_dataset_of(name, training):
@@ -152,7 +181,7 @@ def _gives_one_vector(shape):
 
 
 def images_at(dataset: "Dataset", numbers: list[int], split: str = "validation") -> "np.ndarray":
-    """Returns the center crops of images, uint8 `(count, crop_size, crop_size, 3)`.
+    """Returns the center crops of images, RGB, uint8 `(count, crop_size, crop_size, 3)`.
 
     Args:
         dataset: a `Dataset`.
@@ -173,7 +202,17 @@ def images_at(dataset: "Dataset", numbers: list[int], split: str = "validation")
         first += len(labels)
         if len(found) == len(wanted):
             break
-    return np.stack([found[number] for number in numbers])
+    return swap_colors(np.stack([found[number] for number in numbers]), dataset)
+
+
+def swap_colors(images: "np.ndarray", dataset: "Dataset") -> "np.ndarray":
+    """Returns images of a data set with their colors in the order RGB, or RGB images in its order.
+
+    Args:
+        images: `(..., 3)`.
+        dataset: a `Dataset`.
+    """
+    return images[..., ::-1] if dataset.info.color_order == "BGR" else images
 
 
 def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Path:

@@ -84,6 +84,20 @@ def draw(label: int, seed: tuple) -> np.ndarray:
     Returns:
         uint8 `(64, 64, 3)`.
     """
+    image, _ = draw_with_mask(label, seed)
+    return image
+
+
+def draw_with_mask(label: int, seed: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """Draws one image, and where its object is.
+
+    Args:
+        label, seed: as for `draw`.
+
+    Returns:
+        The image, uint8 `(64, 64, 3)`, and whether each pixel belongs to the object, bool
+        `(64, 64)`.
+    """
     # Unlike numpy.random.Generator's, its stream of numbers never changes.
     random = np.random.RandomState(list(seed))
     image = _background(random)
@@ -104,9 +118,10 @@ def draw(label: int, seed: tuple) -> np.ndarray:
         stripes = np.sin(along * random.uniform(7, 11) + random.uniform(0, 6.28)) > 0
         other = _color(hue + random.uniform(0.3, 0.7), random, saturated=True)
         color = np.where(stripes[..., None], color, other)
-    _paint(image, _distance(label, y, x) * radius, _shaded(color, y, x, random))
+    distance = _distance(label, y, x) * radius
+    _paint(image, distance, _shaded(color, y, x, random))
     image += random.normal(0, 0.02, image.shape)
-    return np.round(np.clip(image, 0, 1) * 255).astype("uint8")
+    return np.round(np.clip(image, 0, 1) * 255).astype("uint8"), distance < 0
 
 
 def _turn(y, x, angle):

@@ -29,7 +29,7 @@ class InMemoryDataset:
         name: path of an `.npz` file, as for `load`, or `"shapes"`.
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops, in pixels.
-        mean_subtraction: as for `load`.
+        mean_subtraction, mean, color_order: as for `load`.
         cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
 
     Raises:
@@ -44,21 +44,29 @@ class InMemoryDataset:
         crop_size: int = 224,
         *,
         mean_subtraction: str = "image",
+        mean: np.ndarray | None = None,
+        color_order: str = "RGB",
         cache_dir: str | os.PathLike | None = None,
     ):
         if keras.backend.backend() not in ("jax", "torch"):
             raise ValueError(
                 f"`in_memory` needs the jax or torch backend. Received: {keras.backend.backend()}"
             )
-        preparation = ImagePreparation(image_size, crop_size, mean_subtraction=mean_subtraction)
+        preparation = ImagePreparation(
+            image_size,
+            crop_size,
+            mean_subtraction=mean_subtraction,
+            mean=mean,
+            color_order=color_order,
+        )
         arrays = shapes_arrays() if name == "shapes" else read_npz(name)
         self._labels = {"train": arrays.y_train, "validation": arrays.y_test}
-        train = _prepare(arrays.x_train, image_size)
-        validation = _prepare(arrays.x_test, image_size)
+        train = _prepare(arrays.x_train, preparation)
+        validation = _prepare(arrays.x_test, preparation)
         mean_image, covariance = training_statistics(
             (train[i : i + 128] for i in range(0, len(train), 128)),
             len(train),
-            f"{arrays.fingerprint}-{image_size}-in_memory",
+            f"{arrays.fingerprint}-{image_size}-in_memory{'' if color_order == 'RGB' else '-BGR'}",
             ImageSelection(name, cache_dir=cache_dir).cache,
         )
         self._images = {
@@ -74,9 +82,10 @@ class InMemoryDataset:
             splits=arrays.splits,
             image_size=image_size,
             crop_size=crop_size,
-            mean_image=mean_to_subtract(mean_image, preparation.mean_subtraction, image_size),
+            mean_image=mean_to_subtract(mean_image, preparation),
             color_covariance=covariance,
             fingerprint=arrays.fingerprint,
+            color_order=color_order,
         )
         self._mean_crop = ops.convert_to_tensor(self.info.mean_crop)
 
@@ -212,8 +221,9 @@ class _Batches(keras.utils.PyDataset):
         return self.prepare(ops.take(self.images, index, axis=0)), self.labels[index], weights
 
 
-def _prepare(images, size):
-    """Returns the center squares, of three colors, with a shorter side scaled to `size` pixels."""
+def _prepare(images, preparation):
+    """Returns the center squares, of three colors in their order, with scaled shorter sides."""
+    size = preparation.image_size
     images = images[..., None] if images.ndim == 3 else images
     lengths = np.array(images.shape[1:3])
     if lengths.min() == size:
@@ -221,7 +231,8 @@ def _prepare(images, size):
         images = images[:, top : top + size, left : left + size]
     else:
         images = _scaled_centers(images, size)
-    return np.broadcast_to(images, (len(images), size, size, 3))
+    images = np.broadcast_to(images, (len(images), size, size, 3))
+    return images[..., ::-1] if preparation.color_order == "BGR" else images
 
 
 def _scaled_centers(images, size):

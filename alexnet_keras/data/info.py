@@ -1,8 +1,12 @@
 """The description of a data set, and its mean image."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from alexnet_keras.data.options import ImagePreparation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,13 +22,14 @@ class DatasetInfo:
         splits: names of the training and the validation split in the data set.
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops that a network sees, in pixels.
-        mean_image: float32 `(image_size, image_size, 3)`, the mean of the prepared training images,
-            0-255; a single color with `mean_subtraction="color"`.
-        color_covariance: float64 `(3, 3)`, of the RGB values of all pixels of the prepared training
-            images.
+        mean_image: float32 `(image_size, image_size, 3)`, the mean to subtract, 0-255; a single
+            color with `mean_subtraction="color"`.
+        color_covariance: float64 `(3, 3)`, of the color values of all pixels of the prepared
+            training images.
         fingerprint: digest that changes whenever the images might have changed.
         skipped: corrupt files that are left out.
         content: digest of the files of each class in a folder; `None` for other sets.
+        color_order: order of the colors in images, mean and covariance.
     """
 
     name: str
@@ -40,6 +45,7 @@ class DatasetInfo:
     fingerprint: str
     skipped: tuple = ()
     content: str | None = None
+    color_order: str = "RGB"
 
     @property
     def mean_crop(self) -> np.ndarray:
@@ -54,17 +60,25 @@ def center(image, size: int):
     return image[..., top : top + size, left : left + size, :]
 
 
-def mean_to_subtract(mean_image: np.ndarray, mean_subtraction: str, size: int) -> np.ndarray:
-    """Returns the mean image, or for `"color"` an image of its mean color, as in VGG.
+def mean_to_subtract(mean_image: np.ndarray, preparation: "ImagePreparation") -> np.ndarray:
+    """Returns the mean to subtract from the images of a data set.
 
     Args:
-        mean_image: float32 `(height, width, 3)`.
-        mean_subtraction: `"image"` or `"color"`.
-        size: side of the image of one color, in pixels.
+        mean_image: float32 `(height, width, 3)`, the mean of the training images.
+        preparation: how the images are prepared. Its `mean` replaces the training images' own.
+
+    Returns:
+        float32 `(image_size, image_size, 3)`, with the colors in the order of the images. For
+        `mean_subtraction="color"`, as in VGG, all pixels have one color.
 
     Reference: section 2.1 of Simonyan and Zisserman (2014).
     """
-    if mean_subtraction == "image":
-        return mean_image
-    color = mean_image.mean((0, 1), dtype="float64").astype("float32")
-    return np.tile(color, (size, size, 1))
+    mean = mean_image
+    if preparation.mean is not None:
+        is_bgr = preparation.color_order == "BGR"
+        mean = preparation.mean[..., ::-1] if is_bgr else preparation.mean
+    if preparation.mean_subtraction == "image":
+        return np.ascontiguousarray(mean)
+    if mean.ndim == 3:
+        mean = mean.mean((0, 1), dtype="float64").astype("float32")
+    return np.tile(mean, (preparation.image_size, preparation.image_size, 1))

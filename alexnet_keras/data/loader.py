@@ -1,5 +1,6 @@
 """The loader of all data sets."""
 
+import dataclasses
 import os
 
 import keras
@@ -9,7 +10,7 @@ from alexnet_keras.data.augmentation import resize_and_crop
 from alexnet_keras.data.info import DatasetInfo, center, mean_to_subtract
 from alexnet_keras.data.options import BatchOptions, split_options
 from alexnet_keras.data.pca_noise import subtract_mean
-from alexnet_keras.data.sources import open_image_source
+from alexnet_keras.data.sources import ImageSource, open_image_source
 from alexnet_keras.data.statistics import training_statistics
 from alexnet_keras.data.training_batches import NOT_TUNED, PARALLEL_BATCHES, TrainingBatches
 from alexnet_keras.distributed.devices import replica_count
@@ -61,7 +62,7 @@ def load(
         **options: fields of `alexnet_keras.data.ImageSelection` (`hold_out_every`,
             `class_subset`, `max_images_per_class`, `skip_corrupt`, `cache_dir`) and of
             `alexnet_keras.data.ImagePreparation` (`image_size`, `crop_size`, `scale_jitter`,
-            `mean_subtraction`, `memory_gib`).
+            `mean_subtraction`, `mean`, `color_order`, `memory_gib`).
 
     Returns:
         `(train, validation, info)`.
@@ -137,7 +138,9 @@ class Dataset:
         self.selection, self.preparation = split_options(name, options | sizes)
         self._host = host
         self._hosts = hosts
-        self._source = open_image_source(self.selection)
+        self._source = _in_color_order(
+            open_image_source(self.selection), self.preparation.color_order
+        )
         self._train_in_memory = self.preparation.fits_memory(
             self._source.train_count, self.preparation.training_size
         )
@@ -171,7 +174,6 @@ class Dataset:
             self.selection.cache,
             read_anyway=self._train_in_memory,
         )
-        size = preparation.image_size
         return DatasetInfo(
             name=str(self.selection.name),
             classes=len(source.class_names),
@@ -179,13 +181,14 @@ class Dataset:
             train_count=source.train_count,
             validation_count=source.validation_count,
             splits=source.splits,
-            image_size=size,
+            image_size=preparation.image_size,
             crop_size=preparation.crop_size,
-            mean_image=mean_to_subtract(mean_image, preparation.mean_subtraction, size),
+            mean_image=mean_to_subtract(mean_image, preparation),
             color_covariance=covariance,
             fingerprint=source.fingerprint,
             content=source.content,
             skipped=source.skipped,
+            color_order=preparation.color_order,
         )
 
     def train(
@@ -295,3 +298,16 @@ class Dataset:
         if self.preparation.training_size != self.preparation.image_size:
             images = self._prepare(self._source.train, self.preparation.image_size)
         return images.batch(batch_size).prefetch(2)
+
+
+def _in_color_order(source: ImageSource, color_order: str) -> ImageSource:
+    """Returns a source whose images have their colors in this order."""
+    if color_order == "RGB":
+        return source
+
+    def decode(stored):
+        return tf.reverse(source.decode(stored), [-1])
+
+    # Other values have other statistics.
+    fingerprint = f"{source.fingerprint}-{color_order}"
+    return dataclasses.replace(source, decode=decode, fingerprint=fingerprint)

@@ -4,10 +4,13 @@ import dataclasses
 import os
 from pathlib import Path
 
+import numpy as np
+
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.data.statistics import default_cache_dir
 
 MEANS = ("image", "color")
+COLOR_ORDERS = ("RGB", "BGR")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +75,9 @@ class ImagePreparation:
             Validation images keep `image_size`. Empty for `image_size` in training, too.
         mean_subtraction: which mean of the training images is subtracted: their mean `"image"`,
             or their mean `"color"` as in VGG.
+        mean: mean to subtract instead, RGB 0-255: an image `(image_size, image_size, 3)`, or with
+            `mean_subtraction="color"` a color `(3,)`. `None` for the training images' own.
+        color_order: order of the color channels, `"RGB"` or `"BGR"`.
         memory_gib: keep the prepared training images in memory if they take at most this, in GiB;
             the validation images likewise.
 
@@ -86,6 +92,8 @@ class ImagePreparation:
     crop_size: int = 224
     scale_jitter: tuple = ()
     mean_subtraction: str = "image"
+    mean: np.ndarray | None = None
+    color_order: str = "RGB"
     memory_gib: float = 2.0
 
     def __post_init__(self):
@@ -101,6 +109,24 @@ class ImagePreparation:
                 f"Received: mean_subtraction={self.mean_subtraction!r}"
             )
         check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
+        self._check_mean()
+        if self.color_order not in COLOR_ORDERS:
+            raise ValueError(
+                f"`color_order` must be {' or '.join(COLOR_ORDERS)}. "
+                f"Received: color_order={self.color_order!r}"
+            )
+
+    def _check_mean(self):
+        if self.mean is None:
+            return
+        mean = np.asarray(self.mean, "float32")
+        side = (self.image_size, self.image_size) if self.mean_subtraction == "image" else ()
+        if mean.shape != (*side, 3):
+            raise ValueError(
+                f"`mean` must have the shape {(*side, 3)} for image_size={self.image_size} and "
+                f"mean_subtraction={self.mean_subtraction!r}. Received: mean of shape {mean.shape}"
+            )
+        object.__setattr__(self, "mean", mean)
 
     @property
     def training_size(self) -> int:

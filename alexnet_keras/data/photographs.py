@@ -77,9 +77,9 @@ def list_photographs(images) -> list[Photograph]:
     return found
 
 
-def progress(count: int, title: str) -> tqdm:
-    """Returns a progress bar of images, which shows after a few seconds of work."""
-    return tqdm(total=count, desc=title, unit="image", delay=_PROGRESS_SECONDS)
+def progress(count: int, title: str, unit: str = "image") -> tqdm:
+    """Returns a progress bar of images or other units, which shows after a few seconds of work."""
+    return tqdm(total=count, desc=title, unit=unit, delay=_PROGRESS_SECONDS)
 
 
 def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[PreparedBatch]:

@@ -16,9 +16,7 @@ def ends_in_logits(model: keras.Model, name: str | None = None) -> bool:
     Raises:
         ValueError: for a model with other outputs.
     """
-    operations = getattr(model, "operations", model.layers)
-    # A linear activation changes nothing, such as one that only sets the dtype.
-    last = next(layer for layer in reversed(operations) if not _is_linear_activation(layer))
+    last = last_operation(model)
     if isinstance(last, keras.Model):
         return ends_in_logits(last, name or model.name)
     if type(last).__name__ == "Softmax":  # the layer, and the operation of `keras.ops`
@@ -31,6 +29,15 @@ def ends_in_logits(model: keras.Model, name: str | None = None) -> bool:
             f"Received: {name or model.name}, whose last layer '{last.name}' has {found}"
         )
     return activation is keras.activations.linear
+
+
+def last_operation(model: keras.Model) -> Any:
+    """Returns the last operation of a model that changes something, a layer in most models.
+
+    A linear activation changes nothing, such as one that only sets the dtype.
+    """
+    operations = getattr(model, "operations", model.layers)
+    return next(layer for layer in reversed(operations) if not _is_linear_activation(layer))
 
 
 def _is_linear_activation(layer):

@@ -2,15 +2,16 @@
 
 import keras
 
+from alexnet_keras.layers.replaced_weights import ReplacedWeights
 from alexnet_keras.ops.dispatch import Choice, choose_dense
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
-class FullyConnected(keras.layers.Dense):
+class FullyConnected(ReplacedWeights, keras.layers.Dense):
     """A `keras.layers.Dense` with the same arguments, weights and output, and a faster gradient.
 
-    `y = x W + b`. The definition is `alexnet_keras.ops.reference.dense`. `alexnet_keras.explain`
-    prints the implementation.
+    `y = x W + b`. The definition is `alexnet_keras.ops.reference.dense`.
+    `alexnet_keras.print_implementations` prints the implementation.
 
     Example:
 

@@ -2,17 +2,18 @@
 
 import keras
 
+from alexnet_keras.layers.replaced_weights import ReplacedWeights
 from alexnet_keras.ops.dispatch import Choice, ConvOptions, choose_conv2d
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
-class GroupedConv2D(keras.layers.Conv2D):
+class GroupedConv2D(ReplacedWeights, keras.layers.Conv2D):
     """A `keras.layers.Conv2D` with fast `groups` on a CPU, and with JAX on a GPU.
 
     `G` groups divide the input maps and the kernels into `G` equal, consecutive parts. Kernel part
     `g` sees input part `g` only: `y[..., g] = conv(x[..., g], w[..., g]) + b[g]`. In AlexNet the
     groups are the two GPUs. The definition is `alexnet_keras.ops.reference.conv2d`.
-    `alexnet_keras.explain` prints the implementation.
+    `alexnet_keras.print_implementations` prints the implementation.
 
     Arguments, weights and output are the same as in `keras.layers.Conv2D`, so weights can be
     exchanged. `kernel` has the shape `(kernel height, kernel width, input maps / groups, filters)`,

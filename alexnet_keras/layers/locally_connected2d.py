@@ -3,18 +3,19 @@
 import keras
 from keras import ops
 
+from alexnet_keras.layers.replaced_weights import ReplacedWeights
 from alexnet_keras.ops.dispatch import Choice, choose_locally_connected2d
 from alexnet_keras.ops.reference import same_padding
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
-class LocallyConnected2D(keras.layers.Layer):
+class LocallyConnected2D(ReplacedWeights):
     """Convolution without weight sharing: every position has its own kernels and biases.
 
     `y[n, p] = window[n, p] kernel[p] + bias[p]`, with the position `p`. `window[n, p]` are the
     activities of image `n` that the kernel covers there. The definition is
-    `alexnet_keras.ops.reference.locally_connected2d`. `alexnet_keras.explain` prints the
-    implementation.
+    `alexnet_keras.ops.reference.locally_connected2d`. `alexnet_keras.print_implementations` prints
+    the implementation.
 
     The weights have the same shapes as in Keras 2's layer of this name. `kernel` is
     `(positions, kernel height * kernel width * maps, filters)`, with positions row by row. `bias`

@@ -4,12 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from alexnet_keras.layers.replaced_weights import ReplacedWeights
+
 COLOR_ORDERS = ("RGB", "BGR")
 MEAN_SUBTRACTIONS = ("image", "color")
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
-class Preparation(keras.layers.Layer):
+class Preparation(ReplacedWeights):
     """Subtracts the mean, cuts out the center and orders the colors, inside a saved model.
 
     `y = x[center] - mean[center]`, with the last axis reversed for `"BGR"`. The layer computes in

@@ -13,6 +13,7 @@ from alexnet_keras.layers import (
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
+from alexnet_keras.layers.replaced_weights import weights_replaced
 from alexnet_keras.models.alexnet_config import CONV_LAYERS, AlexNetConfig, alexnet_config
 from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
@@ -52,6 +53,7 @@ def AlexNet(
     | `"bvlc_alexnet"` | Caffe's: 227 pixels, k = 1, neighbors across towers |
     | `"caffenet"` | the same, pooling before normalization |
     | `"small"` | the same eight layers and towers for images of 64x64 pixels and a laptop |
+    | `"tiny_imagenet"` | the same with more kernels, for the 200 classes of Tiny ImageNet |
     | `"cifar"` | the same for images of 32x32 pixels |
     | `"four_layer"` | figure 1, for CIFAR-10: three conv layers (32, 32, 64 kernels of 5x5), fc8 |
     | `"cifar_11pct"`, `"cifar_13pct"` | section 3.3, for CIFAR-10, with and without normalization |
@@ -137,20 +139,21 @@ def AlexNet(
     classes = 1000 if classes is None else classes
     check_classes(classes)
     seed = random.randrange(2**31)  # `keras.utils.set_random_seed` fixes it
-    inputs = keras.Input(config.input_shape, name="image")
-    x = inputs
-    if config.input_scale != 1:
-        x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
-    for conv in CONV_LAYERS:
-        x = _conv_block(x, config, conv, seed)
-    if include_top:
-        x = fully_connected(
-            x,
-            config,
-            classes,
-            classifier_activation,
-            lambda layer: _initializers(config, layer, seed),
-        )
+    with weights_replaced(weights is not None):
+        inputs = keras.Input(config.input_shape, name="image")
+        x = inputs
+        if config.input_scale != 1:
+            x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
+        for conv in CONV_LAYERS:
+            x = _conv_block(x, config, conv, seed)
+        if include_top:
+            x = fully_connected(
+                x,
+                config,
+                classes,
+                classifier_activation,
+                lambda layer: _initializers(config, layer, seed),
+            )
     model = keras.Model(inputs, pooled(x, pooling), name=name or "alexnet")
     if weights is not None:
         load_weights(model, weights)

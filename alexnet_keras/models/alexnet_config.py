@@ -370,6 +370,10 @@ PRESETS = {
         ),
     ),
     "small": _SMALL,
+    # 1.4 million weights, wide enough for 200 classes.
+    "tiny_imagenet": dataclasses.replace(
+        _SMALL, filters=(64, 128, 192, 192, 128, 128), units=(512, 320), dropout=0.25
+    ),
     "cifar": dataclasses.replace(
         _SMALL,
         input_shape=(32, 32, 3),

@@ -1,5 +1,6 @@
 """Saved models and weights."""
 
+import json
 import os
 import re
 import zipfile
@@ -9,6 +10,7 @@ import h5py
 import keras
 
 from alexnet_keras.layers.preparation import Preparation
+from alexnet_keras.layers.replaced_weights import weights_replaced
 from alexnet_keras.models.head import TOP
 from alexnet_keras.pretrained import REGISTRY, load_pretrained
 
@@ -53,12 +55,34 @@ def load_whole_model(path: str | os.PathLike, argument: str = "weights") -> kera
     import alexnet_keras  # noqa: F401  registers the layers
 
     try:
-        return keras.saving.load_model(path, compile=False)
+        with weights_replaced():
+            return keras.saving.load_model(path, compile=False)
     except Exception as error:  # a file can be wrong in more ways than Keras documents
-        raise ValueError(
-            f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
-            f"{_reason_against(path, error)}"
-        ) from error
+        raise _not_a_model(path, argument, error) from error
+
+
+def read_model_config(path: str | os.PathLike, argument: str = "weights") -> dict:
+    """Returns the configuration in a `.keras` file, without using the devices.
+
+    Args:
+        path: path of the file.
+        argument: name of the argument in the message.
+
+    Raises:
+        ValueError: for a missing file, or a file without a model.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise _not_a_model(path, argument, error) from error
+
+
+def _not_a_model(path, argument, error):
+    return ValueError(
+        f"`{argument}` must be a .keras file of a model. Received: {argument}={str(path)!r}: "
+        f"{_reason_against(path, error)}"
+    )
 
 
 def preparation_of(model: keras.Model) -> Preparation | None:
@@ -138,7 +162,8 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
 def _load_keras_weights(model, path):
     try:
         if path.endswith(".keras") or is_on_hub(path):
-            stored = network_of(keras.saving.load_model(path, compile=False))
+            with weights_replaced():
+                stored = network_of(keras.saving.load_model(path, compile=False))
             _check_same_weights(_shapes(model), _without_top(model, _shapes(stored)))
             arrays = {weight.path: weight for weight in stored.weights}
             for weight in model.weights:

@@ -7,6 +7,7 @@ import random
 import keras
 
 from alexnet_keras.layers import GroupedConv2D, LocalResponseNormalization
+from alexnet_keras.layers.replaced_weights import weights_replaced
 from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
@@ -80,14 +81,15 @@ def VGG(
     if kernel == "gaussian":
         kernel = keras.initializers.RandomNormal(stddev=0.1)
     initializers = functools.partial(layer_initializers, kernel, 0.0, seed)
-    inputs = keras.Input(config.input_shape, name="image")
-    x = inputs
-    if config.input_scale != 1:
-        x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
-    for stage in range(1, len(config.filters) + 1):
-        x = _stage(x, config, stage, initializers)
-    if include_top:
-        x = fully_connected(x, config, classes, classifier_activation, initializers)
+    with weights_replaced(weights is not None):
+        inputs = keras.Input(config.input_shape, name="image")
+        x = inputs
+        if config.input_scale != 1:
+            x = keras.layers.Rescaling(config.input_scale, name="scale")(x)
+        for stage in range(1, len(config.filters) + 1):
+            x = _stage(x, config, stage, initializers)
+        if include_top:
+            x = fully_connected(x, config, classes, classifier_activation, initializers)
     model = keras.Model(inputs, pooled(x, pooling), name=name or "vgg")
     if weights is not None:
         load_weights(model, weights)

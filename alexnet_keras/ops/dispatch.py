@@ -1,8 +1,8 @@
 """The choice among the implementations of each operation.
 
 Only this file says which implementation is fastest where. Every rule for speed names the benchmark
-that measured it. `implementation("reference")` forces a choice, and `explain` prints the choices
-for a model.
+that measured it. `implementation("reference")` forces a choice, and `print_implementations` prints
+the choices for a model.
 """
 
 import contextlib
@@ -483,7 +483,7 @@ def choose_momentum_update() -> Choice:
     return _choose(possible, fastest, reason)
 
 
-def explain(model: keras.Model) -> str:
+def print_implementations(model: keras.Model) -> str:
     """Prints which implementation computes each layer of a model on this machine, and why.
 
     Args:
@@ -494,7 +494,7 @@ def explain(model: keras.Model) -> str:
 
     Example:
 
-    >>> text = explain(AlexNet("small", classes=2))  # doctest: +SKIP
+    >>> text = print_implementations(AlexNet("small", classes=2))  # doctest: +SKIP
     conv1         reference: the convolution of the backend
     """
     lines = []

@@ -11,6 +11,7 @@ with extra("drawing figures"):
         plot_learning_rates,
         plot_training_errors,
     )
+    from alexnet_keras.plots.explanations import plot_explanations, plot_patches
     from alexnet_keras.plots.images import plot_images
     from alexnet_keras.plots.kernels import (
         animate_kernels,
@@ -32,6 +33,7 @@ __all__ = [
     "plot_comparisons",
     "plot_curves",
     "plot_ensembles",
+    "plot_explanations",
     "plot_feature_maps",
     "plot_images",
     "plot_kernel_measures",
@@ -39,6 +41,7 @@ __all__ = [
     "plot_kernels",
     "plot_learning_rates",
     "plot_neighbors",
+    "plot_patches",
     "plot_predictions",
     "plot_training_errors",
     "save_animation",

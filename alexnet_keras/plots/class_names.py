@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from alexnet_keras.data.imagenet_names import imagenet_names
 
+_LETTERS = 26  # longest name that fits into a panel
+
 
 def in_words(class_names: Iterable[str]) -> list[str]:
     """Returns readable names of classes.
@@ -22,3 +24,8 @@ def in_words(class_names: Iterable[str]) -> list[str]:
     """
     names = imagenet_names()
     return [names.get(name, name.replace("_", " ")) for name in class_names]
+
+
+def shortened(name: str) -> str:
+    """Returns a name, or its start and an ellipsis if it does not fit into a panel."""
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"

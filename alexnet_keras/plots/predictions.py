@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from alexnet_keras.plots.class_names import shortened
 from alexnet_keras.plots.style import new_figure
 
 if TYPE_CHECKING:
     from alexnet_keras.classifier import Prediction
-
-_LETTERS = 26  # longest name that fits into a panel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +132,7 @@ def _draw(panels, columns, title):
     for i, panel in enumerate(panels):
         picture, below = axes[2 * (i // columns) : 2 * (i // columns) + 2, i % columns]
         picture.imshow(np.clip(panel.image, 0, 255).astype("uint8"))
-        picture.set_title(_shortened(panel.title), fontsize=9)
+        picture.set_title(shortened(panel.title), fontsize=9)
         _draw_bars(below, panel, bars)
     figure.suptitle(title, fontsize=10)
     return figure
@@ -146,11 +145,7 @@ def _draw_bars(axis, panel, bars):
             look = {"color": "C1", "hatch": "//", "edgecolor": "white"}
         axis.barh(row, value, height=0.85, **look)
         box = {"color": "white", "alpha": 0.6, "pad": 0.5}
-        axis.text(0.01, row, _shortened(name), fontsize=8, va="center", bbox=box)
+        axis.text(0.01, row, shortened(name), fontsize=8, va="center", bbox=box)
         axis.text(1.2, row, f"{100 * value:.0f}%", fontsize=8, va="center", ha="right")
     axis.set_xlim(0, 1.2)
     axis.set_ylim(bars - 0.5, -0.5)
-
-
-def _shortened(name):
-    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"

@@ -13,11 +13,12 @@ from alexnet_keras.training.fields import (
     Subset,
     as_tuple,
     numbers_by_layer,
+    optional_path,
     positive_integer,
     seed_number,
     share,
 )
-from alexnet_keras.training.presets import TRAINING_PRESETS
+from alexnet_keras.training.presets import FINE_TUNING, PRETRAINED, TRAINING_PRESETS
 
 if TYPE_CHECKING:
     from alexnet_keras.models import AlexNetConfig, VGGConfig
@@ -67,10 +68,22 @@ class TrainingConfig:
         "network",
         "paper",
         f"preset of the network and its training: {', '.join(TRAINING_PRESETS)}",
-        OneOf(tuple(TRAINING_PRESETS)),
+        OneOf((*TRAINING_PRESETS, PRETRAINED)),
     )
     overrides: dict = _option(
         "network", {}, "fields of AlexNetConfig or VGGConfig that replace the preset's"
+    )
+    pretrained: str | None = _option(
+        "network",
+        None,
+        "start from a classifier, with a new output layer: a name of pre-trained weights, the path "
+        "of a classifier.keras file or the folder of a training, or none",
+        optional_path,
+    )
+    pretrained_sha256: str | None = _option(
+        "network",
+        None,
+        "SHA-256 hash that the file of --pretrained must have, or none for any",
     )
     epochs: int = _option(
         "training", 90, "maximum number of passes over the training images", positive_integer
@@ -131,6 +144,7 @@ class TrainingConfig:
         "network",
         None,
         "path of a .keras file with the initial weights, or none for random weights",
+        optional_path,
     )
     initial_layers: tuple = _option(
         "network",
@@ -260,6 +274,7 @@ class TrainingConfig:
             if check is not None:
                 object.__setattr__(self, field.name, check(field.name, getattr(self, field.name)))
         self._check_initial_weights()
+        self._check_pretrained()
         self._check_images()
         self._check_schedule()
         if self.batch_size % _parse_devices(self.devices).count:
@@ -267,7 +282,8 @@ class TrainingConfig:
                 f"`devices` must divide `batch_size`. Received: devices={self.devices}, "
                 f"batch_size={self.batch_size}"
             )
-        _ = self.network  # raises for an invalid network
+        if self.pretrained is None:
+            _ = self.network  # raises for an invalid network
 
     def _check_initial_weights(self):
         if self.initial_layers and self.initial_weights is None:
@@ -275,6 +291,19 @@ class TrainingConfig:
                 "`initial_layers` needs `initial_weights`. Received: "
                 f"initial_layers={self.initial_layers}"
             )
+
+    def _check_pretrained(self):
+        if (self.preset == PRETRAINED) != (self.pretrained is not None):
+            raise ValueError(
+                "`pretrained` must be given without a preset, to training_config. "
+                f"Received: pretrained={self.pretrained!r}, preset={self.preset!r}"
+            )
+        for name in ("overrides", "initial_weights", "initial_layers"):
+            if self.pretrained is not None and getattr(self, name):
+                raise ValueError(
+                    f"`{name}` must be left out with `pretrained`, whose classifier has the "
+                    f"network. Received: {name}={getattr(self, name)!r}"
+                )
 
     def _check_images(self):
         check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
@@ -317,7 +346,7 @@ class TrainingConfig:
 
     @property
     def network(self) -> "AlexNetConfig | VGGConfig":
-        """Configuration of the network, an `AlexNetConfig` or `VGGConfig`."""
+        """Configuration of the network, an `AlexNetConfig` or `VGGConfig`; not for `pretrained`."""
         from alexnet_keras.models import network_config
 
         overrides = {"input_shape": (self.crop_size, self.crop_size, 3), **self.overrides}
@@ -369,27 +398,52 @@ class TrainingConfig:
         return tuple(round(share * self.epochs) for share in self.conv1_milestones)
 
 
-def training_config(preset: str = "paper", **options: Any) -> TrainingConfig:
-    """Returns the training configuration of a preset.
+def training_config(preset: str | None = None, **options: Any) -> TrainingConfig:
+    """Returns the training configuration of a preset, or of a classifier to start from.
 
     Args:
-        preset: a preset's name. `"source"`, `"one_tower"` and `"conv6"` train as net 145 of the
-            2012 source. Biases have no decay and a rate of 0.02, and color noise follows the
-            standard deviation. The rate drops after epochs 23, 51 and 78 of 93. After epoch 68
-            color noise ends and conv1's rate drops; after epoch 72 conv1 is frozen.
-        **options: fields of `TrainingConfig` that replace the preset's.
+        preset: a preset's name; `None` for `"paper"`. `"source"`, `"one_tower"` and `"conv6"` train
+            as net 145 of the 2012 source. Biases have no decay and a rate of 0.02, and color noise
+            follows the standard deviation. The rate drops after epochs 23, 51 and 78 of 93. After
+            epoch 68 color noise ends and conv1's rate drops; after epoch 72 conv1 is frozen.
+        **options: fields of `TrainingConfig` that replace the preset's. With `pretrained`, the
+            network, the image sizes and the mean are the classifier's. The other fields then suit
+            a few dozen images, with the source's learning rates for fine-tuning.
 
     Raises:
-        ValueError: for an unknown preset or field, or an invalid value.
+        ValueError: for an unknown preset or field, or an invalid value; for a classifier that can't
+            be read, or a preset or image size besides it.
+
+    Example:
+
+    >>> training_config(pretrained="runs/shapes", dataset="photos")  # doctest: +SKIP
     """
-    if preset not in TRAINING_PRESETS:
-        raise ValueError(
-            f"`preset` must be one of {', '.join(TRAINING_PRESETS)}. Received: preset={preset!r}"
-        )
     fields = [field.name for field in dataclasses.fields(TrainingConfig)]
     unknown = [name for name in options if name not in fields]
     if unknown:
         raise ValueError(
             f"An option must be one of {', '.join(fields)}. Received: {', '.join(unknown)}"
         )
+    if options.get("pretrained") is not None:
+        return _fine_tuning_config(preset, options)
+    preset = "paper" if preset is None else preset
+    if preset not in TRAINING_PRESETS:
+        raise ValueError(
+            f"`preset` must be one of {', '.join(TRAINING_PRESETS)}. Received: preset={preset!r}"
+        )
     return TrainingConfig(**{"preset": preset, **TRAINING_PRESETS[preset], **options})
+
+
+def _fine_tuning_config(preset, options):
+    """Returns the `TrainingConfig` of a training that starts from a classifier."""
+    if preset not in (None, PRETRAINED):
+        raise ValueError(
+            "`preset` must be left out with `pretrained`, whose classifier has the network. "
+            f"Received: preset={preset!r}"
+        )
+    from alexnet_keras.training.fine_tuning import pretrained_fields
+
+    found = pretrained_fields(optional_path("pretrained", options["pretrained"]) or "")
+    found.check({name: value for name, value in options.items() if value is not None})
+    fields = {**FINE_TUNING, **found.defaults, **options, **found.fixed}
+    return TrainingConfig(**{**fields, "preset": PRETRAINED})

@@ -5,6 +5,7 @@ Each check takes a field's name and value, and returns the value to store.
 
 import dataclasses
 import math
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -127,3 +128,12 @@ def numbers_by_layer(name: str, value: dict) -> dict:
 def as_tuple(name: str, value: Iterable) -> tuple:
     """Converts a list of JSON or the command line to a tuple."""
     return tuple(value)
+
+
+def optional_path(name: str, value: Any) -> str | None:
+    """Checks for a name or path, or `None`, and returns text."""
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError(f"`{name}` must be a name, a path or none. Received: {name}={value!r}")
+    return os.fspath(value)

@@ -58,6 +58,24 @@ _CIFAR_19PCT = dict(
     test_views=("center",),
 )
 _VGG = dict(epochs=74, batch_size=256, mean_subtraction="color", pca_noise="standard_deviation")
+# Preset of a training that starts from a classifier, whose network it takes.
+PRETRAINED = "pretrained"
+# Factors of the learning rate of the first convolution and of the fully connected layers: 2012
+# source, the network "1 CNN*" of table 2.
+FIRST_CONVOLUTION_RATE = 0.1
+FULLY_CONNECTED_RATE = 10.0
+# Shares of the epochs at which conv1's rate drops and conv1 is frozen: for the last third.
+FINE_TUNED_CONV1_MILESTONES = (2 / 3, 2 / 3)
+# A schedule for a few dozen images. The rates by layer come from the classifier's network.
+FINE_TUNING = dict(
+    epochs=30,
+    batch_size=8,
+    learning_rate=0.001,
+    schedule="step",
+    lr_milestones=(2 / 3,),
+    decay_biases=False,
+    pca_noise="none",
+)
 # Every network of `alexnet_keras.models.NETWORKS`, which can't be imported without Keras.
 TRAINING_PRESETS = {
     "paper": {},
@@ -75,6 +93,13 @@ TRAINING_PRESETS = {
     "bvlc_alexnet": _CAFFE,
     "caffenet": _CAFFE,
     "small": _SMALL,
+    "tiny_imagenet": {
+        **_SMALL,
+        "dataset": "tiny_imagenet",
+        "epochs": 40,
+        "batch_size": 128,
+        "lr_milestones": (0.6, 0.85),
+    },
     "cifar": {
         **_SMALL,
         "dataset": "cifar10",

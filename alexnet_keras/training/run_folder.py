@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from alexnet_keras.classifier import FILE_NAME, Classifier
 from alexnet_keras.data.imagenet_names import imagenet_names
 from alexnet_keras.distributed.hosts import (
@@ -19,7 +21,14 @@ from alexnet_keras.distributed.hosts import (
     no_distribution,
     process_index,
 )
-from alexnet_keras.files import check_writable, holding, read_json, write_text
+from alexnet_keras.files import (
+    check_writable,
+    holding,
+    read_json,
+    read_npz,
+    replacing,
+    write_text,
+)
 from alexnet_keras.models import load_model
 from alexnet_keras.record import as_stored, differences, settings_error
 from alexnet_keras.training.callbacks import NOT_MEASURED
@@ -28,6 +37,7 @@ from alexnet_keras.training.config import TrainingConfig
 if TYPE_CHECKING:
     from alexnet_keras.data.info import DatasetInfo
 
+_PREPARATION = "preparation.npz"  # of a training that starts from a classifier
 # Fields that may differ between the calls of one training.
 _FREE_FIELDS = ("devices", "test_views", "checkpoint_minutes")
 # Fields that may differ for epochs that are still to come.
@@ -197,14 +207,18 @@ class RunFolder:
                 f"Received: epochs={self.config.epochs}"
             )
 
-    def begin(self, state: dict, data: dict) -> None:
+    def begin(self, state: dict, data: dict, preparation: dict | None = None) -> None:
         """Stores the settings, and removes history that is newer than the checkpoint.
 
         Args:
             state: state of the checkpoint, of `find_checkpoint`.
             data: description of the data set.
+            preparation: `mean` and `color_order` of the classifier that the training starts from.
         """
         if self.is_main:
+            if preparation is not None:
+                with replacing(self.path / _PREPARATION) as partial:
+                    np.savez(partial, **preparation)
             self._cut_history(state["epoch"])
             text = json.dumps(dataclasses.asdict(self.config) | {"data": data}, indent=1)
             write_text(self.path / "config.json", text + "\n")
@@ -223,12 +237,17 @@ class RunFolder:
             return
         best = self.path / "best.keras"  # missing without validation
         mean = info.mean_image[0, 0] if has_mean_color else info.mean_image
+        mean = mean[..., ::-1] if info.color_order == "BGR" else mean  # in the order RGB
         names = imagenet_names()
         class_names = [names.get(name, name) for name in info.class_names]
         with no_distribution():  # the other hosts make no variables
             network = load_model(best if best.exists() else self.path / "last.keras", "workdir")
             classifier = Classifier.from_network(
-                network, mean, class_names, image_size=info.image_size
+                network,
+                mean,
+                class_names,
+                image_size=info.image_size,
+                color_order=info.color_order,
             )
             classifier.save(self.path / FILE_NAME)
 
@@ -300,6 +319,19 @@ def read_history(workdir: str | os.PathLike) -> list[dict]:
         raise ValueError(
             f"{path} must have a row of numbers for each epoch. It is damaged: {error}"
         ) from error
+
+
+def read_preparation(workdir: str | os.PathLike) -> dict:
+    """Reads the mean and the color order of the classifier that a training has started from.
+
+    Returns:
+        dict of `mean` and `color_order`, options of a data set.
+
+    Raises:
+        ValueError: if the file is missing or damaged.
+    """
+    mean, color_order = read_npz(Path(workdir) / _PREPARATION, "mean", "color_order")
+    return {"mean": mean, "color_order": str(color_order)}
 
 
 def _take(settings, name):

@@ -8,13 +8,17 @@ import keras
 
 from alexnet_keras.distributed.hosts import print_once, process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
-from alexnet_keras.models import build_network
 from alexnet_keras.record import provenance
 from alexnet_keras.training.checkpoints import find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
-from alexnet_keras.training.initial_weights import read_initial_weights, set_initial_weights
+from alexnet_keras.training.initial_weights import (
+    new_network,
+    open_pretrained,
+    read_initial_weights,
+    set_initial_weights,
+)
 from alexnet_keras.training.optimizer import AlexNetSGD
-from alexnet_keras.training.run_folder import RunFolder
+from alexnet_keras.training.run_folder import RunFolder, read_preparation
 from alexnet_keras.training.scope import TrainingScope
 from alexnet_keras.training.trainer import Trainer
 from alexnet_keras.training.training_data import open_training_data
@@ -41,6 +45,7 @@ def train_and_evaluate(
     - `results.json`: the returned results.
     - `classifier.keras`: `best.keras` with its preparation and class names, for
       `alexnet_keras.Classifier`.
+    - `preparation.npz`: mean and color order of the classifier that `config.pretrained` names.
 
     Repeat the same call to resume a stopped training from `last.keras`. On a CPU its weights are
     then bit-identical. A finished training returns its results. A call with more epochs, or with
@@ -83,8 +88,10 @@ def train_and_evaluate(
             return results
         scope = TrainingScope(config)
         # Once begun, a training no longer needs the file of its initial weights.
-        initial_weights = {} if folder.is_started else read_initial_weights(config)
-        data = open_training_data(config, classes)
+        pretrained = None if folder.is_started else open_pretrained(config)
+        initial_weights = {} if folder.is_started else read_initial_weights(config, pretrained)
+        preparation = _preparation(config, folder, pretrained)
+        data = open_training_data(config, classes, preparation)
         folder.check_settings(data.identity)
         with scope.entered():
             path, state = find_checkpoint(folder.path)
@@ -93,9 +100,9 @@ def train_and_evaluate(
             network = (
                 keras.saving.load_model(path)
                 if path
-                else _build_network(config, data, initial_weights)
+                else _build_network(config, data, pretrained, initial_weights)
             )
-            folder.begin(state, data.identity)
+            folder.begin(state, data.identity, preparation)
             _print_summary(network, data, folder, scope, state)
             record = {
                 **provenance(command, devices=scope.devices, hosts=process_count()),
@@ -132,8 +139,15 @@ def compile_for_training(model: keras.Model, config: TrainingConfig) -> None:
     compile_classifier(model, optimizer)
 
 
-def _build_network(config, data, initial_weights):
-    network = build_network(config.network, classes=data.info.classes)
+def _preparation(config, folder, pretrained):
+    """Returns the mean and color order of the classifier that a training starts from, or `None`."""
+    if config.pretrained is None:
+        return None
+    return read_preparation(folder.path) if pretrained is None else pretrained.preparation
+
+
+def _build_network(config, data, pretrained, initial_weights):
+    network = new_network(config, data.info.classes, pretrained)
     set_initial_weights(network, initial_weights)
     compile_for_training(network, config)
     return network
@@ -158,7 +172,8 @@ def _print_summary(network, data, folder, scope, state):
         f"Data: {info.name}, {info.classes} classes, {info.train_count:,} training images "
         f"({info.splits[0]}) and {info.validation_count:,} validation images "
         f"({info.splits[1]}){skipped}\n"
-        f"Network: {config.preset}, {network.count_params():,} parameters, {scope.precision}\n"
+        f"Network: {config.pretrained or config.preset}, {network.count_params():,} parameters, "
+        f"{scope.precision}\n"
         f"Device: {scope.devices}\n"
         f"Training: {remaining}, each {data.steps} steps of {config.batch_size} images\n"
         f"Results: {folder.path}",

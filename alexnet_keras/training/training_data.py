@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from alexnet_keras.data.options import can_be_in_memory
+from alexnet_keras.data.options import BatchOptions, can_be_in_memory
 from alexnet_keras.distributed.devices import needs_full_batches
 from alexnet_keras.distributed.hosts import (
     main_process_first,
@@ -29,16 +29,20 @@ class DataRequest:
         config_fields: pairs of a name and a value, the fields of the `TrainingConfig` that concern
             the stored and prepared images.
         host, hosts: index of this host, and number of hosts.
+        preparation: mean and color order of the classifier whose hash is among the fields; empty
+            for a training from scratch.
     """
 
     config_fields: tuple
     host: int
     hosts: int
+    preparation: dict = dataclasses.field(default_factory=dict, compare=False)
 
     def open(self) -> Any:
         """Opens and prepares the data set."""
         options = dict(self.config_fields)
         name = options.pop("dataset")
+        del options["pretrained_sha256"]
         if options.pop("in_memory"):
             from alexnet_keras.data import InMemoryDataset
 
@@ -47,6 +51,7 @@ class DataRequest:
                 options["image_size"],
                 options["crop_size"],
                 mean_subtraction=options["mean_subtraction"],
+                **self.preparation,
             )
         try:
             from alexnet_keras.data import Dataset
@@ -56,7 +61,7 @@ class DataRequest:
             fix = "or give `in_memory` (--in-memory), which reads this data set without it"
             raise MissingExtraError(f"{error}, {fix}", name=error.name) from error
 
-        return Dataset(name, **options, host=self.host, hosts=self.hosts)
+        return Dataset(name, **options, **self.preparation, host=self.host, hosts=self.hosts)
 
 
 class _NewestDataset:
@@ -166,18 +171,23 @@ _DATA_FIELDS = (
     "class_subset",
     "max_images_per_class",
     "memory_gib",
+    "pretrained_sha256",
 )
 
 
-def open_training_data(config: "TrainingConfig", classes: int | None = None) -> TrainingData:
+def open_training_data(
+    config: "TrainingConfig", classes: int | None = None, preparation: dict | None = None
+) -> TrainingData:
     """Opens the data set of a training. The first of several hosts prepares it for all.
 
     Args:
         config: `TrainingConfig`.
         classes: number of classes that the data set must have; `None` for any.
+        preparation: `mean` and `color_order` of a classifier; `None` for the data set's own mean.
 
     Raises:
-        ValueError: for a data set that does not fit the configuration, or has other classes.
+        ValueError: for a data set that does not fit the configuration, or has other classes, or
+            fewer images than a batch.
         FileNotFoundError: for a data set that must be downloaded by hand.
     """
     host, hosts = process_index(), process_count()
@@ -185,11 +195,12 @@ def open_training_data(config: "TrainingConfig", classes: int | None = None) -> 
         raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
     fields = tuple((name, getattr(config, name)) for name in _DATA_FIELDS)
     with raise_on_host_failure(), main_process_first():
-        dataset = _NEWEST.open(DataRequest(fields, host, hosts))
+        dataset = _NEWEST.open(DataRequest(fields, host, hosts, preparation or {}))
     info = dataset.info
     if classes not in (None, info.classes):
         raise ValueError(
             f"`classes` must be the number of classes of the data, {info.classes} in "
             f"{info.name!r}. Received: classes={classes}"
         )
+    BatchOptions(config.batch_size).check_fits(info.name, info.train_count)
     return TrainingData(dataset, config)

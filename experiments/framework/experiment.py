@@ -71,7 +71,8 @@ class Experiment:
         learning_rates: dict from a variant's name to a grid of rising learning rates. A variant
             without a grid takes the learning rate of its options.
         pretraining: options of the pre-training that differ from `base`; `None` without one.
-        once: names of variants that only run with the first seed, as they take long.
+        seed_counts: dict from a variant's name to its number of seeds, if it has fewer than
+            `seeds`.
         published: dict from a variant's name to the published value of the metric.
     """
 
@@ -84,7 +85,7 @@ class Experiment:
     seeds: tuple = (0, 1, 2)
     learning_rates: dict = dataclasses.field(default_factory=dict)
     pretraining: dict | None = None
-    once: tuple = ()
+    seed_counts: dict = dataclasses.field(default_factory=dict)
     published: dict = dataclasses.field(default_factory=dict)
 
     def config(self, variant: str, **options) -> "TrainingConfig":

@@ -160,6 +160,56 @@ class HighFrequencyShare(Metric):
 
 
 @dataclasses.dataclass(frozen=True)
+class TowerColorGap(Metric):
+    """How much more colorful one tower's first kernels are than the other's, in points of energy.
+
+    A tower's value is the mean share of its kernels' energy off the gray axis
+    (`alexnet_keras.analysis.colorfulness`). The gap has no sign, as the order of the towers is
+    arbitrary. The kernels of a single tower are taken in two halves, so that its gap is chance.
+
+    Reference: section 6.1 of Krizhevsky et al. (2012).
+    """
+
+    name = "gap between the towers in color (points of energy)"
+    test_views = "center"
+    unit = "points of energy"
+    no_effect = 0.0
+    compare = staticmethod(paired_difference)
+
+    def measure(self, folder: Path) -> dict:
+        """Returns the measure of a run.
+
+        Returns:
+            dict of `towers`, the value of each tower after each epoch from the initial weights on,
+            in percent; `chance`, the mean gap of random towers of the last kernels; and `p`, from
+            the permutation test of the last kernels.
+        """
+        from alexnet_keras.analysis import colorfulness, permutation_test
+        from alexnet_keras.analysis.snapshots import read_snapshots
+
+        values = []
+        for snapshot in read_snapshots(folder / "snapshots"):
+            each = colorfulness(snapshot.kernels)
+            values.append(each.reshape(2, -1) if len(each) == 1 else each)
+        test = permutation_test([values[-1]])
+        return {
+            "towers": [(100.0 * each.mean(-1)).tolist() for each in values],
+            "chance": 100.0 * test["chance"][0],
+            "p": test["p"],
+        }
+
+    def is_measured(self, run: dict) -> bool:
+        return self.name in run.get("measures", {})
+
+    def value(self, run: dict) -> float | None:
+        """Returns the gap of a run, or `None` for one that diverged."""
+        if run["ended"] == DIVERGED:
+            return None
+        towers = run["measures"][self.name]["towers"][-1]
+        return max(towers) - min(towers)
+
+
+@dataclasses.dataclass(frozen=True)
 class EpochSeconds(Metric):
     """Median seconds of an epoch with its validation, compared by the ratio.
 

@@ -112,9 +112,8 @@ class Progress:
     @property
     def planned(self) -> int:
         """Number of runs from start to end, as far as it is known."""
-        others = len(self.experiment.seeds) - 1
         searched = sum(len(search.runs) + len(search.waiting) for search in self.searches.values())
-        return searched + others * sum(map(self._is_repeated, self.searches))
+        return searched + sum(len(self._other_seeds(variant)) for variant in self.searches)
 
     @property
     def all_runs(self) -> list[dict]:
@@ -136,11 +135,13 @@ class Progress:
         """Whether another seed of a variant is to be run."""
         if seed in self._repeats[variant] or (variant, seed) in self._skipped:
             return False
-        return not self.searches[variant].waiting and self._is_repeated(variant)
+        return not self.searches[variant].waiting and seed in self._other_seeds(variant)
 
-    def _is_repeated(self, variant):
-        """Whether a variant runs with further seeds."""
-        return variant not in self.experiment.once and not self._has_failed(variant)
+    def _other_seeds(self, variant):
+        """Seeds of a variant besides the first one."""
+        if self._has_failed(variant):
+            return ()
+        return self.experiment.seeds[1 : self.experiment.seed_counts.get(variant)]
 
     def _has_failed(self, variant):
         """Whether the best run of a variant has no value of the metric."""

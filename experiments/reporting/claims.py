@@ -209,6 +209,11 @@ GROUPS = (
                 "in every run",
                 experiment="kernels",
             ),
+            Claim(
+                "The towers part into a gray and a colorful one",
+                "in every run",
+                experiment="tower_colors",
+            ),
         ),
         {"kernels/kernels_imagenette_source_conv1.png": "Kernels of conv1 after two epochs"},
     ),

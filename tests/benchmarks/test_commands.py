@@ -1,12 +1,16 @@
 """Each benchmark runs from end to end on a small setting and stores what it measures."""
 
 import json
+import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import input_pipeline, layers, networks, scaling, start_up, step_profile, training
+from tests import processes
+from tests.benchmarks import narrow
 
 
 def run_and_read(module, workdir, arguments):
@@ -19,7 +23,7 @@ def run_and_read(module, workdir, arguments):
 
 
 @pytest.mark.slow
-def test_training(tmp_path, small_folder):
+def test_training(tmp_path, small_folder, narrow_workers):
     implementations = {
         "alexnet_keras": ("alexnet_keras, TensorFlow", {"training", "inference"}),
         "alexnet_keras_jax_pipeline": ("alexnet_keras, JAX, from JPEGs", {"training"}),
@@ -29,7 +33,7 @@ def test_training(tmp_path, small_folder):
     options += ["--classes", "10", "--seconds", "0.01", "--dataset", str(small_folder)]
     options += ["--trace", str(trace), "--implementations", *implementations]
     stored, table = run_and_read(training, tmp_path, options)
-    assert stored["flops_per_image"]["inference_flops"] == 2 * (724_406_816 - 990 * 4096)
+    assert stored["flops_per_image"]["inference_flops"] == 2 * sum(narrow.multiply_adds(10))
     assert stored["device"].startswith("JAX on ")
     measured = stored["groups"][0]["implementations"]
     assert set(measured) == {*implementations, "limit"}
@@ -43,7 +47,7 @@ def test_training(tmp_path, small_folder):
 
 
 @pytest.mark.slow
-def test_layers(tmp_path):
+def test_layers(tmp_path, narrow_workers):
     implementations = ["alexnet_keras", "alexnet_keras_jax", "keras_jax"]
     options = ["--batch-size", "1", "--precision", "bfloat16", "--seconds", "0.01"]
     options += ["--layers", "conv1", "norm2", "pool5", "--implementations", *implementations]
@@ -56,7 +60,7 @@ def test_layers(tmp_path):
 
 
 @pytest.mark.slow
-def test_step_profile(tmp_path):
+def test_step_profile(tmp_path, narrow_workers):
     options = ["--batch-size", "1", "--precisions", "bfloat16"]
     stored, table = run_and_read(step_profile, tmp_path, options)
     rounds = stored["groups"][0]["implementations"]
@@ -104,26 +108,33 @@ def test_operations_by_layer():
 
 
 @pytest.mark.slow
-def test_scaling(tmp_path):
+def test_scaling(tmp_path, forked_workers):
     options = ["--batch-size", "1", "--image-size", "--classes", "--seconds", "0.01"]
     stored, table = run_and_read(scaling, tmp_path, options)
-    assert stored["sweeps"]["batch_size"][0]["rounds"][0]["parameters"] == 60_965_224
+    measured = stored["sweeps"]["batch_size"][0]["rounds"][0]
+    assert measured["parameters"] == 60_965_224
+    # Weights, gradients and momenta in float32.
+    assert measured["peak_memory_mib"] > 3 * 4 * 60_965_224 / 2**20
     assert "| 1 |" in table
     assert (tmp_path / "scaling.png").exists()
 
 
 @pytest.mark.slow
-def test_networks(tmp_path):
+def test_networks(tmp_path, forked_workers):
     options = ["--batch-size", "1", "--classes", "10", "--seconds", "0.01"]
-    options += ["--presets", "cifar", "source"]
+    options += ["--presets", "cifar", "small"]
     stored, table = run_and_read(networks, tmp_path, options)
-    small = stored["networks"]["cifar"]["rounds"][0]
-    full_size = stored["networks"]["source"]["rounds"][0]
-    assert full_size["parameters"] == 60_965_224 - 990 * 4097
-    assert full_size["step_seconds"] > small["step_seconds"] > 0
-    # Weights, gradients and momenta in float32.
-    assert full_size["peak_memory_mib"] > 3 * 4 * full_size["parameters"] / 2**20
-    assert "| source | 56,909,194 |" in table
+    # The convolutions have 152,768 and 155,072 parameters. The crops of both trainings, 28 and 56
+    # pixels, leave 3x3x64 values for fc6.
+    parameters = {
+        "cifar": 152_768 + (576 + 1) * 256 + (256 + 1) * 256 + (256 + 1) * 10,
+        "small": 155_072 + (576 + 1) * 512 + (512 + 1) * 512 + (512 + 1) * 10,
+    }
+    for name, count in parameters.items():
+        figures = stored["networks"][name]["rounds"][0]
+        assert figures["parameters"] == count
+        assert min(figures.values()) > 0
+        assert f"| {name} | {count:,} |" in table
 
 
 def test_networks_of_an_unknown_preset(capsys):
@@ -134,19 +145,18 @@ def test_networks_of_an_unknown_preset(capsys):
 
 @pytest.mark.slow
 def test_start_up(tmp_path, monkeypatch):
-    seconds = start_up._seconds
     codes = []
 
-    def record_only(code):
-        codes.append(code)
-        return seconds("pass")
+    def run(command, **options):
+        codes.append(command[2])
+        return processes.run(command[1:])
 
-    # The process of the training step imports the same; the others would take as long again.
-    monkeypatch.setattr(start_up, "_seconds", record_only)
+    names = {name: getattr(subprocess, name) for name in ("PIPE", "DEVNULL")}
+    monkeypatch.setattr(start_up, "subprocess", SimpleNamespace(run=run, **names))
     stored, table = run_and_read(start_up, tmp_path, ["--batch-size", "1"])
     figures = stored["rounds"][0]
     assert figures["build_and_first_step"] == figures["build"] + figures["first_step"]
-    assert codes[1:] == ["import keras", "import alexnet_keras"]
+    assert codes[1:] == ["import keras", "import alexnet_keras", start_up._STEP]
     assert min(figures.values()) > 0
     assert "`import alexnet_keras`" in table
 

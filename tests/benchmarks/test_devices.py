@@ -6,7 +6,7 @@ from benchmarks.devices import main
 
 
 @pytest.mark.slow
-def test_measures_in_rounds(tmp_path, capsys, monkeypatch):
+def test_measures_in_rounds(tmp_path, capsys, monkeypatch, forked_workers):
     replicas = "TensorFlow, two replicas"
     towers = "JAX, two towers"
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")

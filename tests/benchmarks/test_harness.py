@@ -1,28 +1,54 @@
 import shlex
 import subprocess
 import sys
-import time
 
 import pytest
 
 from benchmarks import harness, training
 
 
-def test_rate():
-    measure = harness.Rate(lambda steps: time.sleep(0.05 * steps), seconds=0.5)
-    assert measure() == pytest.approx(20, rel=0.1)
+class Clock:
+    """A clock that only `pass_by` moves."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def perf_counter(self):
+        return self.seconds
+
+    def pass_by(self, seconds):
+        self.seconds += seconds
 
 
-def test_rate_does_not_measure_the_steps_that_warm_up():
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(harness, "time", clock)
+    return clock
+
+
+def test_rate(clock):
     done = []
 
     def run(steps):
         done.append(steps)
-        time.sleep(0.01 * steps)
+        clock.pass_by(0.0625 * steps)
+
+    measure = harness.Rate(run, seconds=0.5)
+    assert measure() == 16
+    # Two steps warm up, and the third shows that 0.5 s have eight steps. Then one warms up again.
+    assert done == [1, 1, 1, 1, 8]
+
+
+def test_rate_does_not_measure_the_steps_that_warm_up(clock):
+    done = []
+
+    def run(steps):
+        done.append(steps)
+        clock.pass_by(0.0625 * steps)
 
     measure = harness.Rate(run, steps=5, warm_up_steps=8)
-    # 5 steps take 0.05 s. With the others they would take 0.13 s: 38 steps per second.
-    assert 45 < measure() <= 100
+    assert measure() == 16
     assert done == [8, 5]
 
 

@@ -19,6 +19,11 @@ def model():
 
 
 @pytest.fixture(scope="module")
+def keras_model():
+    return KerasAlexNet(CLASSES).model
+
+
+@pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(0).normal(0, 60, (2, 224, 224, 3)).astype("float32")
 
@@ -28,11 +33,10 @@ def expected(model, images):
     return model.predict_on_batch(images)
 
 
-def test_keras(model, images, expected):
-    network = KerasAlexNet(CLASSES).model
-    assert network.count_params() == PARAMETERS
-    network.set_weights(model.get_weights())
-    np.testing.assert_allclose(network.predict_on_batch(images), expected, atol=1e-5)
+def test_keras(model, images, expected, keras_model):
+    assert keras_model.count_params() == PARAMETERS
+    keras_model.set_weights(model.get_weights())
+    np.testing.assert_allclose(keras_model.predict_on_batch(images), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("split", [True, False])
@@ -126,18 +130,16 @@ def test_update_of_pytorch():
         np.testing.assert_allclose(found, value.T, rtol=0, atol=3e-5)
 
 
-def test_regularizers_of_keras_give_the_papers_decay():
-    model = KerasAlexNet(CLASSES).model
+def test_regularizers_of_keras_give_the_papers_decay(keras_model):
     with tf.GradientTape() as tape:
-        loss = tf.add_n(model.losses)
-    gradients = tape.gradient(loss, model.trainable_weights)
-    for gradient, weight in zip(gradients, model.trainable_weights, strict=True):
+        loss = tf.add_n(keras_model.losses)
+    gradients = tape.gradient(loss, keras_model.trainable_weights)
+    for gradient, weight in zip(gradients, keras_model.trainable_weights, strict=True):
         np.testing.assert_allclose(gradient, 0.0005 * weight.numpy(), rtol=1e-5)
 
 
-def test_update_of_keras():
-    model = KerasAlexNet(CLASSES).model
-    last = model.layers[-1]
+def test_update_of_keras(keras_model):
+    last = keras_model.layers[-1]
     dense = keras.layers.Dense(
         3,
         activation="softmax",
@@ -145,8 +147,8 @@ def test_update_of_keras():
         bias_regularizer=last.bias_regularizer,
     )
     linear = keras.Sequential([keras.Input((1, 1, 4)), keras.layers.Flatten(), dense])
-    optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
-    linear.compile(optimizer, model.loss)
+    optimizer = type(keras_model.optimizer).from_config(keras_model.optimizer.get_config())
+    linear.compile(optimizer, keras_model.loss)
     linear.set_weights([KERNEL, BIAS])
     for _ in range(5):
         linear.train_on_batch(IMAGES, LABELS)

@@ -19,7 +19,7 @@ COUNTS = {
 
 @pytest.fixture(scope="module")
 def model():
-    return AlexNet()
+    return AlexNet(initializer="zeros")
 
 
 def test_multiply_adds_of_the_full_size_network(model):

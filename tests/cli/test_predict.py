@@ -1,12 +1,14 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet_keras import Classifier
+from alexnet_keras import Classifier, pretrained
 from alexnet_keras.cli import main
 from tests.test_classifier import NAMES, SIZE, tiny_network
+from tests.test_pretrained import shipped  # noqa: F401  a fixture
 
 
 @pytest.fixture
@@ -82,10 +84,17 @@ def test_writes_features(paths, tmp_path):
 
 def test_errors_are_one_line(paths, tmp_path):
     classifier, image, _ = paths
+    (tmp_path / "text.keras").write_text("no model")
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "config.json").write_text("{}")
     for arguments, words in (
         (
-            ["predict", image, image],
-            "alexnet predict: `path` must be a .keras file of a model.*one.png",
+            ["predict", str(tmp_path / "text.keras"), image],
+            "alexnet predict: `path` must be a .keras file of a model.*text.keras",
+        ),
+        (
+            ["predict", str(tmp_path / "begun"), image],
+            "`path` must be a .keras file of a model.*classifier.keras': file not found",
         ),
         (
             ["predict", classifier, str(tmp_path / "none")],
@@ -106,7 +115,7 @@ def test_errors_are_one_line(paths, tmp_path):
 
 def test_weights_with_a_name(paths, capsys, monkeypatch):
     classifier = Classifier.load(paths[0])
-    monkeypatch.setattr(Classifier, "pretrained", lambda name: {"imagenet": classifier}[name])
+    monkeypatch.setattr(Classifier, "pretrained", lambda name, _: {"imagenet": classifier}[name])
     main(["predict", *paths])
     expected = capsys.readouterr().out
     main(["predict", "--network", "imagenet", *paths[1:]])
@@ -119,3 +128,45 @@ def test_weights_with_a_name(paths, capsys, monkeypatch):
         SystemExit, match="at least one path after the classifier.* Received: '.*keras' only"
     ):
         main(["predict", paths[0]])
+
+
+def test_features_of_weights_with_a_name(paths, tmp_path, monkeypatch):
+    classifier = Classifier.load(paths[0])
+    monkeypatch.setattr(Classifier, "pretrained", lambda name, _: {"imagenet": classifier}[name])
+    output = str(tmp_path / "f.npz")
+    main(["features", "--network", "imagenet", *paths[1:], "--layers", "fc7", "--output", output])
+    expected = classifier.features(paths[1:], "fc7")
+    with np.load(output) as file:
+        np.testing.assert_allclose(file["fc7"], expected["fc7"], atol=1e-6)
+    with pytest.raises(SystemExit, match="alexnet features: `network` must be one of imagenet. Re"):
+        main(["features", "--network", "paper", *paths[1:], "--layers", "fc7"])
+
+
+@pytest.mark.usefixtures("shipped")
+def test_the_network_of_the_package_is_taken_without_another(paths, tmp_path, monkeypatch, capsys):
+    _, image, folder = paths
+    output = str(tmp_path / "f.npz")
+    features = ["features", folder, "--output", output, "--layers", "fc7"]
+    for arguments in (["predict", image, folder], features):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == (
+            f"alexnet {arguments[0]}: `network` must be one of imagenet, tiny, or the first path a "
+            "classifier.keras file or the folder of a training; no network comes with the "
+            f"package. Received: {arguments[1]!r} first"
+        )
+    entry = pretrained.REGISTRY["tiny"]
+    monkeypatch.setitem(pretrained.REGISTRY, "tiny", dataclasses.replace(entry, is_default=True))
+    main(["predict", image, folder])
+    out, err = capsys.readouterr()
+    assert err.startswith("Network: tiny, which comes with the package\n")
+    main(["predict", "--network", "tiny", image, folder])
+    assert capsys.readouterr().out == out
+    main(features)
+    expected = Classifier.pretrained("tiny").features(folder, "fc7")
+    with np.load(output) as file:
+        np.testing.assert_allclose(file["fc7"], expected["fc7"], atol=1e-6)
+
+
+def test_at_most_one_network_is_the_default():
+    assert sum(entry.is_default for entry in pretrained.REGISTRY.values()) <= 1

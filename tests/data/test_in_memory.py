@@ -17,12 +17,11 @@ from alexnet_keras.training.config import training_config
 from alexnet_keras.training.device_augmentation import augmenting_model
 from alexnet_keras.training.train import compile_for_training, train_and_evaluate
 from experiments.train import main
+from tests.conftest import TINY
 
 BACKEND = keras.backend.backend()
 if BACKEND not in ("jax", "torch"):
     pytest.skip("needs JAX or PyTorch", allow_module_level=True)
-
-TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
 
 
 class OneBackend(importlib.abc.MetaPathFinder):

@@ -1,8 +1,10 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from alexnet_keras.data import ImagePreparation, ImageSelection
+from alexnet_keras.data.info import mean_to_subtract
 from alexnet_keras.data.options import BatchOptions, split_options
 
 
@@ -54,9 +56,31 @@ def test_cache_is_the_requested_folder_or_the_variable(tmp_path, monkeypatch):
             {"scale_jitter": (200, 256), "mean_subtraction": "color"},
             r"from crop_size on.* scale_jitter=\(200, 256\), crop_size=224",
         ),
+        (
+            ImagePreparation,
+            {"mean": (1, 2, 3)},
+            r"`mean` must have the shape \(256, 256, 3\) .*\(3,\)",
+        ),
+        (ImagePreparation, {"color_order": "GBR"}, "`color_order` must be RGB or BGR. Received: c"),
         (BatchOptions, {"pca_noise": "pca"}, "`pca_noise` must be one of none, .* pca_noise='pca'"),
     ],
 )
 def test_bad_values(kind, options, message):
     with pytest.raises(ValueError, match=message):
         kind(**options)
+
+
+def test_a_given_mean_replaces_that_of_the_training_images():
+    own = np.random.RandomState(0).uniform(0, 255, (4, 4, 3)).astype("float32")
+    image = np.arange(48, dtype="float32").reshape(4, 4, 3)
+    options = {"image_size": 4, "crop_size": 2}
+    for given, expected in (
+        ({}, own),
+        ({"mean": image}, image),
+        ({"mean": image, "color_order": "BGR"}, image[..., ::-1]),
+        ({"mean_subtraction": "color"}, np.tile(own.mean((0, 1)), (4, 4, 1))),
+        ({"mean_subtraction": "color", "mean": (1, 2, 3)}, np.tile([1, 2, 3], (4, 4, 1))),
+    ):
+        mean = mean_to_subtract(own, ImagePreparation(**options, **given))
+        np.testing.assert_allclose(mean, expected, rtol=1e-6)
+        assert mean.dtype == np.float32

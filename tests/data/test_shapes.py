@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet_keras.data import shapes
-from alexnet_keras.data.drawing import CLASS_NAMES, draw
+from alexnet_keras.data.drawing import CLASS_NAMES, draw, draw_with_mask
 
 # The first version of one image. Any other drawing needs a new version of the set.
 FINGERPRINT = "fabead82159fa7b1eb0525fd8f0a5cf7067e946852e179fa9de243a3c10e8f96"
@@ -70,3 +70,16 @@ def test_is_a_tfds_builder(tmp_path, monkeypatch):
     }
     drawn = sorted(draw(i % 10, (2012, 0, i)).tobytes() for i in range(20))
     assert sorted(image.tobytes() for image, _ in data["train"].as_numpy_iterator()) == drawn
+
+
+def test_the_mask_is_where_the_object_is():
+    for index in range(10):
+        image, mask = draw_with_mask(0, (3, index))
+        np.testing.assert_array_equal(image, draw(0, (3, index)))
+        rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        # A ball is a disc, and orange: red above green above blue.
+        assert abs(height - width) <= 1
+        np.testing.assert_allclose(mask.sum(), np.pi / 4 * height * width, rtol=0.05)
+        red, green, blue = image[mask].astype("float64").mean(0)
+        assert red > green + 20 > blue + 40

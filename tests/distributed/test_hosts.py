@@ -19,7 +19,7 @@ COUNT = 3
 def as_hosts(monkeypatch):
     """Returns a function that calls a function on each host, and returns results or errors."""
     here = threading.local()
-    meeting = threading.Barrier(COUNT, timeout=20)
+    meeting = threading.Barrier(COUNT, timeout=300)
     sent = [None] * COUNT
 
     def is_same_on_all_hosts(number):

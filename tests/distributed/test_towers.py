@@ -3,16 +3,15 @@
 import math
 import os
 import re
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
 from alexnet_keras.distributed import two_towers
+from tests import processes
 
 TWO_DEVICES = {
-    **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.getcwd()},
+    **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
     "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
 }
 # The layers of the source's network, with both normalizations, at a size that compiles quickly.
@@ -38,14 +37,12 @@ PREPARE = """
 def run(code, flags=""):
     code = textwrap.dedent(PREPARE) + textwrap.dedent(code)
     environment = {**TWO_DEVICES, "XLA_FLAGS": f"{TWO_DEVICES['XLA_FLAGS']} {flags}"}
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-    )
+    result = processes.run(["-c", code], env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_two_devices_compute_what_one_does():
     run(
         """
@@ -69,7 +66,7 @@ def test_two_devices_compute_what_one_does():
     )  # compiles faster
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
     out = run("""
         for devices in (["cpu:0"], ["cpu:0", "cpu:0"], ["cpu:0", "gpu:7"]):

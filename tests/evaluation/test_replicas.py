@@ -2,10 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
+
+from tests import processes
 
 CODE = """
 import json, os, sys
@@ -19,7 +19,8 @@ keras.utils.set_random_seed(0)
 random = np.random.RandomState(0)
 whole = random.randint(0, 256, (12, 16, 16, 3)).astype("uint8")
 options = dict(input_shape=(13, 13, 3), filters=(4,) * 6, kernel_sizes=(3,) * 6, paddings=(1,) * 6)
-options |= dict(units=(4, 4), activation="tanh")
+options |= dict(units=(4, 4), activation="tanh", conv_layers=("conv1", "conv2"))
+options |= dict(hidden_layers=("fc7",))
 scope_for(3)  # so many logical devices; later scopes use the first ones
 errors = {}
 for replicas in (1, 2, 3):
@@ -52,15 +53,9 @@ CASES = {
 @pytest.mark.parametrize("backend", CASES)
 def test_the_errors_are_those_of_one_device(backend, tmp_path):
     flags = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=3"
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.getcwd(),
-    }
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
     environment |= {"XLA_FLAGS": flags} if backend == "jax" else {}
-    command = [sys.executable, "-c", CODE, json.dumps(CASES[backend])]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    result = processes.run(["-c", CODE, json.dumps(CASES[backend])], cwd=tmp_path, env=environment)
     assert result.returncode == 0, result.stderr
     errors = json.loads(result.stdout.splitlines()[-1])
     for name, found in errors.items():

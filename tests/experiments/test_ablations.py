@@ -88,7 +88,16 @@ CHANGES["conv1_initialization"] = {
     for epochs in (4, 8, 16)
     for factor in ("0.02", "0.05", "0.1", "0.2", "1")
 }
+CHANGES["tower_colors"] = {
+    "two towers": set(),
+    "halves of one tower": {"towers"},
+    "exchange from conv2 on": {"exchange"},
+    "normalization across the towers": {"normalization_in_towers"},
+    "10 classes": {"class_subset", "epochs"},
+    "conv1 from He's start": {"conv1_kernel_stddev"},
+}
 OWN_BASELINE = (
+    "tower_colors",
     "dropout",
     "initialization",
     "conv1_initialization",
@@ -209,6 +218,18 @@ def test_pairs_see_the_same_images_in_the_same_order(name, tiny_npz):
     assert orders[0][:5] != orders[0][5:]
 
 
+def results_of(config, history, errors):
+    """What a training returns, without what no experiment compares."""
+    return {
+        "config": json.loads(json.dumps(vars(config))),
+        "data": {"classes": 10, "name": config.dataset},
+        **dict.fromkeys(("parameters", "machine", "versions")),
+        "seconds": 1.0,
+        "errors": errors,
+        "history": history,
+    }
+
+
 @pytest.mark.parametrize("name", [*CHANGES, "cifar_normalization"])
 def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
     # A step of each variant's network by its own update rule, in place of its epochs.
@@ -227,14 +248,8 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
         snapshots.on_epoch_end(0)
         row = {**logs, "left_chance_at_step": 1, "val_top1_error": 90.0, "seconds": 1.0}
         errors = {"top1_error": 90.0 + config.seed, "top5_error": 50.0}
-        return {
-            "config": json.loads(json.dumps(vars(config))),
-            "data": {"classes": 10, "name": config.dataset},
-            **dict.fromkeys(("parameters", "machine", "versions")),
-            "seconds": 1.0,
-            "errors": dict.fromkeys(("center", "ten_crop", "nine_crop"), errors),
-            "history": [row, row],
-        }
+        views = dict.fromkeys(("center", "ten_crop", "nine_crop"), errors)
+        return results_of(config, [row, row], views)
 
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train)
     monkeypatch.chdir(tmp_path)
@@ -247,10 +262,23 @@ def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
     assert list((tmp_path / "runs" / "smoke" / name).glob("comparisons*.png"))
 
 
-@pytest.mark.slow
-def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
+def test_comparisons_use_their_metrics(tmp_path, monkeypatch, random):
+    trained = []
+
+    def train(config, workdir, callbacks=(), verbose=1):
+        trained.append(config)
+        workdir.mkdir(parents=True)
+        kinds = ("top1_error", "top5_error")
+        views = ("center", "ten_crop", "nine_crop")
+        errors = {view: dict(zip(kinds, random.uniform(0, 100, 2), strict=True)) for view in views}
+        history = [
+            {"top1_error": error, "val_top1_error": 90.0} for error in random.uniform(0, 9, 2)
+        ]
+        return results_of(config, history, errors)
+
+    monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train)
     monkeypatch.chdir(tmp_path)
-    arguments = ["--smoke", "--dataset", tiny_npz, "--batch-size", "16", "--workdir", "out"]
+    arguments = ["--smoke", "--workdir", "out"]
     views = main(experiment("ten_crops"), "", arguments)
     runs = views["runs"]
     assert len(runs) == 2
@@ -259,6 +287,7 @@ def test_comparisons_use_their_metrics(tiny_npz, tmp_path, monkeypatch):
         assert comparison["estimate"] == pytest.approx(np.mean(np.subtract(ten, one)))
     decay = main(experiment("weight_decay"), "", arguments)
     assert len(decay["runs"]) == 6
+    assert len(trained) == 6
     assert [run for run in decay["runs"] if run in runs] == runs  # shared
     decays = ("weight_decay", "decoupled_weight_decay", "seed")
     errors = {

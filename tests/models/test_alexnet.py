@@ -1,7 +1,4 @@
 import functools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -12,6 +9,7 @@ import pytest
 from alexnet_keras import AlexNet, AlexNetConfig
 from alexnet_keras.models import PRESETS, alexnet_config
 from alexnet_keras.models.alexnet_config import CONV_LAYERS
+from tests import processes
 
 MAPS = {
     "conv1": (55, 55, 96),
@@ -38,7 +36,7 @@ PARAMETERS = {
 }
 
 
-network = functools.cache(AlexNet)  # the real ones take seconds to make
+network = functools.cache(AlexNet)  # the random weights of the full-size ones take seconds
 
 
 def test_four_layer_network_of_cuda_convnet():
@@ -58,6 +56,7 @@ def test_four_layer_network_of_cuda_convnet():
     assert "norm2" in [layer.name for layer in AlexNet("four_layer", normalization=True).layers]
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("preset", ["paper", "source"])
 def test_counts_and_maps_of_the_paper(preset):
     model = network(preset)
@@ -70,10 +69,27 @@ def test_counts_and_maps_of_the_paper(preset):
     assert neurons == 659_272
 
 
+@pytest.mark.one_backend
+@pytest.mark.parametrize(
+    ("preset", "parameters", "maps"),
+    [
+        ("torchvision", 61_100_840, 64),  # as torchvision documents
+        ("bvlc_alexnet", 60_965_224, 96),
+        ("caffenet", 60_965_224, 96),
+    ],
+)
+def test_counts_of_published_weights(preset, parameters, maps):
+    model = AlexNet(preset, initializer="zeros")
+    assert model.count_params() == parameters
+    assert model.get_layer("conv1").output.shape == (None, 55, 55, maps)
+
+
+@pytest.mark.one_backend
 def test_three_rows_and_columns_of_zeros_at_the_bottom_and_right():
     assert network("source").get_layer("pad1").padding == ((0, 3), (0, 3))
 
 
+@pytest.mark.one_backend
 def test_order_of_the_layers():
     names = [layer.name for layer in network("paper").layers]
     assert names == (
@@ -87,6 +103,7 @@ def test_order_of_the_layers():
     ).split(" ")
 
 
+@pytest.mark.one_backend
 def test_differences_of_the_source():
     paper, source = network("paper"), network("source")
     assert [m.get_layer("norm1").divide_alpha for m in (paper, source)] == [False, True]
@@ -128,15 +145,17 @@ def test_conv1_has_its_own_start(initializer):
             AlexNet("small", conv1_kernel_stddev=value)
 
 
+@pytest.mark.one_backend
 def test_one_tower():
-    model = AlexNet("one_tower")
+    model = AlexNet("one_tower", initializer="zeros")
     assert [model.get_layer(f"conv{i}").filters for i in range(1, 6)] == [48, 128, 192, 192, 256]
     assert {model.get_layer(f"conv{i}").groups for i in range(1, 6)} == {1}
     assert model.get_layer("fc6").units == model.get_layer("fc7").units == 4096
 
 
+@pytest.mark.one_backend
 def test_conv6():
-    model = AlexNet("conv6")
+    model = AlexNet("conv6", initializer="zeros")
     conv6 = model.get_layer("conv6")
     assert conv6.kernel.shape == (3, 3, 256, 256)
     assert conv6.groups == 1
@@ -151,6 +170,28 @@ def test_towers_exchange_only_in_conv3():
     assert AlexNet("cifar", exchange=()).get_layer("conv3").groups == 2
 
 
+def test_network_of_tiny_imagenet():
+    model = AlexNet("tiny_imagenet", input_shape=(56, 56, 3), classes=200)
+    maps = {
+        **{"conv1": (26, 26, 64), "pool1": (13, 13, 64), "conv2": (13, 13, 128)},
+        **{"pool2": (6, 6, 128), "conv5": (6, 6, 128), "pool5": (3, 3, 128)},
+    }
+    assert {name: model.get_layer(name).output.shape[1:] for name in maps} == maps
+    # Kernels of a tower see half the maps below, but for conv1 and conv3. Each unit has a bias.
+    assert {layer.name: layer.count_params() for layer in model.layers if layer.weights} == {
+        "conv1": 64 * (7 * 7 * 3 + 1),
+        "conv2": 128 * (5 * 5 * 32 + 1),
+        "conv3": 192 * (3 * 3 * 128 + 1),
+        "conv4": 192 * (3 * 3 * 96 + 1),
+        "conv5": 128 * (3 * 3 * 96 + 1),
+        "fc6": 512 * (3 * 3 * 128 + 1),
+        "fc7": 320 * (512 + 1),
+        "fc8": 200 * (320 + 1),
+    }
+    assert model.count_params() == 1_428_872
+
+
+@pytest.mark.one_backend
 def test_non_overlapping_pools_keep_the_sizes():
     # Net 147: 2x2 windows with stride 2, conv2 padded by 1 and conv5 by 0.
     config = alexnet_config("source", pool_size=2, paddings=(0, 1, 1, 1, 0, 1))
@@ -190,10 +231,11 @@ def test_an_ablation_is_one_override(overrides, missing):
     )
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("preset", PRESETS)
 def test_map_sizes_match_the_model(preset):
     config = alexnet_config(preset)
-    model = AlexNet(preset)
+    model = AlexNet(preset, initializer="zeros")
     for name, size in config.map_sizes().items():
         assert model.get_layer(name).output.shape[1:3] == size
     assert model.input_shape[1:] == config.input_shape
@@ -230,6 +272,7 @@ def test_a_model_of_an_earlier_version_loads():
     assert np.isfinite(model.train_on_batch(images, np.arange(6) % 3)[0])
 
 
+@pytest.mark.one_backend
 def test_saved_models_load_in_a_new_process(tmp_path, random):
     images = random.normal(0, 60, (2, 32, 32, 3)).astype("float32")
     np.save(tmp_path / "images.npy", images)
@@ -250,8 +293,7 @@ def test_saved_models_load_in_a_new_process(tmp_path, random):
         "    model = keras.saving.load_model(f'{policy}.keras')\n"
         "    np.save(policy, keras.ops.convert_to_numpy(model(np.load('images.npy'))))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    processes.run(["-c", code], cwd=tmp_path).check_returncode()
     for policy, outputs in expected.items():
         assert outputs.dtype == "float32"
         np.testing.assert_array_equal(np.load(tmp_path / f"{policy}.npy"), outputs)

@@ -19,6 +19,7 @@ PUBLISHED = {
 NARROW = {"filters": (2, 3, 4, 5, 6), "units": (7, 8), "input_shape": (32, 32, 3), "classes": 4}
 
 
+@pytest.mark.one_backend
 def test_parameters_and_maps_of_the_paper():
     assert list(VGG_PRESETS) == list(PUBLISHED)
     for letter, (convolutions, parameters) in PUBLISHED.items():

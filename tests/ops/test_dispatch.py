@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet, GroupedConv2D, explain, implementation
+from alexnet_keras import AlexNet, GroupedConv2D, implementation, print_implementations
 from alexnet_keras.ops import dispatch
 
 
@@ -49,8 +49,8 @@ def test_unknown_names():
         pass
 
 
-def test_explains_each_layer(model, capsys):
-    text = explain(model)
+def test_prints_the_implementation_of_each_layer(model, capsys):
+    text = print_implementations(model)
     assert capsys.readouterr().out == text + "\n"
     for layer in ("conv1", "norm1", "pool1", "spatial_norm2", "fc8"):
         assert any(line.startswith(layer) and ": " in line for line in text.splitlines())

@@ -84,6 +84,7 @@ def test_is_the_definition(tile, images, size, side, maps, filters, groups, rand
 
 
 # With so many weights, a product takes all tiles of a row. The last are VGG's largest layers.
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("tile", "size", "side", "maps", "filters", "groups"),
     [(2, (7, 6), 3, 360, 380, 2), (4, (6, 9), 5, 128, 256, 2), (4, (7, 6), 3, 512, 512, 1)],
@@ -117,7 +118,10 @@ def compare(tile, images, size, side, maps, filters, groups, random):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     ("name", "size", "side", "maps", "filters"),
-    [("conv2", 27, 5, 48, 128), ("conv3", 13, 3, 256, 384)],
+    [
+        pytest.param("conv2", 27, 5, 48, 128, marks=pytest.mark.one_backend),
+        ("conv3", 13, 3, 256, 384),
+    ],
 )
 def test_layers_of_the_full_size_network(name, size, side, maps, filters, dtype, random):
     layer = GroupedConv2D(filters, side, padding="same", dtype=dtype)

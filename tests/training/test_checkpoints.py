@@ -1,6 +1,6 @@
 import dataclasses
-import multiprocessing
 import os
+import pickle
 import random
 import resource
 import signal
@@ -16,7 +16,8 @@ from alexnet_keras import AlexNet
 from alexnet_keras.training.checkpoints import find_checkpoint
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.train import train_and_evaluate
-from tests.conftest import write_tiny_npz
+from tests import processes
+from tests.conftest import TINY, write_tiny_npz
 
 STEPS = 5  # in an epoch
 KILLS = int(os.environ.get("ALEXNET_KERAS_KILLS", 2))
@@ -31,7 +32,7 @@ def config(tmp_path_factory):
         batch_size=16,
         checkpoint_minutes=0,
         test_views=("center",),
-        overrides={"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)},
+        overrides=TINY,
     )
 
 
@@ -162,34 +163,37 @@ def test_ctrl_c_that_is_ignored_stays_ignored(config, tmp_path):
 
 
 def train_and_die(config, workdir, step, seconds):
-    """Trains, and kills itself some time after a step, counted over all epochs."""
+    """Trains, and kills itself some time after a step, counted over all epochs.
+
+    Args:
+        config: path of a pickled `TrainingConfig`.
+    """
 
     def die(model):
-        if int(model.optimizer.iterations) >= step:
-            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        if int(model.optimizer.iterations) >= int(step):
+            threading.Timer(float(seconds), os.kill, (os.getpid(), signal.SIGKILL)).start()
 
     call = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: die(call.model))
+    config = pickle.loads(Path(config).read_bytes())
     train_and_evaluate(config, workdir, callbacks=[call], verbose=0)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 def test_kills_at_random_moments(config, whole, tmp_path):
-    # Each process is forked off one that has imported everything. With a checkpoint after every
-    # step, a good part of the time goes into writing them.
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.training.test_checkpoints"])
+    # With a checkpoint after every step, a good part of the time goes into writing them.
+    code = f"import sys; from {__name__} import train_and_die; train_and_die(*sys.argv[1:])"
+    (tmp_path / "config").write_bytes(pickle.dumps(config))
     moments, killed, folders = random.Random(0), 0, 0
     while killed < KILLS:
         parts, done = tmp_path / str(folders), 0
         folders += 1
         while True:
-            step, seconds = moments.randint(done + 1, 3 * STEPS + 2), moments.uniform(0, 0.5)
-            process = processes.Process(target=train_and_die, args=(config, parts, step, seconds))
-            process.start()
-            process.join()
-            if process.exitcode == 0:
+            step, seconds = moments.randint(done + 1, 3 * STEPS + 2), moments.uniform(0, 0.25)
+            arguments = (tmp_path / "config", parts, step, seconds)
+            result = processes.run(["-c", code, *arguments])
+            if result.returncode == 0:
                 break
-            assert process.exitcode == -signal.SIGKILL
+            assert result.returncode == -signal.SIGKILL, result.stderr
             killed += 1
             _, state = find_checkpoint(parts)
             assert state["epoch"] * STEPS + state["step"] >= max(done, step - 1)

@@ -33,6 +33,8 @@ BAD = {
     },
     "bias_learning_rate": [-0.1, math.inf, "0.1"],
     "momentum": [-0.1, 1, 1.5],
+    "initial_weights": [1],
+    "pretrained": [1],
     "seed": [-1, 2**31, 0.5],
     "lr_milestones": [(-0.1,), (0.5, 1.1), (0.6, 0.5)],
     "pca_noise_end": [-0.1, 1.1, "0.5", True],

@@ -9,11 +9,12 @@ from alexnet_keras.data import Dataset
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.device_augmentation import augmenting_model
 from alexnet_keras.training.train import compile_for_training
+from tests.conftest import TINY
 
 if keras.backend.backend() != "jax":
     pytest.skip("needs JAX", allow_module_level=True)
 
-TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16), "dropout": 0.0}
+OVERRIDES = {**TINY, "dropout": 0.0}
 
 
 @pytest.fixture(params=[1, 2])
@@ -28,7 +29,7 @@ def devices(request):
 
 def test_a_compiled_step_trains_on_the_images_of_the_pipeline(tiny_npz, devices):
     dataset = Dataset(tiny_npz, 32, 28)
-    config = training_config("cifar", epochs=1, overrides=TINY)
+    config = training_config("cifar", epochs=1, overrides=OVERRIDES)
 
     def trained(device_augmentation):
         keras.utils.set_random_seed(0)
@@ -54,7 +55,7 @@ def test_a_compiled_step_trains_on_the_images_of_the_pipeline(tiny_npz, devices)
 
 def test_the_network_is_saved_with_the_optimizer_that_trained_it(tiny_npz, tmp_path, devices):
     dataset = Dataset(tiny_npz, 32, 28)
-    config = training_config("cifar", epochs=1, overrides=TINY)
+    config = training_config("cifar", epochs=1, overrides=OVERRIDES)
     network = AlexNet(config.network, input_shape=(28, 28, 3), classes=4)
     compile_for_training(network, config)
     model = augmenting_model(network, dataset)

@@ -3,8 +3,6 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 import tarfile
 
 import keras
@@ -22,8 +20,8 @@ from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, trai
 from alexnet_keras.training.run_folder import RunFolder
 from alexnet_keras.training.train import train_and_evaluate
 from experiments.train import main
-
-TINY = {"filters": (8, 8, 8, 8, 8, 8), "units": (16, 16)}
+from tests import processes
+from tests.conftest import TINY
 
 
 @pytest.fixture
@@ -474,12 +472,7 @@ def test_bad_arguments(config, tmp_path):
 
 
 def command(*arguments, **kwargs):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.train", *arguments],
-        capture_output=True,
-        text=True,
-        **kwargs,
-    )
+    return processes.run(["-m", "experiments.train", *arguments], **kwargs)
 
 
 @pytest.mark.slow
@@ -611,7 +604,7 @@ def test_help_explains_every_option(capsys):
 
 
 def test_command_says_what_is_wrong(tmp_path):
-    result = command("--dataset", "cifar11", "--workdir", str(tmp_path / "run"), env={**os.environ})
+    result = command("--dataset", "cifar11", "--workdir", str(tmp_path / "run"))
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "`dataset` must be the TFDS name" in result.stderr

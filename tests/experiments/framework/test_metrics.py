@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from experiments.framework.metrics import (
@@ -7,6 +8,7 @@ from experiments.framework.metrics import (
     FinalError,
     Metric,
     StepsAtChance,
+    TowerColorGap,
     TrainingError,
 )
 
@@ -137,3 +139,41 @@ def test_seconds_of_an_epoch():
     assert EpochSeconds().value(seconds) == 4.0
     assert EpochSeconds().value({"history": []}) is None
     assert EpochSeconds().compare([4.0, 6.0], [2.0, 3.0])["estimate"] == pytest.approx(2.0)
+
+
+def write_snapshots(folder, *epochs):
+    """Writes the kernels after each epoch, `(towers, kernels, height, width, colors)`."""
+    folder.mkdir(parents=True)
+    for epoch, kernels in enumerate(epochs):
+        np.savez(folder / f"epoch-{epoch:04d}.npz", epoch=epoch, layer="conv1", kernels=kernels)
+
+
+def gray_and_red():
+    """A tower of four gray kernels, and a tower of four red ones."""
+    kernels = np.zeros((2, 4, 2, 2, 3), "float32")
+    kernels[0] = 1.0
+    kernels[1, ..., 0] = 1.0
+    return kernels
+
+
+def test_gap_between_a_gray_and_a_red_tower(tmp_path):
+    kernels = gray_and_red()
+    write_snapshots(tmp_path / "snapshots", kernels[::-1], kernels)
+    metric = TowerColorGap()
+    measured = metric.measure(tmp_path)
+    # Of the energy of (1, 0, 0), one third lies on the gray axis.
+    expected = [[200 / 3, 0.0], [0.0, 200 / 3]]
+    np.testing.assert_allclose(measured["towers"], expected, atol=1e-4)
+    # 2 of the 70 ways to deal four of eight kernels to a tower give the gap of all.
+    assert measured["p"] == pytest.approx(2 / 70, abs=0.01)
+    stored = {"ended": "all epochs", "measures": {metric.name: measured}}
+    assert metric.is_measured(stored)
+    assert metric.value(stored) == pytest.approx(200 / 3)
+    assert metric.value({"ended": "NaN loss"}) is None
+
+
+def test_a_single_tower_is_measured_in_halves(tmp_path):
+    kernels = gray_and_red().reshape(1, 8, 2, 2, 3)
+    write_snapshots(tmp_path / "snapshots", kernels)
+    measured = TowerColorGap().measure(tmp_path)
+    np.testing.assert_allclose(measured["towers"], [[0.0, 200 / 3]], atol=1e-4)

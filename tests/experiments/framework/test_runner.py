@@ -18,6 +18,7 @@ from experiments.framework.experiment import (
 from experiments.framework.metrics import EpochsToError, FinalError
 from experiments.framework.runner import ExperimentRunner
 from experiments.framework.tables import table
+from tests.conftest import TINY
 
 UNUSED = ("parameters", "machine", "versions")
 
@@ -464,13 +465,12 @@ def test_smoke_on_real_training(tiny_npz, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    overrides = {"filters": (8,) * 6, "units": (16, 16)}
     base = {
         "preset": "cifar",
         "dataset": tiny_npz,
         "epochs": 1,
         "batch_size": 16,
-        "overrides": overrides,
+        "overrides": TINY,
     }
     tuning = Experiment(
         name="tuning",

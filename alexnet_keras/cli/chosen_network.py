@@ -1,0 +1,89 @@
+"""Choice of the network of `predict`, `features` and `explain`: file, name or default."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alexnet_keras.classifier import Classifier
+
+USAGE = "[options] [CLASSIFIER | --network NAME] IMAGE [IMAGE ...]"
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the paths of a classifier and of images, and `--network`."""
+    parser.add_argument(
+        "images",
+        metavar="PATH",
+        nargs="+",
+        help='image files, folders of images, or patterns such as "photos/*.jpg"; before them a '
+        "classifier.keras file, or the folder of the training that wrote it",
+    )
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="named weights, such as imagenet, which are downloaded once (default: CLASSIFIER, or "
+        "else the network that comes with the package)",
+    )
+
+
+def find_chosen_images(options: argparse.Namespace) -> list[str]:
+    """Returns the paths of the image files, before a network is loaded or downloaded.
+
+    Raises:
+        ValueError: for a classifier without images, or a path without images.
+    """
+    from alexnet_keras.data.image_files import find_images
+
+    has_classifier = _has_classifier(options)
+    if has_classifier and len(options.images) < 2:
+        raise ValueError(
+            "`images` must have at least one path after the classifier. "
+            f"Received: {options.images[0]!r} only"
+        )
+    files = []
+    for path in options.images[has_classifier:]:
+        files += find_images(path)
+    return files
+
+
+def open_chosen(options: argparse.Namespace) -> "Classifier":
+    """Returns the chosen classifier.
+
+    Args:
+        options: parsed command line.
+
+    Raises:
+        ValueError: for an unknown name, a file that is not a classifier, or if there is neither a
+            name nor a file nor a default.
+    """
+    from alexnet_keras.classifier import Classifier
+    from alexnet_keras.pretrained import available, default_name
+
+    if _has_classifier(options):
+        return Classifier.load(options.images[0])
+    name = options.network
+    if name is None:
+        name = default_name()
+        if name is None:
+            raise ValueError(
+                f"`network` must be one of {', '.join(available())}, or the first path a "
+                "classifier.keras file or the folder of a training; no network comes with the "
+                f"package. Received: {options.images[0]!r} first"
+            )
+        print(f"Network: {name}, which comes with the package", file=sys.stderr)
+    if name not in available():
+        raise ValueError(
+            f"`network` must be one of {', '.join(available())}. Received: network={name!r}"
+        )
+    return Classifier.pretrained(name, "network")
+
+
+def _has_classifier(options):
+    """Whether the first path is a classifier: a `.keras` file, or the folder of a training."""
+    if options.network is not None:
+        return False
+    path = Path(options.images[0]).expanduser()
+    names = ("classifier.keras", "config.json")  # a training that has begun has the second
+    return path.suffix == ".keras" or any((path / name).exists() for name in names)

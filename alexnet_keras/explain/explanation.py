@@ -1,0 +1,196 @@
+"""Explanations of images: what all methods share."""
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from alexnet_keras.classifier import Classifier
+from alexnet_keras.compiled import CompiledModel
+from alexnet_keras.data.info import center
+from alexnet_keras.data.photographs import (
+    list_photographs,
+    prepared_batches,
+    progress,
+    unreadable_error,
+)
+
+_LISTED = 20  # classes in a message at most
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """The explanation of one image.
+
+    Args:
+        source: path of the image, or its number such as `"image 0"`.
+        image: the crop that the network sees, uint8 `(size, size, 3)`, RGB.
+        class_name: name of the explained class.
+        probability: probability of this class, from 0 to 1.
+        method: name of the function that made the explanation, such as `"grad_cam"`.
+        map: float32 `(size, size)`, or `(size, size, 3)` for guided backpropagation. Each value
+            belongs to the pixel of `image` at its place; the method says in which unit.
+        layer: name of the layer whose maps `grad_cam` weights; `None` for other methods.
+    """
+
+    source: str
+    image: np.ndarray
+    class_name: str
+    probability: float
+    method: str
+    map: np.ndarray
+    layer: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Images of a batch, with the classes to explain.
+
+    Args:
+        images: prepared images, uint8 `(batch, image_size, image_size, 3)`.
+        labels: the class for each image, `(batch,)`.
+        probabilities: its probability for each image, `(batch,)`.
+        run: compiled function from prepared images to the probabilities of all classes.
+        bar: progress bar, for methods that take several steps for an image.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+    run: CompiledModel
+    bar: tqdm
+
+
+def explain_images(
+    classifier: Classifier,
+    images: Any,
+    class_name: str | None,
+    batch_size: int,
+    *,
+    method: str,
+    maps: Callable[[Batch], np.ndarray],
+    layer: str | None = None,
+    steps: int = 1,
+) -> list[Explanation]:
+    """Explains images batch by batch.
+
+    Args:
+        classifier: a `Classifier`.
+        images: as for `Classifier.predict`.
+        class_name: the class to explain; `None` for the most probable class of each image.
+        batch_size: images that pass through the network at a time.
+        method: name of the method.
+        maps: function from a `Batch` to an array with a map for each image.
+        layer: name of the method's layer, if it has one.
+        steps: steps of `maps` for each image, for the progress bar.
+
+    Returns:
+        A list of `Explanation`, one for each image that can be read, in order. A line on stderr
+        names each other image.
+
+    Raises:
+        ValueError: for a class that is not the classifier's, a path without images, or if no image
+            can be read.
+    """
+    label = None if class_name is None else label_of(classifier, class_name)
+    check_whole_number("batch_size", batch_size)
+    photographs = list_photographs(images)
+    run = classifier.once(
+        ("center", batch_size), lambda: CompiledModel(classifier.model, batch_size)
+    )
+    found = []
+    errors = []
+    unit = "image" if steps == 1 else "step"
+    silent = tqdm(disable=True)
+    with progress(steps * len(photographs), "Explaining", unit) as bar:
+        for prepared in prepared_batches(photographs, classifier.image_size, batch_size, silent):
+            prepared.print_errors()
+            errors += prepared.errors
+            if len(prepared.images):
+                batch = _batch(prepared.images, label, run, bar)
+                found += _explained(classifier, prepared, batch, maps(batch), method, layer)
+            bar.update(steps * len(errors) - bar.n)
+    if not found:
+        raise unreadable_error(photographs, errors)
+    return found
+
+
+def _batch(images, label, run, bar):
+    probabilities = run(images)
+    labels = probabilities.argmax(-1) if label is None else np.full(len(images), label)
+    return Batch(images, labels, probabilities[np.arange(len(images)), labels], run, bar)
+
+
+def _explained(classifier, prepared, batch, maps, method, layer):
+    """Yields the explanations of a batch."""
+    pairs = zip(prepared.photographs, prepared.errors, strict=True)
+    sources = [photograph.source for photograph, error in pairs if error is None]
+    size = classifier.preparation.crop_size
+    for index, source in enumerate(sources):
+        yield Explanation(
+            source,
+            center(batch.images[index], size),
+            classifier.class_names[batch.labels[index]],
+            float(batch.probabilities[index]),
+            method,
+            np.asarray(maps[index], "float32"),
+            layer,
+        )
+
+
+def label_of(classifier: Classifier, class_name: Any) -> int:
+    """Returns the label of a class.
+
+    Raises:
+        ValueError: if the classifier has no class, or several classes, of this name.
+    """
+    names = classifier.class_names
+    if names.count(class_name) == 1:
+        return names.index(class_name)
+    if class_name in names:
+        raise ValueError(
+            "`class_name` must be the name of one class. "
+            f"Received: class_name={class_name!r}, the name of {names.count(class_name)} classes"
+        )
+    shown = names
+    if len(names) > _LISTED:
+        shown = difflib.get_close_matches(str(class_name), names) or names[:3]
+    more = "" if shown is names else f" ({len(names):,} in all)"
+    raise ValueError(
+        f"`class_name` must be a class of the classifier, such as {', '.join(shown)}{more}. "
+        f"Received: class_name={class_name!r}"
+    )
+
+
+def check_classifier(classifier: Classifier) -> None:
+    """Raises a `ValueError` for anything but a `Classifier`."""
+    if not isinstance(classifier, Classifier):
+        raise ValueError(
+            "`classifier` must be a Classifier, which has class names and the preparation of its "
+            f"images. Received: {type(classifier).__name__}. Make one by Classifier.from_network"
+        )
+
+
+def check_whole_number(
+    name: str, value: int, least: int = 1, most: int | None = None, meaning: str = ""
+) -> None:
+    """Raises a `ValueError` for anything but a whole number in a range.
+
+    Args:
+        name: name of the argument.
+        value: its value.
+        least: smallest number.
+        most: largest number; `None` for no limit.
+        meaning: meaning of the limits in the message.
+    """
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if is_whole and least <= value and (most is None or value <= most):
+        return
+    limits = f"from {least}" if most is None else f"from {least} to {most}"
+    raise ValueError(
+        f"`{name}` must be a whole number {limits}{meaning and ', ' + meaning}. "
+        f"Received: {name}={value!r}"
+    )

@@ -1,0 +1,68 @@
+"""Whether the towers part into a gray and a colorful one, in how many runs, and what it depends on.
+
+    python -m experiments.tower_colors
+
+Claim (section 6.1, figure 3): the kernels of conv1 on GPU 1 are largely color-agnostic, the kernels
+on GPU 2 largely color-specific. "This kind of specialization occurs during every run and is
+independent of any particular random weight initialization."
+
+The gap between the towers is measured after each epoch, in ten runs. There are two controls of ten
+runs: the two halves of a single tower, and two towers that exchange their maps in every layer from
+conv2 on. Three runs each change one factor: the neighbors of response normalization, the number of
+classes, and the start of conv1.
+
+It has 39 runs of eight epochs of Tiny ImageNet.
+"""
+
+import functools
+
+from experiments.conv1_initialization import he_stddev
+from experiments.framework.cli import main
+from experiments.framework.experiment import Comparison, Experiment
+from experiments.framework.metrics import FinalError, TowerColorGap
+
+_FACTORS = {
+    "normalization across the towers": {"overrides": {"normalization_in_towers": False}},
+    "10 classes": {"class_subset": tuple(range(10)), "epochs": 160},  # as many steps
+    "conv1 from He's start": {
+        "overrides": {"conv1_kernel_stddev": functools.partial(he_stddev, 1.0)}
+    },
+}
+_CLAIM = "The towers part into a gray and a colorful one"
+
+EXPERIMENT = Experiment(
+    name="tower_colors",
+    section="section 6.1, figure 3",
+    base={
+        "preset": "small",
+        "dataset": "tiny_imagenet",
+        "epochs": 8,
+        "batch_size": 128,
+        "lr_milestones": (0.6, 0.85),
+        "validation_freq": 8,
+    },
+    variants={
+        "two towers": {},
+        "halves of one tower": {"overrides": {"towers": 1}},
+        "exchange from conv2 on": {"overrides": {"exchange": ("conv2", "conv3", "conv4", "conv5")}},
+        **_FACTORS,
+    },
+    comparisons=(
+        Comparison("two towers", "halves of one tower", None, _CLAIM, side=1),
+        Comparison("two towers", "exchange from conv2 on", None, "Without exchange they part more"),
+        *(Comparison(factor, "two towers", None, "What the gap depends on") for factor in _FACTORS),
+        Comparison(
+            "exchange from conv2 on",
+            "two towers",
+            None,
+            "Exchange in every layer",
+            FinalError(test_views="center"),
+        ),
+    ),
+    metric=TowerColorGap(),
+    seeds=tuple(range(10)),
+    seed_counts=dict.fromkeys(_FACTORS, 3),
+)
+
+if __name__ == "__main__":
+    main(EXPERIMENT, __doc__)

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet_keras import Classifier
+from alexnet_keras.cli import main
+from tests.test_classifier import NAMES, SIZE, tiny_network
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def paths(random, tmp_path):
+    """The command's paths: a classifier, an image, and a folder with another of its name."""
+    classifier = Classifier.from_network(tiny_network(), (120, 110, 100), NAMES, image_size=SIZE)
+    classifier.save(tmp_path / "classifier.keras")
+    (tmp_path / "folder").mkdir()
+    for name in ("one.png", "folder/one.png"):
+        image = random.randint(0, 256, (40, 50, 3)).astype("uint8")
+        Image.fromarray(image).save(tmp_path / name)
+    return [str(tmp_path / name) for name in ("classifier.keras", "one.png", "folder")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--layer", "conv5"],
+        ["--method", "occlusion", "--class", "green"],
+        ["--method", "saliency"],
+        ["--method", "guided_backpropagation"],
+    ],
+    ids=str,
+)
+def test_writes_a_picture_for_each_image(options, paths, tmp_path, capsys):
+    main(["explain", *paths, *options, "--out", str(tmp_path / "out")])
+    method = options[1] if options[0] == "--method" else "grad_cam"
+    names = [f"one_{method}.png", f"one_2_{method}.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    predictions = Classifier.load(paths[0]).predict(paths[1:], 4)
+    lines = capsys.readouterr().out.splitlines()
+    for line, name, prediction in zip(lines, names, predictions, strict=True):
+        shares = dict(zip(prediction.names, prediction.probabilities, strict=True))
+        class_name = "green" if "--class" in options else prediction.names[0]
+        share = f"{100 * shares[class_name]:.2f}%"
+        assert line == f"{prediction.source}: {class_name}, {share}: {tmp_path / 'out' / name}"
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 10  # it is not blank
+
+
+def test_goes_on_after_a_broken_file(paths, tmp_path, capsys):
+    (tmp_path / "folder" / "broken.png").write_text("no image")
+    with pytest.raises(SystemExit) as end:
+        main(["explain", *paths, "--out", str(tmp_path / "out")])
+    assert end.value.code == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2 and "broken.png is left out" in err
+
+
+def test_errors_are_one_line(paths, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    for options, words in (
+        (["--layer", "conv9"], "alexnet explain: `layer` must be a layer of the network"),
+        (["--class", "cow"], "`class_name` must be a class of the classifier, such as dark, red"),
+        (["--method", "saliency", "--layer", "conv5"], "`layer` needs --method grad_cam"),
+        (["--out", str(tmp_path / "file")], "`out` must be a folder that can be written"),
+        (["--batch-size", "0"], "`batch_size` must be a whole number from 1"),
+    ):
+        with pytest.raises(SystemExit, match=words) as end:
+            main(["explain", *paths, *options])
+        assert "\n" not in str(end.value)
+    with pytest.raises(SystemExit, match="`images` must be image files, folders of images"):
+        main(["explain", paths[0], str(tmp_path / "none")])
+    with pytest.raises(
+        SystemExit, match="no network comes with the package. Received: '.*one.png'"
+    ):
+        main(["explain", paths[1], paths[1]])
+
+
+def test_weights_with_a_name_are_explained(paths, tmp_path, monkeypatch):
+    classifier = Classifier.load(paths[0])
+    monkeypatch.setattr(Classifier, "pretrained", lambda name, _: {"imagenet": classifier}[name])
+    for start, folder in ((["--network", "imagenet"], "named"), ([paths[0]], "file")):
+        main(["explain", *start, paths[1], "--out", str(tmp_path / folder)])
+    named, file = (tmp_path / folder / "one_grad_cam.png" for folder in ("named", "file"))
+    assert named.read_bytes() == file.read_bytes()

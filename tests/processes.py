@@ -1,0 +1,165 @@
+"""Starts Python processes without their imports: they fork off a server that has Keras already.
+
+`run` and `start` stand for `subprocess.run` and `subprocess.Popen` of `sys.executable`. A new
+process imports Keras, TensorFlow or JAX, and the package, which takes seconds. A server for each
+backend imports them once. It computes nothing, so its processes start as new ones do.
+
+TensorFlow and JAX survive a fork on Linux only. On other systems each process is a new one.
+"""
+
+import atexit
+import ctypes
+import functools
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_MODULES = ("keras", "tensorflow", "alexnet_keras.training.train")
+# The libraries read these at their import, which the processes of a server share.
+_AT_IMPORT = {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+_BYTES = 2**17  # of a request, at most
+_PR_SET_CHILD_SUBREAPER = 36  # of prctl(2)
+
+
+def run(arguments, **options):
+    """Runs Python to its end; returns a `subprocess.CompletedProcess` with stdout and stderr.
+
+    Args:
+        arguments, **options: as for `start`.
+    """
+    with start(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:  # as Ctrl-C
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def start(arguments, **options):
+    """Starts Python and returns a `subprocess.Popen`.
+
+    Args:
+        arguments: Python's arguments: `"-c"` or `"-m"` and what follows, or a script.
+        **options: options of `subprocess.Popen`: `env`, of which KERAS_BACKEND chooses the server,
+            `cwd`, the three streams, `start_new_session`. Pipes carry text.
+    """
+    process = _Forked if sys.platform == "linux" else subprocess.Popen
+    return process([sys.executable, *map(str, arguments)], text=True, **options)
+
+
+class _Forked(subprocess.Popen):
+    """A `Popen` for a process of the server."""
+
+    def __init__(self, command, start_new_session=False, **options):
+        self._has_own_session = start_new_session
+        super().__init__(command, **options)
+
+    # The names of the leading arguments are those of `Popen`, which passes them by position.
+    def _execute_child(  # noqa: PLR0913  the arguments of Popen
+        self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo,
+        creationflags, shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *others,
+    ):  # fmt: skip
+        env = dict(os.environ if env is None else env)
+        request = {
+            "arguments": args[1:],
+            "env": env,
+            "cwd": os.fspath(cwd or os.getcwd()),
+            "has_own_session": self._has_own_session,
+        }
+        given = (p2cread, c2pwrite, errwrite)
+        streams = [own if stream == -1 else stream for own, stream in enumerate(given)]
+        server = _server(env.get("KERAS_BACKEND", "tensorflow"))
+        socket.send_fds(server, [json.dumps(request).encode()], streams)
+        self.pid = int(server.recv(20))
+        self._child_created = True
+        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
+
+
+@functools.cache
+def _server(backend):
+    """Starts the server of a backend; returns the socket for its requests."""
+    # Processes whose parent has ended then belong to this process, which can wait for them.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with far:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.processes", str(far.fileno())],
+            cwd=ROOT,
+            env={**os.environ, **_AT_IMPORT, "KERAS_BACKEND": backend},
+            pass_fds=[far.fileno()],
+        )
+
+    def close():
+        near.close()
+        process.wait()
+
+    atexit.register(close)
+    return near
+
+
+def _serve(connection):
+    """Forks a process for each request; returns the request in this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the tests
+    for name in _MODULES:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # so that no process searches, and copies, what all of them have
+    while True:
+        message, streams, _, _ = socket.recv_fds(connection, _BYTES, 3)
+        if not message:
+            os._exit(0)
+        request = json.loads(message)
+        near, far = socket.socketpair()
+        between = os.fork()
+        if not between:
+            break
+        os.waitpid(between, 0)
+        connection.send(near.recv(20))
+        for descriptor in (near.detach(), far.detach(), *streams):
+            os.close(descriptor)
+    if os.fork():  # ends, so that the process of the request belongs to the tests
+        os._exit(0)
+    if request.pop("has_own_session"):
+        os.setsid()
+    far.send(str(os.getpid()).encode())
+    for own in (connection, near, far):
+        own.close()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return request
+
+
+def _execute(arguments, env, cwd):
+    """Continues as Python does with these arguments."""
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.path[:1] = [cwd, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+    first, *others = arguments
+    if first == "-c":
+        code, *others = others
+        sys.argv = ["-c", *others]
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(code, "<string>", "exec"), vars(main))
+    elif first == "-m":
+        sys.argv = others
+        runpy.run_module(others[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = arguments
+        runpy.run_path(first, run_name="__main__")
+
+
+if __name__ == "__main__":
+    _execute(**_serve(socket.socket(fileno=int(sys.argv[1]))))
