@@ -35,7 +35,6 @@ WITH_TORCH = {
 # data without TensorFlow.
 ON_TORCH = (
     "tests/layers/test_local_response_normalization.py",
-    "tests/data/test_in_memory.py",
     "tests/training/test_torch.py",
     "tests/training/test_optimizer.py",
     "tests/training/test_checkpoints.py::test_sigterm_saves_and_leaves",
@@ -68,9 +67,14 @@ def test_these_pass_on_jax(tests, devices):
 
 
 @pytest.mark.slow(60)
-def test_these_pass_on_torch():
+@pytest.mark.parametrize(
+    "tests",
+    [ON_TORCH, ("tests/data/test_in_memory.py",)],  # the latter has not loaded TensorFlow
+    ids=("most", "in_memory"),
+)
+def test_these_pass_on_torch(tests):
     pytest.importorskip("torch", reason="PyTorch is in the extra torch")
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *ON_TORCH]
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests]
     result = subprocess.run(command, env=WITH_TORCH, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
