@@ -187,7 +187,8 @@ def to_torchvision(model: "keras.Model") -> dict[str, np.ndarray]:
             kernel = kernel.reshape(*_MAPS, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1)
         else:
             kernel = kernel.T
-        state[f"{name}.weight"], state[f"{name}.bias"] = np.ascontiguousarray(kernel), bias
+        state[f"{name}.weight"] = np.ascontiguousarray(kernel)
+        state[f"{name}.bias"] = bias
     return state
 
 
@@ -406,7 +407,8 @@ def _caffe_net():
                 label=kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL,
             )
             if isinstance(kind, str):
-                field.type, field.type_name = kinds.TYPE_MESSAGE, f".alexnet_keras.caffe.{kind}"
+                field.type = kinds.TYPE_MESSAGE
+                field.type_name = f".alexnet_keras.caffe.{kind}"
             else:
                 field.type = kind
                 if repeated:

@@ -56,7 +56,8 @@ def export(model: keras.Model, path: str | os.PathLike, kind: str) -> None:
         ValueError: for an unknown format, an existing path, or as `check_formats`.
     """
     check_formats([kind])
-    path, model = Path(path), _in_float32(model)
+    path = Path(path)
+    model = _in_float32(model)
     ending = FORMATS[kind][0]
     if path.exists() or path.suffix != ending:
         raise ValueError(

@@ -58,7 +58,8 @@ def mixed_bfloat16():
 
 def write_tiny_npz(path, validation_count=20):
     """80 + 20 images of 32x32 in 4 classes that differ in color, as an .npz file."""
-    random, arrays = np.random.RandomState(0), {}
+    random = np.random.RandomState(0)
+    arrays = {}
     for split, count in (("train", 80), ("test", validation_count)):
         labels = np.arange(count) % 4
         images = random.randint(0, 100, (count, 32, 32, 3))

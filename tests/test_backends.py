@@ -125,7 +125,8 @@ def run_on_torch(folder):
 def check_predictions(folder):
     """Asserts that TensorFlow and JAX give the probabilities that PyTorch has written."""
     with np.load(folder / "predicted.npz") as file:
-        images, expected = file["images"], file["probabilities"]
+        images = file["images"]
+        expected = file["probabilities"]
     found = torch_training.probabilities(folder, images)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     code = (

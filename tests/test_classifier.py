@@ -14,7 +14,8 @@ from alexnet_keras.evaluation.views import crop_views
 from alexnet_keras.layers import Preparation
 from alexnet_keras.models import load_model
 
-SIZE, CROP = 32, 28
+SIZE = 32
+CROP = 28
 NAMES = ("dark", "red", "green", "yellow")
 
 

@@ -44,7 +44,8 @@ TORCHVISION_SHAPES = {
 
 def random_weights(shapes):
     """By layer a kernel that keeps the size of the activities, and a bias."""
-    random, weights = np.random.default_rng(0), {}
+    random = np.random.default_rng(0)
+    weights = {}
     for name, shape in shapes.items():
         deviation = np.float32(np.sqrt(2 / np.prod(shape[1:])))
         weights[name] = [
@@ -163,10 +164,8 @@ def torch_alexnet():
 
 def test_torchvisions_network_there_and_back(tmp_path, capsys):
     torch = pytest.importorskip("torch")
-    net, state = (
-        torch_alexnet(),
-        {name: torch.tensor(array) for name, array in torchvision_state().items()},
-    )
+    net = torch_alexnet()
+    state = {name: torch.tensor(array) for name, array in torchvision_state().items()}
     net.load_state_dict(state)
     torch.save(state, tmp_path / "alexnet.pth")
     main([str(tmp_path / "alexnet.pth"), str(tmp_path / "ours.keras"), "--preset", "torchvision"])
@@ -349,7 +348,8 @@ def without(weights, name):
 
 
 def test_weights_that_are_not_what_they_say(tmp_path):
-    caffe, state = caffe_weights(), torchvision_state()
+    caffe = caffe_weights()
+    state = torchvision_state()
     (tmp_path / "text.npy").write_text("no array")
     np.save(tmp_path / "array.npy", np.zeros(3))
     (tmp_path / "empty.caffemodel").write_bytes(b"")

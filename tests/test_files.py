@@ -65,7 +65,8 @@ def test_nothing_is_left_of_a_folder_that_was_held(tmp_path):
 
 
 def test_a_lock_that_is_removed_in_between_does_not_count(tmp_path, monkeypatch):
-    flock, removed = fcntl.flock, []
+    flock = fcntl.flock
+    removed = []
 
     def remove_first(descriptor, operation):
         if not removed:

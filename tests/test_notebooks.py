@@ -237,7 +237,8 @@ def test_large_pictures_are_kept_small(random):
         data = {"image/png": base64.b64encode(file.getvalue()).decode()}
         return nbformat.v4.new_output("display_data", data=data)
 
-    small, large = png(50), png(600)
+    small = png(50)
+    large = png(600)
     assert _smaller(copy.deepcopy(small)) == small
     after = base64.b64decode(_smaller(copy.deepcopy(large))["data"]["image/png"])
     assert len(after) < 0.5 * len(base64.b64decode(large["data"]["image/png"]))

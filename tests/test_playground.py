@@ -299,7 +299,8 @@ def test_the_network_has_the_outputs_that_the_classifier_computes(pages_modules)
 def _check_conv1(network, described, crop, maps):
     """Compares the maps of conv1 with its definition at a position, and the tiles with kernels."""
     kernel, bias = network.get_layer("conv1").get_weights()
-    row, column = 5, 3
+    row = 5
+    column = 3
     top, left = (step * described["stride"] - described["padding"] for step in (row, column))
     window = crop[top : top + 7, left : left + 7] / 64
     answers = np.maximum((window[..., None] * kernel).sum((0, 1, 2)) + bias, 0)

@@ -43,7 +43,8 @@ class KernelSnapshots(keras.callbacks.Callback):
 
     def __init__(self, folder: str | os.PathLike, layer: str = "conv1"):
         super().__init__()
-        self.folder, self.layer = Path(folder), layer
+        self.folder = Path(folder)
+        self.layer = layer
 
     def on_train_begin(self, logs: Any = None):
         layer_kernels(self.model, self.layer)

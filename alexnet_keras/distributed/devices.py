@@ -211,7 +211,8 @@ def _scope_on_torch(request):
             f"devices={request.option}"
         )
     if request.kind is None:
-        scope, device = contextlib.nullcontext(), _torch_device()
+        scope = contextlib.nullcontext()
+        device = _torch_device()
     else:
         name = f"{request.kind.lower()}:{index}"
         scope = keras.device(name)

@@ -71,7 +71,8 @@ def views_model(
 
     Reference: section 4.1 of Krizhevsky et al. (2012).
     """
-    size, classes = model.input_shape[1], model.output_shape[-1]
+    size = model.input_shape[1]
+    classes = model.output_shape[-1]
     images = keras.Input((image_size, image_size, 3), name="whole_image")
     crops = crop_views(images, size, test_views) - np.asarray(mean_crop, "float32")
     probabilities = as_probabilities(
@@ -139,7 +140,9 @@ class _DenseAsConvolution(keras.layers.Layer):
 
     def __init__(self, dense, size, last, **kwargs):
         super().__init__(**kwargs)
-        self.dense, self.size, self.last = dense, size, last
+        self.dense = dense
+        self.size = size
+        self.last = last
 
     def call(self, x):
         kernel = ops.reshape(ops.cast(self.dense.kernel, self.compute_dtype), (*self.size, -1))

@@ -47,7 +47,9 @@ def plot_training_errors(
         axis.axhline(target, color="black", linewidth=0.8)
         axis.annotate(f"{target:g}%", (0, target), (3, 3), textcoords="offset points", fontsize=9)
         for n, (variant, measured) in enumerate(variants.items()):
-            color, mean, interval = f"C{n}", measured["mean"], measured["interval"]
+            color = f"C{n}"
+            mean = measured["mean"]
+            interval = measured["interval"]
             reached = "not reached" if mean is None else f"{mean:.1f} epochs"
             count = len(measured["curves"])
             reaching = sum(min(run) <= target for run in measured["curves"])

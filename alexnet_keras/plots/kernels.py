@@ -15,7 +15,8 @@ from alexnet_keras.files import replacing
 from alexnet_keras.plots.style import new_figure
 
 # Kernels of each tower, and input maps of each kernel, in figures of layers after the first.
-_SHOWN, _SHOWN_MAPS = 8, 16
+_SHOWN = 8
+_SHOWN_MAPS = 16
 
 
 def plot_kernels(model: keras.Model, columns: int = 16, layer: str = "conv1") -> Figure:
@@ -95,7 +96,8 @@ def plot_feature_maps(
     maps = np.moveaxis(maps, -1, 0).reshape(towers_of(model), -1, *maps.shape[:2], 1)
     low, high = min(0.0, float(maps.min())), float(maps.max())
     sheets = [_sheet((tiles - low) / ((high - low) or 1.0), columns) for tiles in maps]
-    count, side = maps.shape[0] * maps.shape[1], "x".join(map(str, maps.shape[2:4]))
+    count = maps.shape[0] * maps.shape[1]
+    side = "x".join(map(str, maps.shape[2:4]))
     title = f"The {count} maps of {side} of {layer};\nblack is {low:.2g}, white {high:.2g} for all"
     return _plot_sheets(sheets, title, original)
 

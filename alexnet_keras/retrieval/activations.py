@@ -157,7 +157,8 @@ def check_activations(
     argument: str = "folder",
 ) -> dict:
     """Checks the arguments of `write_activations`, and returns its description."""
-    info, folder = dataset.info, Path(folder)
+    info = dataset.info
+    folder = Path(folder)
     output = layer_of(model, layer).output
     if len(output.shape) != 2:
         raise ValueError(
@@ -194,12 +195,14 @@ def check_activations(
 def _write_split(network, dataset, folder, split, about, first, batch_size):
     images = dataset.training_images if split == "train" else dataset.validation_images
     batches = images(batch_size).skip(first * about["chunk"] // batch_size).as_numpy_iterator()
-    count, size = about[f"{split}_count"], about["pixel_size"]
+    count = about[f"{split}_count"]
+    size = about["pixel_size"]
     with tqdm(
         total=count, initial=first * about["chunk"], desc=f"Activations, {split}", unit="image"
     ) as bar:
         for path in _paths(folder, split, about)[first:]:
-            parts, read = [], 0
+            parts = []
+            read = 0
             while read < about["chunk"] and bar.n < count:
                 whole, labels = next(batches)
                 crops = center(whole, about["crop_size"])

@@ -81,7 +81,8 @@ class CodeIndex:
             raise ValueError(
                 f"`codes` must be uint8 (images, bytes). Received: {codes.dtype} {codes.shape}"
             )
-        self.codes, self.about = codes, dict(about)
+        self.codes = codes
+        self.about = dict(about)
         self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
         # The threads wait for each other after each batch. Faiss' types lack the attribute.
         self._index.query_batch_size = 1024  # pyright: ignore[reportAttributeAccessIssue]

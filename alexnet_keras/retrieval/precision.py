@@ -36,6 +36,7 @@ def average_precision(relevant: np.ndarray, totals: np.ndarray) -> np.ndarray:
     >>> average_precision([[True, False, True]], [2])  # (1 / 1 + 2 / 3) / 2
     array([0.83333333])
     """
-    relevant, totals = np.asarray(relevant, bool), np.asarray(totals)
+    relevant = np.asarray(relevant, bool)
+    totals = np.asarray(totals)
     precisions = relevant.cumsum(1) / np.arange(1, relevant.shape[1] + 1)
     return (precisions * relevant).sum(1) / np.maximum(1, np.minimum(totals, relevant.shape[1]))

@@ -83,7 +83,9 @@ class FreezeConv1(keras.callbacks.Callback):
 
     def __init__(self, slow_epoch: int, frozen_epoch: int, factor: float = 1.0):
         super().__init__()
-        self.slow_epoch, self.frozen_epoch, self.factor = slow_epoch, frozen_epoch, factor
+        self.slow_epoch = slow_epoch
+        self.frozen_epoch = frozen_epoch
+        self.factor = factor
 
     def on_epoch_begin(self, epoch, logs: Any = None):
         factor = 0.0 if epoch >= self.frozen_epoch else 0.1 if epoch >= self.slow_epoch else 1.0
@@ -109,7 +111,9 @@ class Throughput(keras.callbacks.Callback):
         verbose: bool = True,
     ):
         super().__init__()
-        self.batch_size, self.epochs, self.verbose = batch_size, epochs, verbose
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.verbose = verbose
         self.before = step, seconds
         self.seconds = []
 
@@ -230,11 +234,13 @@ class ChanceLevel(keras.callbacks.Callback):
         verbose: whether to print.
     """
 
-    _WINDOW, _MARGIN = 10, 0.1
+    _WINDOW = 10
+    _MARGIN = 0.1
 
     def __init__(self, classes: int, step: int = 0, state: Sequence = (), verbose: bool = True):
         super().__init__()
-        self.chance, self.verbose = math.log(classes), verbose
+        self.chance = math.log(classes)
+        self.verbose = verbose
         self.step = step
         self.steps, self.left, self.total, self.before = state or (0, 0, 0.0, 0.0)
         self.resumed = step > 0
@@ -246,7 +252,9 @@ class ChanceLevel(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs: Any = None):
         if not self.resumed:
-            self.step, self.total, self.before = 0, 0.0, 0.0
+            self.step = 0
+            self.total = 0.0
+            self.before = 0.0
 
     def on_train_batch_end(self, batch, logs: Any = None):
         self.steps += 1
@@ -257,7 +265,8 @@ class ChanceLevel(keras.callbacks.Callback):
         )
         self.resumed = False
         if self.step % self._WINDOW == 0:
-            loss, self.before = (self.total - self.before) / self._WINDOW, self.total
+            loss = (self.total - self.before) / self._WINDOW
+            self.before = self.total
             if not self.left and loss < self.chance - self._MARGIN:
                 self.left = self.steps
                 if self.verbose:

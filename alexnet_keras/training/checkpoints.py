@@ -195,7 +195,9 @@ class Checkpoints(keras.callbacks.Callback):
             (self.workdir / name).unlink(missing_ok=True)
 
     def on_epoch_begin(self, epoch, logs: Any = None):
-        self.logs, self.sums, self.state = self.state.get("logs"), self.state.get("sums", ()), {}
+        self.logs = self.state.get("logs")
+        self.sums = self.state.get("sums", ())
+        self.state = {}
 
     def on_train_batch_end(self, batch, logs: Any = None):
         self.step += 1
@@ -217,7 +219,9 @@ class Checkpoints(keras.callbacks.Callback):
         self._save_if_older(float("inf"))
 
     def on_epoch_end(self, epoch, logs: Any = None):
-        self.epoch, self.step, self.logs = epoch + 1, 0, None
+        self.epoch = epoch + 1
+        self.step = 0
+        self.logs = None
         error = logs.get(_MONITOR, float("inf"))  # missing without validation
         self._save({"seconds": 0.0}, best=error < self.best)
         self.best = min(self.best, error)
@@ -272,7 +276,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self, state, best=False):
         if not self.is_main:
-            self.saved, self.time = (self.epoch, self.step), time.monotonic()
+            self.saved = (self.epoch, self.step)
+            self.time = time.monotonic()
             return
         partial, copy, last = (
             self.workdir / name for name in (_PARTIAL, _PARTIAL_BEST, "last.keras")
@@ -303,4 +308,5 @@ class Checkpoints(keras.callbacks.Callback):
                 epoch, step = self.saved
                 kept = f"; {last}, after step {step} of epoch {epoch + 1}, is whole"
             raise OSError(f"Cannot save the training in {self.workdir}: {error}{kept}") from error
-        self.saved, self.time = (self.epoch, self.step), time.monotonic()
+        self.saved = (self.epoch, self.step)
+        self.time = time.monotonic()

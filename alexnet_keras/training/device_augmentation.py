@@ -36,7 +36,8 @@ def augmenting_model(network: keras.Model, dataset: Any) -> AugmentingModel:
     model = AugmentingModel(network.input, network.output, name=network.name)
     model.augment = dataset.augment
     compile_classifier(model, network.optimizer)
-    distribution, size = keras.distribution.distribution(), dataset.info.crop_size
+    distribution = keras.distribution.distribution()
+    size = dataset.info.crop_size
     count = distribution.device_mesh.shape[0] if distribution else 1
     # Keras builds loss and metrics by the first batch, and training batches have other shapes.
     model.test_on_batch(np.zeros((count, size, size, 3), "float32"), np.zeros(count, "int32"))

@@ -134,12 +134,14 @@ class AlexNetSGD(keras.optimizers.SGD):
             decayed = ops.add(gradient, ops.multiply(variable, decay)) if decay else gradient
             super().update_step(decayed, variable, learning_rate)
             return
-        velocity, update = self.momentums[index], choose_momentum_update()
+        velocity = self.momentums[index]
+        update = choose_momentum_update()
         if update.name == "in_place":
             variable = variable.value if isinstance(variable, keras.Variable) else variable
             update.function(variable, velocity.value, gradient, learning_rate, self.momentum, decay)
             return
-        gradient, rate = ops.cast(gradient, variable.dtype), ops.cast(learning_rate, variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype)
+        rate = ops.cast(learning_rate, variable.dtype)
         weight, new_velocity = update.function(
             variable, velocity, gradient, rate, self.momentum, decay
         )

@@ -152,8 +152,10 @@ class RunFolder:
             )
         stored = as_stored(dataclasses.asdict(TrainingConfig())) | stored
         requested = as_stored(dataclasses.asdict(self.config) | ({"data": data} if data else {}))
-        old_names, new_names = _take(stored, "class_names"), _take(requested, "class_names")
-        old_content, new_content = _take(stored, "content"), _take(requested, "content")
+        old_names = _take(stored, "class_names")
+        new_names = _take(requested, "class_names")
+        old_content = _take(stored, "content")
+        new_content = _take(requested, "content")
         names = [name for name in requested if name not in _FREE_FIELDS]
         found = differences(requested, stored, names)
         # Folders of earlier versions have neither class names nor content.
@@ -353,9 +355,11 @@ def _passed_changes(before, config, done):
     """Describes the schedule's difference from a training of `done` epochs, and the fix."""
     if done > config.epochs:
         return f"{done} epochs are stored, give `epochs` (--epochs) of {done} or more"
-    reasons, options = [], []
+    reasons = []
+    options = []
     for field, label in _CHANGES.items():
-        stored, requested = before.changes(done)[field], config.changes(done)[field]
+        stored = before.changes(done)[field]
+        requested = config.changes(done)[field]
         if stored == requested:
             continue
         passed = [epoch for epoch in stored if epoch < done]

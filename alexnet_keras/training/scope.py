@@ -30,7 +30,8 @@ class TrainingScope:
 
     def __init__(self, config: "TrainingConfig"):
         self._scope, self.devices = scope_for(config.devices)
-        self._precision, self._seed = config.precision, config.seed
+        self._precision = config.precision
+        self._seed = config.seed
         replicas = process_count() * parse_devices(config.devices).count
         if config.batch_size % replicas:
             raise ValueError(

@@ -156,10 +156,14 @@ def _build_network(config, data, pretrained, initial_weights):
 def _print_summary(network, data, folder, scope, state):
     """Prints data, network, device and epochs of a training that begins or resumes."""
     if not folder.is_main:
-        index, count = process_index(), process_count()
+        index = process_index()
+        count = process_count()
         print(f"Host {index} of {count}: host 0 prints and writes the results", flush=True)
         return
-    config, info, epoch, step = data.config, data.info, state["epoch"], state["step"]
+    config = data.config
+    info = data.info
+    epoch = state["epoch"]
+    step = state["step"]
     skipped = f" ({len(info.skipped)} corrupt files skipped)" if info.skipped else ""
     remaining = f"epochs {epoch + 1} to {config.epochs}"
     if state["stopped"]:

@@ -33,7 +33,10 @@ class Trainer:
     """
 
     def __init__(self, network: keras.Model, data: TrainingData, folder: RunFolder, state: dict):
-        self.network, self.data, self.folder, self.state = network, data, folder, state
+        self.network = network
+        self.data = data
+        self.folder = folder
+        self.state = state
         self.model = (
             augmenting_model(network, data.dataset) if data.is_augmented_on_device else network
         )
@@ -56,7 +59,8 @@ class Trainer:
         barrier()  # the first host has written the history
 
     def _train_epochs_left(self):
-        epoch, step = self.state["epoch"], self.state["step"]
+        epoch = self.state["epoch"]
+        step = self.state["step"]
         if step == self.data.steps:
             self._finish_epoch(epoch)
         elif step:
@@ -98,7 +102,9 @@ class Trainer:
         callbacks.on_train_end()
 
     def _checkpoints(self):
-        config, state, is_main = self.config, self.state, self.folder.is_main
+        config = self.config
+        state = self.state
+        is_main = self.folder.is_main
         throughput = Throughput(
             config.batch_size, config.epochs, state["step"], state["seconds"], verbose=is_main
         )
@@ -118,7 +124,8 @@ class Trainer:
         )
 
     def _own_callbacks(self, checkpoints):
-        config, path = self.config, self.folder.path
+        config = self.config
+        path = self.folder.path
         callbacks = [
             RaiseOnNaN(self.data.steps),
             DeterministicDropout(config.seed),

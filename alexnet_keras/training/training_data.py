@@ -84,7 +84,8 @@ class _NewestDataset:
         if (request, modified) != (self.request, self.modified):
             self._forget()  # so that only one of them is in memory
             self.dataset = request.open()
-            self.request, self.modified = request, modified
+            self.request = request
+            self.modified = modified
         return self.dataset
 
 
@@ -190,7 +191,8 @@ def open_training_data(
             fewer images than a batch.
         FileNotFoundError: for a data set that must be downloaded by hand.
     """
-    host, hosts = process_index(), process_count()
+    host = process_index()
+    hosts = process_count()
     if config.in_memory and hosts > 1:
         raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
     fields = tuple((name, getattr(config, name)) for name in _DATA_FIELDS)

@@ -37,7 +37,8 @@ def test_colorfulness_by_hand():
     kernels[0, :, :] = [2, 2, 2]  # gray
     kernels[1, :, :] = [1, -1, 0]  # red against green: no gray in it
     kernels[2, 0, 0] = [1, 0, 0]  # 1 - 3 (1/3)^2
-    kernels[3, 0, 0], kernels[3, 1, 1] = [2, 2, 2], [1, -1, 0]  # 2 of 14
+    kernels[3, 0, 0] = [2, 2, 2]
+    kernels[3, 1, 1] = [1, -1, 0]  # 2 of 14
     np.testing.assert_allclose(colorfulness(kernels), [0, 1, 2 / 3, 2 / 14, 0], atol=1e-12)
 
 
@@ -76,7 +77,8 @@ def test_high_frequency_energy_is_the_definition(random):
         columns = np.exp(-2j * np.pi * np.outer(frequencies, np.arange(3)))
         power = np.square(np.abs(np.einsum("y,fx,yxc->fc", rows, columns, kernel))).sum(-1)
         wrapped = np.where(frequencies < 0.5, frequencies, frequencies - 1)
-        high, total = high + power[u**2 + wrapped**2 > 1 / 16].sum(), total + power.sum()
+        high = high + power[u**2 + wrapped**2 > 1 / 16].sum()
+        total = total + power.sum()
     assert high_frequency_energy(kernel) == pytest.approx(high / total)
 
 
@@ -130,7 +132,8 @@ def test_permutation_test_against_all_permutations():
 
 
 def test_towers_that_differ_in_either_sense_are_found(random):
-    colorful, gray = random.normal(0.8, 0.05, (3, 16)), random.normal(0.3, 0.05, (3, 16))
+    colorful = random.normal(0.8, 0.05, (3, 16))
+    gray = random.normal(0.3, 0.05, (3, 16))
     models = [
         np.stack(pair[:: (-1) ** i]) for i, pair in enumerate(zip(colorful, gray, strict=True))
     ]

@@ -9,10 +9,8 @@ TINY = {"filters": (4,) * 6, "units": (8, 8)}
 
 
 def fit(model, folder, first, last):
-    images, labels = (
-        np.random.RandomState(0).normal(0, 60, (8, 32, 32, 3)).astype("float32"),
-        np.arange(8) % 2,
-    )
+    images = np.random.RandomState(0).normal(0, 60, (8, 32, 32, 3)).astype("float32")
+    labels = np.arange(8) % 2
     model.fit(
         images,
         labels,

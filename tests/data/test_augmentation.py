@@ -62,7 +62,8 @@ def test_noise_is_one_color_an_image(covariance, random):
 @pytest.mark.parametrize("flip", [0.1, 0.9])
 @pytest.mark.parametrize(("side", "size"), [(72, 64), (48, 32), (384, 224), (61, 60)])
 def test_crops_at_the_edges_hold_only_pixels(side, size, flip):
-    images, sevens = np.full((1, side, side, 1), 7, "uint8"), np.full((1, size, size, 1), 7.0)
+    images = np.full((1, side, side, 1), 7, "uint8")
+    sevens = np.full((1, size, size, 1), 7.0)
     for place in (0.0, 0.5, 1 - 1e-6):
         uniform = tf.constant([[place, place, flip]])
         np.testing.assert_array_equal(crop_and_flip(images, uniform, size), sevens)

@@ -121,7 +121,8 @@ UPRIGHT = {
 def test_photographs_are_decoded_upright(orientation, endian):
     exif = Image.Exif()
     exif.endian = endian
-    exif[0x10F], exif[EXIF_ORIENTATION] = "Maker of the camera", orientation
+    exif[0x10F] = "Maker of the camera"
+    exif[EXIF_ORIENTATION] = orientation
     for kind in ("JPEG", "PNG", "WEBP"):
         image = decode_image(encode(RGB, kind, exif=exif, quality=95, lossless=True)).numpy()
         expected = UPRIGHT[orientation](PIXELS).astype(int)
@@ -168,7 +169,8 @@ def test_reasons_are_plain(tmp_path):
 
 
 def test_all_kinds_are_read_by_a_pipeline(tmp_path):
-    paths, expected = [], []
+    paths = []
+    expected = []
     for name, (image, kind, options) in KINDS.items():
         paths.append(str(tmp_path / name))
         encoded = encode(image, kind, **options)

@@ -27,7 +27,8 @@ def test_the_same_on_all_machines():
 def test_a_linear_model_does_not_pass_60_percent(images):
     x = images.reshape(len(images), -1).astype("float64") / 255 - 0.5
     labels = np.arange(len(images)) % len(CLASS_NAMES)
-    train, test = slice(0, 1200), slice(1200, None)
+    train = slice(0, 1200)
+    test = slice(1200, None)
     best = 0.0
     for ridge in (1.0, 10.0, 100.0, 1000.0):
         # Least squares on one-hot labels in its dual form, as there are more pixels than images.

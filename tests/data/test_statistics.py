@@ -26,7 +26,8 @@ def test_an_unwritable_cache_is_reported_before_any_work(tmp_path, monkeypatch):
 
 
 def test_a_complete_cache_may_be_read_only(tmp_path, monkeypatch):
-    path, cache = write_tiny_npz(tmp_path / "tiny.npz"), tmp_path / "cache"
+    path = write_tiny_npz(tmp_path / "tiny.npz")
+    cache = tmp_path / "cache"
     before = load(path, image_size=32, crop_size=28, batch_size=2, cache_dir=cache)[2]
 
     def refuse(folder, argument):

@@ -10,12 +10,12 @@ from alexnet_keras.evaluation.errors import top_k_miss
 
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_is_the_definition(k, random):
-    metric, wrong, images = TopKError(k), 0, 0
+    metric = TopKError(k)
+    wrong = 0
+    images = 0
     for count in (7, 4):
-        labels, predictions = (
-            random.randint(0, 6, count),
-            random.uniform(size=(count, 6)).astype("float32"),
-        )
+        labels = random.randint(0, 6, count)
+        predictions = random.uniform(size=(count, 6)).astype("float32")
         metric.update_state(labels, predictions)
         for label, row in zip(labels, predictions, strict=True):
             wrong += label not in np.argsort(-row)[:k]

@@ -17,7 +17,8 @@ from tests.experiments.conftest import save_as_trained, tiny_model
 @pytest.fixture
 def twins():
     """Two networks of the same weights: the second gives the logits of the first."""
-    model, logits = tiny_model(), tiny_model(classifier_activation=None)
+    model = tiny_model()
+    logits = tiny_model(classifier_activation=None)
     kernel, _ = model.get_layer("fc8").get_weights()
     model.get_layer("fc8").set_weights([30 * kernel, np.array([0.0, 1, 2, -3])])  # far from uniform
     logits.set_weights(model.get_weights())

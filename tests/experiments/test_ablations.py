@@ -175,7 +175,8 @@ def test_normalization_is_the_papers_on_other_pixel_values():
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_pairs_start_from_the_same_weights(name):
-    its, starts = experiment(name), {}
+    its = experiment(name)
+    starts = {}
     its = dataclasses.replace(
         its,
         base={
@@ -206,7 +207,8 @@ def test_pairs_start_from_the_same_weights(name):
 
 @pytest.mark.parametrize("name", ["augmentation", "weight_decay"])
 def test_pairs_see_the_same_images_in_the_same_order(name, tiny_npz):
-    its, orders = experiment(name), []
+    its = experiment(name)
+    orders = []
     dataset = Dataset(tiny_npz, 32, 28)
     for variant in its.variants:
         config = its.config(variant, seed=3, dataset=tiny_npz)

@@ -42,7 +42,8 @@ def expected_probabilities(paths, npz):
     """`(models, images, classes)`: predictions averaged over ten crops, and the labels."""
     info = Dataset(npz, 32, 28).info
     with np.load(npz) as arrays:
-        images, labels = arrays["x_test"].astype("float32"), arrays["y_test"]
+        images = arrays["x_test"].astype("float32")
+        labels = arrays["y_test"]
     each = []
     for path in paths:
         model = keras.saving.load_model(path, compile=False)

@@ -117,7 +117,8 @@ def test_one_line_says_what_is_wrong(
         monkeypatch.setitem(
             sys.modules, "torch", types.ModuleType("torch")
         )  # which reading does not need
-    path, out = tmp_path / f"given{ending}", tmp_path / "out"
+    path = tmp_path / f"given{ending}"
+    out = tmp_path / "out"
     make(kind, path, files)
     arguments = [] if flag is None else [flag]
     arguments.append(str(path))
@@ -183,7 +184,8 @@ def test_a_damaged_history_is_named(content, tmp_path):
 
 
 def test_networks_that_are_no_classifiers_of_images_are_refused(files, tmp_path):
-    layers, image = keras.layers, keras.Input((28, 28, 3))
+    layers = keras.layers
+    image = keras.Input((28, 28, 3))
     flat = layers.Flatten()(image)
     models = {
         "numbers": keras.Sequential([keras.Input((10,)), layers.Dense(4)]),

@@ -5,7 +5,8 @@ import numpy as np
 
 from alexnet_keras import Classifier
 
-SIZE, CROP = 10, 8
+SIZE = 10
+CROP = 8
 MEAN = (120.0, 110.0, 100.0)
 NAMES = ("cat", "dog", "fox")
 

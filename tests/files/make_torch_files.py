@@ -33,7 +33,8 @@ def main():
     for parameter in net.parameters():
         if parameter.ndim > 1:  # so that the logits depend on the image more than on the biases
             torch.nn.init.kaiming_normal_(parameter)
-    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    mean = np.array([0.485, 0.456, 0.406])
+    std = np.array([0.229, 0.224, 0.225])
     inputs = ((images() / 255 - mean) / std).transpose(0, 3, 1, 2)
     with torch.no_grad():
         logits = net(torch.tensor(inputs, dtype=torch.float32)).tolist()

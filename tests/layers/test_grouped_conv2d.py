@@ -13,7 +13,8 @@ def test_is_the_definition(groups, stride, options, random):
     layer = GroupedConv2D(6, 3, strides=stride, groups=groups, **options)
     x = random.normal(size=(2, 7, 6, 6)).astype("float32")
     layer.build(x.shape)
-    kernel, bias = random.normal(size=(3, 3, 6 // groups, 6)), random.normal(size=6)
+    kernel = random.normal(size=(3, 3, 6 // groups, 6))
+    bias = random.normal(size=6)
     layer.set_weights([kernel, bias] if layer.use_bias else [kernel])
     expected = definition(x, kernel, bias if layer.use_bias else np.zeros(6), stride, groups)
     if options.get("activation"):

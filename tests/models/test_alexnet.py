@@ -105,7 +105,8 @@ def test_order_of_the_layers():
 
 @pytest.mark.one_backend
 def test_differences_of_the_source():
-    paper, source = network("paper"), network("source")
+    paper = network("paper")
+    source = network("source")
     assert [m.get_layer("norm1").divide_alpha for m in (paper, source)] == [False, True]
     assert [m.get_layer("norm2").groups for m in (paper, source)] == [2, 2]
     for layer in ("conv3", "conv4", "conv5"):
@@ -276,7 +277,8 @@ def test_a_model_of_an_earlier_version_loads():
 def test_saved_models_load_in_a_new_process(tmp_path, random):
     images = random.normal(0, 60, (2, 32, 32, 3)).astype("float32")
     np.save(tmp_path / "images.npy", images)
-    before, expected = keras.config.dtype_policy(), {}
+    before = keras.config.dtype_policy()
+    expected = {}
     for policy in ("float32", "mixed_bfloat16"):
         keras.config.set_dtype_policy(policy)
         try:
@@ -350,7 +352,8 @@ def without_names(path):
 
 @pytest.mark.parametrize("old", [False, True])
 def test_weights_of_a_trained_model(old, tmp_path):
-    images, path = np.ones((2, 32, 32, 3), "float32"), str(tmp_path / "trained.weights.h5")
+    images = np.ones((2, 32, 32, 3), "float32")
+    path = str(tmp_path / "trained.weights.h5")
     model = AlexNet("cifar", classes=3, **SLIM)
     model.compile(
         keras.optimizers.SGD(0.01, 0.9), "sparse_categorical_crossentropy", metrics=["accuracy"]

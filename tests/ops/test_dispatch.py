@@ -74,10 +74,8 @@ def on(backend, accelerator, monkeypatch):
 def test_the_fastest_for_each_machine(
     backend, accelerator, conv1, conv2, normalization, pool, dense, monkeypatch
 ):
-    first, second = (
-        GroupedConv2D(96, 11, strides=4),
-        GroupedConv2D(256, 5, padding="same", groups=2),
-    )
+    first = GroupedConv2D(96, 11, strides=4)
+    second = GroupedConv2D(256, 5, padding="same", groups=2)
     first.build((None, 227, 227, 3))
     second.build((None, 27, 27, 96))
     on(backend, accelerator, monkeypatch)

@@ -40,8 +40,10 @@ def test_spatial_response_normalization(size, random):
 @pytest.mark.parametrize(("groups", "stride"), [(1, 1), (2, 1), (3, 2)])
 def test_conv2d(groups, stride, random):
     x = random.normal(size=(2, 7, 6, 6)).astype("float32")
-    kernel, bias = random.normal(size=(3, 3, 6 // groups, 6)), random.normal(size=6)
-    kernel, bias = kernel.astype("float32"), bias.astype("float32")
+    kernel = random.normal(size=(3, 3, 6 // groups, 6))
+    bias = random.normal(size=6)
+    kernel = kernel.astype("float32")
+    bias = bias.astype("float32")
     expected = definitions.conv2d(x, kernel, bias, stride, groups)
     out = numpy(reference.conv2d(x, kernel, bias, stride, groups=groups))
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)

@@ -182,7 +182,8 @@ def test_bad_arguments():
 def test_training_errors_mark_the_crossings():
     relu = {"curves": [[60, 30, 20], [60, 31, 21]], "mean": 2.5, "interval": (2.0, 3.0)}
     tanh = {"curves": [[80, 70, 60]], "mean": None, "interval": None}
-    groups, paper = {"group": {"ReLU": relu, "tanh": tanh}}, {"group": ("paper", 5.0)}
+    groups = {"group": {"ReLU": relu, "tanh": tanh}}
+    paper = {"group": ("paper", 5.0)}
     figure = plot_training_errors(groups, 25.0, paper, {"group": "tanh / ReLU: 3.00"})
     (axis,) = figure.axes
     assert axis.get_title() == "group\ntanh / ReLU: 3.00"

@@ -12,7 +12,8 @@ def test_bars_are_the_most_probable_and_the_correct_one_differs():
     figure = plot_predictions(
         images, probabilities, [0, 1], ["cat", "a name that is longer than its panel", "dog"], top=2
     )
-    pictures, bars = figure.axes[:2], figure.axes[2:]
+    pictures = figure.axes[:2]
+    bars = figure.axes[2:]
     assert [axis.get_title() for axis in pictures] == ["cat", "a name that is longer tha…"]
     assert np.asarray(pictures[0].get_images()[0].get_array()).max() == 255
     assert [[bar.get_width() for bar in axis.patches] for axis in bars] == [[0.6, 0.3], [0.7, 0.2]]
@@ -30,7 +31,8 @@ def test_classified_images_have_the_names_of_their_files():
         Prediction("image 1", ("dog", "cat"), np.array([0.6, 0.3])),
     ]
     figure = plot_classified(images, predictions)
-    pictures, bars = figure.axes[:2], figure.axes[2:]
+    pictures = figure.axes[:2]
+    bars = figure.axes[2:]
     assert [axis.get_title() for axis in pictures] == ["photo.jpg", "image 1"]
     assert [[bar.get_width() for bar in axis.patches] for axis in bars] == [[0.8, 0.1], [0.6, 0.3]]
     assert [text.get_text() for text in bars[0].texts] == ["cat", "80%", "dog", "10%"]

@@ -67,7 +67,8 @@ def test_goes_on_where_it_was_stopped(model, dataset, tmp_path):
 
 
 def test_another_model_leaves_the_folder_alone(model, dataset, tmp_path):
-    folder, mine = tmp_path / "out", tmp_path / "mine"
+    folder = tmp_path / "out"
+    mine = tmp_path / "mine"
     write(model, dataset, folder)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     other = AlexNet("cifar", classes=4, **TINY)

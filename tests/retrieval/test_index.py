@@ -5,7 +5,8 @@ from alexnet_keras.retrieval import CodeIndex, average_precision, nearest, preci
 
 
 def test_nearest_is_that_of_all_distances(random):
-    vectors, queries = random.normal(size=(50, 7)), random.normal(size=(5, 7))
+    vectors = random.normal(size=(50, 7))
+    queries = random.normal(size=(5, 7))
     distances, numbers = nearest(queries, [vectors[:20], vectors[20:23], vectors[23:]], 6)
     for query, found, places in zip(queries, distances, numbers, strict=True):
         expected = np.sqrt(np.square(vectors - query).sum(1))
@@ -15,7 +16,8 @@ def test_nearest_is_that_of_all_distances(random):
 
 def test_pixels_are_vectors_too():
     images = np.zeros((3, 2, 2, 3), "uint8")
-    images[1], images[2] = 10, 255
+    images[1] = 10
+    images[2] = 255
     distances, numbers = nearest(images[:1], [images], 3)
     assert numbers.tolist() == [[0, 1, 2]]
     np.testing.assert_allclose(distances, [[0, 10 * 12**0.5, 255 * 12**0.5]], rtol=1e-5)

@@ -51,7 +51,8 @@ class At(keras.callbacks.Callback):
 
     def __init__(self, epoch, step, action):
         super().__init__()
-        self.place, self.action = (epoch, step), action
+        self.place = (epoch, step)
+        self.action = action
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
@@ -183,12 +184,16 @@ def test_kills_at_random_moments(config, whole, tmp_path):
     # With a checkpoint after every step, a good part of the time goes into writing them.
     code = f"import sys; from {__name__} import train_and_die; train_and_die(*sys.argv[1:])"
     (tmp_path / "config").write_bytes(pickle.dumps(config))
-    moments, killed, folders = random.Random(0), 0, 0
+    moments = random.Random(0)
+    killed = 0
+    folders = 0
     while killed < KILLS:
-        parts, done = tmp_path / str(folders), 0
+        parts = tmp_path / str(folders)
+        done = 0
         folders += 1
         while True:
-            step, seconds = moments.randint(done + 1, 3 * STEPS + 2), moments.uniform(0, 0.25)
+            step = moments.randint(done + 1, 3 * STEPS + 2)
+            seconds = moments.uniform(0, 0.25)
             arguments = (tmp_path / "config", parts, step, seconds)
             result = processes.run(["-c", code, *arguments])
             if result.returncode == 0:
@@ -205,7 +210,8 @@ def test_kills_at_random_moments(config, whole, tmp_path):
 def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
     with pytest.raises(SystemExit):
         train_and_evaluate(config, tmp_path / "parts", callbacks=[At(2, 1, terminate)], verbose=0)
-    last, best = tmp_path / "parts" / "last.keras", tmp_path / "parts" / "best.keras"
+    last = tmp_path / "parts" / "last.keras"
+    best = tmp_path / "parts" / "best.keras"
     content = last.read_bytes()
     last.write_bytes(content[: len(content) // 2])
     _, state = find_checkpoint(tmp_path / "parts")

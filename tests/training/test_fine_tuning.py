@@ -20,7 +20,8 @@ from alexnet_keras.training.train import train_and_evaluate
 from alexnet_keras.training.training_data import open_training_data
 from tests.test_pretrained import register
 
-SIZE, CROP = 32, 28
+SIZE = 32
+CROP = 28
 OVERRIDES = {"filters": (8,) * 6, "units": (16, 12), "dropout": 0.1}
 COLORS = {"dark": (50, 50), "red": (110, 50), "green": (50, 110), "yellow": (110, 110)}
 NEW_COLORS = {"lime": (75, 100), "orange": (100, 75)}

@@ -99,7 +99,8 @@ def rows(workdir):
 def test_two_hosts_train_as_one_does_also_when_they_are_stopped_and_lost(tmp_path):
     # Neither 2 hosts nor 16 images of a batch divide the validation images.
     data = write_tiny_npz(tmp_path / "tiny.npz", validation_count=23)
-    one, two = tmp_path / "one", tmp_path / "two"
+    one = tmp_path / "one"
+    two = tmp_path / "two"
     train_alone(data, one)
 
     (first, second), release = start_hosts(data, two, 2)

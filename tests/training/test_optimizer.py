@@ -91,7 +91,8 @@ def test_is_the_rule_of_the_paper(problem, options):
 def test_by_hand():
     # v1 = -0.1 * (2 + 0.5 * 1) = -0.25, w1 = 0.75; v2 = 0.9 * v1 - 0.1 * (2 + 0.5 * 0.75) =
     # -0.4625, w2 = 0.2875.
-    one, two = np.array([1.0], "float32"), np.array([2.0], "float32")
+    one = np.array([1.0], "float32")
+    two = np.array([2.0], "float32")
     steps, _ = run(
         AlexNetSGD(0.1, coupled_weight_decay=0.5), {"fc8/kernel": one}, [{"fc8/kernel": two}] * 2
     )

@@ -213,7 +213,8 @@ def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
 
 
 def test_a_workdir_in_which_another_training_runs_is_refused(config, tmp_path):
-    config, refused = dataclasses.replace(config, epochs=1), []
+    config = dataclasses.replace(config, epochs=1)
+    refused = []
 
     def train_too(batch, logs):
         with pytest.raises(
@@ -318,10 +319,8 @@ def test_a_change_that_has_passed_is_named_with_the_options_that_resume(config, 
 
 def test_goes_on_with_more_epochs(config, tmp_path):
     config = dataclasses.replace(config, pca_noise_end=None, conv1_milestones=())
-    few, more = (
-        dataclasses.replace(config, epochs=2, lr_milestones=()),
-        dataclasses.replace(config, epochs=4, lr_milestones=(0.75,)),
-    )
+    few = dataclasses.replace(config, epochs=2, lr_milestones=())
+    more = dataclasses.replace(config, epochs=4, lr_milestones=(0.75,))
     whole = train_and_evaluate(more, tmp_path / "whole", verbose=0)
     assert len(train_and_evaluate(few, tmp_path / "parts", verbose=0)["history"]) == 2
     with open(tmp_path / "parts" / "history.csv", "a") as file:
@@ -367,7 +366,8 @@ def test_plateau_lowers_three_times_then_stops():
     plateau = DropOnPlateau(patience=2)
     plateau.set_model(model)
     plateau.on_train_begin()
-    rates, stopped = [], None
+    rates = []
+    stopped = None
     # Better for three epochs, then never again.
     for epoch, error in enumerate([50, 40, 30] + [30] * 20):
         plateau.on_epoch_end(epoch, {"val_top1_error": error})
@@ -408,7 +408,8 @@ def test_presets_are_possible(preset):
 
 
 def test_presets_are_the_paper_and_the_source():
-    paper, source = training_config("paper"), training_config("source")
+    paper = training_config("paper")
+    source = training_config("source")
     for config in (paper, source):
         assert (config.batch_size, config.epochs, config.momentum, config.weight_decay) == (
             128,

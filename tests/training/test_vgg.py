@@ -60,7 +60,8 @@ def test_trains_with_the_same_trainer(tiny_npz, tmp_path):
 
 def test_the_mean_color_is_subtracted(tiny_npz):
     with np.load(tiny_npz) as arrays:
-        train, test = arrays["x_train"].astype("float64"), arrays["x_test"].astype("float64")
+        train = arrays["x_train"].astype("float64")
+        test = arrays["x_test"].astype("float64")
     dataset = Dataset(tiny_npz, 32, 28, mean_subtraction="color")
     expected = test[:, 2:30, 2:30] - train.mean((0, 1, 2))
     images, _ = next(dataset.validation(20).as_numpy_iterator())
@@ -94,7 +95,8 @@ def test_scales_are_drawn_for_each_image(tiny_npz, memory_gib):
 def test_validation_images_keep_their_size(tiny_npz):
     dataset = Dataset(tiny_npz, 32, 24, scale_jitter=(32, 64), mean_subtraction="color")
     with np.load(tiny_npz) as arrays:
-        train, test = arrays["x_train"], arrays["x_test"]
+        train = arrays["x_train"]
+        test = arrays["x_test"]
     np.testing.assert_array_equal(next(dataset.validation_images(20).as_numpy_iterator())[0], test)
     images, _ = next(dataset.training_images(80).as_numpy_iterator())
     assert images.shape == train.shape
