@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import uuid
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,11 +97,13 @@ def sha256(path: str | os.PathLike) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Context that replaces a file at its end, and only if its body succeeds.
 
     Args:
         path: a `pathlib.Path`; its folder is made if it does not exist.
+        shared: whether several processes may write the file at once, such as a cache. Each then
+            has a temporary file of its own, and the last one stays.
 
     Yields:
         The temporary path to write to, with the same suffix.
@@ -109,7 +112,8 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: if it can't be written; the previous file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"partial-{path.name}")
+    own = f"{uuid.uuid4().hex}-" if shared else ""
+    partial = path.with_name(f"partial-{own}{path.name}")
     try:
         yield partial
         os.replace(partial, path)
@@ -118,17 +122,18 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, shared: bool = False) -> None:
     """Writes a text file atomically.
 
     Args:
         path: a `pathlib.Path`; its folder is made if it does not exist.
         text: new content.
+        shared: as for `replacing`.
 
     Raises:
         OSError: if it can't be written; the previous file stays.
     """
-    with replacing(path) as partial:
+    with replacing(path, shared=shared) as partial:
         partial.write_text(text, newline="")
 
 

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import os
 import sys
+import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -268,7 +269,8 @@ def _converted(name, entry, argument):
         original = _download(name, entry, argument, folder)
         model = AlexNet(entry.preset, classes=entry.classes, **entry.overrides)
         load_torchvision(model, original)
-        write_weights(path, model, dtype="float32")
+        with replacing(path, shared=True) as partial:
+            write_weights(partial, model, dtype="float32")
     return path
 
 
@@ -283,7 +285,7 @@ def _download(name, entry, argument, folder):
     if path.exists():
         _check_file(path, entry, argument, name, "Delete it, or put the right file there")
         return path
-    partial = folder / f"partial-{path.name}"
+    partial = folder / f"partial-{uuid.uuid4().hex}-{path.name}"  # other processes may download
     folder.mkdir(parents=True, exist_ok=True)  # Keras takes another folder if this one is missing
     try:
         # Keras' progress bar is not part of a command's output.

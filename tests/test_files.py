@@ -118,3 +118,14 @@ def test_files_of_another_kind_are_named(tmp_path):
     assert read_json(path, "x") == {"x": 1}
     with pytest.raises(ValueError, match=f"{path} must be a JSON object with x, y. It is not"):
         read_json(path, "x", "y")
+
+
+def test_processes_write_a_shared_file_at_once(tmp_path):
+    path = tmp_path / "cache.json"
+    with replacing(path, shared=True) as first:
+        first.write_text("first")
+        with replacing(path, shared=True) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert [each.name for each in tmp_path.iterdir()] == ["cache.json"]

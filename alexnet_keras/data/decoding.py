@@ -97,7 +97,7 @@ def corrupt_files(
         pairs = tqdm(pairs, total=len(files), desc="Checking images", unit="image")
         corrupt = {file: reason for file, reason in pairs if reason}
     if remembered:
-        write_text(remembered, json.dumps(corrupt))
+        write_text(remembered, json.dumps(corrupt), shared=True)
     return corrupt
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from alexnet_keras.files import check_writable
+from alexnet_keras.files import check_writable, replacing
 
 _MOVE = (
     "Set the environment variable ALEXNET_KERAS_CACHE to a folder with space that can be written"
@@ -115,13 +115,10 @@ def _on_all_cores(function, batches):
 
 
 def _write(path, key, mean_image, covariance):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.npz")
     try:
-        np.savez(partial, key=key, mean_image=mean_image, covariance=covariance)
-        os.replace(partial, path)
+        with replacing(path, shared=True) as partial:
+            np.savez(partial, key=key, mean_image=mean_image, covariance=covariance)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(f"{path} can't be written: {error}. {_MOVE}") from error
 
 

@@ -133,8 +133,8 @@ def test_hosts_read_parts_of_a_tfds_set(tmp_path, monkeypatch):
         shapes.Shapes,
         "_split_generators",
         lambda self, _: {
-            "train": self._generate_examples(0, 21),
-            "test": self._generate_examples(1, 9),
+            "train": self._generate_examples("train", 21),
+            "test": self._generate_examples("test", 9),
         },
     )
     source = open_image_source(ImageSelection("shapes"))
