@@ -63,20 +63,19 @@ def open_chosen(options: argparse.Namespace) -> "Classifier":
 
     if _has_classifier(options):
         return Classifier.load(options.images[0])
+    names = [name for name, entry in available().items() if entry.classes]
     name = options.network
     if name is None:
         name = default_name()
         if name is None:
             raise ValueError(
-                f"`network` must be one of {', '.join(available())}, or the first path a "
+                f"`network` must be one of {', '.join(names)}, or the first path a "
                 "classifier.keras file or the folder of a training; no network comes with the "
                 f"package. Received: {options.images[0]!r} first"
             )
         print(f"Network: {name}, which comes with the package", file=sys.stderr)
-    if name not in available():
-        raise ValueError(
-            f"`network` must be one of {', '.join(available())}. Received: network={name!r}"
-        )
+    if name not in names:
+        raise ValueError(f"`network` must be one of {', '.join(names)}. Received: network={name!r}")
     return Classifier.pretrained(name, "network")
 
 

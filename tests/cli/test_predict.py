@@ -145,6 +145,8 @@ def test_features_of_weights_with_a_name(paths, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("shipped")
 def test_the_network_of_the_package_is_taken_without_another(paths, tmp_path, monkeypatch, capsys):
     _, image, folder = paths
+    entry = pretrained.REGISTRY["tiny"]
+    monkeypatch.setitem(pretrained.REGISTRY, "convs", dataclasses.replace(entry, classes=0))
     output = str(tmp_path / "f.npz")
     features = ["features", folder, "--output", output, "--layers", "fc7"]
     for arguments in (["predict", image, folder], features):
@@ -155,7 +157,10 @@ def test_the_network_of_the_package_is_taken_without_another(paths, tmp_path, mo
             "classifier.keras file or the folder of a training; no network comes with the "
             f"package. Received: {arguments[1]!r} first"
         )
-    entry = pretrained.REGISTRY["tiny"]
+    with pytest.raises(
+        SystemExit, match="must be one of imagenet, tiny. Received: network='convs'"
+    ):
+        main(["predict", "--network", "convs", image])
     monkeypatch.setitem(pretrained.REGISTRY, "tiny", dataclasses.replace(entry, is_default=True))
     main(["predict", image, folder])
     out, err = capsys.readouterr()
