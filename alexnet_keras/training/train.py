@@ -11,6 +11,7 @@ from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.record import provenance
 from alexnet_keras.training.checkpoints import find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
+from alexnet_keras.training.fine_tuning import PretrainedClassifier
 from alexnet_keras.training.initial_weights import (
     new_network,
     open_pretrained,
@@ -87,29 +88,17 @@ def train_and_evaluate(
             print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
         scope = TrainingScope(config)
-        # Once begun, a training no longer needs the file of its initial weights.
-        pretrained = None if folder.is_started else open_pretrained(config)
-        initial_weights = {} if folder.is_started else read_initial_weights(config, pretrained)
-        preparation = _preparation(config, folder, pretrained)
-        data = open_training_data(config, classes, preparation)
+        start = _read_start(config, folder)
+        data = open_training_data(config, classes, start.preparation)
         folder.check_settings(data.identity)
         with scope.entered():
             path, state = find_checkpoint(folder.path)
             # Check first: creating variables is a collective operation of all hosts.
             folder.check_position(state, data.identity | data.description)
-            network = (
-                keras.saving.load_model(path)
-                if path
-                else _build_network(config, data, pretrained, initial_weights)
-            )
-            folder.begin(state, data.identity, preparation)
+            network = keras.saving.load_model(path) if path else _build_network(start, data)
+            folder.begin(state, data.identity, start.preparation)
             _print_summary(network, data, folder, scope, state)
-            record = {
-                **provenance(command, devices=scope.devices, hosts=process_count()),
-                "config": dataclasses.asdict(config),
-                "data": data.description,
-                "parameters": network.count_params(),
-            }
+            record = _record(network, data, scope, command)
             verbose = verbose if folder.is_main else 0
             try:
                 Trainer(network, data, folder, state).run(callbacks, verbose)
@@ -139,18 +128,44 @@ def compile_for_training(model: keras.Model, config: TrainingConfig) -> None:
     compile_classifier(model, optimizer)
 
 
-def _preparation(config, folder, pretrained):
-    """Returns the mean and color order of the classifier that a training starts from, or `None`."""
-    if config.pretrained is None:
-        return None
-    return read_preparation(folder.path) if pretrained is None else pretrained.preparation
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """What a training starts from.
+
+    Args:
+        pretrained: the classifier of `config.pretrained`; `None` without one.
+        weights: dict from a layer's name to its initial weights; random in other layers.
+        preparation: mean and color order of the classifier; `None` without one.
+    """
+
+    pretrained: PretrainedClassifier | None
+    weights: dict
+    preparation: dict | None
 
 
-def _build_network(config, data, pretrained, initial_weights):
-    network = new_network(config, data.info.classes, pretrained)
-    set_initial_weights(network, initial_weights)
-    compile_for_training(network, config)
+def _read_start(config, folder):
+    if folder.is_started:  # a training that has begun no longer needs the file of its start
+        return _Start(None, {}, read_preparation(folder.path) if config.pretrained else None)
+    pretrained = open_pretrained(config)
+    weights = read_initial_weights(config, pretrained)
+    return _Start(pretrained, weights, pretrained and pretrained.preparation)
+
+
+def _build_network(start, data):
+    network = new_network(data.config, data.info.classes, start.pretrained)
+    set_initial_weights(network, start.weights)
+    compile_for_training(network, data.config)
     return network
+
+
+def _record(network, data, scope, command):
+    """Returns what `results.json` says of a training besides its measurements."""
+    return {
+        **provenance(command, devices=scope.devices, hosts=process_count()),
+        "config": dataclasses.asdict(data.config),
+        "data": data.description,
+        "parameters": network.count_params(),
+    }
 
 
 def _print_summary(network, data, folder, scope, state):
