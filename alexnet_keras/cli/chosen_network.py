@@ -24,7 +24,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--network",
         metavar="NAME",
         help="named weights, such as imagenet, which are downloaded once (default: CLASSIFIER, or "
-        "else the network that comes with the package)",
+        "else the network that comes with the package, if there is one)",
     )
 
 
@@ -69,8 +69,8 @@ def open_chosen(options: argparse.Namespace) -> "Classifier":
         name = default_name()
         if name is None:
             raise ValueError(
-                f"`network` must be one of {', '.join(names)}, or the first path a "
-                "classifier.keras file or the folder of a training; no network comes with the "
+                f"`network` must be one of {', '.join(names)}, or the first path must be a "
+                "classifier.keras file or the folder of a training, as no network comes with the "
                 f"package. Received: {options.images[0]!r} first"
             )
         print(f"Network: {name}, which comes with the package", file=sys.stderr)

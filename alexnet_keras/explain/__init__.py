@@ -6,7 +6,7 @@ Four functions explain the class of an image. They take a `Classifier`, images a
 - `occlusion` measures how the class's probability falls when a part of the image is hidden;
 - `saliency` is the gradient of the class's score with respect to the pixels;
 - `guided_backpropagation` is this gradient with only its positive paths through ReLUs;
-- `grad_cam` shows where the maps of a layer speak for the class.
+- `grad_cam` shows where the maps of a layer support the class.
 
 Three functions explain units of a layer: `top_patches` finds the image patches that excite them
 most, `activation_maximization` draws an image that excites them, and `receptive_field` computes

@@ -112,6 +112,9 @@ def train_and_evaluate(
 
 def compile_for_training(model: keras.Model, config: TrainingConfig) -> None:
     """Compiles a model with the update rule of a `TrainingConfig`."""
+    rates = dict(config.layer_learning_rates)
+    if config.conv1_milestones:
+        rates.setdefault("conv1", 1.0)  # `FreezeConv1` changes the rates of layers that have one
     optimizer = AlexNetSGD(
         config.learning_rate,
         momentum=config.momentum,
@@ -120,10 +123,7 @@ def compile_for_training(model: keras.Model, config: TrainingConfig) -> None:
         decay_biases=config.decay_biases,
         layer_weight_decay=config.layer_weight_decay,
         bias_learning_rate=config.bias_learning_rate,
-        layer_learning_rates={
-            **({"conv1": 1.0} if config.conv1_milestones else {}),
-            **config.layer_learning_rates,
-        },
+        layer_learning_rates=rates,
     )
     compile_classifier(model, optimizer)
 

@@ -68,7 +68,7 @@ def _add_training_options(group, experiment):
         "--in-memory",
         action="store_true",
         help="keep all images in the memory of one GPU and augment them on it; needs "
-        "KERAS_BACKEND=jax and an .npz file (default: no)",
+        "KERAS_BACKEND=jax or torch, and an .npz file or shapes (default: no)",
     )
     group.add_argument(
         "--bias-learning-rate",

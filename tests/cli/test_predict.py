@@ -153,8 +153,8 @@ def test_the_network_of_the_package_is_taken_without_another(paths, tmp_path, mo
         with pytest.raises(SystemExit) as end:
             main(arguments)
         assert end.value.code == (
-            f"alexnet {arguments[0]}: `network` must be one of imagenet, tiny, or the first path a "
-            "classifier.keras file or the folder of a training; no network comes with the "
+            f"alexnet {arguments[0]}: `network` must be one of imagenet, tiny, or the first path "
+            "must be a classifier.keras file or the folder of a training, as no network comes with the "
             f"package. Received: {arguments[1]!r} first"
         )
     with pytest.raises(
