@@ -154,8 +154,8 @@ def test_the_network_of_the_package_is_taken_without_another(paths, tmp_path, mo
             main(arguments)
         assert end.value.code == (
             f"alexnet {arguments[0]}: `network` must be one of imagenet, tiny, or the first path "
-            "must be a classifier.keras file or the folder of a training, as no network comes with the "
-            f"package. Received: {arguments[1]!r} first"
+            "must be a classifier.keras file or the folder of a training, as no network comes with "
+            f"the package. Received: {arguments[1]!r} first"
         )
     with pytest.raises(
         SystemExit, match="must be one of imagenet, tiny. Received: network='convs'"
