@@ -76,6 +76,15 @@ REGISTRY = {
         mean=(123.675, 116.28, 103.53),  # 255 times torchvision's 0.485, 0.456, 0.406
         class_names=lambda: imagenet_names().values(),
     ),
+    "imagenette_conv": Pretrained(
+        preset="source",
+        classes=0,
+        file="imagenette_conv.npz",
+        size=4_670_722,
+        sha256="e38e34e29cf28170e0d7778fcff4eea1b55d83d5cd5c599fe7a235bbed933fc2",
+        license="Apache-2.0; the terms of ImageNet may apply to the weights",
+        card="docs/models/imagenette_conv.md",
+    ),
 }
 
 
