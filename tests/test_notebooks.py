@@ -221,10 +221,15 @@ def test_badges_and_installation_follow_the_address():
 
 
 @pytest.mark.parametrize(
-    "name", ["06_kernels.ipynb", "07_predictions_and_retrieval.ipynb", "11_explain.ipynb"]
+    ("name", "training"),
+    [
+        ("06_kernels.ipynb", "train_imagenette"),
+        ("07_predictions_and_retrieval.ipynb", "train_imagenette_source"),
+        ("11_explain.ipynb", "train_imagenette"),
+    ],
 )
-def test_the_command_of_the_shown_network_is_the_stored_one(name):
-    results = NOTEBOOKS.parent / "results" / "train_imagenette_source" / "results.json"
+def test_the_command_of_the_shown_network_is_the_stored_one(name, training):
+    results = NOTEBOOKS.parent / "results" / training / "results.json"
     command = json.loads(results.read_text())["command"]
     cells = nbformat.read(NOTEBOOKS / name, as_version=4).cells
     assert command in " ".join(cells[1].source.replace("\\\n", "").split())
