@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from alexnet_keras import AlexNet, Classifier, pretrained
+from alexnet_keras.analysis import high_frequency_energy, layer_kernels
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.initial_weights import read_initial_weights
 from tests.files import make_torch_files
@@ -115,7 +116,7 @@ def test_a_classifier_of_the_packages_weights(shipped, random):
     np.testing.assert_allclose(prediction.probabilities, -np.sort(-expected), atol=1e-5)
     message_of(
         lambda: Classifier.pretrained("tinny"),
-        "`name` must be one of imagenet, tiny. Received: name='tinny'",
+        "`name` must be one of imagenet, imagenette_conv, tiny. Received: name='tinny'",
     )
 
 
@@ -267,11 +268,11 @@ def test_weights_of_another_network(shipped):
     )
     message_of(
         lambda: AlexNet("cifar", weights="tinny"),
-        "hf://user/model, or one of imagenet, tiny. Received: weights='tinny'",
+        "hf://user/model, or one of imagenet, imagenette_conv, tiny. Received: weights='tinny'",
     )
     message_of(
         lambda: pretrained.read_layers("tinny"),
-        "must be one of imagenet, tiny. Received: weights='tinny'",
+        "must be one of imagenet, imagenette_conv, tiny. Received: weights='tinny'",
     )
 
 
@@ -292,3 +293,15 @@ def test_entries_are_not_changed(cache):
     assert "imagenet" in pretrained.available()
     with pytest.raises(dataclasses.FrozenInstanceError):
         pretrained.available()["imagenet"].classes = 3
+
+
+def test_the_conv_layers_that_come_with_the_package():
+    # 2,334,080 numbers of two bytes, and less than 10,000 bytes of names and sizes
+    entry = pretrained.available()["imagenette_conv"]
+    assert 0 < entry.size - 2 * 2_334_080 < 10_000
+    model = AlexNet("source", weights="imagenette_conv", include_top=False, pooling="avg")
+    assert model.count_params() == 2_334_080
+    kernels = layer_kernels(model)
+    # White noise has 0.80, and edges and blobs about 0.1.
+    assert high_frequency_energy(kernels).mean() < 0.2
+    message_of(lambda: Classifier.pretrained("imagenette_conv"), "conv layers only")
