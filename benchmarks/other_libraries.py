@@ -244,7 +244,7 @@ class PyTorchAlexNet:
                 loss = torch.nn.functional.cross_entropy(self.call(images), labels)
             loss.backward()
             optimizer.step()
-        return float(loss), float(self.module[-1].bias[0])  # waits for the last step
+        return loss.item(), self.module[-1].bias[0].item()  # waits for the last step
 
     def inference(self, images: np.ndarray) -> Run:
         return functools.partial(self._predict, self._on_device(images))
