@@ -453,7 +453,7 @@ class _ZipArchive:
         return numbers
 
 
-_ZIP_ERRORS = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError)
+_ZIP_ERRORS = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError)
 
 
 class _LegacyFile:

@@ -64,7 +64,7 @@ class _Forked(subprocess.Popen):
         self._has_own_session = start_new_session
         super().__init__(command, **options)
 
-    # The names of the leading arguments are those of `Popen`, which passes them by position.
+    # `Popen` passes the leading arguments by position, in this order.
     def _execute_child(  # noqa: PLR0913  the arguments of Popen
         self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo,
         creationflags, shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *others,

@@ -23,6 +23,7 @@ from alexnet_keras.data.image_files import prepared_square, read_image
 from tests.test_docs import BROWSER, ROOT, SITE, WIDTHS, needs_browser
 
 FOLDER = ROOT / "docs" / "playground"
+NETWORK = ROOT / "alexnet_keras" / "weights" / "playground.onnx.gz"
 VISIT = Path(__file__).with_name("playground_visit.js")
 DESCRIPTION = json.loads((FOLDER / "network.json").read_text())
 NO_IMAGES = {
@@ -215,7 +216,7 @@ def _check_occlusion(report):
 
 
 def test_the_files_of_the_network_belong_together():
-    content = (FOLDER / "network.onnx.gz").read_bytes()
+    content = NETWORK.read_bytes()
     assert hashlib.sha256(content).hexdigest() == DESCRIPTION["sha256"]
     expected = json.loads((FOLDER / "expected.json").read_text())
     for probabilities in expected.values():
@@ -318,8 +319,9 @@ def test_one_command_writes_the_files_of_the_network(pages_modules, tmp_path):
         pytest.importorskip(module)
     make_network = pages_modules("make_network")
     classifier = tiny_classifier()
-    make_network.make_network(classifier, "tiny", tmp_path)
-    content = (tmp_path / "network.onnx.gz").read_bytes()
+    network = tmp_path / "network.onnx.gz"
+    make_network.make_network(classifier, "tiny", tmp_path, network)
+    content = network.read_bytes()
     description = json.loads((tmp_path / "network.json").read_text())
     assert description["sha256"] == hashlib.sha256(content).hexdigest()
     assert (description["name"], description["classes"]) == ("tiny", ["a", "b", "c"])
@@ -332,4 +334,4 @@ def test_one_command_writes_the_files_of_the_network(pages_modules, tmp_path):
     weights = classifier.network.get_weights()
     classifier.network.set_weights([weight * 1e9 for weight in weights])
     with pytest.raises(ValueError, match="weights below 65,504"):
-        make_network.make_network(classifier, "tiny", tmp_path / "other")
+        make_network.make_network(classifier, "tiny", tmp_path / "other", network)

@@ -136,7 +136,7 @@ def _spread(values: np.ndarray, field: ReceptiveField, size: int) -> np.ndarray:
         size: side of the crop, in pixels.
 
     Returns:
-        `(batch, size, size)`. Beyond the outermost centers, the values are those of the nearest.
+        `(batch, size, size)`. Beyond the outermost centers, the nearest value continues.
     """
     pixels = np.arange(size) + 0.5
     weights = []

@@ -177,7 +177,7 @@ class PretrainedClassifier:
 
     @property
     def weights(self) -> dict[str, list[np.ndarray]]:
-        """Weights by layer, without those of the output layer."""
+        """Weights by layer, except the output layer."""
         layers = [layer for layer in self._network.layers if layer is not self._output_layer]
         return {layer.name: layer.get_weights() for layer in layers if layer.weights}
 

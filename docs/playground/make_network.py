@@ -2,9 +2,10 @@
 
     python docs/playground/make_network.py runs/shapes/classifier.keras
 
-It needs `pip install '.[export]'`. The page reads two files: `network.onnx.gz`, the network with
-the outputs of its layers, and `network.json`, its description. The test of the page reads the
-third, `expected.json`: the classifier's own probabilities for the images of `sample_pictures.py`.
+It needs `pip install '.[export]'`. The page reads two files: the network with the outputs of its
+layers, `alexnet_keras/weights/playground.onnx.gz`, and its description, `network.json`. The test of
+the page reads the third, `expected.json`: the classifier's own probabilities for the images of
+`sample_pictures.py`.
 
 Weights are rounded to float16, which halves the compressed file. The command fails if this changes
 a probability of these images by more than 0.001.
@@ -30,8 +31,9 @@ from alexnet_keras.files import replacing, write_text
 from alexnet_keras.layers import LocallyConnected2D
 
 FOLDER = Path(__file__).parent
+NETWORK = FOLDER.parents[1] / "alexnet_keras" / "weights" / "playground.onnx.gz"
 TOLERANCE = 1e-3  # of a probability
-# Layers whose maps are those of the layer before, in other units or with zeros around them.
+# Layers that leave the maps of the layer before as they are, but for their unit or a margin.
 _NOT_SHOWN = (
     keras.layers.InputLayer,
     keras.layers.Rescaling,
@@ -57,13 +59,16 @@ def main(arguments: list[str] | None = None) -> None:
     make_network(classifier, options.name or Path(options.classifier).stem)
 
 
-def make_network(classifier: Classifier, name: str, folder: Path = FOLDER) -> None:
-    """Writes `network.onnx.gz`, `network.json` and `expected.json`.
+def make_network(
+    classifier: Classifier, name: str, folder: Path = FOLDER, network: Path = NETWORK
+) -> None:
+    """Writes the network, `network.json` and `expected.json`.
 
     Args:
         classifier: a classifier with an AlexNet. Its weights are rounded to float16.
         name: name that the page shows.
-        folder: folder of the files.
+        folder: folder of the two JSON files.
+        network: path of the network.
 
     Raises:
         ValueError: if the file's probabilities differ from the classifier's by more than 0.001,
@@ -80,7 +85,7 @@ def make_network(classifier: Classifier, name: str, folder: Path = FOLDER) -> No
         export(model, exported, "onnx")
         _check_probabilities(exported, prepared, expected)
         content = gzip.compress(exported.read_bytes(), compresslevel=9, mtime=0)
-    with replacing(folder / "network.onnx.gz") as partial:
+    with replacing(network) as partial:
         partial.write_bytes(content)
     description = {"name": name, "sha256": hashlib.sha256(content).hexdigest()}
     description |= describe(classifier, model)

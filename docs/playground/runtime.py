@@ -1,6 +1,7 @@
-"""Puts ONNX Runtime Web into the site, for the page "AlexNet in the browser".
+"""Puts network and ONNX Runtime Web into the site, for the page "AlexNet in the browser".
 
-The package comes from npm's registry once, without npm. Its hash is checked at each build.
+The network is a file of the package's weights. ONNX Runtime Web comes from npm's registry once,
+without npm. Its hash is checked at each build.
 """
 
 import base64
@@ -15,12 +16,13 @@ URL = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSION}.t
 # The registry's `integrity`.
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 CACHE = Path(__file__).parents[2] / ".cache"
+NETWORK = Path(__file__).parents[2] / "alexnet_keras" / "weights" / "playground.onnx.gz"
 LICENSE = Path(__file__).with_name("onnxruntime_license.txt")
 _SECONDS = 60  # without an answer
 
 
 def on_files(files, config):
-    """Adds the runtime to the site: a hook of MkDocs."""
+    """Adds the network and the runtime to the site: a hook of MkDocs."""
     from mkdocs.exceptions import PluginError
     from mkdocs.structure.files import File
 
@@ -30,6 +32,8 @@ def on_files(files, config):
         raise PluginError(str(error)) from error
     for name, content in contents.items():
         files.append(File.generated(config, f"playground/runtime/{name}", content=content))
+    network = NETWORK.read_bytes()
+    files.append(File.generated(config, "playground/network.onnx.gz", content=network))
     return files
 
 

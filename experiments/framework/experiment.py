@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # As `initial_weights` of a variant: the weights of the experiment's pre-training.
 PRETRAINED = "pre-trained"
 _PRETRAINED_FOLDER = Path("runs/pretrained")
-# Fields of a configuration that are no part of a run's key. Preset and overrides are in it as the
-# network that they make; the others do not change a run's result.
+# Fields of a configuration that a run's key leaves out. The key has the network that preset and
+# overrides make. The other fields do not change a run's result.
 IRRELEVANT_FIELDS = (
     "preset",
     "overrides",

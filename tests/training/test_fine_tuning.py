@@ -188,7 +188,7 @@ def test_bgr_and_a_mean_color_with_the_command(network, photos, tmp_path):
     after = Classifier.load(tmp_path / "run")
     assert after.preparation.color_order == "BGR"
     np.testing.assert_array_equal(after.preparation.mean, (100, 80, 60))
-    # The errors are those of the classifier for the files, which it reads on its own.
+    # The classifier, which reads the files on its own, makes the same errors.
     losses = []
     for name in after.class_names:
         for prediction in after.predict(f"{photos}/val/{name}"):
