@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
-_LARGE = 200_000  # characters
+_LARGE = 100_000  # characters
 
 
 class _Client(NotebookClient):
