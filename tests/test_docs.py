@@ -87,21 +87,27 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 def measure(pages, folder, seconds=600):
     """Opens pages of the site in a browser; returns a dict for each page and width."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Handler, directory=SITE)
-    )
+    server = site_server(_Handler)
     server.pages = pages
+    return report_of_browser(server, "measure", folder, seconds)
+
+
+def site_server(handler):
+    """Returns a server of the site, with a handler that takes the report of a page."""
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(handler, directory=SITE)
+    )
     server.reported = threading.Event()
+    return server
+
+
+def report_of_browser(server, page, profile, seconds, options=()):
+    """Opens a page of the server in a browser, and returns the report that the page sends."""
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        f"--user-data-dir={folder}",
-    ]
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *options]
+    address = f"http://127.0.0.1:{server.server_port}/{page}"
     browser = subprocess.Popen(
-        [BROWSER, *options, f"http://127.0.0.1:{server.server_port}/measure"],
+        [BROWSER, *options, f"--user-data-dir={profile}", address],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

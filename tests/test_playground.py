@@ -1,7 +1,6 @@
 """The page "AlexNet in the browser": its files, and what it does in a browser."""
 
 import base64
-import functools
 import gzip
 import hashlib
 import http.server
@@ -9,8 +8,6 @@ import importlib
 import json
 import re
 import struct
-import subprocess
-import threading
 import urllib.error
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from keras import ops
 
 from alexnet_keras import AlexNet, Classifier
 from alexnet_keras.data.image_files import prepared_square, read_image
-from tests.test_docs import BROWSER, ROOT, SITE, WIDTHS, needs_browser
+from tests.test_docs import ROOT, SITE, WIDTHS, needs_browser, report_of_browser, site_server
 
 FOLDER = ROOT / "docs" / "playground"
 NETWORK = ROOT / "alexnet_keras" / "weights" / "playground.onnx.gz"
@@ -89,29 +86,11 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 def visit(files, pictures, profile, seconds=300):
     """Uses the page in a browser; returns what it showed."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Handler, directory=SITE)
-    )
+    server = site_server(_Handler)
     server.files = files
     server.pictures = pictures
-    server.reported = threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    options += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    address = f"http://127.0.0.1:{server.server_port}/visit"
-    browser = subprocess.Popen(
-        [BROWSER, *options, f"--user-data-dir={profile}", address],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert server.reported.wait(seconds), f"the browser has not reported within {seconds} s"
-    finally:
-        browser.terminate()
-        browser.wait()
-        server.shutdown()
-        server.server_close()
-    return server.report
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    return report_of_browser(server, "visit", profile, seconds, camera)
 
 
 @pytest.fixture
