@@ -14,7 +14,6 @@ import contextlib
 import dataclasses
 import os
 import sys
-import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -106,6 +105,11 @@ def available() -> dict[str, Pretrained]:
 def default_name() -> str | None:
     """Returns the name of the network that commands take if none is given; `None` without one."""
     return next((name for name, entry in REGISTRY.items() if entry.is_default), None)
+
+
+def classifier_names() -> list[str]:
+    """Returns the names of the weights with classes, which `Classifier.pretrained` takes."""
+    return [name for name, entry in REGISTRY.items() if entry.classes]
 
 
 def load_pretrained(model: keras.Model, name: str) -> None:
@@ -294,11 +298,9 @@ def _download(name, entry, argument, folder):
     if path.exists():
         _check_file(path, entry, argument, name, "Delete it, or put the right file there")
         return path
-    partial = folder / f"partial-{uuid.uuid4().hex}-{path.name}"  # other processes may download
-    folder.mkdir(parents=True, exist_ok=True)  # Keras takes another folder if this one is missing
     try:
         # Keras' progress bar is not part of a command's output.
-        with contextlib.redirect_stdout(sys.stderr):
+        with replacing(path, shared=True) as partial, contextlib.redirect_stdout(sys.stderr):
             keras.utils.get_file(
                 partial.name,
                 origin=entry.url,
@@ -308,13 +310,11 @@ def _download(name, entry, argument, folder):
                 cache_subdir=str(_SUBFOLDER),
             )
     except Exception as error:  # Keras raises a bare Exception if a server does not answer
-        partial.unlink(missing_ok=True)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"`{argument}` {name!r} can't be downloaded: {reason}. Put the file {entry.url} "
             f"({entry.size:,} bytes, SHA-256 {entry.sha256}) at {path}"
         ) from error
-    os.replace(partial, path)
     return path
 
 

@@ -59,11 +59,11 @@ def open_chosen(options: argparse.Namespace) -> "Classifier":
             name nor a file nor a default.
     """
     from alexnet_keras.classifier import Classifier
-    from alexnet_keras.pretrained import available, default_name
+    from alexnet_keras.pretrained import classifier_names, default_name
 
     if _has_classifier(options):
         return Classifier.load(options.images[0])
-    names = [name for name, entry in available().items() if entry.classes]
+    names = classifier_names()
     name = options.network
     if name is None:
         name = default_name()

@@ -4,9 +4,9 @@
     alexnet explain runs/x/classifier.keras photo.jpg --method occlusion --class "yellow ring"
     alexnet explain --network imagenet photo.jpg
 
-Without a classifier and a name, the network is taken that comes with the package. Each picture has
-the image as the network sees it, and beside it the explanation. Files that are not images are
-listed on stderr, and the exit status is then 1.
+Without a classifier and a name, the network is taken that comes with the package, if there is one.
+Each picture has the image as the network sees it, and beside it the explanation. Files that are not
+images are listed on stderr, and the exit status is then 1.
 """
 
 import argparse

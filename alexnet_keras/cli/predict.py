@@ -2,11 +2,10 @@
 
     alexnet predict runs/x/classifier.keras photo.jpg folder/ "more/*.png" --top 5
     alexnet predict --network imagenet photo.jpg
-    alexnet predict photo.jpg
 
 A training writes classifier.keras. Without a classifier and a name, the network is taken that comes
-with the package. A folder is searched for images at any depth. Files that are not images are listed
-on stderr, and the exit status is then 1.
+with the package, if there is one. A folder is searched for images at any depth. Files that are not
+images are listed on stderr, and the exit status is then 1.
 """
 
 import argparse

@@ -103,7 +103,9 @@ def _train(options, command, hosts):
     for field in dataclasses.fields(TrainingConfig):
         if field.type is dict and field.name in options:
             options[field.name] = dict(options[field.name])
-    config = training_config(**options)
+    from alexnet_keras.training.run_folder import started_fine_tuning
+
+    config = started_fine_tuning(workdir, options) or training_config(**options)
     draws = _can_draw()
     if hosts.are_several:
         from alexnet_keras.distributed import join_hosts

@@ -8,13 +8,14 @@ import keras
 import numpy as np
 
 from alexnet_keras.classifier import Classifier, classifier_file
+from alexnet_keras.evaluation.probabilities import last_operation
 from alexnet_keras.files import sha256
 from alexnet_keras.layers import FullyConnected
 from alexnet_keras.layers.replaced_weights import weights_replaced
 from alexnet_keras.models import alexnet_config
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import read_model_config
-from alexnet_keras.pretrained import available, preparation
+from alexnet_keras.pretrained import available, classifier_names, preparation
 from alexnet_keras.training.presets import (
     FINE_TUNED_CONV1_MILESTONES,
     FIRST_CONVOLUTION_RATE,
@@ -77,20 +78,20 @@ def pretrained_fields(pretrained: str) -> PretrainedFields:
     """Reads the properties of a classifier that a training needs, without using the devices.
 
     Args:
-        pretrained: a name of `alexnet_keras.pretrained.available()`, or the path of a
+        pretrained: a name of `alexnet_keras.pretrained.classifier_names()`, or the path of a
             `classifier.keras` file or of the folder of a training.
 
     Raises:
         ValueError: for another name or path, or a file that is not a classifier.
     """
-    if pretrained in available():
+    if pretrained in classifier_names():
         return _fields_of_name(pretrained)
     path = classifier_file(pretrained)
     if not path.exists():
         raise ValueError(
-            f"`pretrained` must be {', '.join(available())}, a classifier.keras file, or the "
-            f"folder of a training that has ended. Received: pretrained={pretrained!r}: {path} not "
-            "found"
+            f"`pretrained` must be {', '.join(classifier_names())}, a classifier.keras file, or "
+            "the folder of a training that has ended. Received: "
+            f"pretrained={pretrained!r}: {path} not found"
         )
     layers = read_model_config(path, "pretrained")["config"].get("layers", [])
     preparations = [layer["config"] for layer in layers if layer["class_name"] == "Preparation"]
@@ -147,7 +148,7 @@ class PretrainedClassifier:
     """
 
     def __init__(self, pretrained: str):
-        if pretrained in available():
+        if pretrained in classifier_names():
             self._classifier = Classifier.pretrained(pretrained, "pretrained")
         else:
             self._classifier = Classifier.load(pretrained, "pretrained")
@@ -217,14 +218,15 @@ class PretrainedClassifier:
 
 
 def _output_layer(network):
-    """Returns the last layer besides softmaxes and linear activations."""
-    without = (keras.activations.softmax, keras.activations.linear)
-    return next(
-        layer
-        for layer in reversed(network.layers)
-        if not isinstance(layer, keras.layers.Softmax)
-        and not (isinstance(layer, keras.layers.Activation) and layer.activation in without)
+    """Returns the last operation of a network, or the one before its softmax."""
+    last = last_operation(network)
+    activation = getattr(last, "activation", None)
+    is_softmax = isinstance(last, keras.layers.Softmax) or (
+        isinstance(last, keras.layers.Activation) and activation is keras.activations.softmax
     )
+    if is_softmax:
+        return last_operation(keras.Model(network.inputs, last.input))
+    return last
 
 
 def _copy(layer):

@@ -7,9 +7,9 @@ import json
 import os
 import statistics
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from alexnet_keras.models import load_model
 from alexnet_keras.record import as_stored, differences, settings_error
 from alexnet_keras.training.callbacks import NOT_MEASURED
 from alexnet_keras.training.config import TrainingConfig
+from alexnet_keras.training.presets import FINE_TUNING, PRETRAINED
 
 if TYPE_CHECKING:
     from alexnet_keras.data.info import DatasetInfo
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
 _PREPARATION = "preparation.npz"  # of a training that starts from a classifier
 # Fields that may differ between the calls of one training.
 _FREE_FIELDS = ("devices", "test_views", "checkpoint_minutes")
+# Fields that a training from a classifier takes from it.
+_FIELDS_OF_CLASSIFIER = (
+    *("pretrained_sha256", "image_size", "crop_size", "mean_subtraction"),
+    *("layer_learning_rates", "conv1_milestones"),
+)
 # Fields that may differ for epochs that are still to come.
 _CHANGES = {
     "lr_milestones": "drops of the learning rate",
@@ -321,6 +327,31 @@ def read_history(workdir: str | os.PathLike) -> list[dict]:
         raise ValueError(
             f"{path} must have a row of numbers for each epoch. It is damaged: {error}"
         ) from error
+
+
+def started_fine_tuning(
+    workdir: str | os.PathLike, options: Mapping[str, Any]
+) -> TrainingConfig | None:
+    """Returns the configuration of a training from a classifier that has begun in a folder.
+
+    It needs no file of the classifier: what the training took from it is stored.
+
+    Args:
+        workdir: path of the folder.
+        options: fields of the requested `TrainingConfig`.
+
+    Returns:
+        A `TrainingConfig`; `None` if no training from this classifier has begun there.
+    """
+    path = Path(workdir) / "config.json"
+    pretrained = options.get("pretrained")
+    if pretrained is None or "preset" in options or not path.exists():
+        return None
+    stored = read_json(path)
+    if stored.get("pretrained") != os.fspath(pretrained):
+        return None
+    taken = {name: stored[name] for name in _FIELDS_OF_CLASSIFIER}
+    return TrainingConfig(**{**FINE_TUNING, **taken, **options, "preset": PRETRAINED})
 
 
 def read_preparation(workdir: str | os.PathLike) -> dict:

@@ -26,6 +26,7 @@ import sample_pictures
 from alexnet_keras import Classifier
 from alexnet_keras.analysis import layer_kernels
 from alexnet_keras.analysis.kernels import towers_of
+from alexnet_keras.explain import receptive_field
 from alexnet_keras.export import check_formats, export
 from alexnet_keras.files import replacing, write_text
 from alexnet_keras.layers import LocallyConnected2D
@@ -162,13 +163,8 @@ def _activated(network, layer):
 
 def _geometry(network):
     """Returns the stride of conv1, and the zeros before the first row and column of its input."""
-    conv1 = network.get_layer("conv1")
-    padding = 0
-    if conv1.padding == "same":
-        padding = (conv1.kernel_size[0] - 1) // 2
-    elif "pad1" in [layer.name for layer in network.layers]:
-        padding = network.get_layer("pad1").padding[0][0]
-    return {"stride": conv1.strides[0], "padding": padding}
+    field = receptive_field(network, "conv1")
+    return {"stride": field.stride[0], "padding": -field.start[0]}
 
 
 def _rounded_weights(network):

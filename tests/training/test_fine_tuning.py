@@ -176,6 +176,22 @@ def test_batches_have_the_mean_of_the_classifier(classifier, photos):
     np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-4)
 
 
+def test_the_same_command_resumes_without_the_file_of_the_classifier(classifier, photos, tmp_path):
+    arguments = ["--dataset", photos, "--workdir", str(tmp_path / "run"), "--test-views", "center"]
+    arguments = ["train", *arguments, "--pretrained", classifier]
+    first = main([*arguments, "--epochs", "1"])
+    shutil.rmtree(classifier)
+    assert main([*arguments, "--epochs", "1"]) == first
+    more = main([*arguments, "--epochs", "2"])
+    assert len(more["history"]) == 2
+    unchanged = ("pretrained", "pretrained_sha256", "layer_learning_rates", "conv1_milestones")
+    assert all(more["config"][name] == first["config"][name] for name in unchanged)
+    with pytest.raises(SystemExit, match="`workdir` must be a new folder"):
+        main([*arguments, "--epochs", "2", "--image-size", "64"])
+    with pytest.raises(SystemExit, match="Received: pretrained="):
+        main([*arguments[:-1], str(tmp_path / "none"), "--epochs", "2"])
+
+
 def test_bgr_and_a_mean_color_with_the_command(network, photos, tmp_path):
     path = str(tmp_path / "bgr.keras")
     options = {"image_size": SIZE, "color_order": "BGR"}
