@@ -26,7 +26,7 @@ from tqdm import tqdm
 if TYPE_CHECKING:  # not in the workers, whose memory some benchmarks measure
     from matplotlib.figure import Figure
 
-_ENVIRONMENT = {
+ENVIRONMENT = {  # of all workers
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # TensorFlow's fast kernels on every processor, as `import alexnet_keras` sets it.
     "TF_ENABLE_ONEDNN_OPTS": "1",
@@ -134,7 +134,7 @@ class _Worker:
         self._title = f"python -m benchmarks.{module}: {name}"
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.{module}", *arguments, "--worker", name],
-            env={**os.environ, **_ENVIRONMENT, **variables},
+            env={**os.environ, **ENVIRONMENT, **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -329,8 +329,11 @@ def as_arguments(options: argparse.Namespace, **replaced) -> list[str]:
     """Returns the command-line arguments that give these options, some of them replaced."""
     words = []
     for name, value in {**vars(options), **replaced}.items():
-        if name != "worker" and value is not None:
-            words += [f"--{name.replace('_', '-')}", *map(str, _as_list(value))]
+        if name == "worker" or value is None or value is False:
+            continue
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            words += map(str, _as_list(value))
     return words
 
 

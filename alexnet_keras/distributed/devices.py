@@ -135,7 +135,7 @@ def scope_for(devices: int | Sequence) -> tuple[contextlib.AbstractContextManage
 def _scope_on_tensorflow(request):
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = _gpu_of_each_logical_device()
     kind = request.kind or ("GPU" if gpus else "CPU")
     if kind == "GPU" and max(request.indices) >= len(gpus):
         raise _unknown_gpus(_names("GPU", len(gpus)), request)
@@ -155,6 +155,17 @@ def _scope_on_tensorflow(request):
     return tf.distribute.MirroredStrategy(
         [f"{kind}:{index}" for index in request.indices]
     ).scope(), description
+
+
+def _gpu_of_each_logical_device():
+    """Returns the GPUs; one that `tf.config` has divided stands there once for each part."""
+    import tensorflow as tf
+
+    gpus = []
+    for gpu in tf.config.list_physical_devices("GPU"):
+        parts = tf.config.get_logical_device_configuration(gpu) or [None]
+        gpus += [gpu] * len(parts)
+    return gpus
 
 
 def split_cpu(devices: int) -> None:

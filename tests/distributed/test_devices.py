@@ -75,3 +75,14 @@ def test_a_backend_without_training_is_named(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
     with pytest.raises(ValueError, match="tensorflow, jax and torch backends. Received: numpy"):
         scope_for(1)
+
+
+def test_a_divided_gpu_counts_once_for_each_part(monkeypatch):
+    part = tf.config.LogicalDeviceConfiguration(memory_limit=1024)
+    divided = {"GPU": [part, part]}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [device(kind)])
+    monkeypatch.setattr(
+        tf.config, "get_logical_device_configuration", lambda gpu: divided.get(gpu.device_type)
+    )
+    with pytest.raises(ValueError, match="among the GPUs here: GPU:0, GPU:1. Received"):
+        scope_for(3)
