@@ -1,8 +1,8 @@
-"""AlexNet in Keras, TensorFlow and PyTorch, with the paper's update rule.
+"""Networks in Keras, TensorFlow and PyTorch, with the paper's update rule.
 
-Each network takes images minus their mean, float32 `(batch, 224, 224, 3)`, has 60,965,224
-parameters for 1000 classes, and normalizes across all maps of a layer. Its methods `training` and
-`inference` return functions of a number of steps.
+Each network takes images minus their mean, float32 `(batch, height, width, 3)`. TensorFlow's is the
+full-size network only, with 60,965,224 parameters for 1000 classes, and normalizes across all maps
+of a layer. The methods `training` and `inference` return functions of a number of steps.
 """
 
 import functools
@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
+
+from alexnet_keras.models.alexnet_config import AlexNetConfig
 
 LEARNING_RATE = 0.01
 MOMENTUM = 0.9
@@ -21,44 +23,27 @@ Run = Callable[[int], object]
 
 
 class KerasAlexNet:
-    """Keras' own layers: `Conv2D(groups=2)`, TensorFlow's normalization in a `Lambda`, SGD with L2.
+    """A network of Keras' own layers, `benchmarks.keras_networks`, and SGD with L2.
 
     Args:
+        config: configuration of the network.
         classes: number of classes.
         precision: `"float32"` or `"bfloat16"`.
+
+    Raises:
+        ValueError: for a configuration with a layer that Keras lacks.
     """
 
-    def __init__(self, classes: int = 1000, precision: str = "float32"):
+    def __init__(self, config: AlexNetConfig, classes: int = 1000, precision: str = "float32"):
         import tensorflow as tf
 
+        from benchmarks.keras_networks import keras_network
+
         keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(precision, precision))
-        keras.config.set_image_data_format("channels_last")
-        layers = keras.layers
-        self.model = keras.Sequential(
-            [
-                keras.Input((224, 224, 3)),
-                layers.ZeroPadding2D(((0, 3), (0, 3))),
-                _keras_conv(96, 11, strides=4),
-                layers.Lambda(_normalize),
-                layers.MaxPooling2D(3, 2),
-                _keras_conv(256, 5, groups=2, padding="same"),
-                layers.Lambda(_normalize),
-                layers.MaxPooling2D(3, 2),
-                _keras_conv(384, 3, padding="same"),
-                _keras_conv(384, 3, groups=2, padding="same"),
-                _keras_conv(256, 3, groups=2, padding="same"),
-                layers.MaxPooling2D(3, 2),
-                layers.Flatten(),
-                _keras_dense(4096, activation="relu"),
-                layers.Dropout(0.5),
-                _keras_dense(4096, activation="relu"),
-                layers.Dropout(0.5),
-                _keras_dense(classes, activation="softmax", dtype="float32"),
-            ]
-        )
+        self.model = keras_network(config, classes, decay=DECAY / 2)
         self.model.compile(
             keras.optimizers.SGD(LEARNING_RATE, MOMENTUM),
-            "sparse_categorical_crossentropy",
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=bool(tf.config.list_physical_devices("GPU")),  # on a CPU, XLA is slower
         )
 
@@ -67,23 +52,6 @@ class KerasAlexNet:
 
     def inference(self, images: np.ndarray) -> Run:
         return KerasInference(self.model, images)
-
-
-def _keras_conv(filters, size, **options):
-    decay = keras.regularizers.L2(DECAY / 2)
-    return keras.layers.Conv2D(
-        filters,
-        size,
-        activation="relu",
-        kernel_regularizer=decay,
-        bias_regularizer=decay,
-        **options,
-    )
-
-
-def _keras_dense(units, **options):
-    decay = keras.regularizers.L2(DECAY / 2)
-    return keras.layers.Dense(units, kernel_regularizer=decay, bias_regularizer=decay, **options)
 
 
 def _normalize(x):
@@ -95,7 +63,7 @@ def _normalize(x):
 
 
 class TensorFlowAlexNet:
-    """TensorFlow's operations in one `tf.function`.
+    """The full-size network of TensorFlow's operations in one `tf.function`.
 
     Args:
         classes: number of classes.
@@ -194,19 +162,31 @@ def _pool(x):
 class PyTorchAlexNet:
     """PyTorch in channels_last, with autocast for bfloat16 and the fused update.
 
+    The network is from `benchmarks.torch_networks`.
+
     Args:
+        config: configuration of the network.
         classes: number of classes.
         precision: `"float32"` or `"bfloat16"`.
         compiled: whether `torch.compile` compiles it.
     """
 
-    def __init__(self, classes: int = 1000, precision: str = "float32", compiled: bool = False):
+    def __init__(
+        self,
+        config: AlexNetConfig,
+        classes: int = 1000,
+        precision: str = "float32",
+        compiled: bool = False,
+    ):
         import torch
+
+        from benchmarks.torch_networks import torch_network
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.set_float32_matmul_precision("high")  # TF32, where the device has it
         torch.backends.cudnn.benchmark = True
-        self.module = _torch_module(classes).to(self.device, memory_format=torch.channels_last)
+        self.module = torch_network(config, classes)
+        self.module.to(self.device, memory_format=torch.channels_last)
         self.call = self.module
         if compiled:
             # On a GPU with CUDA graphs, but without the long search of max-autotune.
@@ -261,45 +241,6 @@ class PyTorchAlexNet:
 
         images = torch.from_numpy(images).permute(0, 3, 1, 2)
         return images.to(self.device, memory_format=torch.channels_last)
-
-
-def _torch_module(classes):
-    """The network, which takes images `(batch, 3, 224, 224)`."""
-    from torch import nn
-
-    return nn.Sequential(
-        nn.ZeroPad2d((0, 3, 0, 3)),
-        *_torch_conv(3, 96, 11, stride=4),
-        _torch_normalization(),
-        nn.MaxPool2d(3, 2),
-        *_torch_conv(96, 256, 5, padding=2, groups=2),
-        _torch_normalization(),
-        nn.MaxPool2d(3, 2),
-        *_torch_conv(256, 384, 3, padding=1),
-        *_torch_conv(384, 384, 3, padding=1, groups=2),
-        *_torch_conv(384, 256, 3, padding=1, groups=2),
-        nn.MaxPool2d(3, 2),
-        nn.Flatten(),
-        nn.Linear(9216, 4096),
-        nn.ReLU(inplace=True),
-        nn.Dropout(),
-        nn.Linear(4096, 4096),
-        nn.ReLU(inplace=True),
-        nn.Dropout(),
-        nn.Linear(4096, classes),
-    )
-
-
-def _torch_conv(*sizes, **options):
-    from torch import nn
-
-    return [nn.Conv2d(*sizes, **options), nn.ReLU(inplace=True)]
-
-
-def _torch_normalization():
-    from torch import nn
-
-    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)  # PyTorch divides alpha by 5
 
 
 def repeated_batch(images: np.ndarray, labels: np.ndarray) -> Iterable:

@@ -1,6 +1,11 @@
-"""Training and inference throughput of the full-size network, beside other libraries.
+"""Training and inference throughput of networks, beside other libraries.
 
     python -m benchmarks.training
+
+Small networks, with the throughput of whole epochs:
+
+    python -m benchmarks.training --networks cifar small four_layer cifar_13pct --classes 10 \\
+        --batch-sizes 128 --precisions float32 --workdir results/benchmarks/small
 
 On a GPU without TensorFlow:
 
@@ -8,9 +13,15 @@ On a GPU without TensorFlow:
         --batch-sizes 128 512 2048 --implementations alexnet_keras_jax \\
         alexnet_keras_jax_in_memory pytorch pytorch_compile
 
-All implementations have the paper's network with 60,965,224 parameters, normalization across the
-towers, and the paper's update rule. Each trains in a process of its own, on one batch that is in
-memory. The processes take turns.
+All implementations of a network have the same layers. Each trains in a process of its own, on one
+batch that is in memory. The processes take turns. The default is the paper's network with
+60,965,224 parameters, normalization across the towers, and the paper's update rule.
+
+Other networks are presets, with their own normalization, and with the crops of their training. An
+implementation that lacks a layer of a network is left out, with a line that says why. For these
+networks, alexnet_keras and alexnet_keras_jax_in_memory also train whole epochs of random images in
+memory, with crops and mirror images, as `alexnet train` does. The limit counts no other layers than
+convolutions and dense layers, so that small networks stay far below it.
 
 The limit is the rate of a 4096-cube matrix product in the same rounds. The memory bandwidth is
 measured as well. The operations of an image are counted by the network's definition. Winograd's
@@ -27,41 +38,24 @@ limit, which each group of processes measures again.
 The results are `training.json`, `training.md` and `training.png` in --workdir.
 """
 
-import functools
-import tempfile
-from pathlib import Path
+import itertools
 from typing import TYPE_CHECKING
 
 from benchmarks import harness
-from benchmarks.harness import Implementation
+from benchmarks.training_steps import FULL_SIZE, IMPLEMENTATIONS, build_steps, training_setting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-IMPLEMENTATIONS = {
-    "alexnet_keras": Implementation("tensorflow", "alexnet_keras, TensorFlow"),
-    "alexnet_keras_without_normalization": Implementation(
-        "tensorflow", "alexnet_keras without normalization"
-    ),
-    "pytorch": Implementation("torch", "PyTorch, eager"),
-    "pytorch_compile": Implementation("torch", "PyTorch, torch.compile"),
-    "tensorflow_split": Implementation("tensorflow", "TensorFlow, one convolution per group"),
-    "tensorflow": Implementation("tensorflow", "TensorFlow, native groups"),
-    "keras": Implementation("tensorflow", "Keras, Conv2D(groups=2)"),
-    "alexnet_keras_jax": Implementation("jax", "alexnet_keras, JAX"),
-    "alexnet_keras_jax_in_memory": Implementation(
-        "jax", "alexnet_keras, JAX, augmented on the GPU"
-    ),
-    "alexnet_keras_jax_pipeline": Implementation("jax", "alexnet_keras, JAX, from JPEGs"),
-}
 _FOR_GPUS = ("alexnet_keras_jax_in_memory", "alexnet_keras_jax_pipeline")
+_TRAINS_EPOCHS = ("alexnet_keras", "alexnet_keras_jax_in_memory")
 _DEFAULTS = [name for name in IMPLEMENTATIONS if name not in _FOR_GPUS]
 _FIGURES = ("training", "inference")
 
 
 def main(arguments=None):
     parser = _parser()
-    options = harness.parse(parser, arguments, ("batch_sizes", "classes"))
+    options = harness.parse(parser, arguments, ("batch_sizes", "classes", "epoch_images"))
     if options.at_once is not None and options.at_once < 2:
         parser.error(
             "--at-once must be at least 2, as one process measures the limit. "
@@ -69,21 +63,28 @@ def main(arguments=None):
         )
     if options.worker:
         return _work(options)
+    _check_networks(parser, options)
     _check_installed(parser, options)
     groups = []
-    for precision in options.precisions:
-        for batch_size in options.batch_sizes:
-            measured = _measure_group(options, precision, batch_size)
-            groups.append(
-                {"precision": precision, "batch_size": batch_size, "implementations": measured}
-            )
-            stored = harness.record("training", options, _results(groups))
-            harness.store("training", options.workdir, stored, table(stored), plot(stored))
+    for network, precision, batch_size in itertools.product(
+        options.networks, options.precisions, options.batch_sizes
+    ):
+        groups.append(_measure_group(options, network, precision, batch_size))
+        results = {"device": groups[-1]["implementations"]["limit"]["description"]}
+        stored = harness.record("training", options, {**results, "groups": groups})
+        harness.store("training", options.workdir, stored, table(stored), plot(stored))
     return stored
 
 
 def _parser():
     parser = harness.create_parser("training", __doc__)
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=[FULL_SIZE],
+        metavar="PRESET",
+        help=f"presets of the networks (default: {FULL_SIZE}, the full-size network)",
+    )
     parser.add_argument(
         "--batch-sizes",
         nargs="+",
@@ -114,6 +115,14 @@ def _add_run_options(parser):
         "--classes", type=int, default=1000, help="number of classes (default: 1000)"
     )
     parser.add_argument(
+        "--epoch-images",
+        type=int,
+        default=10_240,
+        metavar="N",
+        help="training images of the epochs of other networks than the full-size one "
+        "(default: 10,240)",
+    )
+    parser.add_argument(
         "--limit-backend",
         choices=("tensorflow", "jax"),
         default="tensorflow",
@@ -138,6 +147,50 @@ def _add_run_options(parser):
     )
 
 
+def _check_networks(parser, options):
+    """Ends the process with an error for networks that can't be measured."""
+    from alexnet_keras.models import PRESETS
+
+    for network in options.networks:
+        if network not in PRESETS:
+            parser.error(
+                f"--networks must be presets of AlexNet: {', '.join(PRESETS)}. Received: {network}"
+            )
+        reasons = _left_out(network, options.implementations)
+        for name, reason in reasons.items():
+            print(f"training: {name} is left out of {network}. {reason}", flush=True)
+        if len(reasons) == len(options.implementations):
+            parser.error(
+                f"--implementations must hold one that can build {network}. "
+                f"Received: {' '.join(options.implementations)}"
+            )
+    least = max(*options.batch_sizes, options.classes)
+    if options.networks != [FULL_SIZE] and options.epoch_images < least:
+        parser.error(
+            f"--epoch-images must be at least the batch size and the number of classes, {least}. "
+            f"Received: {options.epoch_images}"
+        )
+
+
+def _left_out(network, implementations):
+    """Returns a dict from the implementations that can't build a network to the reason."""
+    from benchmarks.keras_networks import check_keras_network
+
+    config = training_setting(network).network
+    reasons = {}
+    for name in implementations:
+        if name.startswith("tensorflow") and network != FULL_SIZE:
+            reasons[name] = "It has the full-size network only."
+        elif name == "alexnet_keras_without_normalization" and not config.normalization:
+            reasons[name] = "The network has no normalization."
+        elif name == "keras":
+            try:
+                check_keras_network(config)
+            except ValueError as error:
+                reasons[name] = f"{error}."
+    return reasons
+
+
 def _check_installed(parser, options):
     needs = {name: IMPLEMENTATIONS[name].backend for name in options.implementations}
     if "alexnet_keras_jax_pipeline" in needs:
@@ -146,14 +199,16 @@ def _check_installed(parser, options):
     harness.check_installed(parser, needs)
 
 
-def _measure_group(options, precision, batch_size):
-    """Measures all implementations at one precision and batch size."""
-    environments = {
-        name: harness.environment(IMPLEMENTATIONS[name].backend) for name in options.implementations
-    }
+def _measure_group(options, network, precision, batch_size):
+    """Measures all implementations of a network at one precision and batch size."""
+    left_out = _left_out(network, options.implementations)
+    names = [name for name in options.implementations if name not in left_out]
+    environments = {name: harness.environment(IMPLEMENTATIONS[name].backend) for name in names}
     environments["limit"] = harness.environment(options.limit_backend)
-    arguments = harness.as_arguments(options, batch_sizes=[batch_size], precisions=[precision])
-    return harness.measure_in_rounds(
+    arguments = harness.as_arguments(
+        options, networks=[network], batch_sizes=[batch_size], precisions=[precision]
+    )
+    measured = harness.measure_in_rounds(
         "training",
         environments,
         arguments,
@@ -161,16 +216,24 @@ def _measure_group(options, precision, batch_size):
         at_once=options.at_once,
         always=("limit",),
     )
-
-
-def _results(groups):
-    limit = groups[-1]["implementations"]["limit"]
-    figures = limit["rounds"][0]
+    figures = measured["limit"]["rounds"][0]
     return {
-        "device": limit["description"],
+        "network": network,
+        "precision": precision,
+        "batch_size": batch_size,
         "flops_per_image": {f"{name}_flops": figures[f"{name}_flops"] for name in _FIGURES},
-        "groups": groups,
+        "left_out": left_out,
+        "implementations": measured,
     }
+
+
+def measured_groups(stored: dict) -> list[dict]:
+    """Returns the groups of stored results, each with its network and its operations.
+
+    Results of earlier versions have the full-size network only, and its operations once.
+    """
+    common = {"network": FULL_SIZE, "flops_per_image": stored.get("flops_per_image")}
+    return [{"left_out": {}, **common, **group} for group in stored["groups"]]
 
 
 def _work(options):
@@ -180,38 +243,76 @@ def _work(options):
     name = options.worker
     precision = options.precisions[0]
     batch_size = options.batch_sizes[0]
+    config = training_setting(
+        options.networks[0],
+        precision,
+        batch_size=batch_size,
+        normalization=name != "alexnet_keras_without_normalization",
+    )
     if name == "limit":
-        return _measure_limit(precision, options)
+        return _measure_limit(config.network, precision, options)
     random = np.random.default_rng(0)
-    images = random.normal(0, 60, (min(batch_size, 128), 224, 224, 3)).astype("float32")
-    images = np.resize(images, (batch_size, *images.shape[1:]))  # a large batch repeats them
+    shape = config.network.input_shape
+    images = random.normal(0, 60, (min(batch_size, 128), *shape)).astype("float32")
+    images = np.resize(images, (batch_size, *shape))  # a large batch repeats them
     labels = random.integers(0, options.classes, batch_size).astype("int32")
-    training, inference, description = _build(name, precision, images, labels, options)
+    training, inference, description = build_steps(name, config, images, labels, options)
     if options.trace:
         training(2)  # warms up
-        with _profile(name, f"{options.trace}/{name}_{precision}_{batch_size}"):
+        with _profile(name, _trace_folder(options)):
             training(3)
-    # The pipeline has prepared batches during its wait.
-    warm_up_steps = 8 if name == "alexnet_keras_jax_pipeline" else 1
-    rates = {"training": harness.Rate(training, options.seconds, warm_up_steps=warm_up_steps)}
-    if inference:
-        rates["inference"] = harness.Rate(inference, options.seconds / 2)
-    harness.serve(
-        description, lambda: {figure: batch_size * rate() for figure, rate in rates.items()}
-    )
+    harness.serve(description, _Figures(config, training, inference, options))
 
 
-def _measure_limit(precision, options):
+class _Figures:
+    """Measures the images per second of an implementation, a dict, in each call.
+
+    Args:
+        config: `TrainingConfig`.
+        training: function of a number of steps.
+        inference: function of a number of steps, or `None`.
+        options: the options of the command.
+    """
+
+    def __init__(self, config, training, inference, options):
+        name = options.worker
+        # The pipeline has prepared batches during its wait.
+        warm_up_steps = 8 if name == "alexnet_keras_jax_pipeline" else 1
+        self._batch_size = config.batch_size
+        self._rates = {
+            "training": harness.Rate(training, options.seconds, warm_up_steps=warm_up_steps)
+        }
+        if inference:
+            self._rates["inference"] = harness.Rate(inference, options.seconds / 2)
+        self._epoch = None
+        if name in _TRAINS_EPOCHS and options.networks != [FULL_SIZE]:
+            from benchmarks.epochs import EpochRate
+
+            in_memory = name == "alexnet_keras_jax_in_memory"
+            self._epoch = EpochRate(config, options.classes, options.epoch_images, in_memory)
+
+    def __call__(self) -> dict[str, float]:
+        figures = {name: self._batch_size * rate() for name, rate in self._rates.items()}
+        return figures | ({"epoch": self._epoch()} if self._epoch else {})
+
+
+def _measure_limit(network, precision, options):
     from alexnet_keras import AlexNet
     from benchmarks import roofline
 
     limits = roofline.MachineLimits(precision, options.seconds)
-    model = AlexNet(classes=options.classes)
+    model = AlexNet(network, classes=options.classes)
     flops = {
         "training_flops": roofline.training_flops(model),
         "inference_flops": roofline.inference_flops(model),
     }
     harness.serve(roofline.device_name(), lambda: {**limits(), **flops})
+
+
+def _trace_folder(options):
+    network = "" if options.networks == [FULL_SIZE] else f"{options.networks[0]}_"
+    setting = f"{network}{options.precisions[0]}_{options.batch_sizes[0]}"
+    return f"{options.trace}/{options.worker}_{setting}"
 
 
 def _profile(name, folder):
@@ -230,135 +331,59 @@ def _profile(name, folder):
     return profiler.profile(on_trace_ready=profiler.tensorboard_trace_handler(folder))
 
 
-def _build(name, precision, images, labels, options):
-    """Builds an implementation.
-
-    Returns:
-        Training and inference, functions of a number of steps, and a description. Inference is
-        `None` if another implementation measures it.
-    """
-    from benchmarks import other_libraries
-
-    if name.startswith("alexnet_keras"):
-        return _build_alexnet_keras(name, precision, images, labels, options)
-    build = {
-        "keras": other_libraries.KerasAlexNet,
-        "tensorflow": other_libraries.TensorFlowAlexNet,
-        "tensorflow_split": functools.partial(other_libraries.TensorFlowAlexNet, split=True),
-        "pytorch": other_libraries.PyTorchAlexNet,
-        "pytorch_compile": functools.partial(other_libraries.PyTorchAlexNet, compiled=True),
-    }[name]
-    network = build(options.classes, precision)
-    description = IMPLEMENTATIONS[name].label
-    if hasattr(network, "device"):
-        description += f", {network.device}"
-    return network.training(images, labels), network.inference(images), description
-
-
-def _build_alexnet_keras(name, precision, images, labels, options):
-    import keras
-
-    from alexnet_keras import AlexNet
-    from alexnet_keras.training.config import training_config
-    from alexnet_keras.training.train import compile_for_training
-    from benchmarks.other_libraries import KerasInference, KerasTraining, repeated_batch
-    from benchmarks.roofline import device_name
-
-    keras.config.set_dtype_policy(harness.PRECISIONS[precision])
-    overrides = {
-        "normalization_in_towers": False,
-        "normalization": name != "alexnet_keras_without_normalization",
-    }
-    config = training_config("paper", overrides=overrides, precision=harness.PRECISIONS[precision])
-    model = AlexNet(config.network, classes=options.classes)
-    compile_for_training(model, config)
-    inference = None  # `alexnet_keras_jax` measures it
-    if name == "alexnet_keras_jax_in_memory":
-        training = _training_in_memory(model, len(images), options.classes)
-    elif name == "alexnet_keras_jax_pipeline":
-        training = _training_from_jpegs(model, len(images), options)
-    else:
-        training = KerasTraining(model, repeated_batch(images, labels))
-        inference = KerasInference(model, images)
-    return training, inference, device_name()
-
-
-def _training_from_jpegs(model, batch_size, options):
-    """Training from JPEGs; meanwhile the input pipeline reads, decodes and crops the next ones."""
-    from alexnet_keras.data import Dataset
-    from alexnet_keras.training.device_augmentation import augmenting_model
-    from benchmarks.other_libraries import KerasTraining
-
-    dataset = Dataset(options.dataset, memory_gib=0)
-    if dataset.info.classes > options.classes:
-        raise SystemExit(
-            f"--dataset must have at most {options.classes} classes. "
-            f"Received: {options.dataset}, which has {dataset.info.classes}"
-        )
-    model = augmenting_model(model, dataset)
-    batches = dataset.train(batch_size, device_augmentation=True).as_numpy_iterator()
-    # A generator for all rounds, as `fit` would restart a data set in each.
-    return KerasTraining(model, (batch for batch in batches))
-
-
-def _training_in_memory(model, batch_size, classes):
-    """Training from arrays in the device's memory; the compiled step augments them."""
-    import numpy as np
-
-    from alexnet_keras.data import InMemoryDataset
-    from alexnet_keras.training.device_augmentation import augmenting_model
-    from benchmarks.other_libraries import KerasTraining
-
-    random = np.random.default_rng(0)
-    count = max(1024, batch_size)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "noise.npz"
-        np.savez(
-            path,
-            x_train=random.integers(0, 256, (count, 256, 256, 3), dtype="uint8"),
-            y_train=np.arange(count) % classes,
-            x_test=np.zeros((2, 256, 256, 3), "uint8"),
-            y_test=np.array([0, classes - 1]),
-        )
-        dataset = InMemoryDataset(path, cache_dir=folder)
-    model = augmenting_model(model, dataset)
-    return KerasTraining(model, dataset.train(batch_size))
-
-
 def table(stored: dict) -> str:
-    """Returns the results as Markdown, a table for each precision and batch size."""
-    flops = stored["flops_per_image"]
+    """Returns the results as Markdown, a table for each network, precision and batch size."""
     lines = []
-    for group in stored["groups"]:
-        lines += [*_table_of_group(group, flops), ""]
-    lines.append(
-        f"An image costs {flops['training_flops'] / 1e9:.2f} GFLOP in training and "
-        f"{flops['inference_flops'] / 1e9:.2f} in inference (convolutions and dense layers only)."
-    )
+    flops = {}
+    for group in measured_groups(stored):
+        lines += [*_table_of_group(group), ""]
+        flops[group["network"]] = group["flops_per_image"]
+    for network, counts in flops.items():
+        image = "An image" if network == FULL_SIZE else f"An image in {network}"
+        lines.append(
+            f"{image} costs {counts['training_flops'] / 1e9:.2f} GFLOP in training and "
+            f"{counts['inference_flops'] / 1e9:.2f} in inference (convolutions and dense layers "
+            "only)."
+        )
     return "\n".join(lines)
 
 
-def _table_of_group(group, flops):
+def _table_of_group(group):
     implementations = group["implementations"]
     count = min(len(result["rounds"]) for result in implementations.values())
     product, _, _ = harness.summary(implementations["limit"]["rounds"], "matrix_product")
     bandwidth, _, _ = harness.summary(implementations["limit"]["rounds"], "bandwidth")
+    has_epochs = any("epoch" in result["rounds"][0] for result in implementations.values())
+    columns = ["training", "share of the limit", "inference", "share of the limit"]
+    columns += ["epoch", "share of training"] if has_epochs else []
     lines = [
-        f"{group['precision']}, batch {group['batch_size']}: images/s, median (range), {count} "
+        f"{_title(group)}: images/s, median (range), {count} "
         f"rounds. Limit: {product / 1e9:,.0f} GFLOP/s in a 4096-cube matrix product, "
         f"{bandwidth / 1e9:.1f} GB/s of memory.\n",
-        "| | training | share of the limit | inference | share of the limit |",
-        "|---|---|---|---|---|",
+        f"| | {' | '.join(columns)} |",
+        "|---|" + "---|" * len(columns),
     ]
     for name, result in implementations.items():
         if name == "limit":
             continue
         cells = [IMPLEMENTATIONS[name].label]
         for figure in _FIGURES:
-            limit = product / flops[f"{figure}_flops"]
+            limit = product / group["flops_per_image"][f"{figure}_flops"]
             cells += _throughput_and_share(result["rounds"], figure, limit)
+        if has_epochs:
+            steps, _, _ = harness.summary(result["rounds"], "training")
+            cells += _throughput_and_share(result["rounds"], "epoch", steps)
         lines.append(f"| {' | '.join(cells)} |")
-    return lines
+    reasons = [
+        f"Without {IMPLEMENTATIONS[name].label}: {reason}"
+        for name, reason in group["left_out"].items()
+    ]
+    return [*lines, *([""] if reasons else []), *reasons]
+
+
+def _title(group):
+    network = "" if group["network"] == FULL_SIZE else f"{group['network']}, "
+    return f"{network}{group['precision']}, batch {group['batch_size']}"
 
 
 def _throughput_and_share(rounds, figure, limit):
@@ -369,23 +394,23 @@ def _throughput_and_share(rounds, figure, limit):
 
 
 def plot(stored: dict) -> "Figure":
-    """Returns a figure of the training throughput, a panel for each precision and batch size."""
+    """Returns a figure of the training throughput, a panel for each group of `table`."""
     from alexnet_keras.plots.style import new_figure
 
-    groups = stored["groups"]
-    count = len(groups[0]["implementations"]) - 1
-    size = (8, 0.8 + len(groups) * (0.8 + 0.28 * count))
-    figure, axes = new_figure(len(groups), 1, size, squeeze=False)
+    groups = measured_groups(stored)
+    heights = [0.8 + 0.28 * (len(group["implementations"]) - 1) for group in groups]
+    size = (8, 0.8 + sum(heights))
+    figure, axes = new_figure(len(groups), 1, size, squeeze=False, height_ratios=heights)
     for axis, group in zip(axes[:, 0], groups, strict=True):
-        _draw_group(axis, group, stored["flops_per_image"]["training_flops"])
+        _draw_group(axis, group)
     axes[-1, 0].set_xlabel("training, images per second (bar: median; whisker: range)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower right", frameon=False)
     figure.suptitle(f"Training AlexNet on {harness.machine_name(stored)}", x=0.02, ha="left")
     return figure
 
 
-def _draw_group(axis, group, flops):
-    """Draws the implementations, the first one at the top, and the limit as a line."""
+def _draw_group(axis, group):
+    """Draws the implementations from the top, their epochs, and the limit as a line."""
     from matplotlib.ticker import MaxNLocator
 
     names = [name for name in reversed(group["implementations"]) if name != "limit"]
@@ -395,14 +420,22 @@ def _draw_group(axis, group, flops):
     medians, errors = harness.medians_and_errors(summaries)
     colors = [_color(name) for name in names]
     axis.barh(labels, medians, xerr=errors, color=colors, error_kw={"capsize": 3})
-    limit = harness.summary(rounds["limit"], "matrix_product")[0] / flops
+    product, _, _ = harness.summary(rounds["limit"], "matrix_product")
+    limit = product / group["flops_per_image"]["training_flops"]
     style = {"color": "black", "linestyle": "--", "linewidth": 1}
     axis.axvline(limit, label="limit: rate of a matrix product", **style)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "bbox": box}
     for number, (median, _, high) in enumerate(summaries):
         axis.annotate(f"{median:,.1f}", (high, number), **place)
-    axis.set_title(f"{group['precision']}, batch {group['batch_size']}", loc="left")
+    epochs = {
+        number: harness.summary(rounds[name], "epoch")[0]
+        for number, name in enumerate(names)
+        if "epoch" in rounds[name][0]
+    }
+    if epochs:
+        axis.plot(epochs.values(), epochs.keys(), "kD", markersize=4, label="whole epochs")
+    axis.set_title(_title(group), loc="left")
     axis.set_xlim(0, 1.2 * max(limit, *medians))
     axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.xaxis.set_major_formatter("{x:,.0f}")

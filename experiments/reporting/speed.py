@@ -5,7 +5,8 @@ from pathlib import Path
 from alexnet_keras.files import read_json
 from alexnet_keras.plots.style import new_figure
 from benchmarks import harness
-from benchmarks.training import IMPLEMENTATIONS
+from benchmarks.training import measured_groups
+from benchmarks.training_steps import FULL_SIZE, IMPLEMENTATIONS
 
 _ALEXNET_KERAS = ("alexnet_keras", "alexnet_keras_jax")
 _OTHERS = ("tensorflow_split", "tensorflow", "pytorch_compile", "pytorch", "keras")
@@ -32,10 +33,11 @@ def _panels(workdir):
     panels = []
     for folder, precision, batch_size in (("", "float32", 128), ("h200", "bfloat16", 2048)):
         stored = read_json(Path(workdir) / "benchmarks" / folder / "training.json", "groups")
+        setting = (FULL_SIZE, precision, batch_size)
         found = [
-            g
-            for g in stored["groups"]
-            if (g["precision"], g["batch_size"]) == (precision, batch_size)
+            group
+            for group in measured_groups(stored)
+            if (group["network"], group["precision"], group["batch_size"]) == setting
         ]
         panels.append((stored, found[0]))
     return panels

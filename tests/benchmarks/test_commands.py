@@ -1,7 +1,9 @@
 """Each benchmark runs from end to end on a small setting and stores what it measures."""
 
 import json
+import re
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +13,8 @@ from PIL import Image
 from benchmarks import input_pipeline, layers, networks, scaling, start_up, step_profile, training
 from tests import processes
 from tests.benchmarks import narrow
+
+RESULTS = Path(__file__).parents[2] / "results" / "benchmarks"
 
 
 def run_and_read(module, workdir, arguments):
@@ -33,9 +37,10 @@ def test_training(tmp_path, small_folder, narrow_workers):
     options += ["--classes", "10", "--seconds", "0.01", "--dataset", str(small_folder)]
     options += ["--trace", str(trace), "--implementations", *implementations]
     stored, table = run_and_read(training, tmp_path, options)
-    assert stored["flops_per_image"]["inference_flops"] == 2 * sum(narrow.multiply_adds(10))
+    group = stored["groups"][0]
+    assert group["flops_per_image"]["inference_flops"] == 2 * sum(narrow.multiply_adds(10))
     assert stored["device"].startswith("JAX on ")
-    measured = stored["groups"][0]["implementations"]
+    measured = group["implementations"]
     assert set(measured) == {*implementations, "limit"}
     for name, (label, figures) in implementations.items():
         first_round = measured[name]["rounds"][0]
@@ -44,6 +49,86 @@ def test_training(tmp_path, small_folder, narrow_workers):
         assert f"| {label} |" in table
         assert list((trace / f"{name}_float32_2").rglob("*.xplane.pb"))
     assert (tmp_path / "training.png").exists()
+
+
+@pytest.mark.slow
+def test_training_of_small_networks(tmp_path, narrow_workers):
+    options = ["--networks", "cifar_13pct", "--implementations", "alexnet_keras", "keras"]
+    options += ["--batch-sizes", "2", "--precisions", "float32", "--classes", "10"]
+    options += ["--epoch-images", "10", "--seconds", "0.01"]
+    stored, table = run_and_read(training, tmp_path, options)
+    (group,) = stored["groups"]
+    assert group["network"] == "cifar_13pct"
+    # Crops of 24 pixels, maps of 12 and 6: two convolutions, two local layers and fc8.
+    multiply_adds = [24**2 * 64 * 75, 12**2 * 64 * 1600, 36 * 32 * 576, 36 * 32 * 288, 1152 * 10]
+    assert group["flops_per_image"]["inference_flops"] == 2 * sum(multiply_adds)
+    assert set(group["implementations"]) == {"alexnet_keras", "limit"}
+    figures = group["implementations"]["alexnet_keras"]["rounds"][0]
+    assert set(figures) == {"training", "inference", "epoch"}
+    assert min(figures.values()) > 0
+    share = f"| {figures['epoch']:,.1f} ({figures['epoch']:,.1f}-{figures['epoch']:,.1f}) | "
+    assert f"{share}{100 * figures['epoch'] / figures['training']:.0f}% |" in table
+    assert "\ncifar_13pct, float32, batch 2: images/s" in table
+    assert "Without Keras, Conv2D(groups=2): Keras has no locally connected layers." in table
+    assert (tmp_path / "training.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--networks", "cifar", "vgg_A"], "--networks must be presets of AlexNet: .*: vgg_A"),
+        (
+            ["--networks", "cifar_13pct", "--implementations", "keras", "tensorflow"],
+            "--implementations must hold one that can build cifar_13pct. Received: keras tensorf",
+        ),
+        (["--networks", "cifar", "--epoch-images", "999"], "classes, 1000. Received: 999"),
+    ],
+)
+def test_networks_that_cannot_be_measured(options, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        training.main(options)
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_table_and_picture_of_several_networks():
+    """Each group has the operations of its own network, and only some have epochs."""
+    limit = {"matrix_product": 6e9, "bandwidth": 1e9}
+    rounds = {"training": 10.0, "inference": 40.0}
+    groups = []
+    for network, flops, figures in (("paper", 6e8, {}), ("small", 3e8, {"epoch": 9.0})):
+        groups.append(
+            {
+                "network": network,
+                "precision": "float32",
+                "batch_size": 128,
+                "flops_per_image": {"training_flops": flops, "inference_flops": flops / 3},
+                "left_out": {},
+                "implementations": {
+                    "alexnet_keras": {"rounds": [rounds | figures]},
+                    "pytorch": {"rounds": [rounds]},
+                    "limit": {"rounds": [limit]},
+                },
+            }
+        )
+    stored = {"groups": groups, "machine": {"processor": "CPU", "cores": 2}}
+    text = training.table(stored)
+    training_cell = "10.0 (10.0-10.0)"
+    inference = "40.0 (40.0-40.0)"
+    assert f"TensorFlow | {training_cell} | 100% | {inference} | 133% |\n" in text
+    assert f"TensorFlow | {training_cell} | 50% | {inference} | 67% | 9.0 (9.0-9.0) | 90% |" in text
+    assert f"eager | {training_cell} | 50% | {inference} | 67% |  |  |" in text
+    assert "\nsmall, float32, batch 128: images/s" in text
+    assert "An image in small costs 0.30 GFLOP" in text
+    titles = [axis.get_title("left") for axis in training.plot(stored).axes]
+    assert titles == ["float32, batch 128", "small, float32, batch 128"]
+
+
+@pytest.mark.parametrize("folder", ["", "bfloat16", "h200", "h200/pipeline"])
+def test_table_of_results_of_one_network(folder):
+    """Results that were stored before networks could be chosen keep their tables."""
+    path = RESULTS / folder / "training.json"
+    table = training.table(json.loads(path.read_text()))
+    assert path.with_suffix(".md").read_text().endswith(f"\n\n{table}\n")
 
 
 @pytest.mark.slow
