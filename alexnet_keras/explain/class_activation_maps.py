@@ -13,12 +13,12 @@ from alexnet_keras.explain.gradients import gradient
 from alexnet_keras.explain.network import (
     chosen_outputs,
     is_relu,
-    layer_of,
     logits_of,
     run_eagerly,
 )
 from alexnet_keras.explain.receptive_fields import ReceptiveField, receptive_field
 from alexnet_keras.layers import LocallyConnected2D
+from alexnet_keras.models.inspection import layer_of
 
 _CONVOLUTIONS = (keras.layers.Conv2D, LocallyConnected2D)
 _ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)

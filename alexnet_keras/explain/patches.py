@@ -15,9 +15,9 @@ from alexnet_keras.data.photographs import (
     unreadable_error,
 )
 from alexnet_keras.explain.explanation import check_classifier, check_whole_number
-from alexnet_keras.explain.network import layer_of
 from alexnet_keras.explain.receptive_fields import receptive_field
 from alexnet_keras.layers import Preparation
+from alexnet_keras.models.inspection import layer_of
 
 
 @dataclasses.dataclass(frozen=True)

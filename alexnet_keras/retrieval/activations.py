@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from alexnet_keras.analysis.kernels import layer_of
 from alexnet_keras.data.info import center
 from alexnet_keras.files import check_writable, holding, read_json, read_npz, replacing, write_text
 from alexnet_keras.models import fingerprint
+from alexnet_keras.models.inspection import layer_of
 from alexnet_keras.record import check_folder
 
 SPLITS = ("train", "validation")

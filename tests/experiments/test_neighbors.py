@@ -65,7 +65,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
             "`neighbors` must be from 1 to the number of images, 80. Received: neighbors=81",
         ),
         (["--queries", "0"], "`queries` must be positive"),
-        (["--layer", "fc9"], "`weights` must have a layer fc9. Received: a model with "),
+        (["--layer", "fc9"], "`layer` must be a layer of the network, image, "),
         (["--pixel-size", "40"], "`pixel_size` must be from 1 to 28"),
         (
             ["--activations", str(tmp_path / "other")],
