@@ -2,6 +2,12 @@
 
 import keras
 
+from alexnet_keras.layers import LocallyConnected2D
+
+CONVOLUTIONS = (keras.layers.Conv2D, LocallyConnected2D)
+LINEAR_LAYERS = (keras.layers.Dense, *CONVOLUTIONS)
+ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
+
 
 def layer_of(
     network: keras.Model, name: str, network_argument: str | None = None
@@ -28,3 +34,30 @@ def layer_of(
     raise ValueError(
         f"`{network_argument}` must have a layer {name}. Received: a model with {names}"
     )
+
+
+def activation_after(
+    network: keras.Model, layer: keras.layers.Layer
+) -> tuple[list[keras.layers.Layer], keras.layers.Layer | None]:
+    """Finds the activation layer of a linear convolution or dense layer, such as relu5 for conv5.
+
+    Pools and normalizations may stand between the two, as in the networks of the 2012 source.
+
+    Args:
+        network: a `keras.Model`.
+        layer: a layer of the network.
+
+    Returns:
+        The layers between the two, and the activation. It is `None` for a layer that has an
+        activation of its own or none before the next convolution or dense layer.
+    """
+    between = []
+    if not isinstance(layer, LINEAR_LAYERS) or layer.activation is not keras.activations.linear:
+        return between, None
+    for other in network.layers[network.layers.index(layer) + 1 :]:
+        if isinstance(other, ACTIVATIONS):
+            return between, other
+        if isinstance(other, LINEAR_LAYERS):
+            break
+        between.append(other)
+    return between, None
