@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_keras.checks import check_color_order, check_mean_subtraction
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.data.statistics import default_cache_dir
-
-MEANS = ("image", "color")
-COLOR_ORDERS = ("RGB", "BGR")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +101,10 @@ class ImagePreparation:
                 "`crop_size` must be from 1 to image_size pixels. "
                 f"Received: crop_size={self.crop_size}, image_size={self.image_size}"
             )
-        if self.mean_subtraction not in MEANS:
-            raise ValueError(
-                f"`mean_subtraction` must be {' or '.join(MEANS)}. "
-                f"Received: mean_subtraction={self.mean_subtraction!r}"
-            )
+        check_mean_subtraction(self.mean_subtraction)
         check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
         self._check_mean()
-        if self.color_order not in COLOR_ORDERS:
-            raise ValueError(
-                f"`color_order` must be {' or '.join(COLOR_ORDERS)}. "
-                f"Received: color_order={self.color_order!r}"
-            )
+        check_color_order(self.color_order)
 
     def _check_mean(self):
         if self.mean is None:

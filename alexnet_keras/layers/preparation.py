@@ -4,10 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from alexnet_keras.checks import check_color_order, check_mean_subtraction
 from alexnet_keras.layers.replaced_weights import ReplacedWeights
-
-COLOR_ORDERS = ("RGB", "BGR")
-MEAN_SUBTRACTIONS = ("image", "color")
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -59,11 +57,7 @@ class Preparation(ReplacedWeights):
         if mean is not None:
             mean = np.asarray(mean, "float32")
             mean_subtraction = _kind_of(mean, image_size, mean_subtraction)
-        if mean_subtraction not in MEAN_SUBTRACTIONS:
-            raise ValueError(
-                f"`mean_subtraction` must be {' or '.join(MEAN_SUBTRACTIONS)}. "
-                f"Received: mean_subtraction={mean_subtraction!r}"
-            )
+        check_mean_subtraction(mean_subtraction)
         self.image_size = image_size
         self.crop_size = crop_size
         self.mean_subtraction = mean_subtraction
@@ -127,11 +121,7 @@ def _check(image_size, crop_size, color_order):
             "`crop_size` must be a whole number from 1 to image_size pixels. "
             f"Received: crop_size={crop_size!r}, image_size={image_size!r}"
         )
-    if color_order not in COLOR_ORDERS:
-        raise ValueError(
-            f"`color_order` must be {' or '.join(COLOR_ORDERS)}. "
-            f"Received: color_order={color_order!r}"
-        )
+    check_color_order(color_order)
 
 
 def _kind_of(mean, image_size, requested):

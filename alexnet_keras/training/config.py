@@ -3,6 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from alexnet_keras.checks import MEAN_SUBTRACTIONS
 from alexnet_keras.data.options import can_be_in_memory, check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.evaluation.view_names import TEST_VIEWS
@@ -180,7 +181,7 @@ class TrainingConfig:
         "image",
         "subtract from each image the mean image of the training images, or their mean color "
         "(VGG): image or color",
-        OneOf(("image", "color")),
+        OneOf(MEAN_SUBTRACTIONS),
     )
     image_size: int = _option(
         "data", 256, "side of the prepared images, in pixels", positive_integer
