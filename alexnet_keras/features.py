@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.compiled import CompiledModel
 from alexnet_keras.data.photographs import (
     Photograph,
@@ -183,6 +184,7 @@ def write_features(
         OSError: if a file can't be written; the previous file stays.
     """
     path = check_new_file(path)
+    check_whole_number("chunk", chunk)
     files = list_files(images)
     extractor = classifier.feature_extractor(layers, before_activation, batch_size)
     settings = {

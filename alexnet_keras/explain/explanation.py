@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.compiled import CompiledModel
 from alexnet_keras.data.info import center
@@ -172,25 +173,3 @@ def check_classifier(classifier: Classifier) -> None:
             "`classifier` must be a Classifier, which has class names and the preparation of its "
             f"images. Received: {type(classifier).__name__}. Make one by Classifier.from_network"
         )
-
-
-def check_whole_number(
-    name: str, value: int, least: int = 1, most: int | None = None, meaning: str = ""
-) -> None:
-    """Raises a `ValueError` for anything but a whole number in a range.
-
-    Args:
-        name: name of the argument.
-        value: its value.
-        least: smallest number.
-        most: largest number; `None` for no limit.
-        meaning: meaning of the limits in the message.
-    """
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if is_whole and least <= value and (most is None or value <= most):
-        return
-    limits = f"from {least}" if most is None else f"from {least} to {most}"
-    raise ValueError(
-        f"`{name}` must be a whole number {limits}{meaning and ', ' + meaning}. "
-        f"Received: {name}={value!r}"
-    )

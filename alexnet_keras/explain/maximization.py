@@ -7,10 +7,11 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.data.info import center
 from alexnet_keras.data.photographs import progress
-from alexnet_keras.explain.explanation import check_classifier, check_whole_number, label_of
+from alexnet_keras.explain.explanation import check_classifier, label_of
 from alexnet_keras.explain.gradients import gradient
 from alexnet_keras.explain.network import chosen_outputs, score_model
 from alexnet_keras.explain.patches import checked_units, cut, padding_color

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from alexnet_keras.checks import check_color_order, check_mean_subtraction
+from alexnet_keras.checks import check_color_order, check_crop_size, check_mean_subtraction
 from alexnet_keras.layers.replaced_weights import ReplacedWeights
 
 
@@ -53,13 +53,14 @@ class Preparation(ReplacedWeights):
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
-        _check(image_size, crop_size, color_order)
+        check_crop_size(crop_size, image_size)
+        check_color_order(color_order)
         if mean is not None:
             mean = np.asarray(mean, "float32")
             mean_subtraction = _kind_of(mean, image_size, mean_subtraction)
         check_mean_subtraction(mean_subtraction)
-        self.image_size = image_size
-        self.crop_size = crop_size
+        self.image_size = int(image_size)
+        self.crop_size = int(crop_size)
         self.mean_subtraction = mean_subtraction
         self.color_order = color_order
         self.class_names = tuple(class_names)
@@ -112,16 +113,6 @@ def _center(images, size):
     top = (images.shape[-3] - size) // 2
     left = (images.shape[-2] - size) // 2
     return images[..., top : top + size, left : left + size, :]
-
-
-def _check(image_size, crop_size, color_order):
-    sizes = (image_size, crop_size)
-    if not all(isinstance(size, int) for size in sizes) or not 1 <= crop_size <= image_size:
-        raise ValueError(
-            "`crop_size` must be a whole number from 1 to image_size pixels. "
-            f"Received: crop_size={crop_size!r}, image_size={image_size!r}"
-        )
-    check_color_order(color_order)
 
 
 def _kind_of(mean, image_size, requested):
