@@ -103,7 +103,7 @@ class LocallyConnected2D(ReplacedWeights):
 
     def choose_implementation(self, input_shape: tuple, training: bool = False) -> Choice:
         """Returns the implementation, the same for all inputs and in a training."""
-        return choose_locally_connected2d(self.kernel_size, self.strides, self.padding)
+        return choose_locally_connected2d(self.kernel_size, self.strides, self.padding, self.name)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         sizes = tuple(input_shape[1:3])
