@@ -1,7 +1,7 @@
 """Checks of arguments that several packages share. They need neither Keras nor NumPy."""
 
 import numbers
-from typing import Any
+from typing import Any, TypeGuard
 
 MEAN_SUBTRACTIONS = ("image", "color")
 COLOR_ORDERS = ("RGB", "BGR")
@@ -35,12 +35,12 @@ def check_whole_number(
     )
 
 
-def is_whole_number(value: Any, least: int = 1) -> bool:
+def is_whole_number(value: Any, least: int = 1) -> TypeGuard[int]:
     """Returns whether a value is a whole number, of Python or NumPy, at least `least`."""
     return isinstance(value, numbers.Integral) and is_number(value) and value >= least
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Returns whether a value is a real number, of Python or NumPy; booleans are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet_keras.checks import check_whole_number, is_whole_number
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.data.info import center
 from alexnet_keras.data.photographs import list_photographs, progress
@@ -96,7 +96,7 @@ def checked_units(units: int | Iterable[int] | None, count: int, layer: str) -> 
     """
     if units is None:
         return list(range(count))
-    numbers = [units] if is_whole_number(units, 0) else list(units)
+    numbers = [units] if isinstance(units, (int, np.integer)) else list(units)
     if not numbers:
         raise ValueError("`units` must hold at least one unit. Received: none")
     for number in numbers:

@@ -130,7 +130,7 @@ def _choose(operation, name, possible, fastest, reason):
         reason: why it is the fastest.
     """
     forced = _forced_name()
-    if forced in possible:
+    if forced is not None and forced in possible:
         return Choice(forced, "forced", possible[forced])
     if forced in IMPLEMENTATIONS[operation]:
         warnings.warn(
@@ -181,7 +181,7 @@ def choose_conv2d(
         ValueError: for channels_first or dilation with a tower on each of two devices.
     """
     settings = dataclasses.asdict(options)
-    possible = {
+    possible: dict[str, Callable] = {
         "reference": functools.partial(reference.conv2d, **settings),
         "native": functools.partial(_native_conv2d, options=options),
     }
@@ -392,7 +392,7 @@ def _normalizations(normalization, training, name):
         name=name,
         keep_denominators=bool(training),
     )
-    possible = {"analytic": analytic}
+    possible: dict[str, Callable] = {"analytic": analytic}
     if keras.backend.backend() == "tensorflow":
         possible["analytic_xla"] = functools.partial(analytic, use_xla=True)
     if keras.backend.backend() == "jax":
@@ -431,7 +431,8 @@ def choose_max_pool(
         A `Choice` whose function takes the input.
     """
     settings = {"pool_size": pool_size, "strides": strides}
-    possible = {"reference": functools.partial(reference.max_pool, **settings, ceil_mode=ceil_mode)}
+    definition = functools.partial(reference.max_pool, **settings, ceil_mode=ceil_mode)
+    possible: dict[str, Callable] = {"reference": definition}
     fastest = "reference"
     reason = "the pool of the backend"
     if ceil_mode and _is_same_padding(input_shape, pool_size, strides):
@@ -470,7 +471,7 @@ def choose_dense(axes: int, dtype: str, training: bool | None, name: str) -> Cho
     Returns:
         A `Choice` whose function takes inputs, kernel and bias (or `None`).
     """
-    possible = {"reference": reference.dense}
+    possible: dict[str, Callable] = {"reference": reference.dense}
     fastest = "reference"
     reason = "the product of the backend"
     if training and axes == 2 and dtype == "float32":
@@ -488,7 +489,7 @@ def choose_momentum_update() -> Choice:
     The function of `"reference"` returns the new weight and velocity. The function of `"in_place"`
     changes `tf.Variable`s, or PyTorch's tensors.
     """
-    possible = {"reference": reference.momentum_update}
+    possible: dict[str, Callable] = {"reference": reference.momentum_update}
     fastest = "reference"
     reason = "the backend compiles it"
     if keras.backend.backend() == "tensorflow":
