@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.compiled import CompiledModel
 from alexnet_keras.data.info import center
 from alexnet_keras.data.photographs import (
@@ -223,7 +224,7 @@ class Classifier:
         """
         top = self._checked_top(top)
         check_test_views(test_views)
-        _check_positive("batch_size", batch_size)
+        check_whole_number("batch_size", batch_size)
         photographs = list_photographs(images)
         full = max(1, batch_size // TEST_VIEWS[test_views])
         run = self._compiled(test_views, full)
@@ -281,7 +282,7 @@ class Classifier:
         self, layers: str | Iterable[str], before_activation: bool = False, batch_size: int = 32
     ) -> FeatureExtractor:
         """Returns the function that `features` calls; the same layers are compiled once."""
-        _check_positive("batch_size", batch_size)
+        check_whole_number("batch_size", batch_size)
         layers = (layers,) if isinstance(layers, str) else tuple(layers)
         key = (layers, before_activation, batch_size)
         return self.once(
@@ -308,8 +309,9 @@ class Classifier:
             uint8 `(count, image_size, image_size, 3)`.
 
         Raises:
-            ValueError: for an image that can't be read.
+            ValueError: for an image that can't be read, or another `batch_size`.
         """
+        check_whole_number("batch_size", batch_size)
         photographs = list_photographs(images)
         parts = []
         with progress(len(photographs), "Reading images") as bar:
@@ -326,11 +328,7 @@ class Classifier:
         classes = len(self.class_names)
         if top is None:
             return min(5, classes)
-        if not isinstance(top, int) or not 1 <= top <= classes:
-            raise ValueError(
-                f"`top` must be from 1 to {classes}, the number of classes. Received: top={top!r}"
-            )
-        return top
+        return check_whole_number("top", top, 1, classes, "the number of classes")
 
     def _most_probable(self, photograph, probabilities, top):
         best = np.argsort(-probabilities, kind="stable")[:top]
@@ -414,8 +412,3 @@ def _checked_names(class_names, classes):
             f"Received: {len(names)} names"
         )
     return names
-
-
-def _check_positive(name, value):
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")

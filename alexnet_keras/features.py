@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.compiled import CompiledModel
 from alexnet_keras.data.photographs import (
     Photograph,
@@ -24,8 +25,9 @@ from alexnet_keras.data.photographs import (
     progress,
 )
 from alexnet_keras.files import check_writable, holding, read_npz, replacing, write_text
-from alexnet_keras.layers import LocallyConnected2D, Preparation
+from alexnet_keras.layers import Preparation
 from alexnet_keras.models import fingerprint
+from alexnet_keras.models.inspection import LINEAR_LAYERS, activation_after
 from alexnet_keras.record import check_folder
 
 if TYPE_CHECKING:
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".npz", ".h5", ".hdf5")
 _CHUNK = 256  # images in a file, which bounds the memory for large layers
 TEXTS = ("files", "skipped", "reasons")
-_LINEAR_LAYERS = (keras.layers.Dense, keras.layers.Conv2D, LocallyConnected2D)
-_ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
 
 
 class FeatureExtractor:
@@ -140,26 +140,16 @@ def _check_layers(network, layers):
 
 def linear_output(network: keras.Model, layer: keras.layers.Layer) -> tuple:
     """Returns the symbolic output of a layer without activation, and its activation or `None`."""
-    if not isinstance(layer, _LINEAR_LAYERS):
+    if not isinstance(layer, LINEAR_LAYERS):
         return layer.output, None
     if layer.activation is keras.activations.linear:
-        return layer.output, _next_activation(network, layer)
+        _, activation = activation_after(network, layer)
+        return layer.output, activation
     config = {**layer.get_config(), "activation": "linear", "name": f"{layer.name}_linear"}
     twin = type(layer).from_config(config)
     output = twin(layer.input)
     twin.set_weights(layer.get_weights())
     return output, layer.activation
-
-
-def _next_activation(network, layer):
-    """Returns the activation layer before the next convolution or dense layer."""
-    following = network.layers[network.layers.index(layer) + 1 :]
-    for other in following:
-        if isinstance(other, _ACTIVATIONS):
-            return other
-        if isinstance(other, _LINEAR_LAYERS):
-            return None
-    return None
 
 
 def write_features(
@@ -194,6 +184,7 @@ def write_features(
         OSError: if a file can't be written; the previous file stays.
     """
     path = check_new_file(path)
+    check_whole_number("chunk", chunk)
     files = list_files(images)
     extractor = classifier.feature_extractor(layers, before_activation, batch_size)
     settings = {

@@ -113,8 +113,8 @@ def _check(options):
 
 def _load(options):
     """Returns a dict from labels to the networks, with the kernels of `--epoch` if it is given."""
-    from alexnet_keras.analysis.kernels import layer_of
     from alexnet_keras.models import load_model
+    from alexnet_keras.models.inspection import layer_of
 
     models = dict(zip(_labels(options.weights), map(load_model, options.weights), strict=True))
     for model in models.values():
@@ -144,7 +144,7 @@ def _restore_kernels(model, folder, epoch):
 def _check_layers(options, models):
     """Raises a `ValueError` for layers that the models lack, or that can't be drawn."""
     from alexnet_keras.analysis import layer_kernels
-    from alexnet_keras.analysis.kernels import layer_of
+    from alexnet_keras.models.inspection import layer_of
 
     for layer in ("conv1", *options.layers):
         for model in models.values():

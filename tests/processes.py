@@ -19,14 +19,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _MODULES = ("keras", "tensorflow", "alexnet_keras.training.train")
-# The libraries read these at their import, which the processes of a server share.
+# The libraries read these once, at their import in the server, which has the environment of whoever
+# starts it first. With fixed values, no process depends on which test came first: JAX takes no GPU,
+# which a fork would break, TensorFlow's log stays out of the compared streams, and its kernels are
+# those that the package chooses.
 _AT_IMPORT = {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 _BYTES = 2**17  # of a request, at most
+_LINES = 20  # of stderr in an error
 _PR_SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
 
@@ -79,32 +84,72 @@ class _Forked(subprocess.Popen):
         given = (p2cread, c2pwrite, errwrite)
         streams = [own if stream == -1 else stream for own, stream in enumerate(given)]
         server = _server(env.get("KERAS_BACKEND", "tensorflow"))
-        socket.send_fds(server, [json.dumps(request).encode()], streams)
-        self.pid = int(server.recv(20))
+        self.pid = server.fork(request, streams)
         self._child_created = True
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
 
 
-@functools.cache
-def _server(backend):
-    """Starts the server of a backend; returns the socket for its requests."""
-    # Processes whose parent has ended then belong to this process, which can wait for them.
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with far:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.processes", str(far.fileno())],
-            cwd=ROOT,
-            env={**os.environ, **_AT_IMPORT, "KERAS_BACKEND": backend},
-            pass_fds=[far.fileno()],
+class Server:
+    """The server of a backend.
+
+    Args:
+        backend: backend of Keras.
+        arguments: Python's arguments before the number of the server's socket.
+    """
+
+    def __init__(self, backend, arguments=("-m", "tests.processes")):
+        # Processes whose parent has ended then belong to this process, which can wait for them.
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  `close` closes it
+        self._socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with far:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments, str(far.fileno())],
+                cwd=ROOT,
+                env={**os.environ, **_AT_IMPORT, "KERAS_BACKEND": backend},
+                stderr=self._errors,
+                pass_fds=[far.fileno()],
+            )
+
+    def fork(self, request, streams):
+        """Starts a process; returns its number.
+
+        Args:
+            request: dict for `_serve`.
+            streams: file descriptors of stdin, stdout and stderr.
+
+        Raises:
+            RuntimeError: if the server has ended; the message has its exit status and last lines.
+        """
+        try:
+            socket.send_fds(self._socket, [json.dumps(request).encode()], streams)
+            answer = self._socket.recv(20)
+        except (BrokenPipeError, ConnectionResetError):
+            answer = b""
+        if answer:
+            return int(answer)
+        status = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").splitlines()[-_LINES:]
+        last = "\n".join(lines) or "nothing"
+        raise RuntimeError(
+            f"The server of processes has ended with exit status {status}. Its stderr ends with:\n"
+            + last
         )
 
-    def close():
-        near.close()
-        process.wait()
+    def close(self):
+        """Ends the server."""
+        self._socket.close()
+        self._process.wait()
+        self._errors.close()
 
-    atexit.register(close)
-    return near
+
+@functools.cache
+def _server(backend):
+    """Starts the server of a backend at the first call."""
+    server = Server(backend)
+    atexit.register(server.close)
+    return server
 
 
 def _serve(connection):

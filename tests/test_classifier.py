@@ -171,8 +171,11 @@ def test_bad_input_is_one_line_before_any_work(classifier, images, mean, tmp_pat
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.png").write_text("no image")
     for arguments, words in (
-        ((images, 5), "`top` must be from 1 to 4, the number of classes. Received: top=5"),
-        ((images, 0), "`top` must be from 1 to 4"),
+        (
+            (images, 5),
+            "`top` must be a whole number from 1 to 4, the number of classes",
+        ),
+        ((images, 0), "`top` must be a whole number from 1 to 4"),
         (
             (images, 1, "center_crop"),
             "`test_views` must be one of center, .* Received: test_views='center_crop'",

@@ -184,7 +184,7 @@ def test_info_of_a_network(tmp_path):
     fc8 = next(words for words in lines if words[:1] == ["fc8"])
     assert conv1 == ["conv1", "GroupedConv2D", "(None,", "32,", "32,", "4)", "304"]
     assert fc8 == ["fc8", "FullyConnected", "(None,", "3)", "27"]
-    after = lines.index(["Implementations", "on", "this", "machine:"])
+    after = lines.index("Implementations on this machine, 128 images in a batch:".split())
     assert [words[0] for words in lines[after + 1 :]].count("conv1") == 1
 
 

@@ -11,6 +11,7 @@ import struct
 import urllib.error
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -246,6 +247,7 @@ def test_the_runtime_needs_the_network_once_and_has_its_hash(tmp_path, pages_mod
 
 def tiny_classifier():
     """Returns an untrained classifier, where a pool stands between conv1 and its ReLU."""
+    keras.utils.set_random_seed(0)
     network = AlexNet(
         "small",
         input_shape=(40, 40, 3),

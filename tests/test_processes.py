@@ -60,3 +60,10 @@ def test_signals_pipes_and_sessions(own):
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "end\n"
     assert process.returncode == 0
+
+
+def test_a_server_that_ends_says_why():
+    server = processes.Server("tensorflow", ["-c", "import sys; sys.exit('no Keras here')"])
+    with pytest.raises(RuntimeError, match=r"exit status 1\. Its stderr ends with:\nno Keras here"):
+        server.fork({"arguments": []}, [0, 1, 2])
+    server.close()

@@ -5,26 +5,9 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from alexnet_keras.models.inspection import layer_of
+
 _SPECTRUM = 128  # points of the spectrum in each direction, to which a kernel is zero-padded
-
-
-def layer_of(model: keras.Model, name: str, argument: str = "model") -> keras.layers.Layer:
-    """Returns the layer of a model with this name.
-
-    Args:
-        model: a `keras.Model`.
-        name: name of the layer.
-        argument: name of the argument that gives the model, for the message.
-
-    Raises:
-        ValueError: if there is none; the message lists the layers.
-    """
-    layers = {layer.name: layer for layer in model.layers}
-    if name not in layers:
-        raise ValueError(
-            f"`{argument}` must have a layer {name}. Received: a model with {', '.join(layers)}"
-        )
-    return layers[name]
 
 
 def layer_kernels(model: keras.Model, layer: str = "conv1", argument: str = "model") -> np.ndarray:

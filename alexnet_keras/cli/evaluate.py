@@ -25,6 +25,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from alexnet_keras.checks import MEAN_SUBTRACTIONS
 from alexnet_keras.cli.command import import_package, run_command
 from alexnet_keras.cli.trained_network import (
     add_data_options,
@@ -317,7 +318,7 @@ def main(arguments: list[str] | None = None, prog: str = "alexnet evaluate") -> 
     add_data_options(parser)
     parser.add_argument(
         "--mean-subtraction",
-        choices=("image", "color"),
+        choices=MEAN_SUBTRACTIONS,
         help="subtract the mean image of the data, or its mean color, which imported weights need "
         "(default: as in training, or else image)",
     )

@@ -137,7 +137,6 @@ def _layers(model, path):
         kind = type(layer).__name__
         yield f"{layer.name:16s}{kind:32s}{_output(layer):24s}{layer.count_params():12,}"
     yield ""
-    yield "Implementations on this machine:"
 
 
 def _output(layer) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet_keras.checks import check_whole_number
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -77,9 +79,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
 def check_positive(options: argparse.Namespace, *names: str) -> None:
     """Raises a `ValueError` for an option below 1."""
     for name in names:
-        value = getattr(options, name)
-        if value < 1:
-            raise ValueError(f"`{name}` must be positive. Received: {name}={value}")
+        check_whole_number(name, getattr(options, name))
 
 
 def training_of(path: str | Path) -> dict:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from alexnet_keras.checks import is_whole_number
 from alexnet_keras.data.options import ImageSelection
 
 
@@ -56,7 +57,7 @@ def select_classes(source, selection: ImageSelection):
 def _class_numbers(class_subset, classes):
     """Returns the numbers of the classes to keep; all of them for an empty subset."""
     numbers = class_subset or tuple(range(classes))
-    is_known = all(isinstance(n, int) and 0 <= n < classes for n in numbers)
+    is_known = all(is_whole_number(n, 0) and n < classes for n in numbers)
     if not is_known or len(set(numbers)) < max(len(numbers), 2):
         raise ValueError(
             f"`class_subset` must be different numbers from 0 to {classes - 1}, at least two. "

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_keras.checks import (
+    check_color_order,
+    check_crop_size,
+    check_mean_subtraction,
+    check_whole_number,
+    is_whole_number,
+)
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.data.statistics import default_cache_dir
-
-MEANS = ("image", "color")
-COLOR_ORDERS = ("RGB", "BGR")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,17 +46,9 @@ class ImageSelection:
 
     def __post_init__(self):
         object.__setattr__(self, "class_subset", tuple(self.class_subset))
-        if not isinstance(self.hold_out_every, int) or self.hold_out_every < 2:
-            raise ValueError(
-                "`hold_out_every` must be a whole number from 2. "
-                f"Received: hold_out_every={self.hold_out_every!r}"
-            )
-        count = self.max_images_per_class
-        if count is not None and (not isinstance(count, int) or count < 1):
-            raise ValueError(
-                "`max_images_per_class` must be a positive whole number. "
-                f"Received: max_images_per_class={count!r}"
-            )
+        check_whole_number("hold_out_every", self.hold_out_every, 2)
+        if self.max_images_per_class is not None:
+            check_whole_number("max_images_per_class", self.max_images_per_class)
 
     @property
     def cache(self) -> Path:
@@ -98,23 +94,11 @@ class ImagePreparation:
 
     def __post_init__(self):
         object.__setattr__(self, "scale_jitter", tuple(self.scale_jitter))
-        if not 0 < self.crop_size <= self.image_size:
-            raise ValueError(
-                "`crop_size` must be from 1 to image_size pixels. "
-                f"Received: crop_size={self.crop_size}, image_size={self.image_size}"
-            )
-        if self.mean_subtraction not in MEANS:
-            raise ValueError(
-                f"`mean_subtraction` must be {' or '.join(MEANS)}. "
-                f"Received: mean_subtraction={self.mean_subtraction!r}"
-            )
+        check_crop_size(self.crop_size, self.image_size)
+        check_mean_subtraction(self.mean_subtraction)
         check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
         self._check_mean()
-        if self.color_order not in COLOR_ORDERS:
-            raise ValueError(
-                f"`color_order` must be {' or '.join(COLOR_ORDERS)}. "
-                f"Received: color_order={self.color_order!r}"
-            )
+        check_color_order(self.color_order)
 
     def _check_mean(self):
         if self.mean is None:
@@ -173,10 +157,10 @@ class BatchOptions:
 
     def check_fits(self, name: str, train_count: int) -> None:
         """Raises a `ValueError` for a batch with more images than the training set."""
-        if not 1 <= self.batch_size <= train_count:
+        if not is_whole_number(self.batch_size) or self.batch_size > train_count:
             raise ValueError(
                 f"`batch_size` must be from 1 to the number of training images, {train_count} in "
-                f"{name!r}. Received: batch_size={self.batch_size}"
+                f"{name!r}. Received: batch_size={self.batch_size!r}"
             )
 
 
@@ -222,7 +206,7 @@ def check_scale_jitter(scale_jitter: tuple, crop_size: int, mean_subtraction: st
     """Raises a `ValueError` for sides of the training images that crops do not fit into."""
     if not scale_jitter:
         return
-    is_pair = len(scale_jitter) == 2 and all(isinstance(side, int) for side in scale_jitter)
+    is_pair = len(scale_jitter) == 2 and all(map(is_whole_number, scale_jitter))
     is_range = is_pair and crop_size <= scale_jitter[0] <= scale_jitter[1]
     if not is_range or mean_subtraction != "color":
         raise ValueError(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import keras
 
+from alexnet_keras.checks import is_whole_number
 from alexnet_keras.distributed.hosts import process_count, process_index, require_jax
 from alexnet_keras.environment import processor
 
@@ -54,7 +55,7 @@ def parse_devices(devices: int | Sequence) -> DeviceRequest:
     """
     if isinstance(devices, (tuple, list)) and len(devices) == 1 and str(devices[0]).isdecimal():
         devices = int(devices[0])
-    if isinstance(devices, int) and devices > 0:
+    if is_whole_number(devices):
         return DeviceRequest(tuple(range(devices)))
     names = devices if isinstance(devices, (tuple, list)) else ()
     texts = [name for name in names if isinstance(name, str)]

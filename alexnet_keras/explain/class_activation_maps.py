@@ -13,15 +13,11 @@ from alexnet_keras.explain.gradients import gradient
 from alexnet_keras.explain.network import (
     chosen_outputs,
     is_relu,
-    layer_of,
     logits_of,
     run_eagerly,
 )
 from alexnet_keras.explain.receptive_fields import ReceptiveField, receptive_field
-from alexnet_keras.layers import LocallyConnected2D
-
-_CONVOLUTIONS = (keras.layers.Conv2D, LocallyConnected2D)
-_ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
+from alexnet_keras.models.inspection import CONVOLUTIONS, activation_after, layer_of
 
 
 def grad_cam(
@@ -88,7 +84,7 @@ def _maps(preparation, first, rest, field, batch):
 
 
 def _last_convolution(network):
-    convolutions = [layer for layer in network.layers if isinstance(layer, _CONVOLUTIONS)]
+    convolutions = [layer for layer in network.layers if isinstance(layer, CONVOLUTIONS)]
     if not convolutions:
         raise ValueError(
             "`layer` must be given for a network without convolutions. Received: layer=None"
@@ -101,10 +97,10 @@ def _split(network, layer):
     inputs = network.inputs[0]
     maps = layer.output
     logits = logits_of(network)
-    pools, activation = _pools_and_activation(network, layer)
+    pools, activation = activation_after(network, layer)
     if activation is not None and not pools:
         maps = activation.output
-    elif activation is not None and is_relu(activation):
+    elif activation is not None and is_relu(activation) and all(map(_is_max_pool, pools)):
         # The 2012 source pools before the ReLU, which is the same function as the other order.
         values = pooled = keras.Input(maps.shape[1:])
         for pool in pools:
@@ -114,17 +110,8 @@ def _split(network, layer):
     return keras.Model(inputs, maps), keras.Model(maps, logits)
 
 
-def _pools_and_activation(network, layer):
-    """Returns the max pools that follow a linear convolution, and the activation after them."""
-    pools = []
-    if isinstance(layer, _CONVOLUTIONS) and layer.activation is keras.activations.linear:
-        for other in network.layers[network.layers.index(layer) + 1 :]:
-            if isinstance(other, _ACTIVATIONS):
-                return pools, other
-            if not isinstance(other, keras.layers.MaxPooling2D):
-                break
-            pools.append(other)
-    return pools, None
+def _is_max_pool(layer):
+    return isinstance(layer, keras.layers.MaxPooling2D)
 
 
 def _spread(values: np.ndarray, field: ReceptiveField, size: int) -> np.ndarray:

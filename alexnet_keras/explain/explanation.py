@@ -2,16 +2,18 @@
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.compiled import CompiledModel
 from alexnet_keras.data.info import center
 from alexnet_keras.data.photographs import (
+    Photograph,
     list_photographs,
     prepared_batches,
     progress,
@@ -102,20 +104,61 @@ def explain_images(
         ("center", batch_size), lambda: CompiledModel(classifier.model, batch_size)
     )
     found = []
-    errors = []
     unit = "image" if steps == 1 else "step"
-    silent = tqdm(disable=True)
     with progress(steps * len(photographs), "Explaining", unit) as bar:
-        for prepared in prepared_batches(photographs, classifier.image_size, batch_size, silent):
-            prepared.print_errors()
-            errors += prepared.errors
-            if len(prepared.images):
-                batch = _batch(prepared.images, label, run, bar)
-                found += _explained(classifier, prepared, batch, maps(batch), method, layer)
-            bar.update(steps * len(errors) - bar.n)
-    if not found:
-        raise unreadable_error(photographs, errors)
+        for readable in readable_batches(classifier, photographs, batch_size, bar, steps):
+            batch = _batch(readable.images, label, run, bar)
+            found += _explained(classifier, readable, batch, maps(batch), method, layer)
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadableBatch:
+    """The images of a batch that can be read.
+
+    Args:
+        sources: path of each image, or its number such as `"image 0"`.
+        images: prepared images, uint8 `(batch, image_size, image_size, 3)`.
+        crops: the crops that the network sees, uint8 `(batch, crop_size, crop_size, 3)`, RGB.
+    """
+
+    sources: list[str]
+    images: np.ndarray
+    crops: np.ndarray
+
+
+def readable_batches(
+    classifier: Classifier,
+    photographs: list[Photograph],
+    batch_size: int,
+    bar: tqdm,
+    steps: int = 1,
+) -> Iterator[ReadableBatch]:
+    """Reads and scales images batch by batch, and names those that can't be read on stderr.
+
+    Args:
+        classifier: a `Classifier`.
+        photographs: list of `Photograph`.
+        batch_size: number of images in a batch.
+        bar: progress bar, which is brought to the end of each batch that was used.
+        steps: steps of the bar for each image.
+
+    Raises:
+        ValueError: after the last batch, if no image could be read.
+    """
+    errors = []
+    silent = tqdm(disable=True)  # `bar` has other steps, and moves after the work on a batch
+    for prepared in prepared_batches(photographs, classifier.image_size, batch_size, silent):
+        prepared.print_errors()
+        errors += prepared.errors
+        if len(prepared.images):
+            pairs = zip(prepared.photographs, prepared.errors, strict=True)
+            sources = [photograph.source for photograph, error in pairs if error is None]
+            crops = center(prepared.images, classifier.preparation.crop_size)
+            yield ReadableBatch(sources, prepared.images, crops)
+        bar.update(steps * len(errors) - bar.n)
+    if None not in errors:
+        raise unreadable_error(photographs, errors)
 
 
 def _batch(images, label, run, bar):
@@ -124,15 +167,12 @@ def _batch(images, label, run, bar):
     return Batch(images, labels, probabilities[np.arange(len(images)), labels], run, bar)
 
 
-def _explained(classifier, prepared, batch, maps, method, layer):
+def _explained(classifier, readable, batch, maps, method, layer):
     """Yields the explanations of a batch."""
-    pairs = zip(prepared.photographs, prepared.errors, strict=True)
-    sources = [photograph.source for photograph, error in pairs if error is None]
-    size = classifier.preparation.crop_size
-    for index, source in enumerate(sources):
+    for index, source in enumerate(readable.sources):
         yield Explanation(
             source,
-            center(batch.images[index], size),
+            readable.crops[index],
             classifier.class_names[batch.labels[index]],
             float(batch.probabilities[index]),
             method,
@@ -172,25 +212,3 @@ def check_classifier(classifier: Classifier) -> None:
             "`classifier` must be a Classifier, which has class names and the preparation of its "
             f"images. Received: {type(classifier).__name__}. Make one by Classifier.from_network"
         )
-
-
-def check_whole_number(
-    name: str, value: int, least: int = 1, most: int | None = None, meaning: str = ""
-) -> None:
-    """Raises a `ValueError` for anything but a whole number in a range.
-
-    Args:
-        name: name of the argument.
-        value: its value.
-        least: smallest number.
-        most: largest number; `None` for no limit.
-        meaning: meaning of the limits in the message.
-    """
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if is_whole and least <= value and (most is None or value <= most):
-        return
-    limits = f"from {least}" if most is None else f"from {least} to {most}"
-    raise ValueError(
-        f"`{name}` must be a whole number {limits}{meaning and ', ' + meaning}. "
-        f"Received: {name}={value!r}"
-    )

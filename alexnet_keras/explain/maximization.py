@@ -7,15 +7,17 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.data.info import center
 from alexnet_keras.data.photographs import progress
-from alexnet_keras.explain.explanation import check_classifier, check_whole_number, label_of
+from alexnet_keras.explain.explanation import check_classifier, label_of
 from alexnet_keras.explain.gradients import gradient
-from alexnet_keras.explain.network import chosen_outputs, layer_of, score_model
+from alexnet_keras.explain.network import chosen_outputs, score_model
 from alexnet_keras.explain.patches import checked_units, cut, padding_color
 from alexnet_keras.explain.receptive_fields import receptive_field
 from alexnet_keras.features import linear_output
+from alexnet_keras.models.inspection import layer_of
 
 _START = 8.0  # gray levels, the standard deviation of the first image
 _STEP = 4.0  # gray levels, the root mean square change of the values that the unit sees

@@ -42,20 +42,6 @@ def logits_of(network: keras.Model):
     return logits
 
 
-def layer_of(network: keras.Model, name: str) -> keras.layers.Layer:
-    """Returns the layer of a network with a name.
-
-    Raises:
-        ValueError: if there is none; the message lists the layers.
-    """
-    layers = {layer.name: layer for layer in network.layers}
-    if name not in layers:
-        raise ValueError(
-            f"`layer` must be a layer of the network, {', '.join(layers)}. Received: layer={name!r}"
-        )
-    return layers[name]
-
-
 def is_relu(layer: keras.layers.Layer) -> bool:
     """Returns whether a layer ends in a plain ReLU, its own or as an activation layer."""
     if isinstance(layer, keras.layers.ReLU):

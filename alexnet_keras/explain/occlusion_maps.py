@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.explain.explanation import (
     Explanation,
     check_classifier,
-    check_whole_number,
     explain_images,
 )
 

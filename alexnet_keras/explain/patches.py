@@ -6,18 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.data.info import center
-from alexnet_keras.data.photographs import (
-    list_photographs,
-    prepared_batches,
-    progress,
-    unreadable_error,
-)
-from alexnet_keras.explain.explanation import check_classifier, check_whole_number
-from alexnet_keras.explain.network import layer_of
+from alexnet_keras.data.photographs import list_photographs, progress
+from alexnet_keras.explain.explanation import check_classifier, readable_batches
 from alexnet_keras.explain.receptive_fields import receptive_field
 from alexnet_keras.layers import Preparation
+from alexnet_keras.models.inspection import layer_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,18 +77,9 @@ def top_patches(
     photographs = list_photographs(images)
     extractor = classifier.feature_extractor(layer, batch_size=batch_size)
     strongest = _Strongest(units, count, field, padding_color(classifier.preparation))
-    errors = []
     with progress(len(photographs), "Patches") as bar:
-        for batch in prepared_batches(photographs, classifier.image_size, batch_size, bar):
-            batch.print_errors()
-            errors += batch.errors
-            if len(batch.images):
-                pairs = zip(batch.photographs, batch.errors, strict=True)
-                sources = [photograph.source for photograph, error in pairs if error is None]
-                crops = center(batch.images, classifier.preparation.crop_size)
-                strongest.add(extractor.compute(batch.images)[layer], crops, sources)
-    if all(error is not None for error in errors):
-        raise unreadable_error(photographs, errors)
+        for batch in readable_batches(classifier, photographs, batch_size, bar):
+            strongest.add(extractor.compute(batch.images)[layer], batch.crops, batch.sources)
     return strongest.sorted()
 
 

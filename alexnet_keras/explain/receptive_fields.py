@@ -4,12 +4,12 @@ import dataclasses
 
 import keras
 
-from alexnet_keras.explain.network import layer_of
 from alexnet_keras.layers import (
     LocallyConnected2D,
     LocalResponseNormalization,
     SpatialResponseNormalization,
 )
+from alexnet_keras.models.inspection import layer_of
 from alexnet_keras.ops.reference import same_padding
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, LocallyConnected2D)

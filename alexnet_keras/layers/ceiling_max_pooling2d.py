@@ -39,4 +39,5 @@ class CeilingMaxPooling2D(CeilingPooling, keras.layers.MaxPooling2D):
     def choose_implementation(self, input_shape: tuple, training: bool = False) -> Choice:
         """Returns the implementation for an input of this shape; a training has the same."""
         self.axes(input_shape)
-        return choose_max_pool(tuple(input_shape), self.pool_size, self.strides, ceil_mode=True)
+        sizes = (self.pool_size, self.strides)
+        return choose_max_pool(tuple(input_shape), *sizes, ceil_mode=True, name=self.name)

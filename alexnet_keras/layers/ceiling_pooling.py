@@ -1,9 +1,11 @@
 """The shared part of pools whose output sizes round up."""
 
+import keras
+
 from alexnet_keras.ops.reference import ceiling_padding
 
 
-class CeilingPooling:
+class CeilingPooling(keras.layers.Layer):
     """Arguments and sizes of a pool with `ceil_mode`, to be mixed into a pooling layer of Keras."""
 
     def __init__(self, pool_size: int = 3, strides: int = 2, **kwargs):

@@ -2,6 +2,7 @@
 
 import keras
 
+from alexnet_keras.checks import check_whole_number, is_whole_number
 from alexnet_keras.layers.replaced_weights import ReplacedWeights
 from alexnet_keras.ops.dispatch import Choice, ConvOptions, choose_conv2d
 
@@ -39,12 +40,13 @@ class GroupedConv2D(ReplacedWeights, keras.layers.Conv2D):
     """
 
     def __init__(self, filters: int, kernel_size: int | tuple, *args, groups: int = 1, **kwargs):
-        if not isinstance(groups, int) or groups < 1 or filters % groups:
+        filters = check_whole_number("filters", filters)
+        if not is_whole_number(groups) or filters % groups:
             raise ValueError(
                 "`groups` must be a positive whole number that divides `filters`. "
-                f"Received: groups={groups}, filters={filters}"
+                f"Received: groups={groups!r}, filters={filters}"
             )
-        super().__init__(filters, kernel_size, *args, groups=groups, **kwargs)
+        super().__init__(filters, kernel_size, *args, groups=int(groups), **kwargs)
 
     def build(self, input_shape: tuple) -> None:
         axis = 1 if self.data_format == "channels_first" else -1

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.ops.dispatch import Choice, choose_local_response_normalization
 
 
@@ -53,21 +54,16 @@ class LocalResponseNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for name, value in (("size", size), ("groups", groups)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{name}` must be a positive whole number. Received: {name}={value}"
-                )
         if k <= 0 or alpha < 0:
             raise ValueError(
                 f"`k` must be positive and `alpha` not negative. Received: k={k}, alpha={alpha}"
             )
-        self.size = size
+        self.size = check_whole_number("size", size)
         self.k = k
         self.alpha = alpha
         self.beta = beta
         self.divide_alpha = divide_alpha
-        self.groups = groups
+        self.groups = check_whole_number("groups", groups)
 
     def build(self, input_shape: tuple) -> None:
         maps = input_shape[-1]

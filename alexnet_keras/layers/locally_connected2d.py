@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from alexnet_keras.checks import check_whole_number, is_whole_number
 from alexnet_keras.layers.replaced_weights import ReplacedWeights
 from alexnet_keras.ops.dispatch import Choice, choose_locally_connected2d
 from alexnet_keras.ops.reference import same_padding
@@ -63,13 +64,9 @@ class LocallyConnected2D(ReplacedWeights):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(filters, int) or filters < 1:
-            raise ValueError(
-                f"`filters` must be a positive whole number. Received: filters={filters}"
-            )
         if padding not in ("valid", "same"):
             raise ValueError(f"`padding` must be 'valid' or 'same'. Received: padding={padding!r}")
-        self.filters = filters
+        self.filters = check_whole_number("filters", filters)
         self.kernel_size = _pair("kernel_size", kernel_size)
         self.strides = _pair("strides", strides)
         self.padding = padding
@@ -106,7 +103,7 @@ class LocallyConnected2D(ReplacedWeights):
 
     def choose_implementation(self, input_shape: tuple, training: bool = False) -> Choice:
         """Returns the implementation, the same for all inputs and in a training."""
-        return choose_locally_connected2d(self.kernel_size, self.strides, self.padding)
+        return choose_locally_connected2d(self.kernel_size, self.strides, self.padding, self.name)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         sizes = tuple(input_shape[1:3])
@@ -144,12 +141,12 @@ class LocallyConnected2D(ReplacedWeights):
 
 def _pair(name, value):
     """A pair of positive whole numbers, of one such number or a pair."""
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(n, int) and n > 0 for n in pair):
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2 or not all(map(is_whole_number, pair)):
         raise ValueError(
-            f"`{name}` must be one or two positive whole numbers. Received: {name}={value}"
+            f"`{name}` must be one or two positive whole numbers. Received: {name}={value!r}"
         )
-    return pair
+    return tuple(map(int, pair))
 
 
 def _for_each_position(initializer, positions):

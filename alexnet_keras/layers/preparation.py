@@ -4,10 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from alexnet_keras.checks import check_color_order, check_crop_size, check_mean_subtraction
 from alexnet_keras.layers.replaced_weights import ReplacedWeights
-
-COLOR_ORDERS = ("RGB", "BGR")
-MEAN_SUBTRACTIONS = ("image", "color")
 
 
 @keras.saving.register_keras_serializable(package="alexnet_keras")
@@ -55,17 +53,14 @@ class Preparation(ReplacedWeights):
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
-        _check(image_size, crop_size, color_order)
+        check_crop_size(crop_size, image_size)
+        check_color_order(color_order)
         if mean is not None:
             mean = np.asarray(mean, "float32")
             mean_subtraction = _kind_of(mean, image_size, mean_subtraction)
-        if mean_subtraction not in MEAN_SUBTRACTIONS:
-            raise ValueError(
-                f"`mean_subtraction` must be {' or '.join(MEAN_SUBTRACTIONS)}. "
-                f"Received: mean_subtraction={mean_subtraction!r}"
-            )
-        self.image_size = image_size
-        self.crop_size = crop_size
+        check_mean_subtraction(mean_subtraction)
+        self.image_size = int(image_size)
+        self.crop_size = int(crop_size)
         self.mean_subtraction = mean_subtraction
         self.color_order = color_order
         self.class_names = tuple(class_names)
@@ -118,20 +113,6 @@ def _center(images, size):
     top = (images.shape[-3] - size) // 2
     left = (images.shape[-2] - size) // 2
     return images[..., top : top + size, left : left + size, :]
-
-
-def _check(image_size, crop_size, color_order):
-    sizes = (image_size, crop_size)
-    if not all(isinstance(size, int) for size in sizes) or not 1 <= crop_size <= image_size:
-        raise ValueError(
-            "`crop_size` must be a whole number from 1 to image_size pixels. "
-            f"Received: crop_size={crop_size!r}, image_size={image_size!r}"
-        )
-    if color_order not in COLOR_ORDERS:
-        raise ValueError(
-            f"`color_order` must be {' or '.join(COLOR_ORDERS)}. "
-            f"Received: color_order={color_order!r}"
-        )
 
 
 def _kind_of(mean, image_size, requested):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.ops.dispatch import Choice, choose_spatial_response_normalization
 
 
@@ -47,13 +48,11 @@ class SpatialResponseNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"`size` must be a positive whole number. Received: size={size}")
         if k <= 0 or alpha < 0:
             raise ValueError(
                 f"`k` must be positive and `alpha` not negative. Received: k={k}, alpha={alpha}"
             )
-        self.size = size
+        self.size = check_whole_number("size", size)
         self.k = k
         self.alpha = alpha
         self.beta = beta

@@ -5,6 +5,7 @@ import random
 
 import keras
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.layers import (
     CeilingAveragePooling2D,
     CeilingMaxPooling2D,
@@ -15,7 +16,7 @@ from alexnet_keras.layers import (
 )
 from alexnet_keras.layers.replaced_weights import weights_replaced
 from alexnet_keras.models.alexnet_config import CONV_LAYERS, AlexNetConfig, alexnet_config
-from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
+from alexnet_keras.models.head import check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
 from alexnet_keras.pretrained import REGISTRY
@@ -137,7 +138,7 @@ def AlexNet(
     preset = "paper" if preset is None else preset
     config = alexnet_config(preset, **overrides)
     classes = 1000 if classes is None else classes
-    check_classes(classes)
+    classes = check_whole_number("classes", classes)
     seed = random.randrange(2**31)  # `keras.utils.set_random_seed` fixes it
     with weights_replaced(weights is not None):
         inputs = keras.Input(config.input_shape, name="image")

@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from alexnet_keras.checks import is_whole_number
 from alexnet_keras.models.fields import check_fields
 from alexnet_keras.ops.reference import ceiling_padding
 
@@ -163,7 +164,7 @@ class AlexNetConfig:
             ("units", 1, 2),
         ):
             value = getattr(self, name)
-            if len(value) != count or not all(isinstance(n, int) and n >= least for n in value):
+            if len(value) != count or not all(is_whole_number(n, least) for n in value):
                 raise ValueError(
                     f"`{name}` must be {count} whole numbers, each at least {least}. "
                     f"Received: {name}={value}"

@@ -31,14 +31,6 @@ def pooled(x, pooling: str | None):
     return x
 
 
-def check_classes(classes: int) -> None:
-    """Raises a `ValueError` for a number of classes that no network can have."""
-    if not isinstance(classes, int) or classes < 1:
-        raise ValueError(
-            f"`classes` must be a positive whole number. Received: classes={classes!r}"
-        )
-
-
 def fully_connected(
     x, config, classes: int, classifier_activation: str | None, initializers: Callable
 ):

@@ -6,9 +6,10 @@ import random
 
 import keras
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.layers import GroupedConv2D, LocalResponseNormalization
 from alexnet_keras.layers.replaced_weights import weights_replaced
-from alexnet_keras.models.head import check_classes, check_top, fully_connected, pooled
+from alexnet_keras.models.head import check_top, fully_connected, pooled
 from alexnet_keras.models.initializers import layer_initializers
 from alexnet_keras.models.saved import load_weights
 from alexnet_keras.models.vgg_config import VGGConfig, vgg_config
@@ -74,7 +75,7 @@ def VGG(
     if input_shape is not None:
         overrides["input_shape"] = input_shape
     config = vgg_config(preset, **overrides)
-    check_classes(classes)
+    classes = check_whole_number("classes", classes)
     check_top(include_top, pooling)
     seed = random.randrange(2**31)  # `keras.utils.set_random_seed` fixes it
     kernel = config.initializer

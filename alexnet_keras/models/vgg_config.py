@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 
+from alexnet_keras.checks import is_whole_number
 from alexnet_keras.models.fields import check_fields
 
 HIDDEN_LAYERS = ("fc6", "fc7")
@@ -57,7 +58,7 @@ class VGGConfig:
         stages = len(self.kernel_sizes)
         for name, count in (("input_shape", 3), ("filters", stages), ("units", 2)):
             value = getattr(self, name)
-            if len(value) != count or not all(isinstance(n, int) and n > 0 for n in value):
+            if len(value) != count or not all(map(is_whole_number, value)):
                 raise ValueError(
                     f"`{name}` must be {count} positive whole numbers. Received: {name}={value}"
                 )
@@ -83,7 +84,7 @@ def _is_stage(sizes):
     """Returns whether the kernel sizes of a stage are a tuple of odd whole numbers."""
     if not isinstance(sizes, tuple) or not sizes:
         return False
-    return all(isinstance(size, int) and size % 2 for size in sizes)
+    return all(is_whole_number(size) and size % 2 for size in sizes)
 
 
 def _stages(*counts, last=3):

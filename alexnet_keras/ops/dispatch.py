@@ -11,10 +11,12 @@ import functools
 import itertools
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator
 
 import keras
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.distributed.devices import has_accelerator
 from alexnet_keras.distributed.towers import is_split_by_tower
 from alexnet_keras.environment import has_bfloat16_arithmetic
@@ -72,6 +74,10 @@ _forced = None
 def implementation(name: str | None) -> Iterator[None]:
     """Context manager in which one implementation computes all operations that allow it.
 
+    A layer whose operation has the implementation, but can't take it with its shape or arguments,
+    takes the fastest one. A warning names the layer. So does an evaluation with `"winograd"`, which
+    is for trainings only.
+
     Functions that are already compiled, such as the step of `model.fit`, keep their implementation.
     The environment variable ALEXNET_KERAS_IMPLEMENTATION does the same for a whole process.
 
@@ -113,17 +119,25 @@ def _check_name(name, argument):
         )
 
 
-def _choose(possible, fastest, reason):
+def _choose(operation, name, possible, fastest, reason):
     """Returns the forced implementation if it is possible, otherwise the fastest.
 
     Args:
+        operation: one of `IMPLEMENTATIONS`.
+        name: the layer's name, for the warning about a forced implementation.
         possible: dict from an implementation's name to its function.
         fastest: one of these names.
         reason: why it is the fastest.
     """
     forced = _forced_name()
-    if forced in possible:
+    if forced is not None and forced in possible:
         return Choice(forced, "forced", possible[forced])
+    if forced in IMPLEMENTATIONS[operation]:
+        warnings.warn(
+            f"'{name}' can't take the forced implementation '{forced}' here. It takes '{fastest}'.",
+            stacklevel=2,
+        )
+        reason = f"{forced}, which is forced, is not possible; {reason}"
     return Choice(fastest, reason, possible[fastest])
 
 
@@ -167,7 +181,7 @@ def choose_conv2d(
         ValueError: for channels_first or dilation with a tower on each of two devices.
     """
     settings = dataclasses.asdict(options)
-    possible = {
+    possible: dict[str, Callable] = {
         "reference": functools.partial(reference.conv2d, **settings),
         "native": functools.partial(_native_conv2d, options=options),
     }
@@ -186,7 +200,7 @@ def choose_conv2d(
             f"Layer '{name}' on two devices must have channels_last and no dilation. Received: "
             f"data_format={options.data_format!r}, dilation_rate={options.dilation_rate}"
         )
-    return _choose(possible, *_fastest_conv2d(possible, tile, options))
+    return _choose("conv2d", name, possible, *_fastest_conv2d(possible, tile, options))
 
 
 def _fastest_conv2d(possible, tile, options):
@@ -217,7 +231,8 @@ def winograd_tile(
     Measured by `benchmarks.layers`, conv2 to conv5.
 
     Args:
-        input_shape, kernel_shape, dtype, options: as for `choose_conv2d`.
+        input_shape, kernel_shape, dtype, options: as for `choose_conv2d`. A batch of unknown size
+            counts as 16 images.
     """
     images, *sizes = input_shape[:3]
     height, width, maps, filters = kernel_shape
@@ -281,11 +296,14 @@ def _winograd_conv(x, kernel, bias, tile, groups, name):
     return winograd_conv(x, kernel, bias, tile, groups, name)
 
 
-def choose_locally_connected2d(kernel_size: tuple, strides: tuple, padding: str) -> Choice:
+def choose_locally_connected2d(
+    kernel_size: tuple, strides: tuple, padding: str, name: str = "locally_connected2d"
+) -> Choice:
     """Returns the implementation of a locally connected layer.
 
     Args:
         kernel_size, strides, padding: as for `reference.locally_connected2d`.
+        name: the layer's name, for warnings.
 
     Returns:
         A `Choice` whose function takes inputs, kernel and bias (or `None`).
@@ -296,7 +314,8 @@ def choose_locally_connected2d(kernel_size: tuple, strides: tuple, padding: str)
         "batched": functools.partial(batched_local, **settings),
     }
     # Not measured by a benchmark; it avoids a separate product for each position.
-    return _choose(possible, "batched", "one product for all positions")
+    reason = "one product for all positions"
+    return _choose("locally_connected2d", name, possible, "batched", reason)
 
 
 def choose_local_response_normalization(
@@ -338,8 +357,9 @@ def choose_local_response_normalization(
         possible["by_tower"] = functools.partial(
             normalization_by_tower, groups=groups, normalize=normalize
         )
-        return _choose(possible, "by_tower", "XLA splits it over two devices")
-    return _choose(possible, fastest, reason)
+        fastest = "by_tower"
+        reason = "XLA splits it over two devices"
+    return _choose("normalization", name, possible, fastest, reason)
 
 
 def choose_spatial_response_normalization(
@@ -361,7 +381,7 @@ def choose_spatial_response_normalization(
     reach = (size // 2, (size - 1) // 2)
     normalization = Normalization(((1, *reach), (2, *reach)), k, alpha, beta)
     possible = {"reference": definition, **_normalizations(normalization, training, name)}
-    return _choose(possible, *_fastest_normalization())
+    return _choose("normalization", name, possible, *_fastest_normalization())
 
 
 def _normalizations(normalization, training, name):
@@ -372,7 +392,7 @@ def _normalizations(normalization, training, name):
         name=name,
         keep_denominators=bool(training),
     )
-    possible = {"analytic": analytic}
+    possible: dict[str, Callable] = {"analytic": analytic}
     if keras.backend.backend() == "tensorflow":
         possible["analytic_xla"] = functools.partial(analytic, use_xla=True)
     if keras.backend.backend() == "jax":
@@ -394,19 +414,25 @@ def _fastest_normalization():
 
 
 def choose_max_pool(
-    input_shape: tuple, pool_size: tuple, strides: tuple, ceil_mode: bool = False
+    input_shape: tuple,
+    pool_size: tuple,
+    strides: tuple,
+    ceil_mode: bool = False,
+    name: str = "max_pool",
 ) -> Choice:
     """Returns the implementation of max pooling.
 
     Args:
         input_shape: tuple `(batch or None, height, width, maps)`.
         pool_size, strides, ceil_mode: as for `reference.max_pool`.
+        name: the layer's name, for warnings.
 
     Returns:
         A `Choice` whose function takes the input.
     """
     settings = {"pool_size": pool_size, "strides": strides}
-    possible = {"reference": functools.partial(reference.max_pool, **settings, ceil_mode=ceil_mode)}
+    definition = functools.partial(reference.max_pool, **settings, ceil_mode=ceil_mode)
+    possible: dict[str, Callable] = {"reference": definition}
     fastest = "reference"
     reason = "the pool of the backend"
     if ceil_mode and _is_same_padding(input_shape, pool_size, strides):
@@ -422,7 +448,7 @@ def choose_max_pool(
         if is_jax_on_gpu():
             fastest = "gather"
             reason = "XLA's own gradient scatters"
-    return _choose(possible, fastest, reason)
+    return _choose("max_pool", name, possible, fastest, reason)
 
 
 def _is_same_padding(input_shape, pool_size, strides):
@@ -445,7 +471,7 @@ def choose_dense(axes: int, dtype: str, training: bool | None, name: str) -> Cho
     Returns:
         A `Choice` whose function takes inputs, kernel and bias (or `None`).
     """
-    possible = {"reference": reference.dense}
+    possible: dict[str, Callable] = {"reference": reference.dense}
     fastest = "reference"
     reason = "the product of the backend"
     if training and axes == 2 and dtype == "float32":
@@ -454,7 +480,7 @@ def choose_dense(axes: int, dtype: str, training: bool | None, name: str) -> Cho
         if is_tensorflow_on_cpu():
             fastest = "swapped"
             reason = "TensorFlow on a CPU transposes the weights for the gradient"
-    return _choose(possible, fastest, reason)
+    return _choose("dense", name, possible, fastest, reason)
 
 
 def choose_momentum_update() -> Choice:
@@ -463,7 +489,7 @@ def choose_momentum_update() -> Choice:
     The function of `"reference"` returns the new weight and velocity. The function of `"in_place"`
     changes `tf.Variable`s, or PyTorch's tensors.
     """
-    possible = {"reference": reference.momentum_update}
+    possible: dict[str, Callable] = {"reference": reference.momentum_update}
     fastest = "reference"
     reason = "the backend compiles it"
     if keras.backend.backend() == "tensorflow":
@@ -480,29 +506,37 @@ def choose_momentum_update() -> Choice:
         # Not measured by a benchmark; it avoids seven new tensors of the size of each weight.
         fastest = "in_place"
         reason = "PyTorch's own operations make no copies"
-    return _choose(possible, fastest, reason)
+    return _choose("momentum_update", "momentum_update", possible, fastest, reason)
 
 
-def print_implementations(model: keras.Model) -> str:
+def print_implementations(model: keras.Model, batch_size: int = 128) -> str:
     """Prints which implementation computes each layer of a model on this machine, and why.
 
     Args:
         model: an AlexNet, a VGG, or any model with layers of this package.
+        batch_size: images in a batch. Small batches have other implementations.
 
     Returns:
-        The printed text: one line a layer, or two if training and evaluation differ.
+        The printed text: the batch size, and one line a layer, or two if training and evaluation
+        differ.
+
+    Raises:
+        ValueError: for a batch size that is not a positive whole number.
 
     Example:
 
-    >>> text = print_implementations(AlexNet("small", classes=2))  # doctest: +SKIP
+    >>> text = print_implementations(AlexNet("small", classes=2), batch_size=32)  # doctest: +SKIP
+    Implementations on this machine, 32 images in a batch:
     conv1         reference: the convolution of the backend
     """
-    lines = []
+    check_whole_number("batch_size", batch_size)
+    lines = [f"Implementations on this machine, {batch_size} images in a batch:"]
     for layer in model.layers:
         if not hasattr(layer, "choose_implementation"):
             continue
-        training = layer.choose_implementation(layer.input.shape, training=True)
-        evaluation = layer.choose_implementation(layer.input.shape, training=False)
+        shape = (batch_size, *layer.input.shape[1:])
+        training = layer.choose_implementation(shape, training=True)
+        evaluation = layer.choose_implementation(shape, training=False)
         if training.name == evaluation.name:
             lines.append(f"{layer.name:14s}{training.name}: {training.reason}")
         else:

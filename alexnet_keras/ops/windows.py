@@ -1,5 +1,7 @@
 """Sums over sliding windows, for the normalizations and their gradients."""
 
+from typing import Any, cast
+
 import keras
 import numpy as np
 from keras import ops
@@ -40,7 +42,7 @@ def sliding_sum(x, windows: tuple, groups: int = 1):
                 same_group = positions // part == (positions + start - before) // part
                 shifted = shifted * ops.convert_to_tensor(same_group.astype("float32"))
             total += shifted
-        x = total
+        x = cast(Any, total)  # a tensor: each window has a term
     return x
 
 

@@ -9,9 +9,10 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from alexnet_keras.analysis.kernels import high_frequency_energy, layer_kernels, layer_of, towers_of
+from alexnet_keras.analysis.kernels import high_frequency_energy, layer_kernels, towers_of
 from alexnet_keras.analysis.snapshots import Snapshot
 from alexnet_keras.files import replacing
+from alexnet_keras.models.inspection import layer_of
 from alexnet_keras.plots.style import new_figure
 
 # Kernels of each tower, and input maps of each kernel, in figures of layers after the first.

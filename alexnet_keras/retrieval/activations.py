@@ -10,10 +10,11 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from alexnet_keras.analysis.kernels import layer_of
+from alexnet_keras.checks import check_whole_number, is_whole_number
 from alexnet_keras.data.info import center
 from alexnet_keras.files import check_writable, holding, read_json, read_npz, replacing, write_text
 from alexnet_keras.models import fingerprint
+from alexnet_keras.models.inspection import layer_of
 from alexnet_keras.record import check_folder
 
 SPLITS = ("train", "validation")
@@ -171,11 +172,9 @@ def check_activations(
             f"{model.input_shape}"
         )
     pixel_size = min(32, info.crop_size) if pixel_size is None else pixel_size
-    if not 1 <= pixel_size <= info.crop_size:
-        raise ValueError(
-            f"`pixel_size` must be from 1 to {info.crop_size}. Received: pixel_size={pixel_size}"
-        )
-    if batch_size < 1 or chunk % batch_size:
+    check_whole_number("pixel_size", pixel_size, 1, info.crop_size, "the side of the crops")
+    check_whole_number("batch_size", batch_size)
+    if not is_whole_number(chunk) or chunk % batch_size:
         raise ValueError(
             f"`chunk` must be a multiple of `batch_size`. Received: chunk={chunk}, "
             f"batch_size={batch_size}"

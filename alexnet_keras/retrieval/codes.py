@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from alexnet_keras.checks import is_whole_number
 from alexnet_keras.layers import BinaryUnits
 
 
@@ -47,7 +48,7 @@ def train_encoder(
     normalization.
     """
     vectors = np.asarray(vectors)
-    if not isinstance(bits, int) or bits < 8 or bits % 8:
+    if not is_whole_number(bits, 8) or bits % 8:
         raise ValueError(f"`bits` must be a positive multiple of 8. Received: bits={bits!r}")
     if vectors.ndim != 2 or len(vectors) < 2:
         raise ValueError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.extras import extra
 from alexnet_keras.files import read_npz, replacing
 
@@ -56,11 +57,7 @@ def nearest(
 
 def check_count(count: int, images: int) -> None:
     """Raises a `ValueError` for more neighbors than there are images, or none."""
-    if not 1 <= count <= images:
-        raise ValueError(
-            f"`neighbors` must be from 1 to the number of images, {images}. Received: "
-            f"neighbors={count}"
-        )
+    check_whole_number("neighbors", count, 1, images, "the number of images")
 
 
 class CodeIndex:

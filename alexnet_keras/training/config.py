@@ -1,8 +1,10 @@
 """Training configuration and presets."""
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
+from alexnet_keras.checks import MEAN_SUBTRACTIONS, check_whole_number
 from alexnet_keras.data.options import can_be_in_memory, check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.evaluation.view_names import TEST_VIEWS
@@ -14,7 +16,7 @@ from alexnet_keras.training.fields import (
     as_tuple,
     numbers_by_layer,
     optional_path,
-    positive_integer,
+    optional_whole_number,
     seed_number,
     share,
 )
@@ -86,13 +88,13 @@ class TrainingConfig:
         "SHA-256 hash that the file of --pretrained must have, or none for any",
     )
     epochs: int = _option(
-        "training", 90, "maximum number of passes over the training images", positive_integer
+        "training", 90, "maximum number of passes over the training images", check_whole_number
     )
     batch_size: int = _option(
         "training",
         128,
         "number of images in a training step, over all devices together",
-        positive_integer,
+        check_whole_number,
     )
     learning_rate: float = _option("training", 0.01, "initial learning rate", Number())
     schedule: str = _option(
@@ -107,7 +109,7 @@ class TrainingConfig:
         "training",
         5,
         "number of epochs without a lower validation top-1 error that make a plateau",
-        positive_integer,
+        check_whole_number,
     )
     lr_milestones: tuple = _option(
         "training",
@@ -180,13 +182,13 @@ class TrainingConfig:
         "image",
         "subtract from each image the mean image of the training images, or their mean color "
         "(VGG): image or color",
-        OneOf(("image", "color")),
+        OneOf(MEAN_SUBTRACTIONS),
     )
     image_size: int = _option(
-        "data", 256, "side of the prepared images, in pixels", positive_integer
+        "data", 256, "side of the prepared images, in pixels", check_whole_number
     )
     crop_size: int = _option(
-        "data", 224, "side of the crops that the network sees, in pixels", positive_integer
+        "data", 224, "side of the crops that the network sees, in pixels", check_whole_number
     )
     pca_noise_end: float | None = _option(
         "data",
@@ -226,7 +228,10 @@ class TrainingConfig:
         "leave out the corrupt images of a folder, and count them, instead of stopping",
     )
     hold_out_every: int = _option(
-        "data", 10, "without a validation split, hold out every Nth training image for validation"
+        "data",
+        10,
+        "without a validation split, hold out every Nth training image for validation",
+        functools.partial(check_whole_number, least=2),
     )
     class_subset: tuple = _option(
         "data",
@@ -235,7 +240,10 @@ class TrainingConfig:
         as_tuple,
     )
     max_images_per_class: int | None = _option(
-        "data", None, "use only the first N training images of each class, or none for all images"
+        "data",
+        None,
+        "use only the first N training images of each class, or none for all images",
+        optional_whole_number,
     )
     test_views: tuple = _option(
         "evaluation",
@@ -249,7 +257,7 @@ class TrainingConfig:
         "evaluation",
         1,
         "number of epochs from one validation to the next, besides the one after the last epoch",
-        positive_integer,
+        check_whole_number,
     )
     checkpoint_minutes: float = _option(
         "training",

@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from alexnet_keras.checks import check_whole_number, is_number, is_whole_number
+
 
 @dataclasses.dataclass(frozen=True)
 class OneOf:
@@ -40,20 +42,13 @@ class Subset:
         return value
 
 
-def positive_integer(name: str, value: Any) -> int:
-    """Checks for a positive whole number."""
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"`{name}` must be a positive whole number. Received: {name}={value!r}")
-    return value
-
-
 def seed_number(name: str, value: Any) -> int:
     """Checks for a seed that all libraries accept."""
-    if not isinstance(value, int) or not 0 <= value < 2**31:
+    if not is_whole_number(value, 0) or value >= 2**31:
         raise ValueError(
             f"`{name}` must be a whole number from 0 to 2**31 - 1. Received: {name}={value!r}"
         )
-    return value
+    return int(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +66,7 @@ class Number:
     def __call__(self, name, value):
         if value is None and self.optional:
             return None
-        if not isinstance(value, (int, float)) or not 0 <= value < self.below:
+        if not is_number(value) or not 0 <= value < self.below:
             end = "" if self.below == math.inf else f" to below {self.below:g}"
             raise ValueError(f"`{name}` must be a number from 0{end}. Received: {name}={value!r}")
         return float(value)
@@ -89,7 +84,7 @@ class Shares:
 
     def __call__(self, name, value):
         value = tuple(value)
-        if not all(0 <= share <= 1 for share in value):
+        if not all(is_number(share) and 0 <= share <= 1 for share in value):
             raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={value}")
         if list(value) != sorted(value):
             raise ValueError(
@@ -106,7 +101,7 @@ def share(name: str, value: Any) -> float | None:
     """Checks for a share of the epochs, or `None`, and returns a float."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    if not is_number(value) or not 0 <= value <= 1:
         raise ValueError(
             f"`{name}` must be a share from 0 to 1, or none. Received: {name}={value!r}"
         )
@@ -115,19 +110,19 @@ def share(name: str, value: Any) -> float | None:
 
 def numbers_by_layer(name: str, value: dict) -> dict:
     """Checks for a dict from layers' names to numbers from 0."""
-    numbers = [
-        number
-        for number in value.values()
-        if isinstance(number, (int, float)) and not isinstance(number, bool)
-    ]
-    if len(numbers) < len(value) or not all(0 <= number < math.inf for number in numbers):
+    if not all(is_number(number) and 0 <= number < math.inf for number in value.values()):
         raise ValueError(f"`{name}` must be numbers from 0 by layer. Received: {name}={value}")
     return value
 
 
 def as_tuple(name: str, value: Iterable) -> tuple:
-    """Converts a list of JSON or the command line to a tuple."""
-    return tuple(value)
+    """Converts a list to a tuple, and NumPy's whole numbers to ints, which JSON can store."""
+    return tuple(int(entry) if is_whole_number(entry, 0) else entry for entry in value)
+
+
+def optional_whole_number(name: str, value: Any) -> int | None:
+    """Checks for a positive whole number, or `None`."""
+    return None if value is None else check_whole_number(name, value)
 
 
 def optional_path(name: str, value: Any) -> str | None:

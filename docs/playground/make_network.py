@@ -29,7 +29,7 @@ from alexnet_keras.analysis.kernels import towers_of
 from alexnet_keras.explain import receptive_field
 from alexnet_keras.export import check_formats, export
 from alexnet_keras.files import replacing, write_text
-from alexnet_keras.layers import LocallyConnected2D
+from alexnet_keras.models.inspection import activation_after
 
 FOLDER = Path(__file__).parent
 NETWORK = FOLDER.parents[1] / "alexnet_keras" / "weights" / "playground.onnx.gz"
@@ -153,12 +153,8 @@ def _activated(network, layer):
 
     In the networks of the 2012 source a pool stands between the two.
     """
-    is_convolution = isinstance(layer, (keras.layers.Conv2D, LocallyConnected2D))
-    if not is_convolution or layer.activation is not keras.activations.linear:
-        return layer.output
-    following = network.layers[network.layers.index(layer) + 1 :]
-    activation = next(other for other in following if isinstance(other, keras.layers.Activation))
-    return activation(layer.output)
+    _, activation = activation_after(network, layer)
+    return layer.output if activation is None else activation(layer.output)
 
 
 def _geometry(network):

@@ -78,8 +78,8 @@ class NeighborSearch:
     """
 
     def __init__(self, options, name, more_settings=()):
-        from alexnet_keras.analysis.kernels import layer_of
         from alexnet_keras.models import fingerprint, load_model
+        from alexnet_keras.models.inspection import layer_of
         from alexnet_keras.retrieval import write_activations
         from alexnet_keras.retrieval.activations import check_activations
         from alexnet_keras.retrieval.index import check_count
@@ -91,7 +91,7 @@ class NeighborSearch:
         self.dataset = open_dataset(model, options)
         info = self.dataset.info
         check_count(options.neighbors, info.train_count)
-        layer_of(model, options.layer, "weights")
+        layer_of(model, options.layer)
         folder = options.activations or folder_of(options.weights, "activations") / "activations"
         arguments = (
             model,

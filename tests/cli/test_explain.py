@@ -63,7 +63,7 @@ def test_errors_are_one_line(paths, tmp_path):
         (["--class", "cow"], "`class_name` must be a class of the classifier, such as dark, red"),
         (["--method", "saliency", "--layer", "conv5"], "`layer` needs --method grad_cam"),
         (["--out", str(tmp_path / "file")], "`out` must be a folder that can be written"),
-        (["--batch-size", "0"], "`batch_size` must be a whole number from 1"),
+        (["--batch-size", "0"], "`batch_size` must be a positive whole number"),
     ):
         with pytest.raises(SystemExit, match=words) as end:
             main(["explain", *paths, *options])

@@ -100,7 +100,7 @@ def test_errors_are_one_line(paths, tmp_path):
             ["predict", classifier, str(tmp_path / "none")],
             "alexnet predict: `images` must be image files",
         ),
-        (["predict", classifier, image, "--top", "9"], "`top` must be from 1 to 4"),
+        (["predict", classifier, image, "--top", "9"], "`top` must be a whole number from 1 to 4"),
         (["predict", classifier, image, "--batch-size", "0"], "`batch_size` must be a positive"),
         (["predict", classifier, image, "--figure", "out.gif"], "`figure` must end in .png"),
         (

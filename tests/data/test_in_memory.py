@@ -213,7 +213,7 @@ def test_reports_missing_requirements(tiny_npz, tmp_path, monkeypatch):
         train_and_evaluate(
             dataclasses.replace(config, dataset=str(tmp_path / "none.npz")), tmp_path / "run"
         )
-    with pytest.raises(ValueError, match="`crop_size` must be from 1 to image_size"):
+    with pytest.raises(ValueError, match="`crop_size` must be a whole number from 1 to image_size"):
         InMemoryDataset(tiny_npz, 32, 40)
     dataset = InMemoryDataset(tiny_npz, 32, 28)
     with pytest.raises(

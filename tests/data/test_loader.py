@@ -382,7 +382,7 @@ def test_bad_arguments(tiny_npz, tmp_path):
         ValueError, match="`dataset` must be an image classification set. Received: dataset='imdb"
     ):
         load("imdb_reviews")
-    with pytest.raises(ValueError, match="`crop_size` must be from 1 to image_size"):
+    with pytest.raises(ValueError, match="`crop_size` must be a whole number from 1 to image_size"):
         load(tiny_npz, image_size=32, crop_size=33)
     with pytest.raises(
         ValueError, match="`batch_size` must be .* 80 in .* Received: batch_size=81"

@@ -47,7 +47,7 @@ def test_cache_is_the_requested_folder_or_the_variable(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (ImagePreparation, {"crop_size": 0}, "`crop_size` must be from 1 .* crop_size=0"),
+        (ImagePreparation, {"crop_size": 0}, "`crop_size` must be a whole number .* crop_size=0"),
         (ImagePreparation, {"image_size": 8}, "`crop_size` must be .* image_size=8"),
         (ImagePreparation, {"mean_subtraction": "pixel"}, "must be image or color. Received: mean"),
         (ImagePreparation, {"scale_jitter": (256, 512)}, "needs the mean color"),

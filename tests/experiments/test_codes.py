@@ -62,9 +62,9 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         ),
         (["--bits", "12"], "`bits` must be different positive multiples of 8. Received: bits=[12]"),
         (["--bits", "8", "8"], "`bits` must be different positive multiples of 8"),
-        (["--epochs", "0"], "`epochs` must be positive"),
+        (["--epochs", "0"], "`epochs` must be a positive whole number"),
         (["--fit-images", "1"], "`fit_images` must be two or more"),
-        (["--neighbors", "100"], "`neighbors` must be from 1 to the number of images, 80"),
+        (["--neighbors", "100"], "`neighbors` must be a whole number from 1 to 80"),
     ):
         with pytest.raises(SystemExit, match=re.escape(words)):
             main(["--weights", weights, "--dataset", tiny_npz, "--image-size", "32", *arguments])

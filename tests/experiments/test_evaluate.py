@@ -221,7 +221,7 @@ def test_errors_come_before_any_work(models, tmp_path, tiny_npz):
             [*models, "--test-views", "5"],
             "`test_views` must be one of center, ten_crop, nine_crop. Received: test_views='5'",
         ),
-        ([*models, "--batch-size", "0"], "`batch_size` must be positive"),
+        ([*models, "--batch-size", "0"], "`batch_size` must be a positive whole number"),
         (
             [*models, "--model-weights", "1", "2"],
             "`model_weights` must be 3 numbers from 0, one for each model",

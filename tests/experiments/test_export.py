@@ -109,7 +109,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz, monkeypatch):
             ["--formats", "caffe"],
             "`formats` must be among saved_model, onnx, float16, int8. Received: caffe",
         ),
-        (["--images", "0"], "`images` must be positive"),
+        (["--images", "0"], "`images` must be a positive whole number"),
     ):
         with pytest.raises(SystemExit, match=words):
             main(["--weights", weights, *data, *arguments])

@@ -132,7 +132,7 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
             ["--weights", weights, "--epoch", "1", "--layers", "conv3"],
             "`epoch` can't be combined with `layers`",
         ),
-        (["--weights", weights, "--permutations", "0"], "`permutations` must be positive"),
+        (["--weights", weights, "--permutations", "0"], "`permutations` must be a positive"),
         (
             ["--weights", weights, "--workdir", str(other)],
             "`workdir` must be a new folder, or one of the same",

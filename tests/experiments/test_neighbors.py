@@ -62,11 +62,11 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
     for arguments, words in (
         (
             ["--neighbors", "81"],
-            "`neighbors` must be from 1 to the number of images, 80. Received: neighbors=81",
+            "`neighbors` must be a whole number from 1 to 80, the number of images. Received: ne",
         ),
-        (["--queries", "0"], "`queries` must be positive"),
-        (["--layer", "fc9"], "`weights` must have a layer fc9. Received: a model with "),
-        (["--pixel-size", "40"], "`pixel_size` must be from 1 to 28"),
+        (["--queries", "0"], "`queries` must be a positive whole number"),
+        (["--layer", "fc9"], "`layer` must be a layer of the network, image, "),
+        (["--pixel-size", "40"], "`pixel_size` must be a whole number from 1 to 28"),
         (
             ["--activations", str(tmp_path / "other")],
             "other settings: model: stored '0123456789abcdef', ",

@@ -73,14 +73,14 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         ),
         (
             ["--dataset", tiny_npz, "--image-size", "24"],
-            "`crop_size` must be from 1 to image_size pixels",
+            "`crop_size` must be a whole number from 1 to image_size pixels",
         ),
         ([*ours, "--show", "20"], "`show` must be numbers below 20"),
         (
             [*ours, "--show", "best"],
             "`show` must be random, mistakes, or numbers of validation images",
         ),
-        ([*ours, "--count", "0"], "`count` must be positive"),
+        ([*ours, "--count", "0"], "`count` must be a positive whole number"),
         (
             [*ours, "--weights", str(tmp_path / "3.keras")],
             "`dataset` must have the classes of the model, 3. Received",

@@ -79,7 +79,7 @@ def test_bad_arguments(maps):
         (([],), {}, "`units` must hold at least one class name. Received: none"),
         ((0, "conv9"), {}, "`layer` must be a layer of the network"),
         ((4, "conv"), {}, "`units` must be a whole number from 0 to 3, the units of conv"),
-        (("dog",), {"steps": 0}, "`steps` must be a whole number from 1"),
+        (("dog",), {"steps": 0}, "`steps` must be a positive whole number"),
         (("dog",), {"seed": -1}, "`seed` must be a whole number from 0"),
     ):
         with pytest.raises(ValueError, match=words):

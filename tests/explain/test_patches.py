@@ -84,7 +84,7 @@ def test_bad_arguments(classifier, images):
         (("conv", 6), {}, "`units` must be a whole number from 0 to 5, the units of conv. Rec"),
         (("conv", [0, "1"]), {}, "Received: units='1'"),
         (("conv", []), {}, "`units` must hold at least one unit. Received: none"),
-        (("conv",), {"count": 0}, "`count` must be a whole number from 1. Received: count=0"),
+        (("conv",), {"count": 0}, "`count` must be a positive whole number. Received: count=0"),
     ):
         with pytest.raises(ValueError, match=words):
             top_patches(classifier, images, *arguments, **options)

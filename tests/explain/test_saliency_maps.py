@@ -123,7 +123,7 @@ def test_bad_arguments(images, random, tmp_path):
         ),
         ((classifier, []), {}, "`images` must hold at least one image"),
         ((classifier, tmp_path), {}, "a folder without images"),
-        ((classifier, images), {"batch_size": 0}, "`batch_size` must be a whole number from 1. "),
+        ((classifier, images), {"batch_size": 0}, "`batch_size` must be a positive whole number. "),
     ):
         with pytest.raises(ValueError, match=words):
             saliency(*arguments, **options)

@@ -1,8 +1,16 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet, GroupedConv2D, implementation, print_implementations
+from alexnet_keras import (
+    AlexNet,
+    GroupedConv2D,
+    LocalResponseNormalization,
+    implementation,
+    print_implementations,
+)
 from alexnet_keras.ops import dispatch
 
 
@@ -54,6 +62,39 @@ def test_prints_the_implementation_of_each_layer(model, capsys):
     assert capsys.readouterr().out == text + "\n"
     for layer in ("conv1", "norm1", "pool1", "spatial_norm2", "fc8"):
         assert any(line.startswith(layer) and ": " in line for line in text.splitlines())
+
+
+def test_small_batches_have_other_implementations():
+    # At 7x7 positions, 2,500 positions of a batch need 52 images.
+    if keras.backend.backend() == "torch":
+        pytest.skip("Winograd's method is for TensorFlow and JAX")
+    x = keras.Input((7, 7, 96))
+    network = keras.Model(x, GroupedConv2D(128, 3, padding="same", name="conv")(x))
+    lines = print_implementations(network, batch_size=52).splitlines()
+    assert lines[0] == "Implementations on this machine, 52 images in a batch:"
+    assert lines[1].startswith("conv          in training winograd: ")
+    lines = print_implementations(network, batch_size=51).splitlines()
+    assert lines[0] == "Implementations on this machine, 51 images in a batch:"
+    assert lines[1].startswith("conv          reference: ")
+    with pytest.raises(ValueError, match="`batch_size` must be a positive whole .*batch_size=0"):
+        print_implementations(network, batch_size=0)
+
+
+def test_a_layer_that_cannot_take_the_forced_implementation_is_named():
+    x = keras.Input((9, 9, 4))
+    strided = GroupedConv2D(2, 3, strides=2, name="strided")
+    network = keras.Model(x, LocalResponseNormalization(name="norm")(strided(x)))
+    message = "'strided' can't take the forced implementation 'winograd' here. It takes 'reference'"
+    with implementation("winograd"):
+        with pytest.warns(UserWarning, match=message):
+            strided.choose_implementation((8, 9, 9, 4), True)
+        with pytest.warns(UserWarning, match=message):
+            text = print_implementations(network)
+    line = text.splitlines()[1]
+    assert line.startswith("strided       reference: winograd, which is forced, is not possible; ")
+    with implementation("analytic"), warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is no implementation of a convolution
+        assert names(network, True) == {"strided": "reference", "norm": "analytic"}
 
 
 def on(backend, accelerator, monkeypatch):

@@ -96,10 +96,13 @@ def test_bad_arguments(model, dataset, tiny_npz, tmp_path):
     for options, words in (
         (
             {"layer": "fc9"},
-            "`model` must have a layer fc9. Received: a model with image, .*fc7, drop7, fc8",
+            "`layer` must be a layer of the network, image, .*drop7, fc8. Received: layer='fc9'",
         ),
         ({"layer": "conv1"}, "`layer` must be fully connected. Received: layer='conv1'"),
-        ({"pixel_size": 29}, "`pixel_size` must be from 1 to 28. Received: pixel_size=29"),
+        (
+            {"pixel_size": 29},
+            "`pixel_size` must be a whole number from 1 to 28, the side of the crops",
+        ),
         (
             {"batch_size": 5},
             "`chunk` must be a multiple of `batch_size`. Received: chunk=32, batch_size=5",

@@ -1,0 +1,63 @@
+"""Layers of a built network: by name, and the activation that follows one."""
+
+import keras
+
+from alexnet_keras.layers import LocallyConnected2D
+
+CONVOLUTIONS = (keras.layers.Conv2D, LocallyConnected2D)
+LINEAR_LAYERS = (keras.layers.Dense, *CONVOLUTIONS)
+ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
+
+
+def layer_of(
+    network: keras.Model, name: str, network_argument: str | None = None
+) -> keras.layers.Layer:
+    """Returns the layer of a network with a name.
+
+    Args:
+        network: a `keras.Model`.
+        name: name of the layer.
+        network_argument: for a caller that chooses the name, the argument that gives the network;
+            the message then names it. `None` if the argument `layer` gives the name.
+
+    Raises:
+        ValueError: if there is none; the message lists the layers.
+    """
+    layers = {layer.name: layer for layer in network.layers}
+    if name in layers:
+        return layers[name]
+    names = ", ".join(layers)
+    if network_argument is None:
+        raise ValueError(
+            f"`layer` must be a layer of the network, {names}. Received: layer={name!r}"
+        )
+    raise ValueError(
+        f"`{network_argument}` must have a layer {name}. Received: a model with {names}"
+    )
+
+
+def activation_after(
+    network: keras.Model, layer: keras.layers.Layer
+) -> tuple[list[keras.layers.Layer], keras.layers.Layer | None]:
+    """Finds the activation layer of a linear convolution or dense layer, such as relu5 for conv5.
+
+    Pools and normalizations may stand between the two, as in the networks of the 2012 source.
+
+    Args:
+        network: a `keras.Model`.
+        layer: a layer of the network.
+
+    Returns:
+        The layers between the two, and the activation. It is `None` for a layer that has an
+        activation of its own or none before the next convolution or dense layer.
+    """
+    between = []
+    if not isinstance(layer, LINEAR_LAYERS) or layer.activation is not keras.activations.linear:
+        return between, None
+    for other in network.layers[network.layers.index(layer) + 1 :]:
+        if isinstance(other, ACTIVATIONS):
+            return between, other
+        if isinstance(other, LINEAR_LAYERS):
+            break
+        between.append(other)
+    return between, None
