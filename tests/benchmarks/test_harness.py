@@ -79,6 +79,9 @@ def test_an_implementation_whose_package_is_missing(capsys):
         "other needs missing, which is not installed: pip install 'alexnet_keras[missing]'"
         in capsys.readouterr().err
     )
+    with pytest.raises(SystemExit, match="2"):
+        harness.check_installed(parser, {"other": "missing"}, {"missing": "found-as"})
+    assert "pip install 'found-as', or choose" in capsys.readouterr().err
 
 
 def test_the_command_gives_the_same_options():
