@@ -12,6 +12,8 @@ import importlib
 import json
 import math
 import os
+import re
+import resource
 import shlex
 import statistics
 import subprocess
@@ -237,6 +239,15 @@ class Rate:
             steps *= 10  # few steps are mostly overhead
             passed = self._seconds(steps)
         return max(1, math.ceil(steps * seconds / passed))
+
+
+def peak_memory_mib() -> float:
+    """Returns the peak memory of this process in MiB."""
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
+    # On Linux, `ru_maxrss` of a new process begins with the memory of the one that started it.
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def summary(rounds: list[dict], figure: str) -> tuple[float, float, float]:

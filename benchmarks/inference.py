@@ -20,7 +20,6 @@ The results are `inference.json`, `inference.md` and `inference.png` in --workdi
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -271,8 +270,7 @@ class Latencies:
             seconds = time.perf_counter() - start
             latencies.append(1000 * seconds)
             passed += seconds
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return {"latencies_ms": latencies, "peak_memory_mib": memory}
+        return {"latencies_ms": latencies, "peak_memory_mib": harness.peak_memory_mib()}
 
 
 def table(stored: dict) -> str:
