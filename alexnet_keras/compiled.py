@@ -21,6 +21,7 @@ class CompiledModel:
 
     def __init__(self, model: keras.Model, full: int):
         self._full = full
+        self._model = model  # a trace does not keep the weights in memory
         self._function = model.predict_on_batch
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
@@ -28,7 +29,9 @@ class CompiledModel:
             # One trace for all sizes; `predict_on_batch` would warn about a trace for each size.
             signature = [tf.TensorSpec((None, *model.input_shape[1:]), "uint8")]
             call = functools.partial(model, training=False)
-            self._function = tf.function(call, input_signature=signature, autograph=False)
+            function = tf.function(call, input_signature=signature, autograph=False)
+            # Calls of the trace itself skip TensorFlow's search for one.
+            self._function = function.get_concrete_function()
 
     def __call__(self, images: np.ndarray) -> Any:
         """Returns the outputs for images `(batch, height, width, 3)`, as NumPy arrays.

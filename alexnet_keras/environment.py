@@ -16,6 +16,9 @@ _PACKAGES = {
     "jax": "jax",
     "torch": "torch",
     "faiss": "faiss-cpu",
+    "onnxruntime": "onnxruntime",
+    "ai_edge_litert": "ai-edge-litert",
+    "openvino": "openvino",
 }
 
 

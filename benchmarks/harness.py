@@ -8,17 +8,21 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import importlib
 import json
 import math
 import os
+import re
+import resource
 import shlex
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import util
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -106,6 +110,26 @@ def measure_in_rounds(
         group = {name: environments[name] for name in names}
         _measure_group(module, group, arguments, rounds, measured)
     return measured
+
+
+def run_worker(module: str, name: str, arguments: list[str], variables: dict[str, str]) -> None:
+    """Lets a process of its own do what the other processes need, such as write their files.
+
+    Args:
+        module: name of the benchmark.
+        name: value of its `--worker`.
+        arguments: command-line arguments.
+        variables: environment variables, besides those of this process.
+
+    Raises:
+        SystemExit: if the process ends early.
+    """
+    worker = _Worker(module, name, arguments, variables)
+    try:
+        worker.answer()
+        worker.ask()
+    finally:
+        worker.end()
 
 
 def _measure_group(module, environments, arguments, rounds, measured):
@@ -217,6 +241,15 @@ class Rate:
         return max(1, math.ceil(steps * seconds / passed))
 
 
+def peak_memory_mib() -> float:
+    """Returns the peak memory of this process in MiB."""
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
+    # On Linux, `ru_maxrss` of a new process begins with the memory of the one that started it.
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
 def summary(rounds: list[dict], figure: str) -> tuple[float, float, float]:
     """Returns median, minimum and maximum of a figure over the rounds."""
     values = [measured[figure] for measured in rounds]
@@ -285,16 +318,21 @@ def create_parser(module: str, description: str, rounds: int = 5) -> argparse.Ar
 
 
 def parse(
-    parser: argparse.ArgumentParser, arguments: list[str] | None, positive: tuple[str, ...] = ()
+    parser: argparse.ArgumentParser,
+    arguments: list[str] | None,
+    positive: tuple[str, ...] = (),
+    libraries: Mapping[str, str] = MappingProxyType({}),
 ) -> argparse.Namespace:
     """Returns the parsed options. Bad ones end the process with an error.
 
-    In a worker process it then imports Keras and waits until the implementation may warm up.
+    In a worker process it then imports the implementation's library and waits until the
+    implementation may warm up.
 
     Args:
         parser: parser of the benchmark.
         arguments: command-line arguments; `None` for the process' own.
         positive: names of options that must be positive, besides the common ones.
+        libraries: dict from the names of workers to the modules that they import; Keras for others.
     """
     options = parser.parse_args(arguments)
     for name in ("rounds", "seconds", *positive):
@@ -302,26 +340,33 @@ def parse(
             if value <= 0:
                 parser.error(f"--{name.replace('_', '-')} must be positive. Received: {value}")
     if options.worker:
-        import keras
-
-        print(json.dumps({"libraries": keras.backend.backend()}), flush=True)
+        library = libraries.get(options.worker, "keras")
+        importlib.import_module(library)
+        print(json.dumps({"library": library}), flush=True)
         if not sys.stdin.readline():  # the benchmark has ended
             sys.exit(1)
     return options
 
 
-def check_installed(parser: argparse.ArgumentParser, needs: dict[str, str]) -> None:
+def check_installed(
+    parser: argparse.ArgumentParser,
+    needs: dict[str, str],
+    distributions: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Ends the process with an error if a package is missing.
 
     Args:
         parser: parser of the benchmark.
         needs: dict from the implementations' names to packages.
+        distributions: dict from packages to what pip installs for them; by default the extra of the
+            package's name.
     """
     for name, package in needs.items():
         if util.find_spec(package) is None:
+            distribution = distributions.get(package, f"alexnet_keras[{package}]")
             parser.error(
                 f"{name} needs {package}, which is not installed: "
-                f"pip install 'alexnet_keras[{package}]', or choose other implementations"
+                f"pip install '{distribution}', or choose other implementations"
             )
 
 
@@ -341,14 +386,23 @@ def _as_list(value):
     return value if isinstance(value, list) else [value]
 
 
-def record(module: str, options: argparse.Namespace, results: dict) -> dict:
-    """Returns results with the command, date, machine and versions, as they are stored."""
+def record(
+    module: str, options: argparse.Namespace, results: dict, modules: Iterable[str] = ()
+) -> dict:
+    """Returns results with the command, date, machine and versions, as they are stored.
+
+    Args:
+        module: name of the benchmark.
+        options: its options.
+        results: what it has measured.
+        modules: names of further modules that the workers have imported, for their versions.
+    """
     from alexnet_keras.record import provenance
 
     command = shlex.join(["python", "-m", f"benchmarks.{module}", *as_arguments(options)])
-    modules = [name for name in _PACKAGES if util.find_spec(name)]
+    installed = [name for name in _PACKAGES if util.find_spec(name)]
     return {
-        **provenance(command, modules=modules),
+        **provenance(command, modules=[*installed, *modules]),
         "date": datetime.date.today().isoformat(),
         **results,
     }

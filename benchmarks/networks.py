@@ -7,7 +7,6 @@ The results are `networks.json` and `networks.md` in --workdir.
 """
 
 import argparse
-import resource
 
 from benchmarks import harness
 
@@ -106,7 +105,7 @@ class TrainingStep:
     def __call__(self) -> dict[str, float]:
         return {
             "step_seconds": 1 / self._rate(),
-            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "peak_memory_mib": harness.peak_memory_mib(),
             "parameters": self._parameters,
         }
 

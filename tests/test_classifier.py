@@ -10,6 +10,7 @@ from PIL import Image
 
 from alexnet_keras import AlexNet, Classifier
 from alexnet_keras import export as exporting
+from alexnet_keras.data.image_files import prepared_square
 from alexnet_keras.evaluation.views import crop_views
 from alexnet_keras.layers import Preparation
 from alexnet_keras.models import load_model
@@ -151,6 +152,20 @@ def test_a_photograph_is_scaled_and_seen_upright(classifier, random, tmp_path):
     np.testing.assert_array_equal(
         classifier.prepare(tmp_path / "turned.png"), classifier.prepare(scene)
     )
+
+
+def test_one_image_needs_no_threads(classifier, random, tmp_path, monkeypatch, capsys):
+    scene = random.randint(0, 256, (70, 90, 3)).astype("uint8")
+    Image.fromarray(scene).save(tmp_path / "scene.png")
+    prepared = classifier.prepare([scene, scene])
+    np.testing.assert_array_equal(prepared[0], prepared_square(scene, SIZE))
+    wanted = by_label(classifier.predict([scene, scene], top=4))
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", None)
+    for image in (scene, Image.fromarray(scene), tmp_path / "scene.png"):
+        np.testing.assert_array_equal(classifier.prepare(image), prepared[:1])
+        got = by_label(classifier.predict(image, top=4))
+        np.testing.assert_allclose(got, wanted[:1], atol=1e-6)
+    assert capsys.readouterr().err == ""
 
 
 def test_pads_batches_to_few_sizes(classifier, images, monkeypatch):

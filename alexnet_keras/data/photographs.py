@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -78,12 +79,17 @@ def list_photographs(images) -> list[Photograph]:
 
 
 def progress(count: int, title: str, unit: str = "image") -> tqdm:
-    """Returns a progress bar of images or other units, which shows after a few seconds of work."""
-    return tqdm(total=count, desc=title, unit=unit, delay=_PROGRESS_SECONDS)
+    """Returns a progress bar of images or other units, which shows after a few seconds of work.
+
+    For one unit it stays silent.
+    """
+    return tqdm(total=count, desc=title, unit=unit, delay=_PROGRESS_SECONDS, disable=count == 1)
 
 
 def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[PreparedBatch]:
     """Reads and scales images; threads read the next batch while one is in use.
+
+    A single image needs no threads, whose start takes a large part of a millisecond.
 
     Args:
         photographs: list of `Photograph`.
@@ -91,6 +97,11 @@ def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[Prepa
         batch_size: number of images in a batch.
         bar: progress bar, which is brought forward.
     """
+    if len(photographs) == 1:
+        prepare = functools.partial(_prepare, photographs[0].image, image_size)
+        yield _collect(photographs, [prepare], image_size)
+        bar.update(1)
+        return
     batches = [photographs[i : i + batch_size] for i in range(0, len(photographs), batch_size)]
     with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
         following = [pool.submit(_prepare, each.image, image_size) for each in batches[0]]
@@ -100,16 +111,17 @@ def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[Prepa
             if number + 1 < len(batches):
                 upcoming = batches[number + 1]
                 following = [pool.submit(_prepare, each.image, image_size) for each in upcoming]
-            yield _collect(batch, current, image_size)
+            yield _collect(batch, [future.result for future in current], image_size)
             bar.update(len(batch))
 
 
-def _collect(batch, futures, image_size):
+def _collect(batch, results, image_size):
+    """Calls the functions that return the prepared images of a batch, or raise a ValueError."""
     images = []
     errors = []
-    for future in futures:
+    for result in results:
         try:
-            images.append(future.result())
+            images.append(result())
             errors.append(None)
         except ValueError as error:
             errors.append(str(error))

@@ -52,6 +52,22 @@ def test_rate_does_not_measure_the_steps_that_warm_up(clock):
     assert done == [8, 5]
 
 
+def test_the_peak_memory_is_that_of_the_process():
+    code = (
+        "from benchmarks.harness import peak_memory_mib\n"
+        "first = peak_memory_mib()\n"
+        "held = bytearray(b'x') * 2**26\n"  # 64 MiB
+        "del held\n"
+        "print(first, peak_memory_mib())"
+    )
+    held = bytearray(b"x") * 2**27
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert len(held) == 2**27
+    first, second = map(float, done.stdout.split())
+    assert 5 < first < 100 < 128 < harness.peak_memory_mib()
+    assert 60 < second - first < 68
+
+
 def test_summary():
     rounds = [{"speed": speed} for speed in (5.0, 1.0, 3.0)]
     assert harness.summary(rounds, "speed") == (3.0, 1.0, 5.0)
@@ -79,6 +95,9 @@ def test_an_implementation_whose_package_is_missing(capsys):
         "other needs missing, which is not installed: pip install 'alexnet_keras[missing]'"
         in capsys.readouterr().err
     )
+    with pytest.raises(SystemExit, match="2"):
+        harness.check_installed(parser, {"other": "missing"}, {"missing": "found-as"})
+    assert "pip install 'found-as', or choose" in capsys.readouterr().err
 
 
 def test_the_command_gives_the_same_options():
