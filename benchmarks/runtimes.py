@@ -5,6 +5,7 @@ to probabilities `(batch_size, classes)`. All cores compute in float32.
 """
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def load_onnxruntime(path: str | os.PathLike, batch_size: int) -> Predict:
 
 def load_openvino(path: str | os.PathLike, batch_size: int) -> Predict:
     """Loads an ONNX file by OpenVINO."""
+    # OpenVINO runs without its statistics of use, which a process sends that outlives this one.
+    sys.modules["openvino_telemetry"] = None  # pyright: ignore[reportArgumentType]
     import openvino
 
     core = openvino.Core()
