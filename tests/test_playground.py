@@ -294,7 +294,6 @@ def _check_conv1(network, described, crop, maps):
     np.testing.assert_allclose(drawn, np.moveaxis(kernel, -1, 0), atol=largest / 127)
 
 
-@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")  # of Keras
 def test_one_command_writes_the_files_of_the_network(pages_modules, tmp_path):
     for module in ("onnx", "tf2onnx", "onnxruntime"):
         pytest.importorskip(module)

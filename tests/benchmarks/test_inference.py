@@ -12,10 +12,6 @@ from benchmarks import inference, predictors
 from tests import processes
 from tests.benchmarks.test_commands import run_and_read
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:In the future `np.object`:FutureWarning"  # of Keras, when it exports to ONNX
-)
-
 CLASSES = 10
 COUNT = 3
 ONE_VIEW = [name for name in inference.IMPLEMENTATIONS if name not in inference._VIEWS]
