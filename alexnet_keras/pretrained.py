@@ -45,7 +45,7 @@ class Pretrained:
         image_size: side that the shorter side of a photograph is scaled to, in pixels.
         mean: color that is subtracted from RGB images 0-255; `None` for the mean in the file.
         class_names: function that returns the name of each label; `None` for names in the file.
-        is_default: whether commands take this network if none is given; at most one entry is.
+        is_default: whether commands take this network if none is given; one entry is.
     """
 
     preset: str
@@ -75,6 +75,18 @@ REGISTRY = {
         mean=(123.675, 116.28, 103.53),  # 255 times torchvision's 0.485, 0.456, 0.406
         class_names=lambda: imagenet_names().values(),
     ),
+    "tiny_imagenet": Pretrained(
+        preset="tiny_imagenet",
+        classes=200,
+        file="tiny_imagenet.npz",
+        size=2_930_652,
+        sha256="a4e02d7b51103e43498a130ffd20ac023f2d2465a018bfabf8813185c983fe2f",
+        license="Apache-2.0; the terms of ImageNet may apply to the weights",
+        card="docs/models/tiny_imagenet.md",
+        overrides={"input_shape": (56, 56, 3)},
+        image_size=64,
+        is_default=True,
+    ),
     "imagenette_conv": Pretrained(
         preset="source",
         classes=0,
@@ -102,9 +114,9 @@ def available() -> dict[str, Pretrained]:
     return dict(REGISTRY)
 
 
-def default_name() -> str | None:
-    """Returns the name of the network that commands take if none is given; `None` without one."""
-    return next((name for name, entry in REGISTRY.items() if entry.is_default), None)
+def default_name() -> str:
+    """Returns the name of the network that commands take if none is given."""
+    return next(name for name, entry in REGISTRY.items() if entry.is_default)
 
 
 def classifier_names() -> list[str]:

@@ -116,7 +116,8 @@ def test_a_classifier_of_the_packages_weights(shipped, random):
     np.testing.assert_allclose(prediction.probabilities, -np.sort(-expected), atol=1e-5)
     message_of(
         lambda: Classifier.pretrained("tinny"),
-        "`name` must be one of imagenet, imagenette_conv, tiny. Received: name='tinny'",
+        "`name` must be one of imagenet, tiny_imagenet, imagenette_conv, tiny. Received: "
+        "name='tinny'",
     )
 
 
@@ -268,11 +269,12 @@ def test_weights_of_another_network(shipped):
     )
     message_of(
         lambda: AlexNet("cifar", weights="tinny"),
-        "hf://user/model, or one of imagenet, imagenette_conv, tiny. Received: weights='tinny'",
+        "hf://user/model, or one of imagenet, tiny_imagenet, imagenette_conv, tiny. Received: "
+        "weights='tinny'",
     )
     message_of(
         lambda: pretrained.read_layers("tinny"),
-        "must be one of imagenet, imagenette_conv, tiny. Received: weights='tinny'",
+        "must be one of imagenet, tiny_imagenet, imagenette_conv, tiny. Received: weights='tinny'",
     )
 
 
@@ -293,6 +295,19 @@ def test_entries_are_not_changed(cache):
     assert "imagenet" in pretrained.available()
     with pytest.raises(dataclasses.FrozenInstanceError):
         pretrained.available()["imagenet"].classes = 3
+
+
+def test_the_classifier_that_comes_with_the_package():
+    # 1,428,872 numbers of two bytes, a mean image of four-byte numbers, and 200 names
+    entry = pretrained.available()["tiny_imagenet"]
+    assert 2 * 1_428_872 + 4 * 64 * 64 * 3 < entry.size < 3_000_000
+    classifier = Classifier.pretrained("tiny_imagenet")
+    assert classifier.network.count_params() == 1_428_872
+    assert (classifier.preparation.image_size, classifier.preparation.crop_size) == (64, 56)
+    assert len(set(classifier.class_names)) == 200
+    assert {"goldfish", "school bus", "pretzel"} <= set(classifier.class_names)
+    # White noise has 0.80.
+    assert high_frequency_energy(layer_kernels(classifier.network)).mean() < 0.5
 
 
 def test_the_conv_layers_that_come_with_the_package():

@@ -24,7 +24,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--network",
         metavar="NAME",
         help="named weights, such as imagenet, which are downloaded once (default: CLASSIFIER, or "
-        "else the network that comes with the package, if there is one)",
+        "else tiny_imagenet, which comes with the package)",
     )
 
 
@@ -55,8 +55,7 @@ def open_chosen(options: argparse.Namespace) -> "Classifier":
         options: parsed command line.
 
     Raises:
-        ValueError: for an unknown name, a file that is not a classifier, or if there is neither a
-            name nor a file nor a default.
+        ValueError: for an unknown name, or a file that is not a classifier.
     """
     from alexnet_keras.classifier import Classifier
     from alexnet_keras.pretrained import classifier_names, default_name
@@ -67,12 +66,6 @@ def open_chosen(options: argparse.Namespace) -> "Classifier":
     name = options.network
     if name is None:
         name = default_name()
-        if name is None:
-            raise ValueError(
-                f"`network` must be one of {', '.join(names)}, or the first path must be a "
-                "classifier.keras file or the folder of a training, as no network comes with the "
-                f"package. Received: {options.images[0]!r} first"
-            )
         print(f"Network: {name}, which comes with the package", file=sys.stderr)
     if name not in names:
         raise ValueError(f"`network` must be one of {', '.join(names)}. Received: network={name!r}")

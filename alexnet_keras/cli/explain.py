@@ -4,7 +4,7 @@
     alexnet explain runs/x/classifier.keras photo.jpg --method occlusion --class "yellow ring"
     alexnet explain --network imagenet photo.jpg
 
-Without a classifier and a name, the network is taken that comes with the package, if there is one.
+Without a classifier and a name, tiny_imagenet is taken, which comes with the package.
 Each picture has the image as the network sees it, and beside it the explanation. Files that are not
 images are listed on stderr, and the exit status is then 1.
 """

@@ -3,7 +3,7 @@
     alexnet features runs/x/classifier.keras photos/ --layers conv5 pool5 fc6 --output features.h5
     alexnet features --network imagenet photos/ --layers fc7
 
-Without a classifier and a name, the network is taken that comes with the package.
+Without a classifier and a name, tiny_imagenet is taken, which comes with the package.
 
 The file has an array for each layer, float32 (images, ...), and the paths of the rows in "files".
 Files that are not images are in "skipped", with their "reasons". Rerun a stopped command to resume;

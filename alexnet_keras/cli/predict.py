@@ -1,11 +1,12 @@
 """Classifies photographs.
 
-    alexnet predict runs/x/classifier.keras photo.jpg folder/ "more/*.png" --top 5
+    alexnet predict photo.jpg
     alexnet predict --network imagenet photo.jpg
+    alexnet predict runs/x/classifier.keras photo.jpg folder/ "more/*.png" --top 5
 
-A training writes classifier.keras. Without a classifier and a name, the network is taken that comes
-with the package, if there is one. A folder is searched for images at any depth. Files that are not
-images are listed on stderr, and the exit status is then 1.
+A training writes classifier.keras. Without a classifier and a name, the network tiny_imagenet is
+taken, which comes with the package and knows 200 classes of ImageNet. A folder is searched for
+images at any depth. Files that are not images are listed on stderr, and the exit status is then 1.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Writes the network of the page "AlexNet in the browser".
 
-    python docs/playground/make_network.py runs/shapes/classifier.keras
+    python docs/playground/make_network.py tiny_imagenet
 
 It needs `pip install '.[export]'`. The page reads two files: the network with the outputs of its
 layers, `alexnet_keras/weights/playground.onnx.gz`, and its description, `network.json`. The test of

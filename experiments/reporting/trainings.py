@@ -8,6 +8,7 @@ _TRAININGS = (  # folder, what it is
     ("train_shapes", "`shapes` (`make train`)"),
     ("train_cifar10", "CIFAR-10 (JPEG 80)"),
     ("train_imagenette", "Imagenette (224x224)"),
+    ("train_tiny_imagenet", "Tiny ImageNet, second of [two trainings](models/tiny_imagenet.md)"),
 )
 _FIRST_EPOCHS = (
     ("train_imagenette_source", "`source`: N(0, 0.03) in conv3-conv5"),

@@ -70,10 +70,6 @@ def test_errors_are_one_line(paths, tmp_path):
         assert "\n" not in str(end.value)
     with pytest.raises(SystemExit, match="`images` must be image files, folders of images"):
         main(["explain", paths[0], str(tmp_path / "none")])
-    with pytest.raises(
-        SystemExit, match="no network comes with the package. Received: '.*one.png'"
-    ):
-        main(["explain", paths[1], paths[1]])
 
 
 def test_weights_with_a_name_are_explained(paths, tmp_path, monkeypatch):

@@ -121,7 +121,8 @@ def test_weights_with_a_name(paths, capsys, monkeypatch):
     main(["predict", "--network", "imagenet", *paths[1:]])
     assert capsys.readouterr().out == expected
     with pytest.raises(
-        SystemExit, match="`network` must be one of imagenet. Received: network='paper'"
+        SystemExit,
+        match="`network` must be one of imagenet, tiny_imagenet. Received: network='paper'",
     ):
         main(["predict", "--network", "paper", *paths[1:]])
     with pytest.raises(
@@ -138,7 +139,9 @@ def test_features_of_weights_with_a_name(paths, tmp_path, monkeypatch):
     expected = classifier.features(paths[1:], "fc7")
     with np.load(output) as file:
         np.testing.assert_allclose(file["fc7"], expected["fc7"], atol=1e-6)
-    with pytest.raises(SystemExit, match="alexnet features: `network` must be one of imagenet. Re"):
+    with pytest.raises(
+        SystemExit, match="alexnet features: `network` must be one of imagenet, tiny_imagenet. Re"
+    ):
         main(["features", "--network", "paper", *paths[1:], "--layers", "fc7"])
 
 
@@ -149,18 +152,14 @@ def test_the_network_of_the_package_is_taken_without_another(paths, tmp_path, mo
     monkeypatch.setitem(pretrained.REGISTRY, "convs", dataclasses.replace(entry, classes=0))
     output = str(tmp_path / "f.npz")
     features = ["features", folder, "--output", output, "--layers", "fc7"]
-    for arguments in (["predict", image, folder], features):
-        with pytest.raises(SystemExit) as end:
-            main(arguments)
-        assert end.value.code == (
-            f"alexnet {arguments[0]}: `network` must be one of imagenet, tiny, or the first path "
-            "must be a classifier.keras file or the folder of a training, as no network comes with "
-            f"the package. Received: {arguments[1]!r} first"
-        )
     with pytest.raises(
-        SystemExit, match="must be one of imagenet, tiny. Received: network='convs'"
+        SystemExit, match="one of imagenet, tiny_imagenet, tiny. Received: network='convs'"
     ):
         main(["predict", "--network", "convs", image])
+    default = pretrained.REGISTRY["tiny_imagenet"]
+    monkeypatch.setitem(
+        pretrained.REGISTRY, "tiny_imagenet", dataclasses.replace(default, is_default=False)
+    )
     monkeypatch.setitem(pretrained.REGISTRY, "tiny", dataclasses.replace(entry, is_default=True))
     main(["predict", image, folder])
     out, err = capsys.readouterr()
@@ -173,5 +172,5 @@ def test_the_network_of_the_package_is_taken_without_another(paths, tmp_path, mo
         np.testing.assert_allclose(file["fc7"], expected["fc7"], atol=1e-6)
 
 
-def test_at_most_one_network_is_the_default():
-    assert sum(entry.is_default for entry in pretrained.REGISTRY.values()) <= 1
+def test_one_network_is_the_default():
+    assert sum(entry.is_default for entry in pretrained.REGISTRY.values()) == 1
