@@ -129,9 +129,7 @@ SETTINGS = {
             *("--variants", "fine-tuned, all images", "from scratch, all images"),
         ],
     },
-    "10_your_own_photos.ipynb": lambda data, folder: {
-        "classifier": classifier(Path(folder).parent / "run"),
-    },
+    "10_your_own_photos.ipynb": lambda data, folder: {},
     "11_explain.ipynb": lambda data, folder: {
         "classifier": classifier(Path(folder).parent),
         "dataset": data,
