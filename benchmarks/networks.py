@@ -16,7 +16,7 @@ PRESETS = ("source", "vgg_A", "vgg_A-LRN", "vgg_D")
 def main(arguments=None):
     parser = _parser()
     options = harness.parse(parser, arguments, ("batch_size", "classes"))
-    _check_presets(parser, options.presets)
+    check_presets(parser, options.presets)
     if options.worker:
         return _work(options)
     environments = {preset: harness.environment(options.backend) for preset in options.presets}
@@ -56,7 +56,7 @@ def add_backend_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _check_presets(parser, presets):
+def check_presets(parser: argparse.ArgumentParser, presets: list[str]) -> None:
     """Ends the process with an error for an unknown preset."""
     from alexnet_keras.training.config import training_config
 

@@ -238,12 +238,19 @@ def test_start_up(tmp_path, monkeypatch):
 
     names = {name: getattr(subprocess, name) for name in ("PIPE", "DEVNULL")}
     monkeypatch.setattr(start_up, "subprocess", SimpleNamespace(run=run, **names))
-    stored, table = run_and_read(start_up, tmp_path, ["--batch-size", "1"])
+    stored, table = run_and_read(start_up, tmp_path, ["--batch-size", "1", "--preset", "cifar"])
     figures = stored["rounds"][0]
     assert figures["build_and_first_step"] == figures["build"] + figures["first_step"]
     assert codes[1:] == ["import keras", "import alexnet_keras", start_up._STEP]
     assert min(figures.values()) > 0
     assert "`import alexnet_keras`" in table
+    assert "the preset `cifar`, batches of 1" in table
+
+
+def test_start_up_of_an_unknown_preset(capsys):
+    with pytest.raises(SystemExit):
+        start_up.main(["--preset", "none"])
+    assert "Received: preset='none'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
