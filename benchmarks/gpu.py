@@ -119,11 +119,11 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
 
 def _training_arguments(options, part):
     """Arguments of a training on the pictures that the package draws itself."""
-    length = ["--epochs=4"]
+    setting = ["--preset=small", "--epochs=4"]
     if options.smoke:
-        length = ["--epochs=1", "--class-subset", "0", "1", "--test-views=center"]
+        setting = ["--preset=four_layer", "--epochs=1", "--class-subset", "0", "1"]
     workdir = Path(options.workdir) / part
-    return ["--preset=small", "--dataset=shapes", *length, f"--workdir={workdir}"]
+    return [*setting, "--dataset=shapes", f"--workdir={workdir}"]
 
 
 def _train_on_two_devices(options):

@@ -276,7 +276,7 @@ def test_files_that_are_no_classifier(network, photos, tmp_path):
     mean = np.zeros((SIZE, SIZE, 3), "float32")
     Classifier.from_network(headless, mean, ["a", "b"]).save(tmp_path / "headless.keras")
     for name, words in (
-        ("imagenett", "`pretrained` must be imagenet, a classifier.keras file, or .* not found"),
+        ("imagenett", "must be imagenet, tiny_imagenet, a classifier.keras file, or .* not found"),
         ("begun", "`pretrained` must be .* a training that has ended.*classifier.keras not found"),
         ("text.keras", "`pretrained` must be a .keras file of a model.* damaged"),
         ("network.keras", "`pretrained` must be a classifier.*network without preparation"),
