@@ -426,13 +426,14 @@ def _draw_group(axis, group):
     axis.axvline(limit, label="limit: rate of a matrix product", **style)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     place = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "bbox": box}
-    for number, (median, _, high) in enumerate(summaries):
-        axis.annotate(f"{median:,.1f}", (high, number), **place)
     epochs = {
         number: harness.summary(rounds[name], "epoch")[0]
         for number, name in enumerate(names)
         if "epoch" in rounds[name][0]
     }
+    for number, (median, _, high) in enumerate(summaries):
+        end = max(high, epochs.get(number, 0))
+        axis.annotate(f"{median:,.1f}", (end, number), **place)
     if epochs:
         axis.plot(epochs.values(), epochs.keys(), "kD", markersize=4, label="whole epochs")
     axis.set_title(_title(group), loc="left")
