@@ -119,7 +119,7 @@ def run_worker(module: str, name: str, arguments: list[str], variables: dict[str
         module: name of the benchmark.
         name: value of its `--worker`.
         arguments: command-line arguments.
-        variables: environment variables, besides those of this process.
+        variables: environment variables, added to the ones of this process.
 
     Raises:
         SystemExit: if the process ends early.
