@@ -10,7 +10,7 @@ COLOR_ORDERS = ("RGB", "BGR")
 def check_whole_number(
     name: str, value: Any, least: int = 1, most: int | None = None, meaning: str = ""
 ) -> int:
-    """Returns a whole number as an int, of Python or NumPy. `True` and `False` are no numbers.
+    """Returns a whole number as an int, of Python or NumPy; booleans are refused.
 
     Args:
         name: name of the argument.

@@ -169,5 +169,5 @@ def test_subclasses_with_another_call_are_not_quantized():
 
     layer = Twice(40)
     layer.build((None, 30))
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(RuntimeError, match="Twice does not have a `quantize` method"):
         layer.quantize("int8")
