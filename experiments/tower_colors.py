@@ -16,11 +16,13 @@ arithmetic that takes about half the time of float32.
 """
 
 import functools
+import statistics
 
 from experiments.conv1_initialization import he_stddev
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import FinalError, TowerColorGap
+from experiments.framework.stored_runs import runs_of
 
 _FACTORS = {
     "normalization across the towers": {"overrides": {"normalization_in_towers": False}},
@@ -29,6 +31,7 @@ _FACTORS = {
         "overrides": {"conv1_kernel_stddev": functools.partial(he_stddev, 1.0)}
     },
 }
+_SIGNIFICANT = 0.05  # p of a permutation test
 _CLAIM = "The towers part into a gray and a colorful one"
 
 EXPERIMENT = Experiment(
@@ -64,7 +67,49 @@ EXPERIMENT = Experiment(
     metric=TowerColorGap(),
     seeds=tuple(range(10)),
     seed_counts=dict.fromkeys(_FACTORS, 3),
+    keeps_kernels=True,
 )
+
+
+def towers_table(results: dict) -> str:
+    """Returns in how many runs of each variant the towers part, and how, as Markdown.
+
+    The towers of a run part if a permutation test of its last kernels gives p < 0.05.
+
+    Args:
+        results: content of `results.json`.
+    """
+    lines = [
+        "| variant | towers part | mean gap | by chance | parted after epoch | tower 1 is the "
+        "colorful one |",
+        "|---|---|---|---|---|---|",
+    ]
+    for variant in results["variants"]:
+        runs = [run["measures"][TowerColorGap.name] for run in runs_of(results, variant).values()]
+        parted = [run for run in runs if run["p"][-1] < _SIGNIFICANT]
+        gaps = [abs(first - second) for first, second in (run["towers"][-1] for run in runs)]
+        chance = statistics.mean(run["chance"][-1] for run in runs)
+        epochs = sorted(_parted_after(run["p"]) for run in parted)
+        first = sum(first > second for first, second in (run["towers"][-1] for run in parted))
+        cells = (
+            variant,
+            f"{len(parted)} of {len(runs)}",
+            f"{statistics.mean(gaps):.1f}",
+            f"{chance:.1f}",
+            f"{statistics.median(epochs):g} ({epochs[0]} to {epochs[-1]})" if epochs else "",
+            f"{first} of {len(parted)}" if parted else "",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _parted_after(p_values):
+    """The epoch from which on the towers differ beyond chance until the end."""
+    apart = len(p_values)
+    while apart and p_values[apart - 1] < _SIGNIFICANT:
+        apart -= 1
+    return apart
+
 
 if __name__ == "__main__":
     main(EXPERIMENT, __doc__)

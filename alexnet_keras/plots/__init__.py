@@ -24,9 +24,11 @@ with extra("drawing figures"):
     from alexnet_keras.plots.neighbors import plot_codes, plot_neighbors
     from alexnet_keras.plots.predictions import plot_classified, plot_predictions
     from alexnet_keras.plots.style import save_figure
+    from alexnet_keras.plots.towers import animate_towers, plot_tower_gaps, plot_towers
 
 __all__ = [
     "animate_kernels",
+    "animate_towers",
     "in_words",
     "plot_classified",
     "plot_codes",
@@ -43,6 +45,8 @@ __all__ = [
     "plot_neighbors",
     "plot_patches",
     "plot_predictions",
+    "plot_tower_gaps",
+    "plot_towers",
     "plot_training_errors",
     "save_animation",
     "save_figure",

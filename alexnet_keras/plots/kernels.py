@@ -54,7 +54,7 @@ def plot_kernels(model: keras.Model, columns: int = 16, layer: str = "conv1") ->
         )
         kernels = kernels.reshape(towers, -1, height, width, 1)
     largest = float(np.abs(kernels).max()) or 1.0
-    sheets = [_sheet(0.5 + 0.5 * tiles / largest, columns) for tiles in kernels]
+    sheets = [sheet_of_tiles(0.5 + 0.5 * tiles / largest, columns) for tiles in kernels]
     return _plot_sheets(sheets, f"{title};\ngray is 0, the full range is ±{largest:.2g} for all")
 
 
@@ -96,7 +96,7 @@ def plot_feature_maps(
     )
     maps = np.moveaxis(maps, -1, 0).reshape(towers_of(model), -1, *maps.shape[:2], 1)
     low, high = min(0.0, float(maps.min())), float(maps.max())
-    sheets = [_sheet((tiles - low) / ((high - low) or 1.0), columns) for tiles in maps]
+    sheets = [sheet_of_tiles((tiles - low) / ((high - low) or 1.0), columns) for tiles in maps]
     count = maps.shape[0] * maps.shape[1]
     side = "x".join(map(str, maps.shape[2:4]))
     title = f"The {count} maps of {side} of {layer};\nblack is {low:.2g}, white {high:.2g} for all"
@@ -180,7 +180,9 @@ def plot_kernel_strip(snapshots: Sequence[Snapshot], kernels: int = 8, columns: 
     for tower in range(len(last)):
         strongest = np.argsort(-np.square(last[tower]).sum((1, 2, 3)), kind="stable")[:kernels]
         tiles = np.stack([snapshot.kernels[tower, strongest] for snapshot in shown], axis=1)
-        sheets.append(_sheet(0.5 + 0.5 * tiles.reshape(-1, *tiles.shape[2:]) / largest, len(shown)))
+        sheets.append(
+            sheet_of_tiles(0.5 + 0.5 * tiles.reshape(-1, *tiles.shape[2:]) / largest, len(shown))
+        )
     title = f"{shown[-1].layer} kernels by epoch; "
     title += f"gray is 0, the full range is ±{largest:.2g} for all;\n"
     title += f"in the last epoch {_energy_label(last)}"
@@ -218,7 +220,7 @@ def animate_kernels(snapshots: Sequence[Snapshot], columns: int = 16) -> FuncAni
     largest = max(float(np.abs(snapshot.kernels).max()) for snapshot in snapshots) or 1.0
 
     def sheets(snapshot):
-        return [_sheet(0.5 + 0.5 * tiles / largest, columns) for tiles in snapshot.kernels]
+        return [sheet_of_tiles(0.5 + 0.5 * tiles / largest, columns) for tiles in snapshot.kernels]
 
     def title(snapshot):
         epoch = f"{snapshot.layer} after {snapshot.epoch} epochs"
@@ -260,7 +262,7 @@ def _check_colors(snapshots):
         raise ValueError(f"`snapshots` must be of kernels of three colors. Received: shape {shape}")
 
 
-def _sheet(tiles, columns):
+def sheet_of_tiles(tiles, columns):
     """Arranges tiles `(count, height, width, 1 or 3)` in rows, with white lines between."""
     count, height, width, _ = tiles.shape
     columns = min(columns, count)

@@ -75,6 +75,7 @@ class Experiment:
         seed_counts: dict from a variant's name to its number of seeds, if it has fewer than
             `seeds`.
         published: dict from a variant's name to the published value of the metric.
+        keeps_kernels: whether the kernels of conv1 stay beside the results, for pictures.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Experiment:
     pretraining: dict | None = None
     seed_counts: dict = dataclasses.field(default_factory=dict)
     published: dict = dataclasses.field(default_factory=dict)
+    keeps_kernels: bool = False
 
     def config(self, variant: str, **options) -> "TrainingConfig":
         """Returns the `TrainingConfig` of a variant, with further options."""

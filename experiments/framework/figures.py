@@ -1,14 +1,21 @@
-"""Figures of an experiment's results."""
+"""Figures of an experiment's results, and of the kernels that it keeps."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_keras.plots import (
+    animate_towers,
     plot_comparisons,
     plot_learning_rates,
+    plot_tower_gaps,
+    plot_towers,
     plot_training_errors,
+    save_animation,
     save_figure,
 )
+from experiments.framework.kept_kernels import file_name, kept_path, read_kept
+from experiments.framework.metrics import TowerColorGap
+from experiments.framework.stored_runs import runs_of
 from experiments.framework.tables import estimate_with_interval, labeled_comparisons
 
 if TYPE_CHECKING:
@@ -16,9 +23,12 @@ if TYPE_CHECKING:
 
 
 def draw(results: dict, folder: str | Path) -> None:
-    """Saves the figures of an experiment's results in a folder."""
+    """Saves the figures of an experiment's results in their folder."""
+    folder = Path(folder)
     for name, figure in figures(results).items():
-        save_figure(figure, Path(folder) / f"{name}.png")
+        save_figure(figure, folder / f"{name}.png")
+    if (folder / "kernels").is_dir():
+        _draw_kernels(results, folder)
 
 
 def figures(results: dict) -> dict[str, "Figure"]:
@@ -39,11 +49,41 @@ def figures(results: dict) -> dict[str, "Figure"]:
         ]
         for name, variant in results["variants"].items()
     }
+    if results["settings"]["metric"] == TowerColorGap.name:
+        measures = {
+            variant: [
+                run["measures"][TowerColorGap.name] for run in runs_of(results, variant).values()
+            ]
+            for variant in results["variants"]
+        }
+        drawn["towers"] = plot_tower_gaps(measures)
     if any(len(points) > 1 for points in searches.values()):
         drawn["learning_rates"] = plot_learning_rates(
             _by_group(searches), results["settings"]["metric"]
         )
     return drawn
+
+
+def _draw_kernels(results, folder):
+    """Draws the kept kernels of each variant; those of the first one also as a film."""
+    first = next(iter(results["variants"]))
+    for variant, runs in _runs_by_variant(results).items():
+        paths = {f"seed {seed}": kept_path(folder, variant, seed) for seed in runs}
+        # A run of another experiment, which this one shares, has no file.
+        kept = {name: read_kept(path) for name, path in paths.items() if path.exists()}
+        if not kept:
+            continue
+        last = {name: snapshots[-1] for name, snapshots in kept.items()}
+        title = f"Kernels of conv1, {variant}"
+        path = folder / f"kernels_{file_name(variant)}.png"
+        figure = plot_towers(last, f"{title}: color share of the towers")
+        save_figure(figure, path)
+        if variant == first:
+            save_animation(animate_towers(kept, title), path.with_suffix(".gif"), 2)
+
+
+def _runs_by_variant(results):
+    return {variant: runs_of(results, variant) for variant in results["variants"]}
 
 
 def _comparison_figures(results, comparisons):

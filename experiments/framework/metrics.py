@@ -180,9 +180,9 @@ class TowerColorGap(Metric):
         """Returns the measure of a run.
 
         Returns:
-            dict of `towers`, the value of each tower after each epoch from the initial weights on,
-            in percent; `chance`, the mean gap of random towers of the last kernels; and `p`, from
-            the permutation test of the last kernels.
+            dict of lists with an entry for the initial weights and for each epoch: `towers`, the
+            value of each tower in percent; `chance`, the mean gap of random towers of the same
+            kernels; and `p`, from the permutation test.
         """
         from alexnet_keras.analysis import colorfulness, permutation_test
         from alexnet_keras.analysis.snapshots import read_snapshots
@@ -191,11 +191,11 @@ class TowerColorGap(Metric):
         for snapshot in read_snapshots(folder / "snapshots"):
             each = colorfulness(snapshot.kernels)
             values.append(each.reshape(2, -1) if len(each) == 1 else each)
-        test = permutation_test([values[-1]])
+        tests = [permutation_test([each]) for each in values]
         return {
             "towers": [(100.0 * each.mean(-1)).tolist() for each in values],
-            "chance": 100.0 * test["chance"][0],
-            "p": test["p"],
+            "chance": [100.0 * test["chance"][0] for test in tests],
+            "p": [test["p"] for test in tests],
         }
 
     def is_measured(self, run: dict) -> bool:

@@ -22,6 +22,7 @@ from alexnet_keras.record import as_stored
 from alexnet_keras.training import train
 from alexnet_keras.training.run_folder import read_history
 from experiments.framework.experiment import short_hash
+from experiments.framework.kept_kernels import keep_kernels, kept_path
 from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED
 from experiments.framework.progress import Progress
 from experiments.framework.results import comparison_results, variant_results
@@ -175,6 +176,9 @@ class ExperimentRunner:
                     "network": dataclasses.asdict(pretraining.network),
                 }
             )
+        if self.experiment.keeps_kernels:
+            path = kept_path(self.path.parent, request.variant, request.seed)
+            keep_kernels(folder / "snapshots", path)
         self.stored.add(key, run)
         return run
 

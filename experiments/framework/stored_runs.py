@@ -135,6 +135,24 @@ class StoredRuns:
         )
 
 
+def runs_of(results: dict, variant: str) -> dict[int, dict]:
+    """Returns the runs of a variant at its learning rate, a dict from seeds to runs.
+
+    Args:
+        results: content of `results.json`.
+        variant: name of a variant with results.
+    """
+    rate = results["variants"][variant]["learning_rate"]
+    wanted = {**_flat(results["settings"]["variants"][variant]), "learning_rate": rate}
+    runs = {}
+    for run in results["runs"]:
+        key = _flat(stored_run_key(run))
+        # A field that the settings lack is newer than they are.
+        if all(key[name] == value for name, value in wanted.items()):
+            runs[run["config"]["seed"]] = run
+    return dict(sorted(runs.items()))
+
+
 def _comparable(results):
     """The results as texts, as NaN differs from NaN; without values that follow from others."""
     names = [name for name in results if name not in ("seconds", "settings", "runs", "comparisons")]

@@ -9,10 +9,12 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
+from alexnet_keras.files import read_json
 from experiments.reporting.claims import CLAIMS
 from experiments.reporting.rows import VERDICTS, all_rows, rows_of
 from experiments.reporting.speed import speed_sentences
 from experiments.reporting.trainings import export_table, first_epochs_table, trainings_table
+from experiments.tower_colors import towers_table
 
 _BLOCK = re.compile(r"(<!-- begin ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WIDTH = 100
@@ -99,6 +101,7 @@ _BLOCKS = {
     "results": _results,
     "speed": lambda workdir: _filled(speed_sentences(workdir)),
     "table": _table,
+    "towers": lambda workdir: towers_table(read_json(workdir / "tower_colors" / "results.json")),
     "trainings": trainings_table,
     "verdicts": _verdicts,
 }

@@ -165,7 +165,11 @@ def test_gap_between_a_gray_and_a_red_tower(tmp_path):
     expected = [[200 / 3, 0.0], [0.0, 200 / 3]]
     np.testing.assert_allclose(measured["towers"], expected, atol=1e-4)
     # 2 of the 70 ways to deal four of eight kernels to a tower give the gap of all.
-    assert measured["p"] == pytest.approx(2 / 70, abs=0.01)
+    np.testing.assert_allclose(measured["p"], 2 / 70, atol=0.01)
+    # With i red kernels of eight in a tower, the gap is the difference of 1 - i/4 and i/4. Dealt by
+    # chance, i is 0, 1, ..., 4 in 1, 16, 36, 16, 1 of the 70 ways.
+    chance = (2 * 1 * 4 + 2 * 16 * 2) / 70 / 4 * 200 / 3
+    np.testing.assert_allclose(measured["chance"], chance, rtol=0.05)
     stored = {"ended": "all epochs", "measures": {metric.name: measured}}
     assert metric.is_measured(stored)
     assert metric.value(stored) == pytest.approx(200 / 3)
