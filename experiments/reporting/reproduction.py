@@ -1,5 +1,6 @@
 """The text of REPRODUCTION.md."""
 
+import statistics
 import textwrap
 from collections import Counter
 from pathlib import Path
@@ -20,7 +21,9 @@ nothing.
 _SIGNS = """\
 Errors of the paper are top-1 / top-5 in percent. "pp" are percentage points, "×" is a ratio.
 Square brackets are 95% intervals of the paired difference or ratio over n seeds, or over what the
-text names. Below each table are the means of the variants, with standard deviations.
+text names. Below each table are the means of the variants, with standard deviations. Beside an
+error stands the training error of the last epoch, with all the noise of the training. If it is far
+below the error, the network overfits.
 """
 
 
@@ -88,10 +91,7 @@ def _detail(rows):
     metric = results["settings"]["metric"]
     others = list(dict.fromkeys(row.metric for row in rows if row.metric != metric))
     text = f"`{results['experiment']}` on {rows[0].dataset}, {metric}"
-    means = [
-        f"{name} {mean_with_deviation(variant)}{_reached(variant)}"
-        for name, variant in _variants(results)
-    ]
+    means = [f"{name} {_mean(variant, metric)}" for name, variant in _variants(results)]
     text += f": {'; '.join(means)}." if means else "."
     if others:
         text += f" Also: {'; '.join(others)}."
@@ -112,6 +112,18 @@ def _variants(results):
         for name in dict.fromkeys(compared)
         if name in results["variants"]
     ]
+
+
+def _mean(variant, metric):
+    return f"{mean_with_deviation(variant)}{_training_error(variant, metric)}{_reached(variant)}"
+
+
+def _training_error(variant, metric):
+    """The mean training error of the last epoch, for a metric that is an error on other images."""
+    curves = variant.get("curves")
+    if not curves or " error on " not in metric:
+        return ""
+    return f" (training {statistics.mean(curve[-1] for curve in curves.values()):.1f})"
 
 
 def _reached(variant):

@@ -83,6 +83,16 @@ def test_report_says_what_the_results_say(tmp_path, stored, capsys):
     assert first == f"Reading 1 files of stored results in {folder}. Nothing is trained."
 
 
+def test_an_error_stands_beside_the_training_error(stored):
+    content = results([-2.5, -1.5])
+    content["settings"]["metric"] = "top-1 error on ten crops (%)"
+    # The mean of the last epochs, 10 and 15.
+    curves = {"0": [90.0, 10.0], "1": [80.0, 15.0]}
+    content["variants"]["with normalization"]["curves"] = curves
+    text = " ".join(reproduction(stored(content)).split())
+    assert "with normalization 20.00 ± 0.50 (training 12.5); without normalization 22.00" in text
+
+
 def test_a_wheel_says_that_a_checkout_is_needed(tmp_path, stored, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no `benchmarks`
     with pytest.raises(SystemExit, match="`report` must run in the root of a checkout"):
