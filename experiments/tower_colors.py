@@ -45,8 +45,6 @@ EXPERIMENT = Experiment(
         "precision": "mixed_bfloat16",
         "lr_milestones": (0.6, 0.85),
         "validation_freq": 8,
-        # The paper's, for pixel values that the preset divides by 64.
-        "overrides": {"normalization_alpha": 1e-4 * 64**2},
     },
     variants={
         "two towers": {},

@@ -272,6 +272,7 @@ _SMALL = dataclasses.replace(
     initializer="he_normal",
     conv1_kernel_stddev=0.006,  # a twentieth of He's, so that short trainings show learned kernels
     bias=0.0,
+    normalization_alpha=1e-4 * 64**2,  # the paper's, of values that the input scale divides by 64
 )
 
 _CAFFE = dataclasses.replace(
@@ -371,9 +372,14 @@ PRESETS = {
         ),
     ),
     "small": _SMALL,
-    # 1.4 million weights, wide enough for 200 classes.
+    # 1.4 million weights, wide enough for 200 classes. The alpha is the one that the weights of the
+    # package were trained with. It is so small that the normalization is a constant factor.
     "tiny_imagenet": dataclasses.replace(
-        _SMALL, filters=(64, 128, 192, 192, 128, 128), units=(512, 320), dropout=0.25
+        _SMALL,
+        filters=(64, 128, 192, 192, 128, 128),
+        units=(512, 320),
+        dropout=0.25,
+        normalization_alpha=1e-4,
     ),
     "cifar": dataclasses.replace(
         _SMALL,

@@ -12,6 +12,7 @@ _SMALL = dict(
     dataset="shapes",
     epochs=4,
     batch_size=64,
+    learning_rate=0.02,
     schedule="step",
     lr_milestones=(0.75,),
     pca_noise="standard_deviation",
@@ -98,6 +99,7 @@ TRAINING_PRESETS = {
         "dataset": "tiny_imagenet",
         "epochs": 40,
         "batch_size": 128,
+        "learning_rate": 0.01,
         "lr_milestones": (0.6, 0.85),
     },
     "cifar": {

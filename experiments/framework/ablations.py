@@ -23,6 +23,7 @@ BASE = {
     "preset": "cifar",
     "dataset": "cifar10",
     "epochs": 16,
+    "learning_rate": 0.01,
     "overrides": {
         "filters": (16, 32, 48, 48, 32, 32),
         "units": (256, 256),

@@ -430,3 +430,18 @@ def test_bad_arguments():
         AlexNet("paper", activation="reluu")
     with pytest.raises(ValueError, match="`classes` must be a positive whole number"):
         AlexNet("paper", classes=0)
+
+
+@pytest.mark.parametrize("preset", ["small", "cifar"])
+def test_normalization_is_the_papers_though_pixel_values_are_scaled(preset, random):
+    model = AlexNet(preset, classes=3)
+    layer = model.get_layer("norm1")
+    scale = alexnet_config(preset).input_scale
+    assert scale == 1 / 64
+    maps = model.get_layer("norm1").output.shape[-1]
+    a = random.normal(0, 64, (2, 3, 3, 2, maps // 2))  # of pixel values 0-255, tower by tower
+    padded = np.pad(np.square(a), [(0, 0)] * 4 + [(2, 2)])
+    sums = sum(padded[..., start : start + maps // 2] for start in range(5))
+    paper = (a / (2 + 1e-4 * sums) ** 0.75).reshape(2, 3, 3, maps)
+    ours = layer((scale * a).reshape(2, 3, 3, maps).astype("float32"))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(ours) / scale, paper, rtol=1e-4)
