@@ -85,7 +85,13 @@ def _table(workdir, path, start=None):
     if start is not None:
         pairs = itertools.pairwise(parts)
         parts = [part for text, table in pairs if text.startswith(start) for part in (text, table)]
-    return "\n\n".join(part if part.startswith("|") else _filled(part) for part in parts)
+    return "\n\n".join(part if part.startswith("|") else _filled_lines(part) for part in parts)
+
+
+def _filled_lines(text):
+    """Fills a paragraph, or each item of a list."""
+    items = re.split(r"\n(?=- )", text)
+    return "\n".join(_filled(item, "  " if item.startswith("- ") else "") for item in items)
 
 
 def _filled(text, indent=""):

@@ -198,6 +198,14 @@ def test_a_block_is_written_anew_and_what_is_around_it_stays(stored):
     assert fill_blocks(filled, folder) == filled
 
 
+def test_a_list_below_a_table_keeps_its_items(tmp_path):
+    (tmp_path / "speed.md").write_text("command\n\n- one " + "word " * 30 + "\n- two\n")
+    filled = fill_blocks("<!-- begin table speed.md -->\n<!-- end -->\n", tmp_path)
+    first, *more, last = filled.splitlines()[2:-2]
+    assert first.startswith("- one word") and len(first) <= 100
+    assert all(line.startswith("  word") for line in more) and last == "- two"
+
+
 def test_an_unknown_block_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="Received: 'resluts'"):
         fill_blocks("<!-- begin resluts towers -->\n<!-- end -->\n", tmp_path)
