@@ -11,7 +11,8 @@ from experiments.reporting.claims import GROUPS
 NOT_TESTABLE = "not testable"
 NOT_RUN = "not run yet"
 VERDICTS = ("reproduced", "same direction", "not reproduced", NOT_TESTABLE, NOT_RUN)
-_UNITS = {"percentage points": "pp", "times": "×"}
+# Signs of units, by their beginning.
+_SIGNS = {"percentage points": "pp", "points of energy": "pp", "times": "×"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +70,8 @@ class Row:
         if self.comparison["estimate"] is None:
             return text
         number, _, rest = text.partition(" ")
-        sign = next(
-            sign for words, sign in _UNITS.items() if self.comparison["unit"].startswith(words)
-        )
+        unit = self.comparison["unit"]
+        sign = next(sign for words, sign in _SIGNS.items() if unit.startswith(words))
         return f"{number}{sign} {rest}" if sign == "×" else f"{number} {sign} {rest}"
 
     @property

@@ -1,3 +1,4 @@
+import importlib
 import json
 import re
 from pathlib import Path
@@ -185,6 +186,21 @@ def test_no_row_is_wider_than_120_characters_and_all_pictures_exist():
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert len(pictures) >= 10
     assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_the_unit_of_every_metric_has_a_sign(stored):
+    units = set()
+    for name in {claim.experiment for claim in CLAIMS if claim.experiment}:
+        module = importlib.import_module(f"experiments.{name}")
+        if hasattr(module, "EXPERIMENT"):
+            units |= {metric.unit for metric in module.EXPERIMENT.metrics}
+    assert {"percentage points", "points of energy", "times the epochs"} <= units
+    for unit in units:
+        content = results([-2.5, -1.5])
+        content["comparisons"][0]["unit"] = unit
+        sign = "×" if unit.startswith("times") else " pp"
+        line = row(reproduction(stored(content)), "with normalization against")
+        assert f"| -2.00{sign} [-2.50, -1.50] |" in line
 
 
 def test_a_block_is_written_anew_and_what_is_around_it_stays(stored):
