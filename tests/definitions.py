@@ -75,8 +75,13 @@ def spatial_response_normalization(a, size=5, k=1.0, alpha=1e-3, beta=0.75):
 
 
 def max_pool(x, pool_size, stride, function=np.max):
-    """The largest or mean number of each window, over its positions inside the map."""
-    rows, columns = (math.ceil((n - pool_size) / stride) + 1 for n in x.shape[1:3])
+    """The largest or mean number of each window, over its positions inside the map.
+
+    Every window begins inside the map.
+    """
+    rows, columns = (
+        min(math.ceil((n - pool_size) / stride) + 1, math.ceil(n / stride)) for n in x.shape[1:3]
+    )
     out = np.zeros((len(x), rows, columns, x.shape[-1]), x.dtype)
     for r in range(rows):
         for c in range(columns):

@@ -10,8 +10,8 @@ from alexnet_keras.ops.reference import average_pool
 class CeilingAveragePooling2D(CeilingPooling, keras.layers.AveragePooling2D):
     """A `keras.layers.AveragePooling2D` with `ceil_mode`, as PyTorch calls it: sizes round up.
 
-    The last windows may reach over the right and bottom edges. Each output is the mean over the
-    positions of its window inside the map. The definition is
+    The last windows may reach over the right and bottom edges, but begin inside the map. Each
+    output is the mean over the positions of its window inside the map. The definition is
     `alexnet_keras.ops.reference.average_pool`.
 
     Args:

@@ -136,7 +136,7 @@ def max_pool(x, pool_size: tuple, strides: tuple, ceil_mode: bool = False):
         x: `(batch, height, width, maps)`.
         pool_size, strides: pairs of ints, in positions.
         ceil_mode: whether sizes round up: the last windows may reach over the right and bottom
-            edges. The maximum ignores positions outside the map.
+            edges, but begin inside the map. The maximum ignores positions outside the map.
 
     Reference: section 3.4 of Krizhevsky et al. (2012); 2012 source.
     """
@@ -200,9 +200,15 @@ def pad_to_ceiling(x, pool_size: tuple, strides: tuple):
 def ceiling_padding(size: int, window: int, stride: int) -> int:
     """Returns the rows to add at the bottom so that windows cover all `size` rows.
 
+    With a stride longer than the window, rows between two windows stay uncovered. A last window
+    that would begin below all rows is left out.
+
     Reference: 2012 source; 224 pixels, 11x11 kernels and stride 4 need 3.
     """
-    return (window - size) % stride if size >= window else window - size
+    if size < window:
+        return window - size
+    missing = (window - size) % stride
+    return missing if missing < window else 0
 
 
 def same_padding(sizes: tuple, windows: tuple, strides: tuple) -> list:

@@ -8,7 +8,7 @@ from tests.gradients import differences, gradients
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 6), (8, 7)])
-@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3)])
+@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 3)])
 def test_is_the_mean_of_what_lies_in_the_map(size, pool_size, stride, random):
     x = random.normal(5, 1, (2, *size, 3)).astype("float32")
     layer = CeilingAveragePooling2D(pool_size, stride)
@@ -22,6 +22,14 @@ def test_by_hand():
     x = np.tile(np.array([1.0, 2.0, 3.0, 4.0], "float32").reshape(1, 1, 4, 1), (1, 3, 1, 1))
     out = keras.ops.convert_to_numpy(CeilingAveragePooling2D(3, 2)(x))
     np.testing.assert_allclose(out.ravel(), [2.0, 3.5], rtol=1e-6)
+
+
+def test_no_window_begins_outside_the_map():
+    # Windows of 2 with stride 3 over 1, 2, 3: a second one would begin at the missing fourth place.
+    x = np.tile(np.array([1.0, 2.0, 3.0], "float32").reshape(1, 1, 3, 1), (1, 3, 1, 1))
+    layer = CeilingAveragePooling2D(2, 3)
+    assert layer.compute_output_shape(x.shape) == (1, 1, 1, 1)
+    assert keras.ops.convert_to_numpy(layer(x)).ravel().tolist() == [1.5]
 
 
 def test_gradient(random):

@@ -9,7 +9,7 @@ from tests.gradients import differences, gradients
 # Windows fit, or reach over one edge or both. Over both edges of an even square with 3 and 2, as in
 # the network of figure 1, this is Keras' padding "same".
 SIZES = [*((n, n) for n in range(4, 9)), *((n, n + 1) for n in range(4, 9))]
-WINDOWS = [(2, 2), (3, 2), (3, 3), (2, 1)]
+WINDOWS = [(2, 2), (3, 2), (3, 3), (2, 1), (2, 3), (1, 3)]
 
 
 @pytest.mark.parametrize("size", SIZES)

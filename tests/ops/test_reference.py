@@ -84,7 +84,7 @@ def test_locally_connected2d_by_hand():
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 6), (7, 7), (8, 8)])
-@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
+@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1), (2, 3)])
 def test_max_pool(size, pool_size, stride, random):
     x = random.normal(-5, 1, (2, *size, 3)).astype(
         "float32"
@@ -97,7 +97,7 @@ def test_max_pool(size, pool_size, stride, random):
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 6), (7, 7), (8, 8)])
-@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
+@pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1), (2, 3)])
 def test_average_pool(size, pool_size, stride, random):
     x = random.normal(5, 1, (2, *size, 3)).astype("float32")  # zeros beyond the edge would show
     out = numpy(reference.average_pool(x, (pool_size,) * 2, (stride,) * 2, ceil_mode=True))
