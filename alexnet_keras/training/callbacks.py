@@ -88,8 +88,12 @@ class FreezeConv1(keras.callbacks.Callback):
         self.factor = factor
 
     def on_epoch_begin(self, epoch, logs: Any = None):
-        factor = 0.0 if epoch >= self.frozen_epoch else 0.1 if epoch >= self.slow_epoch else 1.0
-        self.model.optimizer.set_layer_learning_rate("conv1", factor * self.factor)
+        factor = self.factor
+        if epoch >= self.frozen_epoch:
+            factor = 0.0
+        elif epoch >= self.slow_epoch:
+            factor = 0.1 * self.factor
+        self.model.optimizer.set_layer_learning_rate("conv1", factor)
 
 
 class Throughput(keras.callbacks.Callback):
@@ -172,8 +176,11 @@ class DeterministicDropout(keras.callbacks.Callback):
         self.step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         for index, layer in enumerate(self.model.layers):
             if isinstance(layer, keras.layers.Dropout):
+                state = layer.seed_generator.state
+                # The state has 32 bits on JAX and PyTorch, too few for large seeds.
+                numbers = int(np.iinfo(state.dtype).max) + 1
                 # The second number grows by one a step.
-                layer.seed_generator.state.assign([1000 * self.seed + index, self.step])
+                state.assign([(1000 * self.seed + index) % numbers, self.step])
 
     def on_train_batch_begin(self, batch, logs: Any = None):
         if keras.backend.backend() == "torch":

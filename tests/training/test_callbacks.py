@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras.training.callbacks import ChanceLevel
+from alexnet_keras.training.callbacks import ChanceLevel, DeterministicDropout
 
 # Of four classes: ln 4 is 1.386. Two epochs of 30 steps; the loss is below 1.286 from step 44 on.
 LOSSES = np.array([2.0] * 43 + [1.0] * 17)
@@ -61,3 +61,23 @@ def test_chance_level_in_fit():
         batches, steps_per_epoch=30, epochs=2, callbacks=callbacks, verbose=0
     ).history
     assert history["left_chance_at_step"] == [0, 60]
+
+
+# The types of Keras' state: on TensorFlow, JAX and PyTorch.
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        ("int64", 1000 * 20260101 + 1),
+        ("uint32", (1000 * 20260101 + 1) % 2**32),
+        ("int32", (1000 * 20260101 + 1) % 2**31),
+    ],
+)
+def test_dropout_takes_large_seeds_in_the_type_of_its_state(dtype, expected):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2), keras.layers.Dropout(0.5)])
+    model.compile("sgd", "mse")
+    generator = model.layers[1].seed_generator
+    generator.state = keras.Variable([0, 0], dtype=dtype, trainable=False)
+    callback = DeterministicDropout(20260101)
+    callback.set_model(model)
+    callback.on_train_begin()
+    assert keras.ops.convert_to_numpy(generator.state).tolist() == [expected, 0]
