@@ -3,14 +3,13 @@
 import collections
 import concurrent.futures
 import os
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from alexnet_keras.files import check_writable, replacing
+from alexnet_keras.files import check_writable, read_npz, replacing
 
 _MOVE = (
     "Set the environment variable ALEXNET_KERAS_CACHE to a folder with space that can be written"
@@ -126,10 +125,7 @@ def _read(path, key):
     if path is None or not path.exists():
         return None
     try:
-        # NumPy leaves a damaged file open that it has opened itself.
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if str(file["key"]) == key:
-                return file["mean_image"], file["covariance"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        pass  # a damaged cache is computed anew
-    return None
+        stored_key, mean_image, covariance = read_npz(path, "key", "mean_image", "covariance")
+    except ValueError:
+        return None  # a damaged cache is computed anew
+    return (mean_image, covariance) if str(stored_key) == key else None

@@ -51,3 +51,14 @@ def test_a_full_disk_leaves_no_partial_cache(tmp_path, monkeypatch):
     ):
         cached.training_statistics(images, 2, "key", cache)
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive"], ids=["empty", "other"])
+def test_a_damaged_cache_is_computed_anew(content, tmp_path):
+    images = [np.full((2, 4, 4, 3), 7, "uint8")]
+    (tmp_path / "statistics-key.npz").write_bytes(content)
+    for _ in range(2):
+        mean_image, covariance = cached.training_statistics(images, 2, "key", tmp_path)
+        np.testing.assert_array_equal(mean_image, np.full((4, 4, 3), 7))
+        np.testing.assert_array_equal(covariance, np.zeros((3, 3)))
+        images = None  # the second time they are not read
