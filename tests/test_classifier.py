@@ -144,6 +144,17 @@ def test_reads_files_folders_and_pillow_images(classifier, images, tmp_path, cap
     assert len(classifier.predict(f"{tmp_path}/*.png")) == 3
 
 
+def test_a_pillow_image_of_a_cut_file_has_its_error(classifier, images, tmp_path):
+    Image.fromarray(images[0]).save(tmp_path / "cut.png")
+    content = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    with Image.open(tmp_path / "cut.png") as cut:  # reads the header only
+        cut_prediction, whole = classifier.predict([cut, images[1]], top=4)
+    assert "truncated" in cut_prediction.error and cut_prediction.names == ()
+    wanted = by_label(classifier.predict(images[1], top=4))
+    np.testing.assert_allclose(by_label([whole]), wanted, atol=1e-6)
+
+
 def test_a_photograph_is_scaled_and_seen_upright(classifier, random, tmp_path):
     scene = random.randint(0, 256, (90, 60, 3)).astype("uint8")
     exif = Image.Exif()
@@ -207,7 +218,12 @@ def test_bad_input_is_one_line_before_any_work(classifier, images, mean, tmp_pat
             (images[..., :2], 1),
             r"must be paths, arrays .* Received: an array of shape \(32, 32, 2\)",
         ),
+        (
+            (images[0, ..., 0], 1),
+            r"must be paths, arrays .* Received: an array of shape \(32, 32\)",
+        ),
         (([3], 1), "must be paths, arrays .* Received: 3"),
+        ((None, 1), "must be paths, arrays .* Received: None"),
     ):
         with pytest.raises(ValueError, match=words):
             classifier.predict(*arguments)

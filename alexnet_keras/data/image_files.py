@@ -1,7 +1,9 @@
 """Image files without TensorFlow: which files are images, their pixels, and the prepared square."""
 
+import contextlib
 import glob
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +99,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         ValueError: if the file is not such an image; the message is the reason, without the path.
     """
     file = Path(path)
-    try:
+    with reasons_as_value_errors(file):
         if not file.is_file():
             raise ValueError("not a file")
         size = file.stat().st_size
@@ -110,11 +112,24 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
             if reason:
                 raise ValueError(reason)
             return pixels_of(image)
+
+
+@contextlib.contextmanager
+def reasons_as_value_errors(file: Path | None = None) -> Iterator[None]:
+    """Context that raises each error of a decoder as a `ValueError` with one line, the reason.
+
+    Args:
+        file: path of the image, which is left out of the reason; `None` for an image in memory.
+    """
+    try:
+        yield
     except Image.UnidentifiedImageError as error:
         raise ValueError("not a JPEG, PNG, BMP, GIF or WebP image") from error
     except Exception as error:  # a file can be wrong in more ways than decoders document
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(reason.replace(str(file), file.name)) from error
+        if file is not None:
+            reason = reason.replace(str(file), file.name)
+        raise ValueError(reason) from error
 
 
 def reason_against_header(image: Image.Image) -> str | None:

@@ -5,14 +5,20 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from keras import ops
 from PIL import Image
 from tqdm import tqdm
 
-from alexnet_keras.data.image_files import find_images, pixels_of, prepared_square, read_image
+from alexnet_keras.data.image_files import (
+    find_images,
+    pixels_of,
+    prepared_square,
+    read_image,
+    reasons_as_value_errors,
+)
 
 _PROGRESS_SECONDS = 3  # of work before a progress bar shows
 
@@ -60,11 +66,12 @@ def list_photographs(images) -> list[Photograph]:
             `(count, height, width, 3)`.
 
     Raises:
-        ValueError: for a path without images, an array of another shape or other values, or no
-            images.
+        ValueError: for a path without images, an array of another shape or other values, anything
+            else, or no images.
     """
-    is_one = isinstance(images, (str, os.PathLike, Image.Image))
-    if is_one or len(getattr(images, "shape", ())) == 3:
+    is_one = isinstance(images, (str, os.PathLike, Image.Image)) or not isinstance(images, Iterable)
+    # An array of one axis may hold paths.
+    if is_one or len(getattr(images, "shape", (0,))) not in (1, 4):
         images = [images]
     found = []
     for image in images:
@@ -160,7 +167,8 @@ def _prepare(image, size):
     if isinstance(image, str):
         image = read_image(image)
     elif isinstance(image, Image.Image):
-        image = pixels_of(image)
+        with reasons_as_value_errors():  # Pillow decodes a file when its pixels are needed
+            image = pixels_of(image)
     elif image.dtype != np.uint8:
         image = np.round(image).astype("uint8")
     return prepared_square(image, size)
