@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from alexnet_keras.checks import MEAN_SUBTRACTIONS, check_whole_number
+from alexnet_keras.checks import MEAN_SUBTRACTIONS, check_crop_size, check_whole_number
 from alexnet_keras.data.options import can_be_in_memory, check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.evaluation.view_names import TEST_VIEWS
@@ -14,11 +14,13 @@ from alexnet_keras.training.fields import (
     Shares,
     Subset,
     as_tuple,
+    name_or_path,
     numbers_by_layer,
     optional_path,
     optional_whole_number,
     seed_number,
     share,
+    true_or_false,
 )
 from alexnet_keras.training.presets import FINE_TUNING, PRETRAINED, TRAINING_PRESETS
 
@@ -65,6 +67,7 @@ class TrainingConfig:
         "data",
         "imagenet2012",
         "TFDS name of the images, a folder with train/CLASS/ and val/CLASS/, or an .npz file",
+        name_or_path,
     )
     preset: str = _option(
         "network",
@@ -123,7 +126,9 @@ class TrainingConfig:
     weight_decay: float = _option(
         "training", 0.0005, "weight decay, which goes through the momentum", Number()
     )
-    decay_biases: bool = _option("training", True, "apply the weight decay to biases too")
+    decay_biases: bool = _option(
+        "training", True, "apply the weight decay to biases too", true_or_false
+    )
     layer_weight_decay: dict = _option(
         "training",
         {},
@@ -161,7 +166,10 @@ class TrainingConfig:
         numbers_by_layer,
     )
     random_crop: bool = _option(
-        "data", True, "train on random crops and mirror images, and otherwise on center crops"
+        "data",
+        True,
+        "train on random crops and mirror images, and otherwise on center crops",
+        true_or_false,
     )
     scale_jitter: tuple = _option(
         "data",
@@ -226,6 +234,7 @@ class TrainingConfig:
         "data",
         False,
         "leave out the corrupt images of a folder, and count them, instead of stopping",
+        true_or_false,
     )
     hold_out_every: int = _option(
         "data",
@@ -271,6 +280,7 @@ class TrainingConfig:
         False,
         "keep all images in the memory of one GPU and crop them there (jax and torch backends, "
         ".npz files and shapes only)",
+        true_or_false,
     )
     memory_gib: float = _option(
         "data", 2.0, "keep decoded training images in memory if they fit into this size, in GiB"
@@ -320,11 +330,7 @@ class TrainingConfig:
                 "`scale_jitter` needs `random_crop`. Received: "
                 f"scale_jitter={self.scale_jitter}, random_crop={self.random_crop}"
             )
-        if self.crop_size > self.image_size:
-            raise ValueError(
-                f"`crop_size` must be at most image_size. Received: crop_size={self.crop_size}, "
-                f"image_size={self.image_size}"
-            )
+        check_crop_size(self.crop_size, self.image_size)
         parts = {
             "hold_out_every": 10,
             "class_subset": (),

@@ -125,10 +125,20 @@ def optional_whole_number(name: str, value: Any) -> int | None:
     return None if value is None else check_whole_number(name, value)
 
 
+def true_or_false(name: str, value: Any) -> bool:
+    """Checks for a boolean, as a text such as "no" would count as true."""
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    return value
+
+
+def name_or_path(name: str, value: Any) -> str:
+    """Checks for a name or path, and returns text, which JSON can store."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError(f"`{name}` must be a name or a path. Received: {name}={value!r}")
+    return os.fspath(value)
+
+
 def optional_path(name: str, value: Any) -> str | None:
     """Checks for a name or path, or `None`, and returns text."""
-    if value is None:
-        return None
-    if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"`{name}` must be a name, a path or none. Received: {name}={value!r}")
-    return os.fspath(value)
+    return None if value is None else name_or_path(name, value)

@@ -1,4 +1,7 @@
+import dataclasses
+import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -33,8 +36,13 @@ BAD = {
     },
     "bias_learning_rate": [-0.1, math.inf, "0.1"],
     "momentum": [-0.1, 1, 1.5],
+    "dataset": [1, None],
     "initial_weights": [1],
     "pretrained": [1],
+    **{
+        name: ["no", 0, None]
+        for name in ("decay_biases", "random_crop", "skip_corrupt", "in_memory")
+    },
     "seed": [-1, 2**31, 0.5],
     "lr_milestones": [(-0.1,), (0.5, 1.1), (0.6, 0.5)],
     "pca_noise_end": [-0.1, 1.1, "0.5", True],
@@ -78,7 +86,10 @@ def test_values_are_stored_in_one_form():
         devices=["2"],
         seed=2**31 - 1,
         momentum=0,
+        dataset=Path("photos"),
     )
+    json.dumps(dataclasses.asdict(config))  # as a training stores it
+    assert config.dataset == "photos"
     assert isinstance(config.learning_rate, float)
     assert (config.lr_milestones, config.pca_noise_end) == ((0.5,), 0.0)
     assert (config.conv1_milestones, config.test_views) == ((0, 1), ("ten_crop",))
