@@ -181,8 +181,13 @@ def _explained(classifier, readable, batch, maps, method, layer):
         )
 
 
-def label_of(classifier: Classifier, class_name: Any) -> int:
+def label_of(classifier: Classifier, class_name: Any, argument: str = "class_name") -> int:
     """Returns the label of a class.
+
+    Args:
+        classifier: a `Classifier`.
+        class_name: name of the class.
+        argument: name of the argument in the message.
 
     Raises:
         ValueError: if the classifier has no class, or several classes, of this name.
@@ -192,16 +197,16 @@ def label_of(classifier: Classifier, class_name: Any) -> int:
         return names.index(class_name)
     if class_name in names:
         raise ValueError(
-            "`class_name` must be the name of one class. "
-            f"Received: class_name={class_name!r}, the name of {names.count(class_name)} classes"
+            f"`{argument}` must be the name of one class. "
+            f"Received: {argument}={class_name!r}, the name of {names.count(class_name)} classes"
         )
     shown = names
     if len(names) > _LISTED:
         shown = difflib.get_close_matches(str(class_name), names) or names[:3]
     more = "" if shown is names else f" ({len(names):,} in all)"
     raise ValueError(
-        f"`class_name` must be a class of the classifier, such as {', '.join(shown)}{more}. "
-        f"Received: class_name={class_name!r}"
+        f"`{argument}` must be a class of the classifier, such as {', '.join(shown)}{more}. "
+        f"Received: {argument}={class_name!r}"
     )
 
 

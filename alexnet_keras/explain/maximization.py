@@ -79,7 +79,7 @@ def _model_and_numbers(classifier, units, layer):
     """Returns the model from crops less the mean to units, and the numbers of the chosen ones."""
     if layer is None:
         names = [units] if isinstance(units, (str, int)) else list(units)
-        numbers = [label_of(classifier, name) for name in names]
+        numbers = [label_of(classifier, name, "units") for name in names]
         if not numbers:
             raise ValueError("`units` must hold at least one class name. Received: none")
         return score_model(classifier), numbers

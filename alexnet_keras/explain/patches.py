@@ -160,8 +160,7 @@ class _Strongest:
         flat = values.reshape(len(values), -1, values.shape[-1])
         places = flat.argmax(1)
         largest = flat.max(1)
-        for unit in self._units:
-            found = self._found[unit]
+        for unit, found in self._found.items():  # once, also if a unit is requested twice
             for index in np.argsort(-largest[:, unit], kind="stable")[: self._count]:
                 value = float(largest[index, unit])
                 if len(found) == self._count and value <= found[-1][0]:

@@ -30,8 +30,10 @@ def nearest(
         number is its index in all chunks together.
 
     Raises:
-        ValueError: for fewer vectors than neighbors, or vectors of another length than the queries.
+        ValueError: for no neighbors, fewer vectors than neighbors, or vectors of another length
+            than the queries.
     """
+    check_whole_number("count", count)
     queries = np.ascontiguousarray(np.asarray(queries).reshape(len(queries), -1), "float32")
     distances = np.empty((len(queries), 0), "float32")
     numbers = np.empty((len(queries), 0), "int64")
@@ -51,13 +53,19 @@ def nearest(
         best = np.argsort(distances, axis=1, kind="stable")[:, :count]
         distances, numbers = (np.take_along_axis(part, best, 1) for part in (distances, numbers))
         first += len(chunk)
-    check_count(count, first)
+    check_count(count, first, "count")
     return np.sqrt(np.maximum(distances, 0)), numbers
 
 
-def check_count(count: int, images: int) -> None:
-    """Raises a `ValueError` for more neighbors than there are images, or none."""
-    check_whole_number("neighbors", count, 1, images, "the number of images")
+def check_count(count: int, images: int, argument: str) -> None:
+    """Raises a `ValueError` for more neighbors than there are images, or none.
+
+    Args:
+        count: number of neighbors.
+        images: number of images.
+        argument: name of the argument in the message.
+    """
+    check_whole_number(argument, count, 1, images, "the number of images")
 
 
 class CodeIndex:
@@ -73,11 +81,7 @@ class CodeIndex:
     """
 
     def __init__(self, codes: np.ndarray, about: Mapping):
-        codes = np.ascontiguousarray(codes)
-        if codes.dtype != np.uint8 or codes.ndim != 2:
-            raise ValueError(
-                f"`codes` must be uint8 (images, bytes). Received: {codes.dtype} {codes.shape}"
-            )
+        codes = _checked(codes)
         self.codes = codes
         self.about = dict(about)
         self._index = faiss.IndexBinaryFlat(8 * codes.shape[1])
@@ -97,11 +101,12 @@ class CodeIndex:
             first.
 
         Raises:
-            ValueError: for more neighbors than images, or codes of another length.
+            ValueError: for more neighbors than images, codes that are not bytes, or codes of
+                another length.
         """
-        check_count(count, len(self.codes))
-        codes = np.ascontiguousarray(codes)
-        if codes.shape[1:] != self.codes.shape[1:]:
+        check_count(count, len(self.codes), "count")
+        codes = _checked(codes)
+        if codes.shape[1] != self.codes.shape[1]:
             raise ValueError(
                 f"`codes` must have {8 * self.codes.shape[1]} bits, as the index. Received: "
                 f"{8 * codes.shape[1]}"
@@ -132,3 +137,13 @@ class CodeIndex:
                 f"{about.get('model')}"
             )
         return cls(codes, about)
+
+
+def _checked(codes):
+    """Returns codes as a contiguous array; raises a `ValueError` for other arrays."""
+    codes = np.ascontiguousarray(codes)
+    if codes.dtype != np.uint8 or codes.ndim != 2:
+        raise ValueError(
+            f"`codes` must be uint8 (images, bytes). Received: {codes.dtype} {codes.shape}"
+        )
+    return codes

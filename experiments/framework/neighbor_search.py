@@ -90,7 +90,7 @@ class NeighborSearch:
         self.name = name
         self.dataset = open_dataset(model, options)
         info = self.dataset.info
-        check_count(options.neighbors, info.train_count)
+        check_count(options.neighbors, info.train_count, "neighbors")
         layer_of(model, options.layer)
         folder = options.activations or folder_of(options.weights, "activations") / "activations"
         arguments = (

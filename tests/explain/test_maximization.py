@@ -75,7 +75,7 @@ def test_values_rise_and_seeds_differ(maps):
 
 def test_bad_arguments(maps):
     for arguments, options, words in (
-        (("cow",), {}, "`class_name` must be a class of the classifier"),
+        (("cow",), {}, "`units` must be a class of the classifier, .* Received: units='cow'"),
         (([],), {}, "`units` must hold at least one class name. Received: none"),
         ((0, "conv9"), {}, "`layer` must be a layer of the network"),
         ((4, "conv"), {}, "`units` must be a whole number from 0 to 3, the units of conv"),

@@ -69,6 +69,12 @@ def test_all_units_and_fewer_images(classifier, images):
     np.testing.assert_allclose(unit.values, np.sort(values)[::-1][:3], rtol=1e-5)
 
 
+def test_a_unit_that_is_requested_twice_has_one_patch_of_an_image(classifier, images):
+    first, second = top_patches(classifier, images[:3], "conv", [2, 2])
+    assert sorted(first.sources) == ["image 0", "image 1", "image 2"]
+    assert second.sources == first.sources
+
+
 def test_an_unreadable_image_is_left_out(classifier, images, tmp_path, capsys):
     (tmp_path / "broken.png").write_text("no image")
     (unit,) = top_patches(classifier, [tmp_path / "broken.png", images[0]], "conv", 0)

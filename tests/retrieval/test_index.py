@@ -63,14 +63,20 @@ def test_bad_arguments():
     codes = np.zeros((3, 4), "uint8")
     with pytest.raises(
         ValueError,
-        match="must be a whole number from 1 to 3, .* Received: neighbors=4",
+        match="must be a whole number from 1 to 3, .* Received: count=4",
     ):
         CodeIndex(codes, {}).search(codes, 4)
     with pytest.raises(
         ValueError,
-        match="must be a whole number from 1 to 3, .* Received: neighbors=4",
+        match="must be a whole number from 1 to 3, .* Received: count=4",
     ):
         nearest(codes, [codes[:2], codes[2:]], 4)
+    for count in (0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"`count` must be .* Received: count={count}"):
+            nearest(codes, [codes], count)
+    for queries in (codes[0], codes.astype("int64")):  # one code, and codes that are not bytes
+        with pytest.raises(ValueError, match="`codes` must be uint8 .images, bytes.. Received: "):
+            CodeIndex(codes, {}).search(queries, 1)
     with pytest.raises(ValueError, match="`codes` must have 32 bits, as the index. Received: 64"):
         CodeIndex(codes, {}).search(np.zeros((1, 8), "uint8"), 1)
     with pytest.raises(
