@@ -33,7 +33,7 @@ def join_hosts(addresses: Sequence[str] | None = None, host: int | None = None) 
 
     count = None
     if addresses is None and host is not None:
-        raise ValueError(f"`host` needs `hosts`. Received: host={host}, hosts=None")
+        raise ValueError(f"`host` needs `addresses`. Received: host={host}, addresses=None")
     if addresses is None:
         addresses = [
             name
@@ -51,7 +51,8 @@ def join_hosts(addresses: Sequence[str] | None = None, host: int | None = None) 
     port = addresses[0].rpartition(":")[2] if addresses else ""
     if not port.isdecimal() or count < 2 or len(addresses) not in (1, count):
         raise ValueError(
-            f"`hosts` must be NAME:PORT of two hosts or more. Received: hosts={addresses}"
+            "`addresses` (--hosts) must be NAME:PORT of two hosts or more. "
+            f"Received: addresses={addresses}"
         )
     if host is None or not 0 <= host < count:
         raise ValueError(

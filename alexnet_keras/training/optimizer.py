@@ -57,13 +57,14 @@ class AlexNetSGD(keras.optimizers.SGD):
     ):
         super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
         rates = dict(layer_learning_rates or {})
-        numbers = {
-            "coupled_weight_decay": coupled_weight_decay,
-            "bias_learning_rate": bias_learning_rate or 0.0,
-        }
         decays = dict(layer_weight_decay or {})
-        for argument, value in (*numbers.items(), *rates.items(), *decays.items()):
-            if value < 0:
+        for argument, value, numbers in (
+            ("coupled_weight_decay", coupled_weight_decay, [coupled_weight_decay]),
+            ("bias_learning_rate", bias_learning_rate, [bias_learning_rate or 0.0]),
+            ("layer_learning_rates", rates, rates.values()),
+            ("layer_weight_decay", decays, decays.values()),
+        ):
+            if any(number < 0 for number in numbers):
                 raise ValueError(f"`{argument}` must not be negative. Received: {argument}={value}")
         self.coupled_weight_decay = coupled_weight_decay
         self.decay_biases = decay_biases

@@ -159,9 +159,9 @@ def test_says_what_hosts_need():
         joined = []
         jax.distributed.initialize = lambda *hosts, **options: joined.append(hosts)
         for hosts in (["a", "b"], ["a:1"], []):
-            with pytest.raises(ValueError, match="`hosts` must be NAME:PORT of two hosts or more"):
+            with pytest.raises(ValueError, match="`addresses` .--hosts. must be NAME:PORT of two"):
                 join_hosts(hosts, 0)
-        with pytest.raises(ValueError, match="`host` needs `hosts`. Received: host=1, hosts=None"):
+        with pytest.raises(ValueError, match="`host` needs `addresses`. Received: host=1, "):
             join_hosts(None, 1)
         for host in (None, -1, 2):
             with pytest.raises(ValueError, match=f"index, 0 to 1. Received: host={host}"):

@@ -178,8 +178,10 @@ def test_bad_arguments(problem):
         ValueError, match="`layer_weight_decay` must name layers of .*: 'conv9'; the"
     ):
         run(AlexNetSGD(layer_weight_decay={"conv9": 1.0}), *problem)
-    with pytest.raises(ValueError, match="`fc8` must not be negative. Received: fc8=-1"):
-        AlexNetSGD(layer_weight_decay={"fc8": -1})
+    for argument in ("layer_learning_rates", "layer_weight_decay"):
+        message = f"`{argument}` must not be negative. Received: {argument}={{'fc8': -1}}"
+        with pytest.raises(ValueError, match=message):
+            AlexNetSGD(**{argument: {"fc8": -1}})
     with pytest.raises(ValueError, match="`layer` must be one of"):
         AlexNetSGD().set_layer_learning_rate("conv1", 0.1)
 
