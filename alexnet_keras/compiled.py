@@ -38,8 +38,15 @@ class CompiledModel:
 
         Args:
             images: uint8, at most `full` of them.
+
+        Raises:
+            ValueError: for more images.
         """
         count = len(images)
+        if count > self._full:
+            raise ValueError(
+                f"`images` must be at most {self._full}, a full batch. Received: {count} images"
+            )
         padded = 1
         while padded < count:
             padded = min(2 * padded, self._full)

@@ -117,6 +117,9 @@ class FeatureExtractor:
 
         Returns:
             dict from the name of each layer to its values, float32 `(count, ...)`.
+
+        Raises:
+            ValueError: for more images than `batch_size`.
         """
         outputs = self._run(images)
         values = {}

@@ -39,6 +39,14 @@ def outputs_of(classifier, images, layer):
     return ops.convert_to_numpy(model(crops, training=False))
 
 
+def test_more_images_than_a_batch_are_refused(classifier, images):
+    extractor = classifier.feature_extractor("fc6", batch_size=3)
+    assert extractor.compute(images[:3])["fc6"].shape == (3, 16)
+    message = "`images` must be at most 3, a full batch. Received: 5 images"
+    with pytest.raises(ValueError, match=message):
+        extractor.compute(images)
+
+
 def test_layers_before_and_after_their_activation(classifier, images):
     layers = ["conv1", "conv5", "pool5", "fc6", "fc8"]
     after = classifier.features(images, layers)
