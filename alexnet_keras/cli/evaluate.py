@@ -111,7 +111,7 @@ def _check_trainings(options):
     fields = ["class_subset", "mean_subtraction"]
     if not options.dataset:
         fields += ["dataset", "hold_out_every"]
-    if not options.image_size:
+    if options.image_size is None:
         fields.append("image_size")
     defaults = as_stored(dataclasses.asdict(TrainingConfig()))
     trainings = {path: training_of(path) for path in options.weights}

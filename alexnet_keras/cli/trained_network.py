@@ -101,7 +101,9 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
     path = _first(options.weights)
     training = training_of(path)
     name = options.dataset or training.get("dataset")
-    image_size = options.image_size or training.get("image_size")
+    image_size = options.image_size
+    if image_size is None:
+        image_size = training.get("image_size")
     if name is None or image_size is None:
         raise ValueError(
             "`dataset` and `image_size` must be given for a model without the config.json of its "

@@ -1,10 +1,20 @@
 import argparse
 from pathlib import Path
 
+import keras
 import pytest
 
-from alexnet_keras.cli.trained_network import claim_workdir, folder_of
+from alexnet_keras.cli.trained_network import claim_workdir, folder_of, open_dataset
 from alexnet_keras.models.saved import check_exists
+
+
+def test_an_image_size_of_zero_is_not_the_size_of_the_training(tmp_path):
+    (tmp_path / "config.json").write_text('{"dataset": "shapes", "image_size": 32}')
+    model = keras.Sequential([keras.Input((28, 28, 3)), keras.layers.Flatten()])
+    weights = str(tmp_path / "best.keras")
+    options = argparse.Namespace(weights=weights, dataset=None, image_size=0)
+    with pytest.raises(ValueError, match="Received: crop_size=28, image_size=0"):
+        open_dataset(model, options)
 
 
 def test_weights_of_hugging_face_have_no_folder(tmp_path, monkeypatch):
