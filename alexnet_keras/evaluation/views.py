@@ -147,5 +147,6 @@ class _DenseAsConvolution(keras.layers.Layer):
     def call(self, x):
         kernel = ops.reshape(ops.cast(self.dense.kernel, self.compute_dtype), (*self.size, -1))
         x = ops.conv(x, kernel, padding="valid", data_format="channels_last")
-        x = ops.add(x, ops.cast(self.dense.bias, self.compute_dtype))
+        if self.dense.use_bias:
+            x = ops.add(x, ops.cast(self.dense.bias, self.compute_dtype))
         return self.dense.activation(ops.mean(x, axis=(1, 2)) if self.last else x)

@@ -130,6 +130,20 @@ def test_dense_evaluation_of_one_position(network, random):
     np.testing.assert_allclose(larger.sum(1), 1, rtol=1e-5)
 
 
+def test_dense_evaluation_without_biases(random):
+    layers = [
+        keras.layers.Conv2D(3, 3, use_bias=False, activation="relu"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(5, use_bias=False, activation="relu"),
+        keras.layers.Dense(2, use_bias=False, activation="softmax"),
+    ]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    images = random.uniform(0, 1, (2, 8, 8, 3)).astype("float32")
+    both = [model.predict(views, verbose=0) for views in (images, images[:, :, ::-1])]
+    out = dense_model(model, 8, np.zeros((8, 8, 3))).predict(images, verbose=0)
+    np.testing.assert_allclose(out, np.mean(both, axis=0), rtol=1e-4)
+
+
 def test_dense_evaluation_needs_fully_connected_layers():
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(
