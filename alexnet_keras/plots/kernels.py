@@ -1,5 +1,6 @@
 """Figures of kernels and feature maps, tower by tower."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -238,15 +239,17 @@ def animate_kernels(snapshots: Sequence[Snapshot], columns: int = 16) -> FuncAni
     return FuncAnimation(figure, draw, snapshots, init_func=lambda: None, cache_frame_data=False)
 
 
-def save_animation(animation: FuncAnimation, path: Path, pictures_per_second: int = 4) -> None:
+def save_animation(
+    animation: FuncAnimation, path: str | os.PathLike, pictures_per_second: int = 4
+) -> None:
     """Saves an animation as a GIF.
 
     Args:
         animation: a matplotlib animation.
-        path: a `pathlib.Path`.
+        path: path of the file.
         pictures_per_second: frames per second, a whole number.
     """
-    with replacing(path) as partial:
+    with replacing(Path(path)) as partial:
         animation.save(partial, PillowWriter(pictures_per_second))
 
 

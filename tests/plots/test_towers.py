@@ -33,7 +33,7 @@ def test_towers_stand_side_by_side_each_run_on_its_own_scale():
 def test_animation_has_a_picture_an_epoch(tmp_path):
     runs = {"seed 0": [snapshot(0), snapshot(3)], "seed 1": [snapshot(0), snapshot(1)]}
     animation = animate_towers(runs, "Kernels")
-    save_animation(animation, tmp_path / "towers.gif")
+    save_animation(animation, f"{tmp_path}/towers.gif")
     with Image.open(tmp_path / "towers.gif") as gif:
         assert gif.n_frames == 2
     figure = animation._fig
