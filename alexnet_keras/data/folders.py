@@ -44,7 +44,6 @@ class FolderImages:
         class_names: names of the classes, in the order of their sorted folders.
         train, validation: lists of `(path, label)`.
         splits: names of the two splits.
-        has_validation: whether the folder has its own validation images.
         skipped: corrupt files that are left out.
         fingerprint: digest that changes whenever the images might have changed.
         content: digest of the names and sizes of each class's training files. It stays the same
@@ -55,7 +54,6 @@ class FolderImages:
     train: list
     validation: list
     splits: tuple
-    has_validation: bool
     skipped: tuple
     fingerprint: str
     content: str
@@ -131,11 +129,12 @@ def read_folder(selection: ImageSelection) -> FolderImages:
 
     Raises:
         ValueError: for a folder without class folders, a class folder without images, and corrupt
-            images.
+            images; for a `hold_out_every` beside validation images.
     """
     name = selection.name
     path = Path(name).expanduser()
     layout = _find_layout(name, path)
+    selection.check_hold_out(layout.validation and layout.validation.name)
     listing = _list_splits(name, layout, selection.hold_out_every)
     paths = listing.paths()
     fingerprint = fingerprint_of(str(path.resolve()), [Path(file) for file in paths])
@@ -154,7 +153,6 @@ def read_folder(selection: ImageSelection) -> FolderImages:
         train=used.labeled(used.train),
         validation=used.labeled(used.validation),
         splits=_split_names(layout, selection.hold_out_every),
-        has_validation=layout.validation is not None,
         skipped=tuple(corrupt),
         fingerprint=_digest(f"{fingerprint}{sorted(corrupt)}"),
         content=_content(used.train, layout.train),

@@ -50,6 +50,19 @@ class ImageSelection:
         if self.max_images_per_class is not None:
             check_whole_number("max_images_per_class", self.max_images_per_class)
 
+    def check_hold_out(self, validation: str | None) -> None:
+        """Raises a `ValueError` for a `hold_out_every` that the data set has no use for.
+
+        Args:
+            validation: name of the data set's own validation split; `None` without one.
+        """
+        if self.hold_out_every != ImageSelection.hold_out_every and validation is not None:
+            raise ValueError(
+                "`hold_out_every` needs a data set without validation images of its own. Received: "
+                f"hold_out_every={self.hold_out_every}, dataset={self.name!r}, which has "
+                f"{validation}"
+            )
+
     @property
     def cache(self) -> Path:
         """The folder that `cache_dir` stands for."""

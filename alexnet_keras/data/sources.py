@@ -36,7 +36,6 @@ class ImageSource:
         content: digest of the files of each class, which stays the same when they are moved;
             `None` for sources whose class names suffice.
         splits: names of the training and the validation split.
-        has_validation: whether the set has its own validation images.
         skipped: corrupt files that are left out.
         read: function from a stored image to the content of its file; `None` for images that are
             stored as arrays.
@@ -53,7 +52,6 @@ class ImageSource:
     fingerprint: str
     content: str | None = None
     splits: tuple = ("train", "validation")
-    has_validation: bool = True
     skipped: tuple = ()
     read: Callable | None = None
     read_part: Callable | None = None
@@ -89,16 +87,10 @@ def open_image_source(selection: ImageSelection) -> ImageSource:
     if path.is_dir():
         source = _from_folder(selection)
     elif path.suffix == ".npz":
-        source = _from_npz(name)
+        source = _from_npz(selection)
     else:
         _check_not_path(name, path)
-        source = _from_tfds(name, selection.hold_out_every)
-    if selection.hold_out_every != 10 and source.has_validation:
-        raise ValueError(
-            "`hold_out_every` needs a data set without validation images of its own. Received: "
-            f"hold_out_every={selection.hold_out_every}, dataset={name!r}, which has "
-            f"{source.splits[1]}"
-        )
+        source = _from_tfds(selection)
     if selection.class_subset or selection.max_images_per_class is not None:
         source = select_classes(source, selection)
     return source
@@ -160,14 +152,16 @@ class _TFDSReader:
         return example[image], tf.cast(example[label], tf.int32)
 
 
-def _from_tfds(name, hold_out_every):
+def _from_tfds(selection):
+    name = selection.name
     builder = _tfds_builder(name)
     keys, class_names = _image_and_label_keys(builder, name)
     if not builder.is_prepared():
         _check_manual_files(builder, name)
         _prepare(builder, name)
-    splits = _tfds_splits(builder, name, hold_out_every)
+    splits = _tfds_splits(builder, name, selection.hold_out_every)
     has_validation = splits[1] in builder.info.splits
+    selection.check_hold_out(splits[1] if has_validation else None)
     reader = _TFDSReader(builder, keys, splits)
     content = name if has_validation else f"{name}{splits}"
     return ImageSource(
@@ -179,7 +173,6 @@ def _from_tfds(name, hold_out_every):
         decode=decode_image,
         fingerprint=fingerprint_of(content, sorted(Path(builder.data_dir).iterdir())),
         splits=splits,
-        has_validation=has_validation,
         read=tf.identity,
         read_part=reader.read_part,
     )
@@ -288,8 +281,10 @@ def _is_whole_tar(path):
         return False
 
 
-def _from_npz(name):
-    data = read_npz(name)
+def _from_npz(selection):
+    splits = ("x_train", "x_test")
+    selection.check_hold_out(splits[1])
+    data = read_npz(selection.name)
     return ImageSource(
         class_names=data.class_names,
         train=tf.data.Dataset.from_tensor_slices((data.x_train, data.y_train)),
@@ -298,7 +293,7 @@ def _from_npz(name):
         validation_count=len(data.x_test),
         decode=_three_colors,
         fingerprint=data.fingerprint,
-        splits=("x_train", "x_test"),
+        splits=splits,
     )
 
 
@@ -320,7 +315,6 @@ def _from_folder(selection):
         fingerprint=folder.fingerprint,
         content=folder.content,
         splits=folder.splits,
-        has_validation=folder.has_validation,
         skipped=folder.skipped,
         read=tf.io.read_file,
     )

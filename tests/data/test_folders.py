@@ -72,6 +72,16 @@ def test_validation_goes_before_test(tmp_path, capsys):
     assert "not used: test\n" in capsys.readouterr().out
 
 
+def test_held_out_images_beside_validation_images_are_refused_before_any_is_read(
+    tmp_path, monkeypatch
+):
+    fill(tmp_path, *(f"2 {part}/{label}" for part in ("train", "val") for label in "ab"))
+    monkeypatch.setattr("alexnet_keras.data.folders.corrupt_files", None)  # which reads them
+    message = f"`hold_out_every` needs .*hold_out_every=3, dataset='{tmp_path}', which has val$"
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, hold_out_every=3)
+
+
 def test_class_names_may_contain_split_names(tmp_path, capsys):
     fill(tmp_path, "5 steam_train", "5 contest", "5 interval")
     data = read(tmp_path, hold_out_every=5)
