@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import types
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import alexnet_command
+import alexnet_keras
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
@@ -190,13 +192,52 @@ def test_commands_have_the_options_that_the_pages_name(command, options, monkeyp
     assert options <= known
 
 
+@functools.cache
+def described():
+    """The functions and classes on the pages of the API."""
+    found = []
+    for page in sorted((ROOT / "docs" / "api").glob("*.md")):
+        for name in re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE):
+            module = importlib.import_module(name)
+            names = getattr(module, "__all__", None) or [
+                name
+                for name, value in vars(module).items()
+                if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+            ]
+            found += [getattr(module, name) for name in names]
+    return found
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_python_of_the_pages_imports_what_exists(path):
+def test_python_of_the_pages_imports_what_the_api_describes(path):
     for block in code_blocks(path, "python"):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("alexnet_keras"):
                 module = importlib.import_module(node.module)
-                assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+                for alias in node.names:
+                    value = getattr(module, alias.name)
+                    assert isinstance(value, types.ModuleType) or value in described(), alias.name
+
+
+def test_what_the_package_exports_is_described():
+    names = (name for name in alexnet_keras.__all__ if name not in ("__version__", "explain"))
+    missing = [name for name in names if getattr(alexnet_keras, name) not in described()]
+    assert not missing
+
+
+def test_names_in_docstrings_exist():
+    names = set()
+    for path in (ROOT / "alexnet_keras").rglob("*.py"):
+        names |= set(re.findall(r"`(alexnet_keras(?:\.\w+)+)", path.read_text()))
+    assert "alexnet_keras.analysis.Snapshot" in names
+    for name in sorted(names):
+        parts = name.split(".")
+        value = alexnet_keras
+        for end, part in enumerate(parts[1:], 2):
+            with contextlib.suppress(ModuleNotFoundError):
+                importlib.import_module(".".join(parts[:end]))
+            assert hasattr(value, part), name
+            value = getattr(value, part)
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -9,10 +9,11 @@ from alexnet_keras.analysis.kernels import (
     permutation_test,
     spatial_frequency,
 )
-from alexnet_keras.analysis.snapshots import KernelSnapshots, read_snapshots
+from alexnet_keras.analysis.snapshots import KernelSnapshots, Snapshot, read_snapshots
 
 __all__ = [
     "KernelSnapshots",
+    "Snapshot",
     "colorfulness",
     "high_frequency_energy",
     "kernel_measures",

@@ -37,15 +37,16 @@ def ensemble_model(
         models: classifiers of square crops less the mean, of the same classes. Their outputs are
             probabilities or logits. The crops may differ in size.
         info: the `DatasetInfo` of the images.
-        test_views: `"center"` for the center crop, `"ten_crop"` for the ten crops of the paper.
+        test_views: `"center"` for the center crop; `"ten_crop"` for the paper's crops;
+            `"nine_crop"` for cuda-convnet's crops.
 
     Returns:
         `keras.Model` from images `(batch, image_size, image_size, 3)`, 0-255, to `(batch, models,
         classes)`.
 
     Raises:
-        ValueError: for models of different classes or with other outputs, or for crops that are
-            larger than the images.
+        ValueError: for models of different classes or with other outputs, for crops that are larger
+            than the images, or for unknown views.
 
     Reference: sections 4.1 and 6 of Krizhevsky et al. (2012).
     """

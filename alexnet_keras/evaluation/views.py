@@ -67,7 +67,8 @@ def views_model(
         classes)`.
 
     Raises:
-        ValueError: for a model with other outputs.
+        ValueError: for a model with other outputs, unknown views, or crops that are larger than the
+            images.
 
     Reference: section 4.1 of Krizhevsky et al. (2012).
     """
