@@ -10,6 +10,7 @@ import keras
 
 from alexnet_keras.extras import require
 from alexnet_keras.ops import implementation
+from alexnet_keras.ops.dispatch import all_layers
 
 # For each format, the ending of its file or folder, and the modules that write and load it.
 FORMATS = {
@@ -93,7 +94,7 @@ def export(model: keras.Model, path: str | os.PathLike, kind: str) -> None:
 
 def _in_float32(model):
     """Returns a model with the same weights in float32, which all formats support."""
-    if all(layer.compute_dtype == "float32" for layer in _all_layers(model)):
+    if all(layer.compute_dtype == "float32" for layer in all_layers(model)):
         return model
 
     def clone(layer):
@@ -103,15 +104,6 @@ def _in_float32(model):
     copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     copy.set_weights(model.get_weights())
     return copy
-
-
-def _all_layers(model):
-    """Yields the layers of a model and its inner models."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _all_layers(layer)
-        else:
-            yield layer
 
 
 def load_exported(path: str | os.PathLike, kind: str) -> Callable[[Any], Any]:

@@ -513,7 +513,7 @@ def print_implementations(model: keras.Model, batch_size: int = 128) -> str:
     """Prints which implementation computes each layer of a model on this machine, and why.
 
     Args:
-        model: an AlexNet, a VGG, or any model with layers of this package.
+        model: an AlexNet, a VGG, or any model with layers of this package, also in inner models.
         batch_size: images in a batch. Small batches have other implementations.
 
     Returns:
@@ -531,7 +531,7 @@ def print_implementations(model: keras.Model, batch_size: int = 128) -> str:
     """
     check_whole_number("batch_size", batch_size)
     lines = [f"Implementations on this machine, {batch_size} images in a batch:"]
-    for layer in model.layers:
+    for layer in all_layers(model):
         if not hasattr(layer, "choose_implementation"):
             continue
         shape = (batch_size, *layer.input.shape[1:])
@@ -545,3 +545,12 @@ def print_implementations(model: keras.Model, batch_size: int = 128) -> str:
     text = "\n".join(lines)
     print(text, flush=True)
     return text
+
+
+def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a model and of its inner models, such as the network of a classifier."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from all_layers(layer)
+        else:
+            yield layer

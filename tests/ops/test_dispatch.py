@@ -64,6 +64,15 @@ def test_prints_the_implementation_of_each_layer(model, capsys):
         assert any(line.startswith(layer) and ": " in line for line in text.splitlines())
 
 
+def test_prints_the_layers_of_inner_models():
+    x = keras.Input((7, 7, 96))
+    network = keras.Model(x, GroupedConv2D(4, 3, name="conv")(x))
+    y = keras.Input((7, 7, 96))
+    lines = print_implementations(keras.Model(y, network(y))).splitlines()
+    assert lines == print_implementations(network).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["conv"]
+
+
 def test_small_batches_have_other_implementations():
     # At 7x7 positions, 2,500 positions of a batch need 52 images.
     if keras.backend.backend() == "torch":
