@@ -134,7 +134,10 @@ def from_caffe(weights: str | os.PathLike | Mapping, preset: str = "bvlc_alexnet
     layers = {str(name): _pair(str(name), value, source) for name, value in weights.items()}
     _check_names(layers, dict.fromkeys(_LAYERS), source)
     if layers["conv1"][0].shape == (11, 11, 3, 96):
-        layers = {name: (_to_caffe(name, kernel), bias) for name, (kernel, bias) in layers.items()}
+        layers = {
+            name: (_to_channels_first(name, kernel), bias)
+            for name, (kernel, bias) in layers.items()
+        }
     # Old files have four axes throughout.
     layers = {
         name: (_old_shape(name, kernel), bias.reshape(-1))
@@ -161,35 +164,40 @@ def to_torchvision(model: "keras.Model") -> dict[str, np.ndarray]:
     Raises:
         ValueError: for a model of other layers or shapes, or with other operations between them.
     """
-    theirs = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    _check_torchvision(model, weights)
+    state = {}
+    for layer, name in _TORCHVISION_LAYERS.items():
+        kernel, bias = weights[layer]
+        if layer == "conv1":
+            kernel = kernel / _pixel_factor(model)[:, None]
+        state[f"{name}.weight"] = np.ascontiguousarray(_to_channels_first(layer, kernel))
+        state[f"{name}.bias"] = bias
+    return state
+
+
+def _check_torchvision(model, weights):
+    """Raises a `ValueError` for a model of other layers, shapes or operations than torchvision's.
+
+    Args:
+        model: the model.
+        weights: dict from its layers' names to their arrays.
+    """
     expected = _model("torchvision", model.output_shape[-1])
     for layer in expected.layers:
         wanted = [tuple(weight.shape) for weight in layer.weights]
-        found = [array.shape for array in theirs.get(layer.name, ())]
-        if wanted != found or len(theirs) != len(_LAYERS):
+        found = [array.shape for array in weights.get(layer.name, ())]
+        if wanted != found or len(weights) != len(_LAYERS):
             raise ValueError(
                 f"`model` must be of the preset torchvision. Received: a model whose {layer.name} "
-                f"has shapes {found}, not {wanted}, with the layers {', '.join(theirs)}"
+                f"has shapes {found}, not {wanted}, with the layers {', '.join(weights)}"
             )
-    for ours, other in itertools.zip_longest(_functions(expected), _functions(model)):
-        if ours != other:
+    for wanted, found in itertools.zip_longest(_functions(expected), _functions(model)):
+        if wanted != found:
             raise ValueError(
-                f"`model` must compute what the preset torchvision does: {ours}. Received: {other}"
+                f"`model` must compute what the preset torchvision does: {wanted}. "
+                f"Received: {found}"
             )
-    state = {}
-    for layer, name in _TORCHVISION_LAYERS.items():
-        kernel, bias = theirs[layer]
-        if layer == "conv1":
-            kernel = kernel / _pixel_factor(model)[:, None]
-        if kernel.ndim == 4:
-            kernel = kernel.transpose(3, 2, 0, 1)
-        elif layer == "fc6":
-            kernel = kernel.reshape(*_MAPS, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1)
-        else:
-            kernel = kernel.T
-        state[f"{name}.weight"] = np.ascontiguousarray(kernel)
-        state[f"{name}.bias"] = bias
-    return state
 
 
 def _functions(model):
@@ -213,7 +221,7 @@ _MAPS = (6, 6, 256)  # input of fc6: height, width, maps
 def _pixel_factor(model):
     """Returns the factor of conv1's kernels for each color.
 
-    Our pixels are 0-255; torchvision's are divided by 255 times the standard deviation.
+    Pixels are 0-255 here; torchvision's are divided by 255 times the standard deviation.
     """
     scales = [layer.scale for layer in model.layers if layer.name == "scale"]
     return 1 / (255 * _TORCHVISION_STD * (scales[0] if scales else 1))
@@ -235,17 +243,18 @@ def _set(model, layers, source, rename=lambda layer: layer):
     for name, (kernel, bias) in layers.items():
         layer = model.get_layer(name)
         shape = tuple(layer.kernel.shape)
-        theirs = (*shape[-1:], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]
-        if kernel.shape != theirs or bias.shape != theirs[:1]:
+        expected = shape[::-1]
+        if len(shape) == 4:
+            expected = (shape[3], shape[2], shape[0], shape[1])
+        if kernel.shape != expected or bias.shape != expected[:1]:
             raise ValueError(
-                f"`weights` must have the shapes of this network: {rename(name)} {theirs} and "
-                f"{theirs[:1]}. Received: {kernel.shape} and {bias.shape} in {source}"
+                f"`weights` must have the shapes of this network: {rename(name)} {expected} and "
+                f"{expected[:1]}. Received: {kernel.shape} and {bias.shape} in {source}"
             )
         if kernel.ndim == 4:
             kernel = kernel.transpose(2, 3, 1, 0)
-        elif (
-            name == "fc6"
-        ):  # PyTorch and Caffe flatten maps, rows, columns; Keras rows, columns, maps
+        elif name == "fc6":
+            # PyTorch and Caffe flatten maps, rows, columns; Keras rows, columns, maps.
             height, width, maps = model.get_layer("flatten").input.shape[1:]
             kernel = kernel.reshape(-1, maps, height, width).transpose(2, 3, 1, 0).reshape(shape)
         else:
@@ -255,13 +264,16 @@ def _set(model, layers, source, rename=lambda layer: layer):
 
 def _check_names(found, wanted, source, optional=()):
     missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in (*wanted, *optional)]
-    if missing or extra:
-        words = [f"without {', '.join(missing)}"] * bool(missing) + [
-            f"with {', '.join(extra[:5])}"
-        ] * bool(extra)
+    unknown = [name for name in found if name not in (*wanted, *optional)]
+    differences = []
+    if missing:
+        differences.append(f"without {', '.join(missing)}")
+    if unknown:
+        differences.append(f"with {', '.join(unknown[:5])}")
+    if differences:
         raise ValueError(
-            f"`weights` must hold {', '.join(wanted)}. Received: {source} {' and '.join(words)}"
+            f"`weights` must hold {', '.join(wanted)}. "
+            f"Received: {source} {' and '.join(differences)}"
         )
 
 
@@ -278,8 +290,8 @@ def _pair(name, value, source):
     return kernel, bias
 
 
-def _to_caffe(name, kernel):
-    """Converts a kernel from TensorFlow's layout to Caffe's."""
+def _to_channels_first(name, kernel):
+    """Converts a kernel from the layout of Keras and TensorFlow to PyTorch's and Caffe's."""
     if kernel.ndim == 4:
         return kernel.transpose(3, 2, 0, 1)
     if name == "fc6" and kernel.shape[0] == np.prod(_MAPS):
