@@ -442,10 +442,11 @@ def convert(path: str | os.PathLike, output: str | os.PathLike, preset: str | No
         path: path of a `.pth`, `.caffemodel` or `.npy` file, or of a `.keras` file to convert to
             PyTorch.
         output: path of the new file: `.keras`, or `.pth` for PyTorch.
-        preset: network of the weights, one of `MEANS`; `None` for a `.keras` file.
+        preset: network of the weights, one of `MEANS`; for a `.keras` file `None` or
+            `"torchvision"`.
 
     Raises:
-        ValueError: for an output that exists, or as the functions above.
+        ValueError: for an output that exists, another preset, or as the functions above.
         MissingExtraError: if the library of the file's format is not installed.
     """
     if Path(output).exists():
@@ -458,6 +459,11 @@ def convert(path: str | os.PathLike, output: str | os.PathLike, preset: str | No
         raise ValueError(f"`output` must end in {suffix}. Received: output={str(output)!r}")
     check_writable(Path(output).parent, "output", "a file in a folder")
     if to_pytorch:
+        if preset not in (None, "torchvision"):
+            raise ValueError(
+                "`preset` must be torchvision, or left out, to convert a .keras file to PyTorch. "
+                f"Received: preset={preset!r}"
+            )
         count = _write_pytorch(path, Path(output))
         mean = MEANS["torchvision"]
         print(

@@ -445,6 +445,10 @@ def test_bad_arguments(tmp_path):
         ),
         (["x.keras", str(tmp_path / "a.keras")], r"`output` must end in \.pth"),
         (
+            ["x.keras", str(tmp_path / "a.pth"), "--preset", "caffenet"],
+            "`preset` must be torchvision, or left out, .* Received: preset='caffenet'",
+        ),
+        (
             ["x.npy", str(tmp_path / "there.keras" / "a.keras"), "--preset", "caffenet"],
             "`output` must be a file in a folder that can be written. "
             "Received: output='.*there.keras'$",
