@@ -36,7 +36,6 @@ def keep_kernels(snapshots: Path, path: Path) -> None:
     """
     read = read_snapshots(snapshots)
     chosen = np.unique(np.linspace(0, len(read) - 1, _EPOCHS).round().astype(int))
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
         np.savez_compressed(
             partial,

@@ -274,7 +274,9 @@ class StepsAtChance(Metric):
 
     def value(self, run: dict) -> float | None:
         """Returns the steps, or `None` for a run that stayed at chance."""
-        return run["history"][-1]["left_chance_at_step"] or None if run["history"] else None
+        if not run["history"]:
+            return None
+        return run["history"][-1]["left_chance_at_step"] or None
 
     def reason_to_end(self, epoch: int, row: dict, classes: int) -> str | None:
         return TARGET_REACHED if row["left_chance_at_step"] else None

@@ -143,12 +143,10 @@ class ExperimentRunner:
         pretraining = self.experiment.pretraining_of(config)
         if pretraining is not None:
             self._pretrain(pretraining, Path(config.initial_weights).parent)
-        key = self.experiment.run_key(config)
         folder = self._folder(config)
         end = EarlyEnd(folder, self.experiment.metric, request.incumbent)
         start = time.perf_counter()
         keras.utils.clear_session()
-        ended = None
         try:
             results = train.train_and_evaluate(
                 config, folder, callbacks=[end], verbose=self.verbose
@@ -157,18 +155,35 @@ class ExperimentRunner:
             print(error, flush=True)
             results = error.results
             ended = DIVERGED
+        else:
+            ended = end.reason(results["history"], results["data"]["classes"]) or ALL_EPOCHS
         self._durations.append(time.perf_counter() - start)
+        run = self._run_to_store(config, results, ended)
+        if self.experiment.keeps_kernels:
+            path = kept_path(self.path.parent, request.variant, request.seed)
+            keep_kernels(folder / "snapshots", path)
+        self.stored.add(self.experiment.run_key(config), run)
+        return run
+
+    def _run_to_store(self, config, results, ended):
+        """Returns what `results.json` keeps of a run, with what its metrics measure.
+
+        Args:
+            config: `TrainingConfig` of the run.
+            results: results of its training.
+            ended: why it ended.
+        """
         run = {
             **{name: results[name] for name in _KEPT},
             "network": as_stored(dataclasses.asdict(config.network)),
-            "ended": ended
-            or end.reason(results["history"], results["data"]["classes"])
-            or ALL_EPOCHS,
+            "ended": ended,
         }
+        folder = self._folder(config)
         measures = {metric.name: metric.measure(folder) for metric in self.experiment.metrics}
         measures = {name: value for name, value in measures.items() if value is not None}
         if measures:
             run["measures"] = measures
+        pretraining = self.experiment.pretraining_of(config)
         if pretraining is not None:
             run["pretraining"] = as_stored(
                 {
@@ -176,10 +191,6 @@ class ExperimentRunner:
                     "network": dataclasses.asdict(pretraining.network),
                 }
             )
-        if self.experiment.keeps_kernels:
-            path = kept_path(self.path.parent, request.variant, request.seed)
-            keep_kernels(folder / "snapshots", path)
-        self.stored.add(key, run)
         return run
 
     def _folder(self, config):
