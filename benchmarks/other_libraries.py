@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from alexnet_keras.models.alexnet_config import AlexNetConfig
+from benchmarks.harness import PRECISIONS
 
 LEARNING_RATE = 0.01
 MOMENTUM = 0.9
@@ -39,7 +40,7 @@ class KerasAlexNet:
 
         from benchmarks.keras_networks import keras_network
 
-        keras.config.set_dtype_policy({"bfloat16": "mixed_bfloat16"}.get(precision, precision))
+        keras.config.set_dtype_policy(PRECISIONS[precision])
         self.model = keras_network(config, classes, decay=DECAY / 2)
         self.model.compile(
             keras.optimizers.SGD(LEARNING_RATE, MOMENTUM),
