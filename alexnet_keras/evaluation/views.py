@@ -37,9 +37,9 @@ def crop_views(images: Any, size: int, test_views: str = "ten_crop") -> Any:
             f"`size` must be at most {min(height, width)} pixels, the images' side. Received: "
             f"size={size}"
         )
-    bottom, right = height - size, width - size
-    rows, columns = (0, bottom // 2, bottom), (0, right // 2, right)
-    corners = list(itertools.product(rows, columns))
+    bottom = height - size
+    right = width - size
+    corners = list(itertools.product((0, bottom // 2, bottom), (0, right // 2, right)))
     if test_views == "center":
         corners = corners[4:5]
     if test_views == "ten_crop":
