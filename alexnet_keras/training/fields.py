@@ -33,7 +33,7 @@ class Subset:
     accepted: tuple
 
     def __call__(self, name, value):
-        value = tuple(value)
+        value = as_tuple(name, value)
         if not value or not set(value) <= set(self.accepted):
             raise ValueError(
                 f"`{name}` must be among {', '.join(map(str, self.accepted))}. Received: "
@@ -83,7 +83,7 @@ class Shares:
     number: int | None = None
 
     def __call__(self, name, value):
-        value = tuple(value)
+        value = as_tuple(name, value)
         if not all(is_number(share) and 0 <= share <= 1 for share in value):
             raise ValueError(f"`{name}` must be shares from 0 to 1. Received: {name}={value}")
         if list(value) != sorted(value):
@@ -110,13 +110,16 @@ def share(name: str, value: Any) -> float | None:
 
 def numbers_by_layer(name: str, value: dict) -> dict:
     """Checks for a dict from layers' names to numbers from 0."""
-    if not all(is_number(number) and 0 <= number < math.inf for number in value.values()):
+    numbers = value.values() if isinstance(value, dict) else (None,)
+    if not all(is_number(number) and 0 <= number < math.inf for number in numbers):
         raise ValueError(f"`{name}` must be numbers from 0 by layer. Received: {name}={value}")
     return value
 
 
 def as_tuple(name: str, value: Iterable) -> tuple:
-    """Converts a list to a tuple, and NumPy's whole numbers to ints, which JSON can store."""
+    """Checks for a sequence, and returns a tuple with ints for NumPy's, which JSON can store."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"`{name}` must be a sequence. Received: {name}={value!r}")
     return tuple(int(entry) if is_whole_number(entry, 0) else entry for entry in value)
 
 

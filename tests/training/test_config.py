@@ -44,10 +44,14 @@ BAD = {
         for name in ("decay_biases", "random_crop", "skip_corrupt", "in_memory")
     },
     "seed": [-1, 2**31, 0.5],
-    "lr_milestones": [(-0.1,), (0.5, 1.1), (0.6, 0.5)],
+    "lr_milestones": [(-0.1,), (0.5, 1.1), (0.6, 0.5), 0.5, None],
+    "class_subset": [3, None],
+    "initial_layers": ["conv1"],
+    "scale_jitter": [256],
     "pca_noise_end": [-0.1, 1.1, "0.5", True],
     "conv1_milestones": [(0.5,), (0.1, 0.2, 0.3), (0.5, 1.1), (0.6, 0.5)],
     "layer_learning_rates": [
+        ["conv1"],
         {"conv1": -1},
         {"conv1": True},
         {"conv1": "0"},
@@ -59,7 +63,7 @@ BAD = {
         {"conv1": "0"},
         {"conv1": 1, "conv2": math.inf},
     ],
-    "test_views": [(), ("two",), ("center", 10)],
+    "test_views": [(), ("two",), ("center", 10), "center", None],
     "devices": [0, "2", ("GPU:0", "CPU:0")],
 }
 
