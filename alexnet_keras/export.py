@@ -130,7 +130,8 @@ def load_exported(path: str | os.PathLike, kind: str) -> Callable[[Any], Any]:
 
     interpreter = Interpreter(str(path), num_threads=os.cpu_count())
     interpreter.allocate_tensors()
-    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (source,) = interpreter.get_input_details()
+    (result,) = interpreter.get_output_details()
 
     def run(images):
         interpreter.set_tensor(source["index"], images)

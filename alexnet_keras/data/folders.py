@@ -219,7 +219,7 @@ def _find_layout(name, path):
     folders, files = _scan(path)
     kinds = _split_kinds(folders)
     if not kinds:
-        _check_class_folders(name, path, folders)
+        _check_class_folders(name, folders)
         return _Layout(path, None, ())
     of_kind = {kind: [f for f in folders if kinds.get(f) == kind] for kind in _SPLIT_WORDS.values()}
     measured = of_kind["validation"] or of_kind["test"]
@@ -276,7 +276,7 @@ def _check_others(name, found, train, validation, others):
             raise _error(name, f"{found}. {folder.name} has class folders of {train.name}", fix)
 
 
-def _check_class_folders(name, path, folders):
+def _check_class_folders(name, folders):
     """Refuses subfolders that are not class folders and are not named after a split."""
     inside = {
         folder: [sub.name for sub in _scan(folder)[0] if _holds_images(sub)] for folder in folders

@@ -51,7 +51,7 @@ class LocallyConnected2D(ReplacedWeights):
 
     def __init__(
         self,
-        filters,
+        filters: int,
         kernel_size: int | tuple,
         strides: int | tuple = 1,
         padding: str = "valid",

@@ -26,7 +26,8 @@ def batched_local(x, kernel, bias, kernel_size: tuple, strides: tuple, padding: 
     cells = [ops.unstack(row) for row in ops.unstack(x)]
     windows = []
     for position in range(rows * columns):
-        top, left = position // columns * down, position % columns * across
+        top = position // columns * down
+        left = position % columns * across
         window = [cells[top + i][left + j] for i, j in np.ndindex(height, width)]
         windows.append(ops.concatenate(window, axis=0))
     y = ops.matmul(ops.transpose(kernel, (0, 2, 1)), ops.stack(windows))

@@ -96,7 +96,8 @@ def plot_feature_maps(
         "float32"
     )
     maps = np.moveaxis(maps, -1, 0).reshape(towers_of(model), -1, *maps.shape[:2], 1)
-    low, high = min(0.0, float(maps.min())), float(maps.max())
+    low = min(0.0, float(maps.min()))
+    high = float(maps.max())
     sheets = [sheet_of_tiles((tiles - low) / ((high - low) or 1.0), columns) for tiles in maps]
     count = maps.shape[0] * maps.shape[1]
     side = "x".join(map(str, maps.shape[2:4]))
@@ -272,7 +273,8 @@ def sheet_of_tiles(tiles, columns):
     rows = -(-count // columns)
     sheet = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, 3))
     for i, tile in enumerate(tiles):
-        top, left = (i // columns) * (height + 1), (i % columns) * (width + 1)
+        top = (i // columns) * (height + 1)
+        left = (i % columns) * (width + 1)
         sheet[top : top + height, left : left + width] = tile
     return sheet
 

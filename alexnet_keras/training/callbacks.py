@@ -54,7 +54,8 @@ class DropOnPlateau(keras.callbacks.ReduceLROnPlateau):
     def replay(self, history: list[dict]) -> None:
         """Replays the stored epochs of a resumed training."""
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.verbose, verbose = 0, self.verbose
+        verbose = self.verbose
+        self.verbose = 0
         for row in history:
             self.on_epoch_end(int(row["epoch"]), {self.monitor: row[self.monitor]})
         self.model.optimizer.learning_rate = rate
