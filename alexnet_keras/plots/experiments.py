@@ -37,48 +37,22 @@ def plot_training_errors(
     figure, axes = new_figure(
         1, len(groups), (5.6 * len(groups), 4.4), squeeze=False, sharex=True, sharey=True
     )
-    right = longest = max(
-        len(run)
-        for variants in groups.values()
-        for measured in variants.values()
-        for run in measured["curves"]
-    )
+    lengths = []
+    for variants in groups.values():
+        for measured in variants.values():
+            lengths += [len(run) for run in measured["curves"]]
+    longest = max(lengths)
+    most = 2 * longest  # epochs that are drawn; more would leave too little space for the curves
+    right = longest
     for axis, (group, variants) in zip(axes[0], groups.items(), strict=True):
         axis.axhline(target, color="black", linewidth=0.8)
         axis.annotate(f"{target:g}%", (0, target), (3, 3), textcoords="offset points", fontsize=9)
-        for n, (variant, measured) in enumerate(variants.items()):
-            color = f"C{n}"
-            mean = measured["mean"]
-            interval = measured["interval"]
-            reached = "not reached" if mean is None else f"{mean:.1f} epochs"
-            count = len(measured["curves"])
-            reaching = sum(min(run) <= target for run in measured["curves"])
-            runs = f"{reaching} of {count}" if 0 < reaching < count else f"{count}"
-            label = f"{variant}: {reached} (n = {runs})"
-            for run in measured["curves"]:
-                axis.plot(
-                    range(1, len(run) + 1),
-                    run,
-                    _LINES[n % len(_LINES)],
-                    color=color,
-                    linewidth=1.2,
-                    label=label,
-                )
-                label = None
-            if mean is not None:
-                ends = [[mean - interval[0]], [interval[1] - mean]] if interval else None
-                axis.errorbar(
-                    mean, target, xerr=ends, fmt="o", color=color, markersize=5, capsize=4, zorder=3
-                )
-                right = max(right, min(interval[1], 2 * longest)) if interval else right
+        for number, (variant, measured) in enumerate(variants.items()):
+            _draw_runs(axis, number, variant, measured, target)
+            if measured["mean"] is not None and measured["interval"]:
+                right = max(right, min(measured["interval"][1], most))
         if paper and group in paper:
-            name, epochs = paper[group]
-            label = f"{name}: {epochs:.1f} epochs"
-            if epochs > 2 * longest:  # it would leave too little space for the curves
-                axis.plot([], [], " ", label=f"{label}, not drawn")
-            else:
-                axis.plot(epochs, target, "D", color="black", fillstyle="none", label=label)
-                right = max(right, epochs)
+            right = max(right, _draw_paper(axis, *paper[group], target, most))
         axis.set_xlabel("epoch")
         axis.set_ylim(0, 100)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -87,6 +61,38 @@ def plot_training_errors(
     axes[0, 0].set_ylabel("training top-1 error (%)")
     axes[0, 0].set_xlim(0, 1.05 * max(right, 1))
     return figure
+
+
+def _draw_runs(axis, number, variant, measured, target):
+    """Draws the runs of a variant, and their mean epoch of reaching the target."""
+    color = f"C{number}"
+    mean = measured["mean"]
+    runs = measured["curves"]
+    reaching = sum(any(error <= target for error in run) for run in runs)
+    count = f"{reaching} of {len(runs)}" if 0 < reaching < len(runs) else f"{len(runs)}"
+    reached = "not reached" if mean is None else f"{mean:.1f} epochs"
+    label = f"{variant}: {reached} (n = {count})"
+    style = _LINES[number % len(_LINES)]
+    for run in runs:
+        epochs = range(1, len(run) + 1)
+        axis.plot(epochs, run, style, color=color, linewidth=1.2, label=label)
+        label = None  # once for all runs
+    if mean is not None:
+        interval = measured["interval"]
+        ends = [[mean - interval[0]], [interval[1] - mean]] if interval else None
+        axis.errorbar(
+            mean, target, xerr=ends, fmt="o", color=color, markersize=5, capsize=4, zorder=3
+        )
+
+
+def _draw_paper(axis, name, epochs, target, most):
+    """Draws the paper's point on the target's line; returns its epochs, or 0 beyond `most`."""
+    label = f"{name}: {epochs:.1f} epochs"
+    if epochs > most:
+        axis.plot([], [], " ", label=f"{label}, not drawn")
+        return 0
+    axis.plot(epochs, target, "D", color="black", fillstyle="none", label=label)
+    return epochs
 
 
 def plot_learning_rates(groups: Mapping, label: str) -> Figure:
@@ -104,13 +110,10 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
     figure, axes = new_figure(
         2, len(groups), (5.6 * len(groups), 6.4), squeeze=False, sharex="col", sharey="row"
     )
-    values = [
-        v
-        for variants in groups.values()
-        for points in variants.values()
-        for _, v, _ in points
-        if v is not None
-    ]
+    values = []
+    for variants in groups.values():
+        for points in variants.values():
+            values += [value for _, value, _ in points if value is not None]
     top = 1.4 * max(values, default=1.0)
     for (axis, early), (group, variants) in zip(axes.T, groups.items(), strict=True):
         for n, (variant, points) in enumerate(variants.items()):

@@ -50,18 +50,24 @@ def figures(results: dict) -> dict[str, "Figure"]:
         for name, variant in results["variants"].items()
     }
     if results["settings"]["metric"] == TowerColorGap.name:
-        measures = {
-            variant: [
-                run["measures"][TowerColorGap.name] for run in runs_of(results, variant).values()
-            ]
-            for variant in results["variants"]
-        }
-        drawn["towers"] = plot_tower_gaps(measures)
+        measures = _tower_measures(results)
+        if measures:
+            drawn["towers"] = plot_tower_gaps(measures)
     if any(len(points) > 1 for points in searches.values()):
         drawn["learning_rates"] = plot_learning_rates(
             _by_group(searches), results["settings"]["metric"]
         )
     return drawn
+
+
+def _tower_measures(results):
+    """The measures of the runs of each variant, except diverged ones, which have fewer epochs."""
+    metric = TowerColorGap()
+    measures = {}
+    for variant, runs in _runs_by_variant(results).items():
+        measured = [run for run in runs.values() if metric.value(run) is not None]
+        measures[variant] = [run["measures"][metric.name] for run in measured]
+    return {variant: found for variant, found in measures.items() if found}
 
 
 def _draw_kernels(results, folder):

@@ -120,10 +120,11 @@ def _mean(variant, metric):
 
 def _training_error(variant, metric):
     """The mean training error of the last epoch, for a metric that is an error on other images."""
-    curves = variant.get("curves")
-    if not curves or " error on " not in metric:
+    # A run that diverged in its first epoch has an empty curve.
+    last = [curve[-1] for curve in variant.get("curves", {}).values() if curve]
+    if not last or " error on " not in metric:
         return ""
-    return f" (training {statistics.mean(curve[-1] for curve in curves.values()):.1f})"
+    return f" (training {statistics.mean(last):.1f})"
 
 
 def _reached(variant):

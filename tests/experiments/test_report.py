@@ -87,8 +87,8 @@ def test_report_says_what_the_results_say(tmp_path, stored, capsys):
 def test_an_error_stands_beside_the_training_error(stored):
     content = results([-2.5, -1.5])
     content["settings"]["metric"] = "top-1 error on ten crops (%)"
-    # The mean of the last epochs, 10 and 15.
-    curves = {"0": [90.0, 10.0], "1": [80.0, 15.0]}
+    # The mean of the last epochs, 10 and 15; a third run diverged in its first epoch.
+    curves = {"0": [90.0, 10.0], "1": [80.0, 15.0], "2": []}
     content["variants"]["with normalization"]["curves"] = curves
     text = " ".join(reproduction(stored(content)).split())
     assert "with normalization 20.00 ± 0.50 (training 12.5); without normalization 22.00" in text

@@ -215,6 +215,13 @@ def test_training_errors_mark_the_crossings():
     assert [point.tolist() for point in bar.get_segments()[0]] == [[2.0, 25.0], [3.0, 25.0]]
 
 
+def test_a_run_that_diverged_in_its_first_epoch_has_no_line():
+    runs = {"curves": [[60, 24], []], "mean": 2.0, "interval": None}
+    (axis,) = plot_training_errors({"group": {"ReLU": runs}}, 25.0).axes
+    (label,) = axis.get_legend().get_texts()
+    assert label.get_text() == "ReLU: 2.0 epochs (n = 1 of 2)"
+
+
 def test_learning_rates_show_what_was_stopped():
     points = [
         (0.01, None, [90, 80, 70]),
