@@ -13,4 +13,5 @@ with alexnet_command.package_put_off():
     import alexnet_keras.cli.trained_network
     import alexnet_keras.evaluation.statistics
     import alexnet_keras.evaluation.view_names
+    import alexnet_keras.record
     import alexnet_keras.training.presets  # noqa: F401
