@@ -20,7 +20,7 @@ import sys
 import time
 
 from alexnet_keras.cli.command import run_command
-from alexnet_keras.cli.trained_network import check_positive, network_parser
+from alexnet_keras.cli.trained_network import check_positive, check_seed, network_parser
 from experiments.framework.neighbor_search import SPACES, NeighborSearch, add_search_options
 
 _SPEED_QUERIES = 100  # random codes that are searched for
@@ -59,6 +59,7 @@ def codes(options: argparse.Namespace, command: str | None = None) -> dict:
 def _check(options):
     """Raises a `ValueError` for options that can't be used."""
     check_positive(options, "hidden", "epochs", "random_codes")
+    check_seed(options)
     if options.fit_images < 2:
         raise ValueError(
             f"`fit_images` must be two or more. Received: fit_images={options.fit_images}"

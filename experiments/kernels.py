@@ -21,6 +21,7 @@ from alexnet_keras.cli.command import run_command
 from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
+    check_seed,
     claim_workdir,
     network_parser,
     open_dataset,
@@ -94,6 +95,7 @@ def _results(settings, described, tests, comparisons):
 def _check(options):
     """Raises a `ValueError` for options that can't be used, or not together."""
     check_positive(options, "permutations")
+    check_seed(options)
     if options.epoch is not None and (options.layers or options.feature_maps):
         raise ValueError(
             "`epoch` can't be combined with `layers` or `feature_maps`, as a training only keeps "
@@ -150,7 +152,12 @@ def _check_layers(options, models):
         for model in models.values():
             layer_kernels(model, layer, "weights")
     for layer in options.feature_maps:
-        layer_of(next(iter(models.values())), layer, "weights")
+        output = layer_of(next(iter(models.values())), layer, "weights").output
+        if len(output.shape) != 4:
+            raise ValueError(
+                "`feature_maps` (--feature-maps) must be layers with output maps. "
+                f"Received: {layer!r} of output {output.shape}"
+            )
 
 
 def _draw_kernels(workdir, models, layers):

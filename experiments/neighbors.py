@@ -13,7 +13,12 @@ The activations are computed once and kept in the folder --activations.
 import argparse
 
 from alexnet_keras.cli.command import run_command
-from alexnet_keras.cli.trained_network import images_at, network_parser
+from alexnet_keras.cli.trained_network import (
+    check_positive,
+    check_seed,
+    images_at,
+    network_parser,
+)
 from experiments.framework.neighbor_search import SPACES, NeighborSearch, add_search_options
 
 
@@ -27,6 +32,8 @@ def neighbors(options: argparse.Namespace, command: str | None = None) -> dict:
     Returns:
         Content of `results.json`.
     """
+    check_positive(options, "count")
+    check_seed(options)
     search = NeighborSearch(options, "neighbors")
     spaces = {}
     precisions = {}

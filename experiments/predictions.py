@@ -14,6 +14,7 @@ from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_classifier,
     check_positive,
+    check_seed,
     claim_workdir,
     images_at,
     network_parser,
@@ -82,6 +83,7 @@ def predictions(options: argparse.Namespace, command: str | None = None) -> dict
 def _check(options):
     """Raises a `ValueError` for options that can't be used."""
     check_positive(options, "count", "batch_size")
+    check_seed(options)
     are_numbers = all(number.isdecimal() for number in options.show)
     if options.show not in (["random"], ["mistakes"]) and not are_numbers:
         raise ValueError(

@@ -82,6 +82,13 @@ def check_positive(options: argparse.Namespace, *names: str) -> None:
         check_whole_number(name, getattr(options, name))
 
 
+def check_seed(options: argparse.Namespace) -> None:
+    """Raises a `ValueError` for a seed that not all libraries accept."""
+    from alexnet_keras.training.fields import seed_number
+
+    seed_number("seed", options.seed)
+
+
 def training_of(path: str | Path) -> dict:
     """Returns the content of the `config.json` beside a model; an empty dict without one."""
     from alexnet_keras.files import read_json

@@ -64,6 +64,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         (["--bits", "8", "8"], "`bits` must be different positive multiples of 8"),
         (["--epochs", "0"], "`epochs` must be a positive whole number"),
         (["--fit-images", "1"], "`fit_images` must be two or more"),
+        (["--seed=-1"], "`seed` must be a whole number from 0 to 2**31 - 1. Received: seed=-1"),
         (["--neighbors", "100"], "`neighbors` must be a whole number from 1 to 80"),
     ):
         with pytest.raises(SystemExit, match=re.escape(words)):

@@ -132,6 +132,14 @@ def test_errors_come_before_anything_is_written(tmp_path, tiny_npz):
             ["--weights", weights, "--epoch", "1", "--layers", "conv3"],
             "`epoch` can't be combined with `layers`",
         ),
+        (
+            ["--weights", weights, "--seed=-1"],
+            "`seed` must be a whole number from 0 to 2**31 - 1. Received: seed=-1",
+        ),
+        (
+            ["--weights", weights, "--feature-maps", "fc6"],
+            "`feature_maps` (--feature-maps) must be layers with output maps. Received: 'fc6' of",
+        ),
         (["--weights", weights, "--permutations", "0"], "`permutations` must be a positive"),
         (
             ["--weights", weights, "--workdir", str(other)],

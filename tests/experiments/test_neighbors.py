@@ -64,6 +64,8 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
             ["--neighbors", "81"],
             "`neighbors` must be a whole number from 1 to 80, the number of images. Received: ne",
         ),
+        (["--seed=-1"], "`seed` must be a whole number from 0 to 2**31 - 1. Received: seed=-1"),
+        (["--count=-3"], "`count` must be a positive whole number. Received: count=-3"),
         (["--queries", "0"], "`queries` must be a positive whole number"),
         (["--layer", "fc9"], "`layer` must be a layer of the network, image, "),
         (["--pixel-size", "40"], "`pixel_size` must be a whole number from 1 to 28"),

@@ -80,6 +80,10 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
             [*ours, "--show", "best"],
             "`show` must be random, mistakes, or numbers of validation images",
         ),
+        (
+            [*ours, "--seed=-1"],
+            "`seed` must be a whole number from 0 to 2**31 - 1. Received: seed=-1",
+        ),
         ([*ours, "--count", "0"], "`count` must be a positive whole number"),
         (
             [*ours, "--weights", str(tmp_path / "3.keras")],
