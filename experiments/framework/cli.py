@@ -5,6 +5,7 @@ import dataclasses
 import sys
 
 from alexnet_keras.cli.command import run_command
+from alexnet_keras.training.fields import seed_number
 from experiments.framework.experiment import Experiment
 
 _SMOKE_OPTIONS = {"epochs": 2}
@@ -150,6 +151,8 @@ def _check(experiment, variants, options):
             f"{', '.join(own_presets)}. Received: preset={options['preset']!r}"
         )
     seeds = options.get("seeds", ())
+    for seed in seeds:
+        seed_number("seeds", seed)
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"`seeds` must differ. Received: seeds={seeds}")
     rates = options.get("learning_rates", ())

@@ -434,6 +434,7 @@ def test_a_run_from_a_pretrained_network_is_its_pretraining():
 def test_bad_arguments(capsys):
     for arguments, message in (
         (["--seeds", "1", "1"], "`seeds` must differ"),
+        (["--seeds", "0", "-1"], "`seeds` must be a whole number from 0 .* Received: seeds=-1"),
         (["--learning-rates", "0"], "`learning_rates` must be positive"),
         (["--bias-learning-rate", "-1"], "`bias_learning_rate` must be a number from 0"),
         (["--variants", "relu", "elu"], "`variants` must be out of .* Received: variants=.*elu"),
