@@ -226,18 +226,22 @@ def write_weights(
         dict with the file's `size` and `sha256`, for an entry of `REGISTRY`.
 
     Raises:
-        ValueError: for a weight outside the range of the type.
+        ValueError: for an unknown layer, or a weight outside the range of the type.
     """
+    chosen = model.layers
+    if layers is not None:
+        names = [model.get_layer(name).name for name in layers]  # raises for an unknown name
+        chosen = [layer for layer in model.layers if layer.name in names]
     arrays = {}
-    for layer in model.layers:
-        if layers is None or layer.name in layers:
-            for weight in layer.weights:
-                key = f"{layer.name}/{weight.name}"
-                arrays[key] = _rounded(key, keras.ops.convert_to_numpy(weight), dtype)
+    for layer in chosen:
+        for weight in layer.weights:
+            key = f"{layer.name}/{weight.name}"
+            arrays[key] = _rounded(key, keras.ops.convert_to_numpy(weight), dtype)
     if mean is not None:
         arrays["mean"] = np.asarray(mean, "float32")
-    if class_names:
-        arrays["class_names"] = np.array(list(class_names), dtype=str)
+    labels = list(class_names)
+    if labels:
+        arrays["class_names"] = np.array(labels, dtype=str)
     path = Path(path)
     with replacing(path) as partial:
         np.savez(partial, **arrays)

@@ -232,7 +232,10 @@ def test_features_of_pretrained_weights(random):
 def test_conv_layers_only(shipped, tmp_path, monkeypatch):
     model, _, _ = shipped
     convs = [f"conv{number}" for number in range(1, 6)]
-    pretrained.write_weights(tmp_path / "convs.npz", model, layers=convs)
+    pretrained.write_weights(tmp_path / "convs.npz", model, layers=iter(convs))
+    with pytest.raises(ValueError, match="No such layer: conv9"):
+        pretrained.write_weights(tmp_path / "other.npz", model, layers=["conv9"])
+    assert not (tmp_path / "other.npz").exists()
     register(
         monkeypatch,
         "convs",
