@@ -22,8 +22,8 @@ class DatasetInfo:
         splits: names of the training and the validation split in the data set.
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops that a network sees, in pixels.
-        mean_image: float32 `(image_size, image_size, 3)`, the mean to subtract, 0-255; a single
-            color with `mean_subtraction="color"`.
+        mean_image: float32 `(image_size, image_size, 3)`, the mean to subtract, 0-255. With
+            `mean_subtraction="color"` all of its pixels have one color.
         color_covariance: float64 `(3, 3)`, of the color values of all pixels of the prepared
             training images.
         fingerprint: digest that changes whenever the images might have changed.
