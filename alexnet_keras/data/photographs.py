@@ -69,9 +69,9 @@ def list_photographs(images) -> list[Photograph]:
         ValueError: for a path without images, an array of another shape or other values, anything
             else, or no images.
     """
-    is_one = isinstance(images, (str, os.PathLike, Image.Image)) or not isinstance(images, Iterable)
-    # An array of one axis may hold paths.
-    if is_one or len(getattr(images, "shape", (0,))) not in (1, 4):
+    is_one = isinstance(images, (str, os.PathLike, Image.Image))
+    axes = len(getattr(images, "shape", (0,)))  # an array of one axis may hold paths
+    if is_one or not isinstance(images, Iterable) or axes not in (1, 4):
         images = [images]
     found = []
     for image in images:
