@@ -74,7 +74,15 @@ def paired_ratio(values: Sequence[float], baseline: Sequence[float]) -> dict:
     """Returns the geometric mean of `values / baseline` over the pairs, with a 95% interval.
 
     It is `paired_difference` of the logarithms.
+
+    Raises:
+        ValueError: for a number that is not positive, or as `paired_difference`.
     """
+    if not all(number > 0 for number in (*values, *baseline)):
+        raise ValueError(
+            "`values` and `baseline` must be positive for a ratio. "
+            f"Received: {list(values)} and {list(baseline)}"
+        )
     difference = paired_difference(np.log(values).tolist(), np.log(baseline).tolist())
     interval = difference["interval"]
     return {

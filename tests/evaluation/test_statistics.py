@@ -35,6 +35,13 @@ def test_paired_difference_by_students_table():
     assert result["interval"] == pytest.approx([2 - half, 2 + half], rel=1e-6)
 
 
+@pytest.mark.parametrize("values", [[2, 0], [2, -1], [2, float("nan")]])
+def test_a_ratio_needs_positive_numbers(values):
+    for arguments in ((values, [1, 1]), ([1, 1], values)):
+        with pytest.raises(ValueError, match="`values` and `baseline` must be positive"):
+            paired_ratio(*arguments)
+
+
 def test_paired_ratio_is_geometric():
     # Logarithms of the ratios, to base 2: 1, 2, 3.
     result = paired_ratio([2, 4, 8], [1, 1, 1])
