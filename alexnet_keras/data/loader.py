@@ -75,9 +75,9 @@ def load(
         `DatasetInfo`.
 
     Raises:
-        ValueError: for an unknown data set, sizes that do not fit, or a batch larger than the
-            training set; for a folder without class folders, with an empty class or a corrupt
-            file.
+        ValueError: for an unknown data set, sizes that do not fit, a batch larger than the training
+            set, or another value that no training can have; for a folder without class folders,
+            with an empty class or a corrupt file.
         FileNotFoundError: for a set that must be downloaded by hand; the message says which files
             go where.
 
@@ -87,17 +87,17 @@ def load(
 
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """
+    batch_options = {
+        "random_crop": random_crop,
+        "pca_noise": pca_noise,
+        "pca_noise_epochs": pca_noise_epochs,
+        "seed": seed,
+        "first_epoch": first_epoch,
+        "first_step": first_step,
+    }
+    BatchOptions(batch_size, **batch_options)  # raises before any image is read
     dataset = Dataset(name, **options)
-    train = dataset.train(
-        batch_size,
-        random_crop=random_crop,
-        pca_noise=pca_noise,
-        pca_noise_epochs=pca_noise_epochs,
-        seed=seed,
-        first_epoch=first_epoch,
-        first_step=first_step,
-        endless=False,
-    )
+    train = dataset.train(batch_size, endless=False, **batch_options)
     return train, dataset.validation(batch_size), dataset.info
 
 

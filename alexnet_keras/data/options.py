@@ -1,6 +1,7 @@
 """Options of a data set: which images it has, how they are prepared, how batches are augmented."""
 
 import dataclasses
+import numbers
 import os
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class ImageSelection:
     @property
     def cache(self) -> Path:
         """The folder that `cache_dir` stands for."""
-        return default_cache_dir() if self.cache_dir is None else Path(self.cache_dir)
+        return default_cache_dir() if self.cache_dir is None else Path(self.cache_dir).expanduser()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +151,7 @@ class BatchOptions:
         first_step: number of the first batch in this epoch.
 
     Raises:
-        ValueError: for another `pca_noise`.
+        ValueError: for a value that no training can have; the message names the field.
     """
 
     batch_size: int = 128
@@ -167,13 +168,33 @@ class BatchOptions:
                 f"`pca_noise` must be one of {', '.join(PCA_NOISE)}. "
                 f"Received: pca_noise={self.pca_noise!r}"
             )
+        if self.pca_noise_epochs is not None:
+            check_whole_number("pca_noise_epochs", self.pca_noise_epochs, 0)
+        check_whole_number("first_epoch", self.first_epoch, 0)
+        check_whole_number("first_step", self.first_step, 0)
+        if not isinstance(self.seed, numbers.Integral) or isinstance(self.seed, bool):
+            raise ValueError(f"`seed` must be a whole number. Received: seed={self.seed!r}")
 
     def check_fits(self, name: str, train_count: int) -> None:
-        """Raises a `ValueError` for a batch with more images than the training set."""
+        """Checks the options against the number of training images.
+
+        Args:
+            name: name of the data set in the message.
+            train_count: number of training images.
+
+        Raises:
+            ValueError: for a batch with more images than that, or a first step after an epoch.
+        """
         if not is_whole_number(self.batch_size) or self.batch_size > train_count:
             raise ValueError(
                 f"`batch_size` must be from 1 to the number of training images, {train_count} in "
                 f"{name!r}. Received: batch_size={self.batch_size!r}"
+            )
+        steps = train_count // self.batch_size
+        if self.first_step >= steps:
+            raise ValueError(
+                f"`first_step` must be below {steps}, the steps of an epoch of {name!r}. "
+                f"Received: first_step={self.first_step}"
             )
 
 

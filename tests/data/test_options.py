@@ -42,6 +42,8 @@ def test_cache_is_the_requested_folder_or_the_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(tmp_path / "variable"))
     assert ImageSelection("shapes").cache == tmp_path / "variable"
     assert ImageSelection("shapes", cache_dir=str(tmp_path)).cache == tmp_path
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ImageSelection("shapes", cache_dir="~/images").cache == tmp_path / "images"
 
 
 @pytest.mark.parametrize(
@@ -63,11 +65,23 @@ def test_cache_is_the_requested_folder_or_the_variable(tmp_path, monkeypatch):
         ),
         (ImagePreparation, {"color_order": "GBR"}, "`color_order` must be RGB or BGR. Received: c"),
         (BatchOptions, {"pca_noise": "pca"}, "`pca_noise` must be one of none, .* pca_noise='pca'"),
+        (BatchOptions, {"pca_noise_epochs": 0.5}, "`pca_noise_epochs` must be .*_epochs=0.5"),
+        (BatchOptions, {"first_epoch": -1}, "`first_epoch` must be .* first_epoch=-1"),
+        (BatchOptions, {"first_step": -1}, "`first_step` must be .* first_step=-1"),
+        (BatchOptions, {"seed": 0.5}, "`seed` must be a whole number. Received: seed=0.5"),
     ],
 )
 def test_bad_values(kind, options, message):
     with pytest.raises(ValueError, match=message):
         kind(**options)
+
+
+def test_a_first_step_after_the_epoch_is_refused():
+    options = BatchOptions(4, first_step=2)
+    options.check_fits("shapes", 12)
+    message = "`first_step` must be below 2, the steps of an epoch of 'shapes'. Received: first_st"
+    with pytest.raises(ValueError, match=message):
+        options.check_fits("shapes", 11)
 
 
 def test_a_given_mean_replaces_that_of_the_training_images():
