@@ -79,7 +79,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike, config: TrainingConfig):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.config = config
         self.is_main = process_index() == 0
 

@@ -20,6 +20,11 @@ def finished(tmp_path):
     return RunFolder(tmp_path, config), results
 
 
+def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunFolder("~/run", TrainingConfig()).path == tmp_path / "run"
+
+
 def test_a_training_that_has_ended_has_results(finished):
     folder, results = finished
     assert folder.finished_results() == results
