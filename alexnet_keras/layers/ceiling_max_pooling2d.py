@@ -11,8 +11,8 @@ class CeilingMaxPooling2D(CeilingPooling, keras.layers.MaxPooling2D):
     """A `keras.layers.MaxPooling2D` with `ceil_mode`, as PyTorch and Caffe call it: sizes round up.
 
     The last windows may reach over the right and bottom edges, but begin inside the map. The output
-    has `ceil((n - pool_size) / strides) + 1` rows for `n` rows of input, as in the 2012 source, or
-    one less if the last window would begin below them. Keras' `"valid"` rounds down, and its
+    has `ceil((n - pool_size) / strides) + 1` rows for `n` rows of input, as in the 2012 source. It
+    has one less if the last window would begin below them. Keras' `"valid"` rounds down, and its
     `"same"` pads on both sides. The maximum ignores positions outside the map. The definition is
     `alexnet_keras.ops.reference.max_pool`.
 
