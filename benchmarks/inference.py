@@ -308,8 +308,8 @@ def _images(count):
 def _comparisons(group):
     """Lines about the classifier beside the others, as far as they are measured."""
     latencies = {name: each["latency_ms"] for name, each in group["implementations"].items()}
-    ours = latencies.get("classifier")
-    if ours is None:
+    own = latencies.get("classifier")
+    if own is None:
         return []
     lines = []
     for label, names in (
@@ -320,13 +320,13 @@ def _comparisons(group):
         if others:
             fastest = min(others, key=others.get)
             lines.append(
-                f"- Classifier.predict takes {ours / others[fastest]:.2f} times the latency of "
+                f"- Classifier.predict takes {own / others[fastest]:.2f} times the latency of "
                 f"{label}, {IMPLEMENTATIONS[fastest].label}."
             )
     for name in _VIEWS:
         if name in latencies:
             views = IMPLEMENTATIONS[name].label.rpartition(", ")[2].capitalize()
-            lines.append(f"- {views}: {latencies[name] / ours:.2f} times the center crop's time.")
+            lines.append(f"- {views}: {latencies[name] / own:.2f} times the center crop's time.")
     return lines
 
 
