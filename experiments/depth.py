@@ -64,9 +64,10 @@ def layers_table(results: dict) -> str:
     for name in results["variants"]:
         layers = _layers(vars(EXPERIMENT.config(name).network))
         runs = [run for run in results["runs"] if _layers(run["network"]) == layers]
-        error = statistics.mean(run["history"][-1]["top1_error"] for run in runs)
+        errors = [run["history"][-1]["top1_error"] for run in runs if run["history"]]
+        error = f"{statistics.mean(errors):.1f}" if errors else "none"
         parameters = runs[0]["parameters"]
-        lines.append(f"| {name} | {', '.join(layers)}, fc8 | {parameters:,} | {error:.1f} |")
+        lines.append(f"| {name} | {', '.join(layers)}, fc8 | {parameters:,} | {error} |")
     return "\n".join(lines)
 
 

@@ -74,7 +74,8 @@ EXPERIMENT = Experiment(
 def towers_table(results: dict) -> str:
     """Returns in how many runs of each variant the towers part, and how, as Markdown.
 
-    The towers of a run part if a permutation test of its last kernels gives p < 0.05.
+    The towers of a run part if a permutation test of its last kernels gives p < 0.05. Runs that
+    diverged do not count.
 
     Args:
         results: content of `results.json`.
@@ -85,7 +86,13 @@ def towers_table(results: dict) -> str:
         "|---|---|---|---|---|---|",
     ]
     for variant in results["variants"]:
-        runs = [run["measures"][TowerColorGap.name] for run in runs_of(results, variant).values()]
+        runs = [
+            run["measures"][TowerColorGap.name]
+            for run in runs_of(results, variant).values()
+            if EXPERIMENT.metric.value(run) is not None
+        ]
+        if not runs:
+            continue
         parted = [run for run in runs if run["p"][-1] < _SIGNIFICANT]
         gaps = [abs(first - second) for first, second in (run["towers"][-1] for run in runs)]
         chance = statistics.mean(run["chance"][-1] for run in runs)
