@@ -8,14 +8,14 @@ noise lowers the top-1 error by more than 1 point.
 It has 12 runs, 3 of which most other ablations share.
 """
 
-from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.ablations import CIFAR10_BASE, TOP1
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 
 EXPERIMENT = Experiment(
     name="augmentation",
     section="section 4.1",
-    base=BASE,
+    base=CIFAR10_BASE,
     variants={
         "both": {},
         "crops and mirror images": {"pca_noise": "none"},

@@ -12,7 +12,7 @@ It has 21 runs, 3 of which most other ablations share.
 
 import statistics
 
-from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.ablations import CIFAR10_BASE, TOP1
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 
@@ -26,7 +26,7 @@ def _without(name, field):
 EXPERIMENT = Experiment(
     name="depth",
     section="section 7",
-    base=BASE,
+    base=CIFAR10_BASE,
     variants={
         "all layers": {},
         "without conv2": {"overrides": _without("conv2", "conv_layers")},

@@ -9,7 +9,7 @@ The learning rate is constant for 30 epochs, as a drop would decide when a train
 its 6 runs are not shared with other ablations.
 """
 
-from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.ablations import CIFAR10_BASE, TOP1
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import EpochsToConverge
@@ -20,7 +20,7 @@ _TRAINING = {"epochs": 30, "schedule": "step", "lr_milestones": ()}
 EXPERIMENT = Experiment(
     name="dropout",
     section="section 4.2",
-    base=BASE,
+    base=CIFAR10_BASE,
     variants={
         "with dropout": _TRAINING,
         "without dropout": {**_TRAINING, "overrides": {"dropout": 0.0}},

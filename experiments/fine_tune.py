@@ -29,7 +29,7 @@ from alexnet_keras.training.presets import (
     FIRST_CONVOLUTION_RATE,
     FULLY_CONNECTED_RATE,
 )
-from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.ablations import CIFAR10_BASE, TOP1
 from experiments.framework.cli import main
 from experiments.framework.experiment import PRETRAINED, Comparison, Experiment
 
@@ -68,7 +68,7 @@ def _variants():
 EXPERIMENT = Experiment(
     name="fine_tune",
     section="section 6",
-    base={**BASE, "batch_size": 32},
+    base={**CIFAR10_BASE, "batch_size": 32},
     variants=_variants(),
     comparisons=tuple(
         Comparison(

@@ -16,7 +16,7 @@ It has 5 runs for each seed.
 import functools
 import math
 
-from experiments.framework.ablations import BASE
+from experiments.framework.ablations import CIFAR10_BASE
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import StepsAtChance
@@ -44,11 +44,11 @@ EXPERIMENT = Experiment(
     name="initialization",
     section="section 5",
     base={
-        **BASE,
+        **CIFAR10_BASE,
         "epochs": 8,
         "lr_milestones": (),
         "learning_rate": 0.003,
-        "overrides": {**BASE["overrides"], **_PIXELS, **_GAUSSIAN},
+        "overrides": {**CIFAR10_BASE["overrides"], **_PIXELS, **_GAUSSIAN},
     },
     variants={
         "0.03 and bias 1": _start(0.03, 1.0),

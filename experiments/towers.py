@@ -9,10 +9,10 @@ of that tower are as wide as in two towers, so that the numbers of parameters ar
 Further variants: one wide tower, where every layer sees all maps, and two towers without exchange
 (net 150 of the 2012 source).
 
-It has 12 runs, 3 of which most other ablations share.
+It has 18 runs, 5 of which other ablations share. One wide tower has three seeds.
 """
 
-from experiments.framework.ablations import BASE, TOP1, top1_and_top5
+from experiments.framework.ablations import BASE, FEW_SEEDS, SEEDS, TOP1, top1_and_top5
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 
@@ -49,6 +49,8 @@ EXPERIMENT = Experiment(
         ),
     ),
     metric=TOP1,
+    seeds=SEEDS[:5],
+    seed_counts={"one wide tower": FEW_SEEDS},
 )
 
 if __name__ == "__main__":

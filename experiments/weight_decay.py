@@ -10,7 +10,7 @@ times the paper's.
 It has 9 runs, 3 of which most other ablations share.
 """
 
-from experiments.framework.ablations import BASE, TOP1
+from experiments.framework.ablations import CIFAR10_BASE, TOP1
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import TrainingError
@@ -18,7 +18,7 @@ from experiments.framework.metrics import TrainingError
 EXPERIMENT = Experiment(
     name="weight_decay",
     section="section 5",
-    base=BASE,
+    base=CIFAR10_BASE,
     variants={
         "decay 0.0005": {},
         "no decay": {"weight_decay": 0.0},

@@ -35,9 +35,21 @@ def _parser(experiment, description):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
+    add_options(parser, experiment)
+    names = ", ".join(repr(variant) for variant in experiment.variants)
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        metavar="VARIANT",
+        help=f"variants to run (default: all of {names})",
+    )
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser, experiment: Experiment) -> None:
+    """Adds the options that all experiments have, with the defaults of this one."""
     _add_training_options(parser.add_argument_group("training of all variants"), experiment)
     _add_run_options(parser.add_argument_group("runs and results"), experiment)
-    return parser
 
 
 def _add_training_options(group, experiment):
@@ -57,7 +69,10 @@ def _add_training_options(group, experiment):
     group.add_argument(
         "--batch-size", type=int, help="images in a training step (default: the experiment's)"
     )
-    group.add_argument("--precision", help="float32 or mixed_bfloat16 (default: float32)")
+    group.add_argument(
+        "--precision",
+        help=f"float32 or mixed_bfloat16 (default: {base.get('precision', 'float32')})",
+    )
     group.add_argument(
         "--devices",
         nargs="+",
@@ -79,14 +94,7 @@ def _add_training_options(group, experiment):
 
 
 def _add_run_options(group, experiment):
-    names = ", ".join(repr(variant) for variant in experiment.variants)
     seeds = " ".join(map(str, experiment.seeds))
-    group.add_argument(
-        "--variants",
-        nargs="+",
-        metavar="VARIANT",
-        help=f"variants to run (default: all of {names})",
-    )
     group.add_argument(
         "--seeds", type=int, nargs="+", help=f"seeds, one run each (default: {seeds})"
     )

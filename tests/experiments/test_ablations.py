@@ -12,6 +12,7 @@ from alexnet_keras.data import Dataset
 from alexnet_keras.models import alexnet_config, build_network
 from alexnet_keras.training.train import compile_for_training
 from experiments import overlapping_pooling
+from experiments.ablations import main as run_all
 from experiments.framework import ablations
 from experiments.framework.cli import main
 from experiments.framework.experiment import run_key
@@ -104,7 +105,6 @@ OWN_BASELINE = (
     "vgg_depth",
     "vgg_normalization",
 )
-BASELINES = [next(iter(variants)) for name, variants in CHANGES.items() if name not in OWN_BASELINE]
 
 
 def experiment(name):
@@ -125,12 +125,38 @@ def test_a_variant_differs_in_the_named_fields_alone(name, scale):
         assert {field for field in flat if flat[field] != base[field]} == fields, variant
 
 
-def test_baselines_are_one_and_the_same_run():
-    names = [name for name in CHANGES if name not in OWN_BASELINE]
-    configs = [
-        json.dumps(run_key(experiment(n).config(b))) for n, b in zip(names, BASELINES, strict=True)
-    ]
-    assert len(set(configs)) == 1
+def test_baselines_with_the_same_base_are_one_and_the_same_run():
+    runs = {}
+    for name in CHANGES:
+        if name not in OWN_BASELINE:
+            baseline = run_key(experiment(name).config(next(iter(CHANGES[name]))))
+            runs.setdefault(baseline["dataset"], set()).add(json.dumps(baseline))
+    assert {dataset: len(each) for dataset, each in runs.items()} == {
+        "imagenette/320px-v2": 1,
+        "cifar10": 1,
+    }
+
+
+def test_all_ablations_run_with_the_same_options(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(
+        "experiments.ablations.run",
+        lambda its, description, arguments: ran.append((its.name, arguments)) or its.name,
+    )
+    options = ["--seeds", "0", "1", "--workdir", "out"]
+    assert run_all(options) == {name: name for name in ablations.ABLATIONS}
+    assert ran == [(name, options) for name in ablations.ABLATIONS]
+    assert set(ablations.ABLATIONS) == set(CHANGES) - set(OWN_BASELINE) | {"dropout"}
+    run_all(["--experiments", "depth", "towers", *options])
+    assert ran[-2:] == [("depth", options), ("towers", options)]
+    with pytest.raises(SystemExit):
+        run_all(["--experiments", "kernels"])
+    assert "invalid choice: 'kernels'" in capsys.readouterr().err
+    before = len(ran)
+    with pytest.raises(SystemExit):
+        run_all(["--seed", "0"])  # not an abbreviation of --seeds
+    assert "unrecognized arguments: --seed 0" in capsys.readouterr().err
+    assert len(ran) == before
 
 
 def test_maps_keep_their_sizes_without_overlap():
@@ -265,7 +291,8 @@ def test_comparisons_use_their_metrics(tmp_path, monkeypatch, random):
 
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", train)
     monkeypatch.chdir(tmp_path)
-    arguments = ["--smoke", "--workdir", "out"]
+    # With the same preset, both have the same base.
+    arguments = ["--smoke", "--workdir", "out", "--learning-rates", "0.01", "--preset", "cifar"]
     views = main(experiment("ten_crops"), "", arguments)
     runs = views["runs"]
     assert len(runs) == 2

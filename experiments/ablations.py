@@ -1,0 +1,62 @@
+"""All ablations, one after another.
+
+    python -m experiments.ablations
+
+Each of them gets the options below. A run is stored when it ends, and the same command goes on
+where it was stopped. So this also suits a machine that is lent for a short time. On one GPU, the
+full-size network on Imagenette, from an .npz file:
+
+    KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=runs/jax_cache python -m experiments.ablations \\
+      --preset source --dataset imagenette.npz --in-memory --precision mixed_bfloat16 --epochs 60 \\
+      --learning-rates 0.01 --seeds 0 1 2 3 4 --workdir results/full_size
+"""
+
+import argparse
+import importlib
+import sys
+
+from experiments import ten_crops
+from experiments.framework.ablations import ABLATIONS
+from experiments.framework.cli import add_options
+from experiments.framework.cli import main as run
+
+
+def main(arguments: list[str] | None = None) -> dict[str, dict]:
+    """Runs the ablations from the command line.
+
+    Args:
+        arguments: list of command-line arguments; `None` for the process' own.
+
+    Returns:
+        dict from the experiments' names to the contents of their `results.json`.
+    """
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument(
+        "--experiments",
+        nargs="+",
+        choices=ABLATIONS,
+        metavar="NAME",
+        default=ABLATIONS,
+        help=f"the ablations to run, in their order (default: {' '.join(ABLATIONS)})",
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.ablations",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        parents=[own],
+    )
+    add_options(parser, ten_crops.EXPERIMENT)
+    words = sys.argv[1:] if arguments is None else arguments
+    parser.parse_args(words)  # a wrong option is an error before the first ablation
+    options, others = own.parse_known_args(words)
+    results = {}
+    for number, name in enumerate(options.experiments, 1):
+        print(f"\nAblation {number} of {len(options.experiments)}: {name}", flush=True)
+        module = importlib.import_module(f"experiments.{name}")
+        results[name] = run(module.EXPERIMENT, module.__doc__, others)
+    return results
+
+
+if __name__ == "__main__":
+    main()
