@@ -6,7 +6,7 @@ from alexnet_keras.files import read_json
 
 _TRAININGS = (  # folder, what it is
     ("train_shapes", "`shapes` (`make train`)"),
-    ("train_cifar10", "CIFAR-10 (JPEG 80)"),
+    ("train_cifar10", "CIFAR-10"),
     ("train_imagenette", "Imagenette (224x224)"),
     ("train_tiny_imagenet", "Tiny ImageNet, second of [two trainings](models/tiny_imagenet.md)"),
 )
