@@ -100,7 +100,7 @@ def test_as_a_folder(tmp_path, capsys):
     source = open_image_source(ImageSelection(str(folder)))
     assert source.class_names == ("goldfish", "Egyptian cat", "acorn")
     assert (source.train_count, source.validation_count) == (6, 3)
-    assert source.has_validation
+    assert source.splits == ("train", "val")
     assert sorted(colors_and_labels(source.validation, source)) == [(0, 0), (1, 1), (2, 2)]
     assert sorted(colors_and_labels(source.train, source)) == [(n, n) for n in (0, 0, 1, 1, 2, 2)]
     printed = capsys.readouterr().out

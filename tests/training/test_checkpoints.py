@@ -285,7 +285,7 @@ def test_a_loss_that_is_no_number(config, tmp_path):
     def spoil(model):
         model.layers[-1].bias.assign([np.nan] * 4)
 
-    message = r"loss is nan at step 3 of epoch 2, with a learning rate of 0.01. Try a lower"
+    message = r"loss is nan at step 3 of epoch 2, with a learning rate of 0.02. Try a lower"
     with pytest.raises(FloatingPointError, match=message):
         train_and_evaluate(config, tmp_path / "run", callbacks=[At(1, 2, spoil)], verbose=0)
     path, state = find_checkpoint(tmp_path / "run")

@@ -204,7 +204,7 @@ def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
     with pytest.raises(
         ValueError,
-        match=r"`workdir` must be .* other settings: learning_rate: stored 0.01, requested 0.5$",
+        match=r"`workdir` must be .* other settings: learning_rate: stored 0.02, requested 0.5$",
     ):
         train_and_evaluate(
             dataclasses.replace(config, learning_rate=0.5), tmp_path / "run", verbose=0
