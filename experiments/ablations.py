@@ -2,7 +2,7 @@
 
     python -m experiments.ablations
 
-Each of them gets the options below. A run is stored when it ends, and the same command goes on
+Each ablation gets the options below. A run is stored when it ends, and the same command goes on
 where it was stopped. So this also suits a machine that is lent for a short time. On one GPU, the
 full-size network on Imagenette, from an .npz file:
 

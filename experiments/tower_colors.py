@@ -18,11 +18,12 @@ arithmetic that takes about half the time of float32.
 import functools
 import statistics
 
+from alexnet_keras.evaluation.statistics import SIGNIFICANT
 from experiments.conv1_initialization import he_stddev
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 from experiments.framework.metrics import FinalError, TowerColorGap
-from experiments.framework.stored_runs import runs_of
+from experiments.framework.stored_runs import measures_of
 
 _FACTORS = {
     "normalization across the towers": {"overrides": {"normalization_in_towers": False}},
@@ -31,7 +32,6 @@ _FACTORS = {
         "overrides": {"conv1_kernel_stddev": functools.partial(he_stddev, 1.0)}
     },
 }
-_SIGNIFICANT = 0.05  # p of a permutation test
 _CLAIM = "The towers part into a gray and a colorful one"
 
 EXPERIMENT = Experiment(
@@ -85,15 +85,8 @@ def towers_table(results: dict) -> str:
         "colorful one |",
         "|---|---|---|---|---|---|",
     ]
-    for variant in results["variants"]:
-        runs = [
-            run["measures"][TowerColorGap.name]
-            for run in runs_of(results, variant).values()
-            if EXPERIMENT.metric.value(run) is not None
-        ]
-        if not runs:
-            continue
-        parted = [run for run in runs if run["p"][-1] < _SIGNIFICANT]
+    for variant, runs in measures_of(results, EXPERIMENT.metric).items():
+        parted = [run for run in runs if run["p"][-1] < SIGNIFICANT]
         gaps = [abs(first - second) for first, second in (run["towers"][-1] for run in runs)]
         chance = statistics.mean(run["chance"][-1] for run in runs)
         epochs = sorted(_parted_after(run["p"]) for run in parted)
@@ -113,7 +106,7 @@ def towers_table(results: dict) -> str:
 def _parted_after(p_values):
     """The epoch from which on the towers differ beyond chance until the end."""
     apart = len(p_values)
-    while apart and p_values[apart - 1] < _SIGNIFICANT:
+    while apart and p_values[apart - 1] < SIGNIFICANT:
         apart -= 1
     return apart
 

@@ -8,6 +8,7 @@ import numpy as np
 from alexnet_keras.extras import extra
 
 CONFIDENCE = 0.95
+SIGNIFICANT = 0.05  # a p-value below it is significant
 _POWER = 0.8  # probability of finding a real effect, for the number of seeds
 
 

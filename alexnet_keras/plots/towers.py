@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from alexnet_keras.analysis.kernels import colorfulness
 from alexnet_keras.analysis.snapshots import Snapshot
+from alexnet_keras.evaluation.statistics import SIGNIFICANT
 from alexnet_keras.plots.kernels import sheet_of_tiles
 from alexnet_keras.plots.style import new_figure
 
-SIGNIFICANT = 0.05
 _COLUMNS = 16  # kernels in a row
 _SPACE = 4  # pixels between the towers, and between runs
 

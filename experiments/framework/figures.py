@@ -14,8 +14,8 @@ from alexnet_keras.plots import (
     save_figure,
 )
 from experiments.framework.kept_kernels import file_name, kept_path, read_kept
-from experiments.framework.metrics import TowerColorGap
-from experiments.framework.stored_runs import runs_of
+from experiments.framework.metrics import DIVERGED, TowerColorGap
+from experiments.framework.stored_runs import measures_of, runs_of
 from experiments.framework.tables import estimate_with_interval, labeled_comparisons
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def figures(results: dict) -> dict[str, "Figure"]:
         for name, variant in results["variants"].items()
     }
     if results["settings"]["metric"] == TowerColorGap.name:
-        measures = _tower_measures(results)
+        measures = measures_of(results, TowerColorGap())
         if measures:
             drawn["towers"] = plot_tower_gaps(measures)
     if any(len(points) > 1 for points in searches.values()):
@@ -60,21 +60,14 @@ def figures(results: dict) -> dict[str, "Figure"]:
     return drawn
 
 
-def _tower_measures(results):
-    """The measures of the runs of each variant, except diverged ones, which have fewer epochs."""
-    metric = TowerColorGap()
-    measures = {}
-    for variant, runs in _runs_by_variant(results).items():
-        measured = [run for run in runs.values() if metric.value(run) is not None]
-        measures[variant] = [run["measures"][metric.name] for run in measured]
-    return {variant: found for variant, found in measures.items() if found}
-
-
 def _draw_kernels(results, folder):
-    """Draws the kept kernels of each variant; those of the first one also as a film."""
+    """Draws the kept kernels of each variant, and animates the first variant's."""
     first = next(iter(results["variants"]))
-    for variant, runs in _runs_by_variant(results).items():
-        paths = {f"seed {seed}": kept_path(folder, variant, seed) for seed in runs}
+    for variant in results["variants"]:
+        # A run that diverged has fewer epochs than the film.
+        runs = runs_of(results, variant).items()
+        seeds = [seed for seed, run in runs if run["ended"] != DIVERGED]
+        paths = {f"seed {seed}": kept_path(folder, variant, seed) for seed in seeds}
         # A run of another experiment, which this one shares, has no file.
         kept = {name: read_kept(path) for name, path in paths.items() if path.exists()}
         if not kept:
@@ -86,10 +79,6 @@ def _draw_kernels(results, folder):
         save_figure(figure, path)
         if variant == first:
             save_animation(animate_towers(kept, title), path.with_suffix(".gif"), 2)
-
-
-def _runs_by_variant(results):
-    return {variant: runs_of(results, variant) for variant in results["variants"]}
 
 
 def _comparison_figures(results, comparisons):

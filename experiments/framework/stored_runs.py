@@ -8,7 +8,7 @@ from alexnet_keras.files import read_json
 from alexnet_keras.record import differences, settings_error
 from alexnet_keras.training.config import TrainingConfig
 from experiments.framework.experiment import Comparison, stored_run_key
-from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED
+from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED, Metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +151,23 @@ def runs_of(results: dict, variant: str) -> dict[int, dict]:
         if all(key[name] == value for name, value in wanted.items()):
             runs[run["config"]["seed"]] = run
     return dict(sorted(runs.items()))
+
+
+def measures_of(results: dict, metric: Metric) -> dict[str, list]:
+    """Returns what a metric has measured, a dict from variants to lists with an entry for a run.
+
+    Runs without a value, such as diverged ones, are left out, as are variants without other runs.
+
+    Args:
+        results: content of `results.json`.
+        metric: a `Metric` that measures.
+    """
+    found = {}
+    for variant in results["variants"]:
+        runs = [run for run in runs_of(results, variant).values() if metric.value(run) is not None]
+        if runs:
+            found[variant] = [run["measures"][metric.name] for run in runs]
+    return found
 
 
 def _comparable(results):

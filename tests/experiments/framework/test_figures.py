@@ -1,4 +1,8 @@
-from experiments.framework.figures import figures
+import numpy as np
+from PIL import Image
+
+from experiments.framework.figures import draw, figures
+from experiments.framework.kept_kernels import kept_path
 from experiments.framework.metrics import ALL_EPOCHS, DIVERGED
 from experiments.tower_colors import EXPERIMENT
 
@@ -19,7 +23,7 @@ def stored(variant, seed, gaps, ended=ALL_EPOCHS):
     }
 
 
-def test_a_diverged_run_has_no_gap_in_the_figure():
+def results_with_diverged_runs():
     names = ("two towers", "halves of one tower")
     comparison = {
         "variant": names[0],
@@ -32,7 +36,7 @@ def test_a_diverged_run_has_no_gap_in_the_figure():
         "no_effect": 0.0,
     }
     variant = {"learning_rate": EXPERIMENT.config(names[0]).learning_rate, "learning_rates": []}
-    results = {
+    return {
         "experiment": "tower_colors",
         "section": EXPERIMENT.section,
         "target": None,
@@ -45,7 +49,22 @@ def test_a_diverged_run_has_no_gap_in_the_figure():
             stored(names[1], 0, [0], DIVERGED),
         ],
     }
-    drawn = figures(results)["towers"]
+
+
+def test_a_diverged_run_has_no_gap_in_the_figure():
+    drawn = figures(results_with_diverged_runs())["towers"]
     shown = [axis for axis in drawn.axes if axis.get_visible()]
     assert [axis.get_title() for axis in shown] == ["two towers:\n1 of 1 part"]
     assert shown[0].lines[0].get_ydata().tolist() == [0, 10, 30]
+
+
+def test_the_film_is_of_the_runs_that_did_not_diverge(tmp_path):
+    (tmp_path / "kernels").mkdir()
+    for seed, epochs in ((0, [0, 1, 2]), (1, [0])):  # seed 1 diverged in its first epoch
+        kernels = np.full((len(epochs), 2, 4, 3, 3, 3), seed, "float16")
+        kernels[:, :, :, 0] = np.reshape(epochs, (-1, 1, 1, 1, 1))
+        np.savez(kept_path(tmp_path, "two towers", seed), epochs=epochs, kernels=kernels)
+    draw(results_with_diverged_runs(), tmp_path)
+    with Image.open(tmp_path / "kernels_two_towers.gif") as gif:
+        assert gif.n_frames == 3
+    assert not (tmp_path / "kernels_halves_of_one_tower.png").exists()
