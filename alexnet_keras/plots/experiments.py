@@ -178,6 +178,8 @@ def plot_comparisons(comparisons: Sequence[Mapping], title: str = "") -> Figure:
         ticks = [tick for tick in steps if low <= tick <= high]
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(6))  # more labels would touch
     axis.set_yticks(
         range(len(comparisons)),
         [f"{c['variant']}\nagainst {c['baseline']} (n = {c['n']})" for c in comparisons],
