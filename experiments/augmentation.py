@@ -5,17 +5,17 @@
 Claims (section 4.1): without crops and mirror images the network overfits substantially. Color
 noise lowers the top-1 error by more than 1 point.
 
-It has 12 runs, 3 of which most other ablations share.
+It has 25 runs, 8 of which most other ablations share.
 """
 
-from experiments.framework.ablations import CIFAR10_BASE, TOP1
+from experiments.framework.ablations import BASE, FEW_SEEDS, SEEDS, TOP1
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
 
 EXPERIMENT = Experiment(
     name="augmentation",
     section="section 4.1",
-    base=CIFAR10_BASE,
+    base=BASE,
     variants={
         "both": {},
         "crops and mirror images": {"pca_noise": "none"},
@@ -37,6 +37,8 @@ EXPERIMENT = Experiment(
         Comparison("none", "both", None, "No augmentation"),
     ),
     metric=TOP1,
+    seeds=SEEDS,
+    seed_counts={"color noise": 6, "none": FEW_SEEDS},
 )
 
 if __name__ == "__main__":

@@ -249,10 +249,14 @@ class EpochsToConverge(Metric):
         return f"epochs until the validation error is within {self.margin:g} points of its lowest"
 
     def value(self, run: dict) -> float | None:
-        """Returns the epochs, or `None` for a run that diverged or improved to its end."""
-        if run["ended"] == DIVERGED:
+        """Returns the epochs.
+
+        It is `None` for a run that diverged, improved to its end, or was not validated after each
+        epoch.
+        """
+        errors = [row.get("val_top1_error") for row in run["history"]]
+        if run["ended"] == DIVERGED or None in errors:
             return None
-        errors = [row["val_top1_error"] for row in run["history"]]
         limit = min(errors) + self.margin
         epochs = 1 + next(epoch for epoch, error in enumerate(errors) if error <= limit)
         return float(epochs) if epochs < len(errors) else None
