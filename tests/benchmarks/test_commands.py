@@ -133,7 +133,7 @@ def test_table_of_results_of_one_network(folder):
 
 @pytest.mark.slow
 def test_layers(tmp_path, narrow_workers):
-    implementations = ["alexnet_keras", "alexnet_keras_jax", "keras_jax"]
+    implementations = ["alexnet_keras", "keras_jax"]
     options = ["--batch-size", "1", "--precision", "bfloat16", "--seconds", "0.01"]
     options += ["--layers", "conv1", "norm2", "pool5", "--implementations", *implementations]
     stored, table = run_and_read(layers, tmp_path, options)

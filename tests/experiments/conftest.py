@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from alexnet_keras import AlexNet
@@ -15,6 +17,17 @@ def tiny_model(**overrides):
             **overrides,
         },
     )
+
+
+def narrow(experiment):
+    """Returns an experiment whose networks have few kernels and units, and are fast to build."""
+    network = experiment.config(next(iter(experiment.variants))).network
+    overrides = {
+        **experiment.base.get("overrides", {}),
+        "filters": (8,) * len(network.filters),
+        "units": (8,) * len(network.units),
+    }
+    return dataclasses.replace(experiment, base={**experiment.base, "overrides": overrides})
 
 
 def save_as_trained(model, folder):

@@ -141,7 +141,8 @@ def test_int8_weights_stay_within_the_bound_of_absmax(problem):
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")  # other layers
 def test_quantized_networks_keep_it_in_files(tmp_path, random):
-    model = AlexNet("cifar", classes=10, classifier_activation=None)
+    options = {"filters": (8,) * 6, "units": (64, 64), "classifier_activation": None}
+    model = AlexNet("cifar", classes=10, **options)
     images = random.normal(0, 60, (4, 32, 32, 3)).astype("float32")
     dense = [model.get_layer(name) for name in ("fc6", "fc7", "fc8")]
     exact = keras.ops.convert_to_numpy(model(images))

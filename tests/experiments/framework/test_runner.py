@@ -19,6 +19,7 @@ from experiments.framework.metrics import EpochsToError, FinalError
 from experiments.framework.runner import ExperimentRunner
 from experiments.framework.tables import table
 from tests.conftest import TINY
+from tests.experiments.conftest import narrow
 
 UNUSED = ("parameters", "machine", "versions")
 
@@ -450,7 +451,7 @@ def test_smoke_on_real_training(tiny_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--smoke", "--dataset", tiny_npz, "--batch-size", "16", "--workdir", "out"]
     arguments += ["--variants", "13% network", "11% network"]
-    results = main(cifar_normalization.EXPERIMENT, "", arguments)
+    results = main(narrow(cifar_normalization.EXPERIMENT), "", arguments)
     assert {path.name for path in (tmp_path / "out" / "cifar_normalization").iterdir()} == {
         "results.json",
         "comparisons.png",
