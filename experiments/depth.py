@@ -15,6 +15,7 @@ import statistics
 from experiments.framework.ablations import BASE, FEW_SEEDS, SEEDS, TOP1
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
+from experiments.framework.stored_runs import runs_of
 
 
 def _without(name, field):
@@ -67,18 +68,14 @@ def layers_table(results: dict) -> str:
     """
     lines = ["| variant | layers | parameters | training error (%) |", "|---|---|---|---|"]
     for name in results["variants"]:
-        layers = _layers(vars(EXPERIMENT.config(name).network))
-        runs = [run for run in results["runs"] if _layers(run["network"]) == layers]
+        network = EXPERIMENT.config(name).network
+        layers = [*network.conv_layers, *network.hidden_layers]
+        runs = list(runs_of(results, name).values())
         errors = [run["history"][-1]["top1_error"] for run in runs if run["history"]]
         error = f"{statistics.mean(errors):.1f}" if errors else "none"
         parameters = runs[0]["parameters"]
         lines.append(f"| {name} | {', '.join(layers)}, fc8 | {parameters:,} | {error} |")
     return "\n".join(lines)
-
-
-def _layers(network):
-    """The layers of a network's fields but the last one."""
-    return [*network["conv_layers"], *network["hidden_layers"]]
 
 
 if __name__ == "__main__":

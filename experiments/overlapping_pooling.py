@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from experiments.framework.ablations import BASE, SEEDS, TOP1, top1_and_top5
 from experiments.framework.cli import main
 from experiments.framework.experiment import Experiment
+from experiments.framework.stored_runs import runs_of
 
 if TYPE_CHECKING:
     from alexnet_keras.models.alexnet_config import AlexNetConfig
@@ -96,16 +97,13 @@ def overfitting_table(results: dict) -> str:
         "|---|---|---|---|---|",
     ]
     for name in results["variants"]:
-        pool_size = EXPERIMENT.config(name).network.pool_size
-        for run in results["runs"]:
-            if run["network"]["pool_size"] == pool_size:
-                seed = run["config"]["seed"]
-                training = run["history"][-1]["top1_error"]
-                validation = run["history"][-1]["val_top1_error"]
-                difference = validation - training
-                lines.append(
-                    f"| {name} | {seed} | {training:.2f} | {validation:.2f} | {difference:.2f} |"
-                )
+        for seed, run in runs_of(results, name).items():
+            training = run["history"][-1]["top1_error"]
+            validation = run["history"][-1]["val_top1_error"]
+            difference = validation - training
+            lines.append(
+                f"| {name} | {seed} | {training:.2f} | {validation:.2f} | {difference:.2f} |"
+            )
     return "\n".join(lines)
 
 
