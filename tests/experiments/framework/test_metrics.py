@@ -115,6 +115,8 @@ def test_epochs_to_converge():
     assert EpochsToConverge(margin=0.0).value(errors) == 4.0
     still_improving = {**errors, "history": errors["history"][:2]}
     assert EpochsToConverge().value(still_improving) is None
+    rarely = {**errors, "history": [{"top1_error": 60}, *errors["history"]]}
+    assert EpochsToConverge().value(rarely) is None  # its first epoch was not validated
 
 
 def test_steps_at_chance():
