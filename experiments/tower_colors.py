@@ -22,7 +22,7 @@ from alexnet_keras.evaluation.statistics import SIGNIFICANT
 from experiments.conv1_initialization import he_stddev
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
-from experiments.framework.metrics import FinalError, TowerColorGap
+from experiments.framework.metrics import FinalError, TowerColorGap, TowersPart
 from experiments.framework.stored_runs import measures_of
 
 _FACTORS = {
@@ -53,6 +53,14 @@ EXPERIMENT = Experiment(
         **_FACTORS,
     },
     comparisons=(
+        Comparison(
+            "two towers",
+            "two towers",
+            100.0 * (1 - SIGNIFICANT),  # in every run, less the share by chance
+            "The towers part in every run",
+            TowersPart(),
+            TowersPart(by_chance=True),
+        ),
         Comparison("two towers", "halves of one tower", None, _CLAIM, side=1),
         Comparison("two towers", "exchange from conv2 on", None, "Without exchange they part more"),
         *(Comparison(factor, "two towers", None, "What the gap depends on") for factor in _FACTORS),

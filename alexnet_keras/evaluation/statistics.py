@@ -93,6 +93,27 @@ def paired_ratio(values: Sequence[float], baseline: Sequence[float]) -> dict:
     }
 
 
+def share_difference(values: Sequence[float], baseline: Sequence[float]) -> dict:
+    """Returns a share of runs less a known share, with a 95% interval (Clopper and Pearson).
+
+    Args:
+        values: 100 or 0 for each run.
+        baseline: the known share in percent, the same number for each run.
+
+    Returns:
+        dict as of `paired_difference`, in percentage points.
+
+    Raises:
+        ValueError: as `paired_difference`.
+    """
+    difference = paired_difference(values, baseline)
+    if difference["n"] > 1:
+        count = round(sum(values) / 100)
+        ends = _stats().binomtest(count, len(values)).proportion_ci(CONFIDENCE)
+        difference["interval"] = [100 * float(end) - float(baseline[0]) for end in ends]
+    return difference
+
+
 def seeds_for_significance(
     comparison: dict, no_effect: float = 0.0, most: int = 1000
 ) -> int | None:

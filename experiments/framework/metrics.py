@@ -6,7 +6,12 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from alexnet_keras.evaluation.statistics import paired_difference, paired_ratio
+from alexnet_keras.evaluation.statistics import (
+    SIGNIFICANT,
+    paired_difference,
+    paired_ratio,
+    share_difference,
+)
 from alexnet_keras.evaluation.view_names import CROP_LABELS
 
 # Why runs ended, as stored with them.
@@ -207,6 +212,39 @@ class TowerColorGap(Metric):
             return None
         towers = run["measures"][self.name]["towers"][-1]
         return max(towers) - min(towers)
+
+
+@dataclasses.dataclass(frozen=True)
+class TowersPart(Metric):
+    """Whether the towers differ in color beyond chance: 100 for a run in which they do, else 0.
+
+    `TowerColorGap` measures it. The towers part if p < 0.05 after the last epoch.
+
+    Args:
+        by_chance: whether the value is the one of towers that differ only by chance: 5.
+    """
+
+    by_chance: bool = False
+
+    test_views = "center"
+    unit = "percentage points"
+    no_effect = 0.0
+    compare = staticmethod(share_difference)
+
+    @property
+    def name(self) -> str:
+        return "parted runs by chance (%)" if self.by_chance else "parted runs (%)"
+
+    def is_measured(self, run: dict) -> bool:
+        return TowerColorGap().is_measured(run)
+
+    def value(self, run: dict) -> float | None:
+        """Returns 100, 0 or the share by chance, or `None` for a run that diverged."""
+        if run["ended"] == DIVERGED:
+            return None
+        if self.by_chance:
+            return 100.0 * SIGNIFICANT
+        return 100.0 * (run["measures"][TowerColorGap.name]["p"][-1] < SIGNIFICANT)
 
 
 @dataclasses.dataclass(frozen=True)

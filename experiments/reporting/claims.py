@@ -207,15 +207,14 @@ GROUPS = (
             Claim(
                 "One tower's kernels are color-agnostic, the other's color-specific",
                 "in every run",
-                experiment="kernels",
-            ),
-            Claim(
-                "The towers part into a gray and a colorful one",
-                "in every run",
                 experiment="tower_colors",
+                of="in every run",
             ),
         ),
-        {"kernels/kernels_imagenette_source_conv1.png": "Kernels of conv1 after two epochs"},
+        {
+            "tower_colors/kernels_two_towers.png": "Kernels of conv1 in ten runs of two towers",
+            "tower_colors/towers.png": "Gap between the towers in color by epoch",
+        },
     ),
     ClaimGroup(
         "Neighbors and binary codes",

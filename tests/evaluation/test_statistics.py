@@ -5,6 +5,7 @@ from alexnet_keras.evaluation.statistics import (
     paired_difference,
     paired_ratio,
     seeds_for_significance,
+    share_difference,
     summary,
     verdict,
 )
@@ -40,6 +41,18 @@ def test_a_ratio_needs_positive_numbers(values):
     for arguments in ((values, [1, 1]), ([1, 1], values)):
         with pytest.raises(ValueError, match="`values` and `baseline` must be positive"):
             paired_ratio(*arguments)
+
+
+def test_share_difference_by_clopper_and_pearson():
+    # Of two runs, k successes: the ends p solve P(X >= k) = 0.025 and P(X <= k) = 0.025. For k = 1
+    # these are 1 - (1 - p)^2 and 1 - p^2.
+    half = 100 * (1 - 0.975**0.5)
+    result = share_difference([100.0, 0.0], [5.0, 5.0])
+    assert (result["estimate"], result["n"]) == (45.0, 2)
+    assert result["interval"] == pytest.approx([half - 5, 95 - half])
+    every = share_difference([100.0] * 3, [5.0] * 3)
+    assert every["interval"] == pytest.approx([100 * 0.025 ** (1 / 3) - 5, 95])
+    assert share_difference([100.0], [5.0])["interval"] is None
 
 
 def test_paired_ratio_is_geometric():
