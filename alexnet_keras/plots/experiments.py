@@ -1,5 +1,6 @@
 """Figures of experiments: training curves, learning rates, comparisons and ensembles."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
@@ -8,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from alexnet_keras.plots.style import new_figure
 
 _LINES = ("-", "--", ":", "-.")
+_LABEL_WIDTH = 44  # characters of a line beside a comparison
 
 
 def plot_training_errors(
@@ -156,7 +158,9 @@ def plot_comparisons(comparisons: Sequence[Mapping], title: str = "") -> Figure:
     Returns:
         A matplotlib figure.
     """
-    figure, axis = new_figure(size=(7.0, 1.6 + 0.55 * len(comparisons)))
+    labels = [_comparison_label(comparison) for comparison in comparisons]
+    lines = max(3, *(label.count("\n") + 1 for label in labels))
+    figure, axis = new_figure(size=(7.0, 1.6 + 0.18 * lines * len(comparisons)))
     for row, comparison in enumerate(comparisons):
         if comparison["estimate"] is not None:
             low, high = comparison["interval"] or (comparison["estimate"],) * 2
@@ -180,10 +184,7 @@ def plot_comparisons(comparisons: Sequence[Mapping], title: str = "") -> Figure:
         axis.minorticks_off()
     else:
         axis.xaxis.set_major_locator(MaxNLocator(6))  # more labels would touch
-    axis.set_yticks(
-        range(len(comparisons)),
-        [f"{c['variant']}\nagainst {c['baseline']} (n = {c['n']})" for c in comparisons],
-    )
+    axis.set_yticks(range(len(comparisons)), labels)
     axis.set_ylim(len(comparisons) - 0.5, -0.5)
     axis.set_xlabel(comparisons[0]["unit"])
     handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
@@ -193,6 +194,13 @@ def plot_comparisons(comparisons: Sequence[Mapping], title: str = "") -> Figure:
     # A title of the figure has more width than a title of the axes beside long labels.
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _comparison_label(comparison):
+    """The names of a comparison's two sides, in lines that leave room for the intervals."""
+    baseline = f"against {comparison['baseline']} (n\u00a0=\u00a0{comparison['n']})"
+    sides = (textwrap.wrap(side, _LABEL_WIDTH) for side in (comparison["variant"], baseline))
+    return "\n".join(line for side in sides for line in side)
 
 
 def plot_ensembles(errors: Mapping, title: str = "") -> Figure:

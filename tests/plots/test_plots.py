@@ -239,6 +239,24 @@ def test_learning_rates_show_what_was_stopped():
     assert errors.get_xydata().tolist() == [[0.01, 70.0], [0.02, 40.0], [0.04, 42.0]]
 
 
+def test_long_names_of_comparisons_leave_room_for_the_intervals():
+    name = "a network with a long name, trained for some epochs with other settings"
+    comparison = {
+        **{"variant": name, "baseline": "b", "n": 3, "unit": "points", "no_effect": 0.0},
+        **{"paper": None, "estimate": 1.0, "interval": (0.5, 1.5)},
+    }
+    (short,) = plot_comparisons([{**comparison, "variant": "a"}]).axes
+    (axis,) = plot_comparisons([comparison]).axes
+    (label,) = (label.get_text() for label in axis.get_yticklabels())
+    assert label.split() == f"{name} against b (n = 3)".split()
+    assert max(map(len, label.splitlines())) < 45
+    (label,) = short.get_yticklabels()
+    assert label.get_text() == "a\nagainst b (n\u00a0=\u00a03)"
+    for each in (short, axis):
+        each.figure.canvas.draw()
+        assert each.get_position().width > 0.4
+
+
 @pytest.mark.parametrize(
     ("low", "high", "paper"), [(1.13, 1.22, None), (0.57, 0.79, None), (0.2, 3.4, 6)]
 )
