@@ -9,7 +9,6 @@ from PIL import Image
 from alexnet_keras import VGG
 from alexnet_keras.analysis import KernelSnapshots
 from experiments.kernels import main
-from experiments.reporting.reproduction import reproduction
 from tests.experiments.conftest import save_as_trained, tiny_model
 
 
@@ -63,10 +62,6 @@ def test_towers_of_which_one_is_gray(tmp_path, tiny_npz, capsys):
     assert results["tests"]["colorfulness"]["p"] < 0.001
     assert results["models"][0]["seed"] == 5
     assert "Device: CPU" in capsys.readouterr().out
-    # A reader of the report finds it, with the data and the command.
-    section = reproduction(tmp_path / "results").partition("## Kernels")[2].partition("\n## ")[0]
-    assert re.search(r"^\| the more colorful tower .* \| reproduced \|$", section, re.MULTILINE)
-    assert "python -m experiments.kernels --weights " in section
     assert (
         main([*arguments, "--snapshots", str(tmp_path / "snapshots")])["tests"] == results["tests"]
     )
