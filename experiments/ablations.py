@@ -2,9 +2,9 @@
 
     python -m experiments.ablations
 
-Each ablation gets the options below. A run is stored when it ends, and the same command goes on
-where it was stopped. So this also suits a machine that is lent for a short time. On one GPU, the
-full-size network on Imagenette, from an .npz file:
+Each ablation gets the options below. A run is stored when it ends. Rerun the command to resume, for
+example on a machine that is lent for a short time. On one GPU, the full-size network on Imagenette,
+from an .npz file:
 
     KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=runs/jax_cache python -m experiments.ablations \\
       --preset source --dataset imagenette.npz --in-memory --precision mixed_bfloat16 --epochs 60 \\

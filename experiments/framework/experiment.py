@@ -75,7 +75,7 @@ class Experiment:
         seed_counts: dict from a variant's name to its number of seeds, if it has fewer than
             `seeds`.
         published: dict from a variant's name to the published value of the metric.
-        keeps_kernels: whether the kernels of conv1 stay beside the results, for pictures.
+        keeps_kernels: whether the kernels of conv1 stay beside the results, to draw pictures.
     """
 
     name: str

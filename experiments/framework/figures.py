@@ -68,10 +68,13 @@ def _draw_kernels(results, folder):
         runs = runs_of(results, variant).items()
         seeds = [seed for seed, run in runs if run["ended"] != DIVERGED]
         paths = {f"seed {seed}": kept_path(folder, variant, seed) for seed in seeds}
-        # A run of another experiment, which this one shares, has no file.
-        kept = {name: read_kept(path) for name, path in paths.items() if path.exists()}
-        if not kept:
+        missing = [name for name, path in paths.items() if not path.exists()]
+        if missing or not paths:
+            # The files stay on the machine of the runs. A figure of some runs would replace theirs.
+            if missing:
+                print(f"Kernels of {variant} are not drawn, without files of {', '.join(missing)}")
             continue
+        kept = {name: read_kept(path) for name, path in paths.items()}
         last = {name: snapshots[-1] for name, snapshots in kept.items()}
         title = f"Kernels of conv1, {variant}"
         path = folder / f"kernels_{file_name(variant)}.png"

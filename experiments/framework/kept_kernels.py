@@ -1,4 +1,7 @@
-"""The kernels of conv1 that an experiment keeps: a file for each run, in its folder `kernels`."""
+"""The kernels of conv1 that an experiment keeps: a file for each run, in its folder `kernels`.
+
+They are needed to draw its pictures. The repository has the pictures only.
+"""
 
 import re
 from pathlib import Path

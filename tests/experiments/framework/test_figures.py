@@ -68,3 +68,12 @@ def test_the_film_is_of_the_runs_that_did_not_diverge(tmp_path):
     with Image.open(tmp_path / "kernels_two_towers.gif") as gif:
         assert gif.n_frames == 3
     assert not (tmp_path / "kernels_halves_of_one_tower.png").exists()
+
+
+def test_kernels_of_some_runs_do_not_replace_the_figure_of_all(tmp_path, capsys):
+    (tmp_path / "kernels").mkdir()  # with runs of another variant
+    (tmp_path / "kernels_two_towers.png").write_bytes(b"of all runs")
+    draw(results_with_diverged_runs(), tmp_path)
+    assert (tmp_path / "kernels_two_towers.png").read_bytes() == b"of all runs"
+    message = "Kernels of two towers are not drawn, without files of seed 0\n"
+    assert message in capsys.readouterr().out
