@@ -16,6 +16,7 @@ from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.train import compile_for_training
 from tests import processes, torch_training
+from tests.processes import WITH_JAX
 from tests.test_classifier import NAMES, SIZE, tiny_network
 
 # Files of tests that compute gradients.
@@ -23,10 +24,6 @@ EXPLANATIONS = (
     *("gradients", "saliency_maps", "guided_gradients", "class_activation_maps"),
     "maximization",
 )
-WITH_JAX = {
-    **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiles faster
-}
 WITH_TORCH = {
     **{**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "-1"},
     "OMP_NUM_THREADS": "1",  # threads that share a busy processor wait for each other

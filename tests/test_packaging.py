@@ -16,6 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from alexnet_keras.version import __version__
+from tests import processes
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -204,7 +205,7 @@ def environment(wheel):
         "HOME": str(folder),
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiles faster
+        "XLA_FLAGS": processes.COMPILE_FAST,
     }
 
 

@@ -13,7 +13,7 @@ def fork_workers(monkeypatch, *before):
     def start(command, text, **options):
         return processes.start([*before, *command[1:]], **options)
 
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")  # compiles faster
+    monkeypatch.setenv("XLA_FLAGS", processes.COMPILE_FAST)
     monkeypatch.setattr(harness, "subprocess", SimpleNamespace(Popen=start, PIPE=subprocess.PIPE))
 
 

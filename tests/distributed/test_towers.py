@@ -1,7 +1,6 @@
 """Towers on two devices, in separate processes, as JAX reads the device count at its start."""
 
 import math
-import os
 import re
 import textwrap
 
@@ -10,10 +9,7 @@ import pytest
 from alexnet_keras.distributed import two_towers
 from tests import processes
 
-TWO_DEVICES = {
-    **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-}
+TWO_DEVICES = {**processes.WITH_JAX, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 # The layers of the source's network, with both normalizations, at a size that compiles quickly.
 PREPARE = """
     import alexnet_keras, jax, keras, numpy as np
@@ -62,8 +58,8 @@ def test_two_devices_compute_what_one_does():
         for a, b in zip(of_one, of_two, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=a.path)
     """,
-        "--xla_backend_optimization_level=0",
-    )  # compiles faster
+        processes.COMPILE_FAST,
+    )
 
 
 @pytest.mark.slow(20)
@@ -100,8 +96,8 @@ def test_each_device_holds_its_tower_and_data_crosses_where_the_paper_says():
 
         print(jax.jit(jax.grad(loss)).lower(values, images).compile().as_text())
     """,
-        "--xla_backend_optimization_level=0",
-    )  # compiles faster
+        processes.COMPILE_FAST,
+    )
     assert out.count("`devices` must be two of cpu:0, cpu:1. Received: devices=[") == 3
     placed = {
         path: rest

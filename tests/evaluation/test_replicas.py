@@ -53,7 +53,7 @@ CASES = {
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", CASES)
 def test_the_errors_are_those_of_one_device(backend, tmp_path):
-    flags = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=3"
+    flags = f"{processes.COMPILE_FAST} --xla_force_host_platform_device_count=3"
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
     environment |= {"XLA_FLAGS": flags} if backend == "jax" else {}
     result = processes.run(["-c", CODE, json.dumps(CASES[backend])], cwd=tmp_path, env=environment)

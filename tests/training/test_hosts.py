@@ -1,7 +1,6 @@
 """Several hosts: processes of their own, which meet over loopback."""
 
 import csv
-import os
 import signal
 import socket
 import subprocess
@@ -16,11 +15,8 @@ from alexnet_keras.distributed.hosts import join_hosts
 from experiments.train import main
 from tests import processes
 from tests.conftest import write_tiny_npz
+from tests.processes import WITH_JAX
 
-WITH_JAX = {
-    **{**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiles faster
-}
 EPOCHS = 6
 # The command, which waits at the end of an epoch for a file.
 PAUSING = """
