@@ -111,7 +111,11 @@ def train_and_evaluate(
 
 
 def compile_for_training(model: keras.Model, config: TrainingConfig) -> None:
-    """Compiles a model with the update rule of a `TrainingConfig`."""
+    """Compiles a model with the update rule of a `TrainingConfig`.
+
+    Raises:
+        ValueError: for a layer of the config that the model does not have.
+    """
     rates = dict(config.layer_learning_rates)
     if config.conv1_milestones:
         rates.setdefault("conv1", 1.0)  # `FreezeConv1` changes the rates of layers that have one
@@ -126,6 +130,8 @@ def compile_for_training(model: keras.Model, config: TrainingConfig) -> None:
         layer_learning_rates=rates,
     )
     compile_classifier(model, optimizer)
+    # TensorFlow traces a step twice if it makes the optimizer's variables.
+    model.optimizer.build(model.trainable_variables)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.callbacks import DropOnPlateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 from alexnet_keras.training.run_folder import RunFolder
-from alexnet_keras.training.train import train_and_evaluate
+from alexnet_keras.training.train import compile_for_training, train_and_evaluate
 from experiments.train import main
 from tests import processes
 from tests.conftest import TINY
@@ -117,6 +117,18 @@ def test_the_classifier_of_a_mean_color_has_names_for_wordnet_numbers(config, tm
     assert classifier.preparation.mean_subtraction == "color"
     np.testing.assert_array_equal(classifier.preparation.mean_image, mean)
     assert classifier.image_size == 32
+
+
+def test_tensorflow_traces_a_step_once(monkeypatch, random):
+    """A second trace would take as long as the first, most of the time to the first step."""
+    network = AlexNet("cifar", classes=4, input_shape=(28, 28, 3), **TINY)
+    compile_for_training(network, training_config("cifar"))
+    traces = []
+    train_step = network.train_step
+    monkeypatch.setattr(network, "train_step", lambda data: traces.append(1) or train_step(data))
+    images = random.normal(0, 60, (4, 28, 28, 3))
+    network.fit(images, np.arange(4), batch_size=2, epochs=2, verbose=0)
+    assert len(traces) == 1
 
 
 def test_the_command_draws_curves_and_kernels(tiny_npz, tmp_path):
