@@ -4,7 +4,8 @@
 
 Claim (section 6.1, figure 3): the kernels of conv1 on GPU 1 are largely color-agnostic, the kernels
 on GPU 2 largely color-specific. "This kind of specialization occurs during every run and is
-independent of any particular random weight initialization."
+independent of any particular random weight initialization." It is "a result of the restricted
+connectivity" between the towers.
 
 The gap between the towers is measured after each epoch, in ten runs. There are two controls of ten
 runs: the two halves of a single tower, and two towers that exchange their maps in every layer from
@@ -32,7 +33,7 @@ _FACTORS = {
         "overrides": {"conv1_kernel_stddev": functools.partial(he_stddev, 1.0)}
     },
 }
-_CLAIM = "The towers part into a gray and a colorful one"
+_CLAIM = "The towers part as a result of the restricted connectivity"
 
 EXPERIMENT = Experiment(
     name="tower_colors",
@@ -62,7 +63,7 @@ EXPERIMENT = Experiment(
             TowersPart(by_chance=True),
         ),
         Comparison("two towers", "halves of one tower", None, _CLAIM, side=1),
-        Comparison("two towers", "exchange from conv2 on", None, "Without exchange they part more"),
+        Comparison("two towers", "exchange from conv2 on", None, _CLAIM, side=1),
         *(Comparison(factor, "two towers", None, "What the gap depends on") for factor in _FACTORS),
         Comparison(
             "exchange from conv2 on",

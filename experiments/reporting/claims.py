@@ -210,6 +210,12 @@ GROUPS = (
                 experiment="tower_colors",
                 of="in every run",
             ),
+            Claim(
+                "They are so because few layers exchange their maps",
+                "no figure",
+                experiment="tower_colors",
+                of="restricted connectivity",
+            ),
         ),
         {
             "tower_colors/kernels_two_towers.png": "Kernels of conv1 in ten runs of two towers",
