@@ -134,7 +134,9 @@ def _draw_towers(runs, scales, title):
     axis.tick_params(length=0)
     axis.imshow(sheet, interpolation="nearest")
     half = (sheet.shape[1] - _SPACE) / 2
-    axis.set_xticks([half / 2, sheet.shape[1] - half / 2], ["tower 1", "tower 2"])
+    single = all(len(snapshot.kernels) == 1 for snapshot in runs.values())
+    sides = ("first half", "second half") if single else ("tower 1", "tower 2")
+    axis.set_xticks([half / 2, sheet.shape[1] - half / 2], sides)
     axis.xaxis.tick_top()
     height = (sheet.shape[0] + _SPACE) / len(runs)
     axis.set_yticks(

@@ -78,7 +78,7 @@ def _draw_kernels(results, folder):
         last = {name: snapshots[-1] for name, snapshots in kept.items()}
         title = f"Kernels of conv1, {variant}"
         path = folder / f"kernels_{file_name(variant)}.png"
-        figure = plot_towers(last, f"{title}: color share of the towers")
+        figure = plot_towers(last, f"{title}, with their color shares")
         save_figure(figure, path)
         if variant == first:
             save_animation(animate_towers(kept, title), path.with_suffix(".gif"), 2)

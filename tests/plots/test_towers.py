@@ -30,6 +30,12 @@ def test_towers_stand_side_by_side_each_run_on_its_own_scale():
     assert labels == ["seed 0\n0% / 67%", "seed 1\n0% / 67%"]
 
 
+def test_halves_of_a_single_tower_are_not_called_towers():
+    for towers, names in ((1, ["first half", "second half"]), (2, ["tower 1", "tower 2"])):
+        (axis,) = plot_towers({"seed 0": snapshot(0, towers)}).axes
+        assert [label.get_text() for label in axis.get_xticklabels()] == names
+
+
 def test_animation_has_a_picture_an_epoch(tmp_path):
     runs = {"seed 0": [snapshot(0), snapshot(3)], "seed 1": [snapshot(0), snapshot(1)]}
     animation = animate_towers(runs, "Kernels")
