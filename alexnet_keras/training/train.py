@@ -105,7 +105,7 @@ def train_and_evaluate(
             except FloatingPointError as error:
                 error.results = folder.measured(record, {})  # pyright: ignore
                 raise
-            errors = _evaluate_views(network, data, folder.stored_errors(), verbose)
+            errors = _evaluate_views(network, data, folder, verbose)
         folder.write_classifier(data.info, has_mean_color=config.mean_subtraction == "color")
         return folder.finish(record, errors)
 
@@ -206,12 +206,26 @@ def _print_summary(network, data, folder, scope, state):
     )
 
 
-def _evaluate_views(network, data, known, verbose):
-    """Returns the errors of all test views of a training, given those already known."""
-    errors = dict(known)
+def _evaluate_views(network, data, folder, verbose):
+    """Returns the errors of all test views of a training."""
+    errors = folder.stored_errors()
     for views in data.config.test_views:
+        if views not in errors and views == "center":
+            errors |= _errors_of_the_last_validation(folder)
         if views not in errors:
             errors[views] = evaluate(
                 network, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1)
             )
     return errors
+
+
+def _errors_of_the_last_validation(folder):
+    """Returns the errors of the center crop after the last epoch; nothing if it was not validated.
+
+    A dict as `results.json` has it.
+    """
+    history = folder.history()
+    if not history or "val_loss" not in history[-1]:
+        return {}
+    names = ("top1_error", "top5_error", "loss")
+    return {"center": {name: history[-1][f"val_{name}"] for name in names}}
