@@ -232,12 +232,11 @@ class Classifier:
         with progress(len(photographs), "Classifying") as bar:
             for batch in prepared_batches(photographs, self.image_size, full, bar):
                 batch.print_errors()
-                probabilities = iter(run(batch.images) if len(batch.images) else ())
+                probabilities = run(batch.images) if len(batch.images) else ()
+                most_probable = iter(self._most_probable(probabilities, top))
                 for photograph, error in zip(batch.photographs, batch.errors, strict=True):
-                    prediction = Prediction(photograph.source, error=error)
-                    if error is None:
-                        prediction = self._most_probable(photograph, next(probabilities), top)
-                    predictions.append(prediction)
+                    classes = next(most_probable) if error is None else ()
+                    predictions.append(Prediction(photograph.source, *classes, error=error))
         errors = [prediction.error for prediction in predictions]
         if None not in errors:
             raise unreadable_error(photographs, errors)
@@ -330,10 +329,17 @@ class Classifier:
             return min(5, classes)
         return check_whole_number("top", top, 1, classes, "the number of classes")
 
-    def _most_probable(self, photograph, probabilities, top):
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        names = tuple(self.class_names[label] for label in best)
-        return Prediction(photograph.source, names, probabilities[best])
+    def _most_probable(self, probabilities, top):
+        """Returns names and probabilities of the most probable classes of each image."""
+        if not len(probabilities):
+            return []
+        best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :top]
+        values = np.take_along_axis(probabilities, best, axis=-1)
+        names = self.class_names
+        return [
+            (tuple(names[label] for label in labels), value)
+            for labels, value in zip(best.tolist(), values, strict=True)
+        ]
 
     def _compiled(self, test_views, full):
         """Returns the function from prepared images to probabilities, compiled once."""

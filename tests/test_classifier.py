@@ -165,13 +165,20 @@ def test_a_photograph_is_scaled_and_seen_upright(classifier, random, tmp_path):
     )
 
 
-def test_one_image_needs_no_threads(classifier, random, tmp_path, monkeypatch, capsys):
+def test_one_image_and_arrays_of_the_right_size_need_no_threads(
+    classifier, random, tmp_path, monkeypatch, capsys
+):
     scene = random.randint(0, 256, (70, 90, 3)).astype("uint8")
     Image.fromarray(scene).save(tmp_path / "scene.png")
     prepared = classifier.prepare([scene, scene])
     np.testing.assert_array_equal(prepared[0], prepared_square(scene, SIZE))
     wanted = by_label(classifier.predict([scene, scene], top=4))
-    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", None)
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.submit", None)
+    np.testing.assert_array_equal(classifier.prepare(prepared), prepared)
+    got = by_label(classifier.predict(prepared, top=4))
+    np.testing.assert_allclose(got, wanted, atol=1e-6)
+    with pytest.raises(TypeError):  # they are scaled in threads
+        classifier.prepare([scene, scene])
     for image in (scene, Image.fromarray(scene), tmp_path / "scene.png"):
         np.testing.assert_array_equal(classifier.prepare(image), prepared[:1])
         got = by_label(classifier.predict(image, top=4))

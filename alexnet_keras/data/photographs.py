@@ -96,7 +96,8 @@ def progress(count: int, title: str, unit: str = "image") -> tqdm:
 def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[PreparedBatch]:
     """Reads and scales images; threads read the next batch while one is in use.
 
-    A single image needs no threads, whose start takes a large part of a millisecond.
+    A single image needs no threads, whose start takes a large part of a millisecond. Nor do arrays
+    of the right size.
 
     Args:
         photographs: list of `Photograph`.
@@ -111,15 +112,31 @@ def prepared_batches(photographs, image_size, batch_size, bar) -> Iterator[Prepa
         return
     batches = [photographs[i : i + batch_size] for i in range(0, len(photographs), batch_size)]
     with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
-        following = [pool.submit(_prepare, each.image, image_size) for each in batches[0]]
+        following = _start(batches[0], image_size, pool)
         for number, batch in enumerate(batches):
             current = following
             following = []
             if number + 1 < len(batches):
-                upcoming = batches[number + 1]
-                following = [pool.submit(_prepare, each.image, image_size) for each in upcoming]
-            yield _collect(batch, [future.result for future in current], image_size)
+                following = _start(batches[number + 1], image_size, pool)
+            yield _collect(batch, current, image_size)
             bar.update(len(batch))
+
+
+def _start(batch, size, pool):
+    """Returns the functions that return the prepared images of a batch; threads read the files."""
+    functions = []
+    for photograph in batch:
+        prepare = functools.partial(_prepare, photograph.image, size)
+        needs_no_thread = _is_prepared(photograph.image, size)
+        functions.append(prepare if needs_no_thread else pool.submit(prepare).result)
+    return functions
+
+
+def _is_prepared(image, size):
+    """Whether an image is an array that only has to be cut."""
+    return (
+        isinstance(image, np.ndarray) and image.dtype == np.uint8 and min(image.shape[:2]) == size
+    )
 
 
 def _collect(batch, results, image_size):
@@ -149,13 +166,16 @@ def _checked(image):
     """A Pillow image, or an array of any library as NumPy's."""
     if isinstance(image, Image.Image):
         return image
-    array = ops.convert_to_numpy(image) if hasattr(image, "shape") else None
+    array = image
+    if not isinstance(image, np.ndarray):
+        array = ops.convert_to_numpy(image) if hasattr(image, "shape") else None
     if array is None or array.ndim != 3 or array.shape[-1] != 3 or not array.size:
         found = f"an array of shape {array.shape}" if array is not None else repr(image)[:80]
         raise ValueError(
             "`images` must be paths, arrays (height, width, 3) or Pillow images. Received: " + found
         )
-    if not (array.min() >= 0 and array.max() <= 255):  # NaN fails too
+    in_range = array.dtype == np.uint8 or (array.min() >= 0 and array.max() <= 255)
+    if not in_range:  # nor for NaN
         raise ValueError(
             "`images` must be arrays of values 0-255. "
             f"Received: values from {array.min():.6g} to {array.max():.6g}"
