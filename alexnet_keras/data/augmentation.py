@@ -142,7 +142,7 @@ def crop_and_flip_one(image, uniform, size: int) -> tf.Tensor:
     return tf.ensure_shape(crop, (size, size, 3))
 
 
-@tf.function(jit_compile=True)  # one pass through memory instead of four
+@tf.function(autograph=False, jit_compile=True)  # one pass through memory instead of four
 def cast_and_subtract_mean(images, mean, shift, divisor) -> tf.Tensor:
     """Returns `alexnet_keras.data.pca_noise.subtract_mean` for images of any dtype."""
     return subtract_mean(tf.cast(images, tf.float32), mean, shift, divisor)

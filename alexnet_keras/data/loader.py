@@ -12,7 +12,12 @@ from alexnet_keras.data.options import BatchOptions, split_options
 from alexnet_keras.data.pca_noise import subtract_mean
 from alexnet_keras.data.sources import ImageSource, open_image_source
 from alexnet_keras.data.statistics import training_statistics
-from alexnet_keras.data.training_batches import NOT_TUNED, PARALLEL_BATCHES, TrainingBatches
+from alexnet_keras.data.training_batches import (
+    NOT_TUNED,
+    PARALLEL_BATCHES,
+    TrainingBatches,
+    without_autograph,
+)
 from alexnet_keras.distributed.devices import replica_count
 
 if keras.backend.backend() != "tensorflow":
@@ -157,6 +162,7 @@ class Dataset:
     def _prepare(self, stored, size, in_memory=False):
         """Returns `(prepared image, label)` of stored images, which in memory are read once."""
 
+        @without_autograph
         def prepare(image, label):
             return resize_and_crop(self._source.decode(image), size), label
 
@@ -251,6 +257,7 @@ class Dataset:
         mean = self.info.mean_crop
         crop_size = self.info.crop_size
 
+        @without_autograph
         def finish(images, *rest):
             return tf.cast(center(images, crop_size), tf.float32) - mean, *rest
 

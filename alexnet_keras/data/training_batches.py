@@ -27,6 +27,9 @@ _SHUFFLED_FILES = 10_000
 NOT_TUNED = tf.data.Options()
 NOT_TUNED.autotune.enabled = False
 
+# AutoGraph would rewrite the source of each function for a second, and change nothing.
+without_autograph = tf.autograph.experimental.do_not_convert
+
 # Number of batches that are finished in parallel. As many may wait for a slow consumer, and a batch
 # of 2048 images takes 1.2 GB.
 PARALLEL_BATCHES = min(4, os.cpu_count() or 1)
@@ -101,6 +104,7 @@ class TrainingBatches:
     def _batches_of(self, epochs):
         return epochs.flat_map(self._epoch).prefetch(2).with_options(NOT_TUNED)
 
+    @without_autograph
     def _epoch(self, epoch):
         """Returns the batches of an epoch, after the steps that a resumed training has done."""
         options = self.options

@@ -165,7 +165,8 @@ def _compile(normalization):
     """Returns the passes of a `Normalization` as functions that TensorFlow's XLA compiles."""
     import tensorflow as tf
 
-    compiled = {
-        name: tf.function(getattr(normalization, name), jit_compile=True) for name in _PASSES
-    }
+    compiled = {}
+    for name in _PASSES:  # AutoGraph would take longer than the first prediction
+        function = getattr(normalization, name)
+        compiled[name] = tf.function(function, autograph=False, jit_compile=True)
     return types.SimpleNamespace(**compiled)
