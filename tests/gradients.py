@@ -1,32 +1,59 @@
-"""Gradients on whichever backend runs, and by differences of a NumPy function."""
+"""Outputs and gradients on whichever backend runs, and gradients by differences."""
 
 import keras
 import numpy as np
 
 
-def gradients(function, *arrays):
-    """Gradients of `sum(function(*arrays))` with respect to each float32 array."""
+def computed(function, *arrays):
+    """`function(*arrays)` as NumPy arrays."""
     if keras.backend.backend() == "jax":
         import jax
 
-        every = tuple(range(len(arrays)))
-        compute = jax.grad(lambda *a: function(*a).sum(), argnums=every)
-        # Compiled as a whole, which takes less time than one operation after another.
-        return [np.asarray(gradient) for gradient in jax.jit(compute)(*arrays)]
+        # Compiled as a whole, which takes less time than one operation after another. The lambda is
+        # new each time, so that JAX does not take the weights of an earlier call.
+        result = jax.jit(lambda *a: function(*a))(*arrays)
+    else:
+        result = function(*map(keras.ops.convert_to_tensor, arrays))
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, result)
+
+
+def outputs_and_gradients(function, weights, *arrays):
+    """The output of a function, and the gradients of its weighted sum by each float32 array.
+
+    Args:
+        function: function of the arrays with one output.
+        weights: function from the output's shape to a NumPy array of its weights in the sum.
+        *arrays: NumPy arrays.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def compute(*a):
+            output, gradients_of = jax.vjp(function, *a)
+            return output, *gradients_of(weights(output.shape).astype(output.dtype))
+
+        return [np.asarray(result) for result in jax.jit(compute)(*arrays)]
     if keras.backend.backend() == "torch":
         import torch
 
         tensors = [torch.tensor(a, requires_grad=True) for a in arrays]
-        function(*tensors).sum().backward()
-        return [t.grad.numpy() for t in tensors]
+        output = function(*tensors)
+        (output * torch.tensor(weights(tuple(output.shape)))).sum().backward()
+        return [output.detach().numpy(), *(t.grad.numpy() for t in tensors)]
     import tensorflow as tf
 
     tensors = [tf.constant(a) for a in arrays]
     with tf.GradientTape() as tape:
         for tensor in tensors:
             tape.watch(tensor)
-        total = tf.reduce_sum(function(*tensors))
-    return [g.numpy() for g in tape.gradient(total, tensors)]
+        output = function(*tensors)
+        total = tf.reduce_sum(output * tf.constant(weights(tuple(output.shape)), output.dtype))
+    return [output.numpy(), *(g.numpy() for g in tape.gradient(total, tensors))]
+
+
+def gradients(function, *arrays):
+    """Gradients of `sum(function(*arrays))` with respect to each float32 array."""
+    return outputs_and_gradients(function, np.ones, *arrays)[1:]
 
 
 def differences(function, array, step=1e-4):
@@ -48,7 +75,7 @@ def squared_gradients(function):
     if keras.backend.backend() == "jax":
         import jax
 
-        @jax.jit  # compiled as a whole, which takes less time
+        @jax.jit
         def squares(*arrays):
             every = tuple(range(len(arrays)))
             first = jax.grad(lambda *a: function(*a).sum(), argnums=every)(*arrays)

@@ -10,6 +10,7 @@ from alexnet_keras import AlexNet, AlexNetConfig
 from alexnet_keras.models import PRESETS, alexnet_config
 from alexnet_keras.models.alexnet_config import CONV_LAYERS
 from tests import processes
+from tests.gradients import computed
 
 MAPS = {
     "conv1": (55, 55, 96),
@@ -250,12 +251,12 @@ def test_first_tower_does_not_see_the_second():
         model.input, [model.get_layer("pool1").output, model.get_layer("relu5").output]
     )
     images = np.random.RandomState(0).normal(0, 60, (1, 32, 32, 3)).astype("float32")
-    before = [keras.ops.convert_to_numpy(y) for y in maps(images)]
+    before = computed(maps, images)
     conv1 = model.get_layer("conv1")
     kernel, bias = conv1.get_weights()
     kernel[..., 16:] *= -1  # the kernels of tower 2
     conv1.set_weights([kernel, bias])
-    after = [keras.ops.convert_to_numpy(y) for y in maps(images)]
+    after = computed(maps, images)
     for b, a in zip(before, after, strict=True):
         half = b.shape[-1] // 2
         np.testing.assert_array_equal(b[..., :half], a[..., :half])
@@ -270,7 +271,7 @@ def test_a_model_of_an_earlier_version_loads():
     images = np.random.RandomState(0).normal(0, 60, (6, 20, 20, 3)).astype("float32")
     expected = np.load(files / "of_an_earlier_version.npy")
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(model(images, training=False)), expected, atol=1e-5
+        computed(lambda x: model(x, training=False), images), expected, atol=1e-5
     )
     model.compile(model.optimizer, model.loss)  # by the backend, not as the file says
     logs = model.train_on_batch(images, np.arange(6) % 3, return_dict=True)
@@ -300,9 +301,9 @@ def test_saved_models_load_in_a_new_process(tmp_path, random):
         "    np.save(policy, keras.ops.convert_to_numpy(model(np.load('images.npy'))))\n"
     )
     processes.run(["-c", code], cwd=tmp_path).check_returncode()
-    for policy, outputs in expected.items():
-        assert outputs.dtype == "float32"
-        np.testing.assert_array_equal(np.load(tmp_path / f"{policy}.npy"), outputs)
+    for policy, output in expected.items():
+        assert output.dtype == "float32"
+        np.testing.assert_array_equal(np.load(tmp_path / f"{policy}.npy"), output)
     assert not np.array_equal(*expected.values())
 
 
@@ -313,9 +314,7 @@ def test_weights(tmp_path, random):
         path = str(tmp_path / name)
         model.save(path) if name == "model.keras" else model.save_weights(path)
         again = AlexNet("cifar", classes=5, weights=path, **SLIM)
-        np.testing.assert_array_equal(
-            *(keras.ops.convert_to_numpy(m(images)) for m in (model, again))
-        )
+        np.testing.assert_array_equal(*(computed(m, images) for m in (model, again)))
         with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
             AlexNet("cifar", classes=6, weights=path, **SLIM)
         with pytest.raises(ValueError, match="`weights` must be .* the weights of this model"):
@@ -385,12 +384,10 @@ def test_logits(random):
     probabilities = AlexNet("cifar", classes=4)
     logits = AlexNet("cifar", classes=4, classifier_activation=None)
     logits.set_weights(probabilities.get_weights())
-    x = keras.ops.convert_to_numpy(logits(images)).astype("float64")
+    x = computed(logits, images).astype("float64")
     softmax = np.exp(x - x.max(-1, keepdims=True))
     softmax /= softmax.sum(-1, keepdims=True)
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(probabilities(images)), softmax, rtol=1e-4, atol=1e-6
-    )
+    np.testing.assert_allclose(computed(probabilities, images), softmax, rtol=1e-4, atol=1e-6)
 
 
 def test_bad_arguments():

@@ -10,6 +10,7 @@ from alexnet_keras.export import export, load_exported
 from alexnet_keras.models import NETWORKS, build_network, load_model, network_config
 from alexnet_keras.plots import plot_feature_maps
 from alexnet_keras.retrieval.activations import _scaled_down
+from tests.gradients import computed
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_outputs_are_the_same(set_format, random):
     images = random.uniform(-60, 60, (1, 96, 96, 3)).astype("float32")
     options = {"filters": (4,) * 6, "units": (8, 8), "classes": 3, "input_shape": images.shape[1:]}
     models = both_formats(set_format, lambda: AlexNet("source", **options))
-    last, first = (keras.ops.convert_to_numpy(model(images)) for model in models)
+    last, first = (computed(model, images) for model in models)
     np.testing.assert_array_equal(first, last)
 
 
@@ -86,16 +87,14 @@ def test_files_training_and_views(set_format, tmp_path, random):
         model.fit(images, np.arange(4) % 3, batch_size=2, shuffle=False, verbose=0)
         model.save(tmp_path / f"{keras.config.image_data_format()}.keras")
         views = [views_model(model, 36, mean[2:34, 2:34], "ten_crop"), dense_model(model, 36, mean)]
-        after.append(
-            [*model.get_weights(), *(keras.ops.convert_to_numpy(view(whole)) for view in views)]
-        )
+        after.append([*model.get_weights(), *(computed(view, whole) for view in views)])
         plot_feature_maps(model, images[0], "conv2")
     for last, first in zip(*after, strict=True):
         np.testing.assert_allclose(first, last, rtol=1e-5, atol=1e-6)
     other = load_model(tmp_path / "channels_last.keras")  # read under channels_first
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(other(images)),
-        keras.ops.convert_to_numpy(model(images)),
+        computed(other, images),
+        computed(model, images),
         rtol=1e-5,
         atol=1e-6,
     )

@@ -12,7 +12,7 @@ from keras import ops
 
 from alexnet_keras.ops import dispatch, reference
 from alexnet_keras.ops.dispatch import ConvOptions
-from tests.gradients import gradients, second_gradients
+from tests.gradients import outputs_and_gradients, second_gradients
 
 BACKEND = keras.backend.backend()
 
@@ -155,6 +155,15 @@ def arrays_of(case, random):
     return [random.normal(size=shape).astype("float32") for shape in case.shapes]
 
 
+def normal_weights(shape):
+    return np.random.RandomState(1).normal(size=shape).astype("float32")
+
+
+def whole_weights(shape):
+    """Weights that are exact in bfloat16."""
+    return np.random.RandomState(1).randint(-4, 5, shape).astype("float32")
+
+
 def assert_close(ours, expected, tolerance):
     for mine, definition in zip(ours, expected, strict=True):
         np.testing.assert_allclose(
@@ -165,12 +174,10 @@ def assert_close(ours, expected, tolerance):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_outputs_and_gradients(case, random):
     arrays = arrays_of(case, random)
-    upstream = random.normal(size=ops.shape(case.definition(*arrays))).astype("float32")
-    pairs = []
-    for function in (case.function, case.definition):
-        output = ops.convert_to_numpy(function(*map(ops.convert_to_tensor, arrays)))
-        weighted = gradients(lambda *a, f=function: ops.multiply(f(*a), upstream), *arrays)
-        pairs.append([output, *weighted])
+    pairs = (
+        outputs_and_gradients(function, normal_weights, *arrays)
+        for function in (case.function, case.definition)
+    )
     assert_close(*pairs, 1e-5)
 
 
@@ -193,18 +200,16 @@ def test_bfloat16(case, random):
         ops.cast(ops.cast(array, "bfloat16"), "float32") for array in arrays_of(case, random)
     ]
     arrays = [ops.convert_to_numpy(array) for array in rounded]
-    upstream = random.randint(-4, 5, ops.shape(case.definition(*arrays))).astype("float32")
 
     def in_bfloat16(*arrays):
         return ops.cast(
             case.function(*(ops.cast(array, "bfloat16") for array in arrays)), "float32"
         )
 
-    pairs = []
-    for function in (in_bfloat16, case.definition):
-        output = ops.convert_to_numpy(function(*map(ops.convert_to_tensor, arrays)))
-        weighted = gradients(lambda *a, f=function: ops.multiply(f(*a), upstream), *arrays)
-        pairs.append([output, *weighted])
+    pairs = (
+        outputs_and_gradients(function, whole_weights, *arrays)
+        for function in (in_bfloat16, case.definition)
+    )
     assert_close(*pairs, 2**-6)
 
 

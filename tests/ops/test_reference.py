@@ -6,7 +6,7 @@ import pytest
 
 from alexnet_keras.ops import reference
 from tests import definitions
-from tests.gradients import differences, gradients
+from tests.gradients import computed, differences, gradients
 
 numpy = keras.ops.convert_to_numpy
 
@@ -15,7 +15,9 @@ numpy = keras.ops.convert_to_numpy
 @pytest.mark.parametrize("groups", [1, 2, 3])
 def test_local_response_normalization(size, groups, random):
     a = random.normal(0, 60, (2, 3, 4, 12)).astype("float32")
-    out = numpy(reference.local_response_normalization(a, size, 2.0, 1e-4, 0.75, groups))
+    out = computed(
+        lambda x: reference.local_response_normalization(x, size, 2.0, 1e-4, 0.75, groups), a
+    )
     expected = definitions.local_response_normalization(a, size, groups=groups)
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
 
@@ -31,7 +33,9 @@ def test_local_response_normalization_by_hand():
 @pytest.mark.parametrize("size", [1, 4, 5])
 def test_spatial_response_normalization(size, random):
     a = random.normal(0, 60, (2, 7, 6, 3)).astype("float32")
-    out = numpy(reference.spatial_response_normalization(a, size, 1.0, 1e-3 / size**2, 0.75))
+    out = computed(
+        lambda x: reference.spatial_response_normalization(x, size, 1.0, 1e-3 / size**2, 0.75), a
+    )
     np.testing.assert_allclose(
         out, definitions.spatial_response_normalization(a, size), rtol=1e-5, atol=1e-5
     )
@@ -45,9 +49,11 @@ def test_conv2d(groups, stride, random):
     kernel = kernel.astype("float32")
     bias = bias.astype("float32")
     expected = definitions.conv2d(x, kernel, bias, stride, groups)
-    out = numpy(reference.conv2d(x, kernel, bias, stride, groups=groups))
+    out = computed(lambda *a: reference.conv2d(*a, stride, groups=groups), x, kernel, bias)
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
-    without_bias = numpy(reference.conv2d(x, kernel, None, stride, groups=groups))
+    without_bias = computed(
+        lambda x, kernel: reference.conv2d(x, kernel, None, stride, groups=groups), x, kernel
+    )
     np.testing.assert_allclose(without_bias + bias, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -67,10 +73,12 @@ def test_locally_connected2d(size, stride, padding, zeros, random):
     kernel = random.normal(size=(rows * columns, size * size * 3, 4)).astype("float32")
     bias = random.normal(size=(rows, columns, 4)).astype("float32")
     options = {"kernel_size": (size, size), "strides": (stride, stride), "padding": padding}
-    out = numpy(reference.locally_connected2d(x, kernel, bias, **options))
+    out = computed(lambda *a: reference.locally_connected2d(*a, **options), x, kernel, bias)
     expected = definitions.locally_connected2d(x, kernel, bias, size, stride, zeros)
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
-    without_bias = numpy(reference.locally_connected2d(x, kernel, None, **options))
+    without_bias = computed(
+        lambda x, kernel: reference.locally_connected2d(x, kernel, None, **options), x, kernel
+    )
     np.testing.assert_allclose(without_bias + bias, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -89,9 +97,15 @@ def test_max_pool(size, pool_size, stride, random):
     x = random.normal(-5, 1, (2, *size, 3)).astype(
         "float32"
     )  # negative: a border of zeros would show
-    out = numpy(reference.max_pool(x, (pool_size,) * 2, (stride,) * 2, ceil_mode=True))
+    sizes = ((pool_size,) * 2, (stride,) * 2)
+    out, down = computed(
+        lambda x: [
+            reference.max_pool(x, *sizes, ceil_mode=True),
+            reference.max_pool(x, *sizes),
+        ],
+        x,
+    )
     np.testing.assert_array_equal(out, definitions.max_pool(x, pool_size, stride))
-    down = numpy(reference.max_pool(x, (pool_size,) * 2, (stride,) * 2))
     np.testing.assert_array_equal(down, out[:, : down.shape[1], : down.shape[2]])
     assert down.shape[1:3] == tuple((n - pool_size) // stride + 1 for n in size)
 
@@ -100,10 +114,16 @@ def test_max_pool(size, pool_size, stride, random):
 @pytest.mark.parametrize(("pool_size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1), (2, 3)])
 def test_average_pool(size, pool_size, stride, random):
     x = random.normal(5, 1, (2, *size, 3)).astype("float32")  # zeros beyond the edge would show
-    out = numpy(reference.average_pool(x, (pool_size,) * 2, (stride,) * 2, ceil_mode=True))
+    sizes = ((pool_size,) * 2, (stride,) * 2)
+    out, down = computed(
+        lambda x: [
+            reference.average_pool(x, *sizes, ceil_mode=True),
+            reference.average_pool(x, *sizes),
+        ],
+        x,
+    )
     expected = definitions.max_pool(x, pool_size, stride, np.mean)
     np.testing.assert_allclose(out, expected, rtol=1e-5)
-    down = numpy(reference.average_pool(x, (pool_size,) * 2, (stride,) * 2))
     np.testing.assert_allclose(down, expected[:, : down.shape[1], : down.shape[2]], rtol=1e-5)
     assert down.shape[1:3] == tuple((n - pool_size) // stride + 1 for n in size)
 
