@@ -175,7 +175,7 @@ def _checked(image):
             "`images` must be paths, arrays (height, width, 3) or Pillow images. Received: " + found
         )
     in_range = array.dtype == np.uint8 or (array.min() >= 0 and array.max() <= 255)
-    if not in_range:  # nor for NaN
+    if not in_range:  # NaN is not either
         raise ValueError(
             "`images` must be arrays of values 0-255. "
             f"Received: values from {array.min():.6g} to {array.max():.6g}"

@@ -27,7 +27,7 @@ _SHUFFLED_FILES = 10_000
 NOT_TUNED = tf.data.Options()
 NOT_TUNED.autotune.enabled = False
 
-# AutoGraph would rewrite the source of each function for a second, and change nothing.
+# AutoGraph would take a second to rewrite these functions, and change nothing.
 without_autograph = tf.autograph.experimental.do_not_convert
 
 # Number of batches that are finished in parallel. As many may wait for a slow consumer, and a batch

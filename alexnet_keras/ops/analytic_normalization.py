@@ -166,7 +166,7 @@ def _compile(normalization):
     import tensorflow as tf
 
     compiled = {}
-    for name in _PASSES:  # AutoGraph would take longer than the first prediction
+    for name in _PASSES:  # AutoGraph would only take time
         function = getattr(normalization, name)
         compiled[name] = tf.function(function, autograph=False, jit_compile=True)
     return types.SimpleNamespace(**compiled)
