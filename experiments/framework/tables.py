@@ -35,7 +35,8 @@ def _table_of_others(variants):
         cells = []
         for name in names:
             values = [value for value in measured["others"][name].values() if value is not None]
-            cells.append(mean_with_deviation(summary(values)))
+            # Not every run is measured by every metric.
+            cells.append(mean_with_deviation(summary(values)) if values else "no value")
         lines.append(f"| {variant} | {' | '.join(cells)} |")
     return lines
 

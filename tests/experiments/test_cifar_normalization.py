@@ -62,6 +62,7 @@ def test_the_table_has_published_values_and_other_metrics():
         "variants": {
             "13% network": variant(13.2, [12.6, 13.8], {"0": 13.0, "1": 13.2}),
             "11% network": variant(11.1, [10.9, 11.3], {"0": 11.0, "1": None}),
+            "19% network": variant(19.1, [18.9, 19.3], {"0": None, "1": None}),
         },
         "published": {"13% network": 13.0, "11% network": 11.0, "18% network": 18.0},
         "comparisons": [],
@@ -73,4 +74,5 @@ def test_the_table_has_published_values_and_other_metrics():
     assert "| variant | top-1 error on ten crops (%) |" in lines
     # The mean of 13.0 and 13.2, and their sample deviation 0.1 * sqrt(2).
     assert "| 13% network | 13.10 ± 0.14 |" in lines
+    assert "| 19% network | no value |" in lines
     assert "| 11% network | 11.00 |" in lines
