@@ -165,8 +165,8 @@ def _compile(normalization):
     """Returns the passes of a `Normalization` as functions that TensorFlow's XLA compiles."""
     import tensorflow as tf
 
-    compiled = {}
-    for name in _PASSES:  # AutoGraph would only take time
-        function = getattr(normalization, name)
-        compiled[name] = tf.function(function, autograph=False, jit_compile=True)
+    compiled = {
+        name: tf.function(getattr(normalization, name), autograph=False, jit_compile=True)
+        for name in _PASSES
+    }
     return types.SimpleNamespace(**compiled)

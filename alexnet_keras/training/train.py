@@ -210,22 +210,18 @@ def _evaluate_views(network, data, folder, verbose):
     """Returns the errors of all test views of a training."""
     errors = folder.stored_errors()
     for views in data.config.test_views:
-        if views not in errors and views == "center":
-            errors |= _errors_of_the_last_validation(folder)
-        if views not in errors:
-            errors[views] = evaluate(
-                network, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1)
-            )
+        if views in errors:
+            continue
+        measured = _last_validation(folder) if views == "center" else None
+        errors[views] = measured or evaluate(
+            network, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1)
+        )
     return errors
 
 
-def _errors_of_the_last_validation(folder):
-    """Returns the errors of the center crop after the last epoch; nothing if it was not validated.
-
-    A dict as `results.json` has it.
-    """
+def _last_validation(folder):
+    """Returns the errors that the last epoch's validation has measured; `None` without one."""
     history = folder.history()
     if not history or "val_loss" not in history[-1]:
-        return {}
-    names = ("top1_error", "top5_error", "loss")
-    return {"center": {name: history[-1][f"val_{name}"] for name in names}}
+        return None
+    return {name: history[-1][f"val_{name}"] for name in ("top1_error", "top5_error", "loss")}
