@@ -26,7 +26,7 @@ from experiments.framework.metrics import FinalError, HighFrequencyShare
 
 FACTORS = (0.02, 0.05, 0.1, 0.2, 1.0)
 _PRESET = 0.05  # the factor of the presets `small` and `cifar`, of which the report speaks
-EPOCHS = (4, 8, 16)
+EPOCHS = (2, 4, 8)
 _SHARE = HighFrequencyShare()
 _ERROR = "A small start of conv1 does not raise the error"
 _NOISE = "A small start of conv1 leaves less noise in its kernels"

@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 from pathlib import Path
@@ -15,9 +16,13 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
+gc.disable()  # until the tests start
+
 import keras
 import numpy as np
 import pytest
+
+from tests.processes import start_garbage_collection
 
 # Overrides of the preset "cifar" for a network that trains in seconds. It has every kind of layer:
 # groups, normalization, pools and dropout.
@@ -36,6 +41,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 def pytest_collection_modifyitems(items):
     """Runs the slowest tests first, so that no process waits for another's at the end."""
     items.sort(key=_seconds, reverse=True)
+
+
+def pytest_collection_finish(session):
+    start_garbage_collection()
 
 
 def _seconds(item):

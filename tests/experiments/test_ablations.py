@@ -84,8 +84,8 @@ CHANGES["vgg_depth"] = {"A": set(), **{letter: {"kernel_sizes"} for letter in "B
 CHANGES["vgg_normalization"] = {"A": set(), "A-LRN": {"normalization"}}
 CHANGES["conv1_initialization"] = {
     f"{factor} of He's, {epochs} epochs": (set() if factor == "0.02" else {"conv1_kernel_stddev"})
-    | (set() if epochs == 4 else {"epochs"})
-    for epochs in (4, 8, 16)
+    | (set() if epochs == 2 else {"epochs"})
+    for epochs in (2, 4, 8)
     for factor in ("0.02", "0.05", "0.1", "0.2", "1")
 }
 CHANGES["tower_colors"] = {
