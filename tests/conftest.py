@@ -1,4 +1,3 @@
-import gc
 import os
 import signal
 from pathlib import Path
@@ -15,8 +14,6 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-
-gc.disable()  # until the tests start
 
 import keras
 import numpy as np

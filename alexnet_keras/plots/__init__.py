@@ -6,6 +6,7 @@ with extra("drawing figures"):
     from alexnet_keras.plots.class_names import in_words
     from alexnet_keras.plots.curves import plot_curves
     from alexnet_keras.plots.experiments import (
+        plot_by_setting,
         plot_comparisons,
         plot_ensembles,
         plot_learning_rates,
@@ -30,6 +31,7 @@ __all__ = [
     "animate_kernels",
     "animate_towers",
     "in_words",
+    "plot_by_setting",
     "plot_classified",
     "plot_codes",
     "plot_comparisons",

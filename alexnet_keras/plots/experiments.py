@@ -1,5 +1,6 @@
 """Figures of experiments: training curves, learning rates, comparisons and ensembles."""
 
+import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -145,6 +146,50 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
         axis.legend(frameon=False)
     axes[0, 0].set_ylabel(label)
     axes[1, 0].set_ylabel("training top-1 error in epoch 3 (%)")
+    return figure
+
+
+def plot_by_setting(
+    panels: Mapping[str, Mapping],
+    setting: str,
+    levels: Mapping[str, tuple[str, float]] | None = None,
+) -> Figure:
+    """Plots measured values by a setting that is varied over orders of magnitude.
+
+    Each measure has a panel, each group of runs a line through its means, and each run a point.
+
+    Args:
+        panels: `{measure: {group: {value of the setting: [value of a run, ...]}}}`. A measure's
+            name labels its axis, with the unit.
+        setting: label of the setting.
+        levels: `{measure: (label, value)}`, a horizontal line to compare with.
+
+    Returns:
+        A matplotlib figure.
+    """
+    figure, axes = new_figure(1, len(panels), (4.4 * len(panels), 3.8), squeeze=False)
+    for axis, (measure, groups) in zip(axes[0], panels.items(), strict=True):
+        highest = 0.0
+        for number, (group, points) in enumerate(groups.items()):
+            style = dict(color=f"C{number}", linestyle=_LINES[number % len(_LINES)])
+            means = [statistics.mean(values) for values in points.values()]
+            axis.plot(list(points), means, label=group, **style)
+            for value, measured in points.items():
+                axis.plot([value] * len(measured), measured, "o", color=f"C{number}", markersize=4)
+                highest = max(highest, *measured)
+        if levels and measure in levels:
+            label, level = levels[measure]
+            axis.axhline(level, color="black", linewidth=0.8)
+            axis.annotate(label, (0, level), (3, 3), ("axes fraction", "data"), "offset points")
+            highest = max(highest, level)
+        axis.set_xscale("log")
+        values = sorted({value for points in groups.values() for value in points})
+        axis.set_xticks(values, [f"{value:g}" for value in values], rotation=45)
+        axis.xaxis.minorticks_off()
+        axis.set_ylim(0, 1.12 * highest)
+        axis.set_xlabel(setting)
+        axis.set_ylabel(measure)
+    axes[0, 0].legend(frameon=False)
     return figure
 
 

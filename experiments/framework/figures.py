@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from alexnet_keras.plots import (
     animate_towers,
+    plot_by_setting,
     plot_comparisons,
     plot_learning_rates,
     plot_tower_gaps,
@@ -14,7 +15,12 @@ from alexnet_keras.plots import (
     save_figure,
 )
 from experiments.framework.kept_kernels import file_name, kept_path, read_kept
-from experiments.framework.metrics import DIVERGED, TowerColorGap
+from experiments.framework.metrics import (
+    DIVERGED,
+    FinalError,
+    HighFrequencyShare,
+    TowerColorGap,
+)
 from experiments.framework.stored_runs import measures_of, runs_of
 from experiments.framework.tables import estimate_with_interval, labeled_comparisons
 
@@ -53,6 +59,8 @@ def figures(results: dict) -> dict[str, "Figure"]:
         measures = measures_of(results, TowerColorGap())
         if measures:
             drawn["towers"] = plot_tower_gaps(measures)
+    if any(c.get("metric") == HighFrequencyShare.name for c in results["comparisons"]):
+        drawn["conv1_starts"] = _conv1_starts_figure(results)
     if any(len(points) > 1 for points in searches.values()):
         drawn["learning_rates"] = plot_learning_rates(
             _by_group(searches), results["settings"]["metric"]
@@ -114,6 +122,23 @@ def _training_error_figure(results):
         for name, variant in variants.items()
     }
     return plot_training_errors(_by_group(curves), results["target"], paper, ratios)
+
+
+def _conv1_starts_figure(results):
+    """Noise and error by the standard deviation that conv1 starts from."""
+    metrics = (HighFrequencyShare(), FinalError())
+    panels = {metric.name: {} for metric in metrics}
+    for variant in results["variants"]:
+        group, _ = _group_and_label(variant)
+        for run in runs_of(results, variant).values():
+            start = run["network"]["conv1_kernel_stddev"]
+            for metric in metrics:
+                value = metric.value(run)
+                if value is not None:
+                    points = panels[metric.name].setdefault(group, {})
+                    points.setdefault(start, []).append(value)
+    noise = {HighFrequencyShare.name: ("white noise", 80.0)}
+    return plot_by_setting(panels, "standard deviation of conv1 at the start", noise)
 
 
 def _group_and_label(variant):

@@ -8,6 +8,7 @@ from alexnet_keras import AlexNet
 from alexnet_keras.analysis.snapshots import Snapshot
 from alexnet_keras.plots import (
     animate_kernels,
+    plot_by_setting,
     plot_comparisons,
     plot_curves,
     plot_feature_maps,
@@ -237,6 +238,34 @@ def test_learning_rates_show_what_was_stopped():
     assert 7.0 < cross.get_ydata()[0] < axis.get_ylim()[1]
     (errors,) = early.lines  # in the third epoch; the last rate diverged in the first
     assert errors.get_xydata().tolist() == [[0.01, 70.0], [0.02, 40.0], [0.04, 42.0]]
+
+
+def test_values_by_setting_have_a_point_for_each_run_and_a_line_of_means():
+    short = {0.01: [10.0, 30.0], 0.1: [60.0]}
+    figure = plot_by_setting(
+        {
+            "noise (%)": {"4 epochs": short, "8 epochs": {0.1: [40.0]}},
+            "error (%)": {"4 epochs": short},
+        },
+        "standard deviation",
+        {"noise (%)": ("white noise", 80.0)},
+    )
+    noise, error = figure.axes
+    assert (noise.get_ylabel(), error.get_ylabel()) == ("noise (%)", "error (%)")
+    assert noise.get_xlabel() == "standard deviation"
+    assert [text.get_text() for text in noise.get_legend().get_texts()] == ["4 epochs", "8 epochs"]
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in noise.lines]
+    assert drawn == [
+        ([0.01, 0.1], [20.0, 60.0]),
+        ([0.01, 0.01], [10.0, 30.0]),
+        ([0.1], [60.0]),
+        ([0.1], [40.0]),
+        ([0.1], [40.0]),
+        ([0, 1], [80.0, 80.0]),
+    ]
+    assert [label.get_text() for label in noise.get_xticklabels()] == ["0.01", "0.1"]
+    assert noise.get_ylim()[1] > 80 and error.get_ylim()[1] < 80
+    assert [text.get_text() for text in error.texts] == []
 
 
 def test_long_names_of_comparisons_leave_room_for_the_intervals():

@@ -1,9 +1,10 @@
 import numpy as np
 from PIL import Image
 
+from experiments.conv1_initialization import EXPERIMENT as STARTS
 from experiments.framework.figures import draw, figures
 from experiments.framework.kept_kernels import kept_path
-from experiments.framework.metrics import ALL_EPOCHS, DIVERGED
+from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, HighFrequencyShare
 from experiments.tower_colors import EXPERIMENT
 
 
@@ -77,3 +78,50 @@ def test_kernels_of_some_runs_do_not_replace_the_figure_of_all(tmp_path, capsys)
     assert (tmp_path / "kernels_two_towers.png").read_bytes() == b"of all runs"
     message = "Kernels of two towers are not drawn, without files of seed 0\n"
     assert message in capsys.readouterr().out
+
+
+def test_noise_and_error_are_drawn_by_the_start_of_conv1():
+    def run(variant, seed, share, error):
+        config = STARTS.config(variant, seed=seed)
+        return {
+            "config": vars(config),
+            "network": vars(config.network),
+            "ended": ALL_EPOCHS,
+            "errors": {"ten_crop": {"top1_error": error}},
+            "measures": {HighFrequencyShare.name: share},
+        }
+
+    names = ("0.05 of He's, 4 epochs", "1 of He's, 4 epochs")
+    variant = {"learning_rate": STARTS.config(names[0]).learning_rate, "learning_rates": []}
+    results = {
+        "experiment": "conv1_initialization",
+        "section": STARTS.section,
+        "target": None,
+        "settings": STARTS.settings,
+        "variants": dict.fromkeys(names, variant),
+        "comparisons": [
+            {
+                "variant": names[0],
+                "baseline": names[1],
+                "metric": HighFrequencyShare.name,
+                "estimate": -50.0,
+                "interval": None,
+                "paper": None,
+                "n": 1,
+                "unit": HighFrequencyShare.unit,
+                "no_effect": 0.0,
+            }
+        ],
+        "runs": [
+            run(names[0], 0, 20.0, 4.0),
+            run(names[0], 1, 22.0, 6.0),
+            run(names[1], 0, 70.0, 5.0),
+        ],
+    }
+    noise, error = figures(results)["conv1_starts"].axes
+    he = (2 / (7 * 7 * 3)) ** 0.5  # of kernels of 7x7 pixels and 3 colors
+    np.testing.assert_allclose(noise.lines[0].get_xdata(), [0.05 * he, he])
+    assert noise.lines[0].get_ydata().tolist() == [21.0, 70.0]
+    assert error.lines[0].get_ydata().tolist() == [5.0, 5.0]
+    assert [text.get_text() for text in noise.get_legend().get_texts()] == ["4 epochs"]
+    assert [text.get_text() for text in noise.texts] == ["white noise"]
