@@ -46,7 +46,10 @@ def fill_blocks(text, workdir):
 def _verdicts(workdir):
     counts = Counter(row.verdict for row in all_rows(workdir))
     counted = [f"{counts[name]} {name}" for name in VERDICTS if counts[name]]
-    return _filled(f"Of {sum(counts.values())} comparisons with the paper: {', '.join(counted)}.")
+    total = sum(counts.values())
+    return _filled(
+        f"Of {total} comparisons with the papers of AlexNet and VGG: {', '.join(counted)}."
+    )
 
 
 def _headlines(workdir):

@@ -158,7 +158,7 @@ GROUPS = (
         "Dropout",
         (
             Claim(
-                "Without dropout the network overfits",
+                "Without dropout the network overfits, and its error rises",
                 "substantially",
                 experiment="dropout",
                 of="overfitting",

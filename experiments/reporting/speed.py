@@ -14,7 +14,9 @@ _OTHERS = ("tensorflow_split", "tensorflow", "pytorch_compile", "pytorch", "kera
 
 def speed_sentences(workdir):
     """Returns two sentences: training on two CPU cores and on a GPU, against PyTorch."""
-    return " ".join(_sentence(*panel) for panel in _panels(workdir))
+    subjects = ("alexnet_keras", "it")
+    sentences = zip(subjects, _panels(workdir), strict=True)
+    return " ".join(_sentence(subject, *panel) for subject, panel in sentences)
 
 
 def speed_figure(workdir):
@@ -43,13 +45,13 @@ def _panels(workdir):
     return panels
 
 
-def _sentence(stored, group):
+def _sentence(subject, stored, group):
     speeds = {name: _speed(group, name)[0] for name in _names(group)}
     fastest = max(speed for name, speed in speeds.items() if name in _ALEXNET_KERAS)
     pytorch = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
     digits = 0 if fastest > 1000 else 1
     return (
-        f"On {_machine(stored)} it trains {fastest:,.{digits}f} images per second in "
+        f"On {_machine(stored)}, {subject} trains {fastest:,.{digits}f} images per second in "
         f"{group['precision']} with batches of {group['batch_size']}, {fastest / pytorch:.2f} "
         "times as many as PyTorch at its best settings."
     )
