@@ -162,6 +162,9 @@ class Classifier:
             image_size, size, mean, color_order=color_order, class_names=names, name="preparation"
         )
         images = keras.Input((image_size, image_size, 3), name="images")
+        if model.compiled:
+            # The file would have the state of the optimizer, twice the size of the weights.
+            model = keras.Model(model.inputs, model.outputs, name=model.name)
         outputs = model(preparation(images))
         if logits:
             outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)

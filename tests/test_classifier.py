@@ -90,6 +90,18 @@ def test_is_one_file(classifier, images, tmp_path):
     np.testing.assert_array_equal(filled.get_weights()[0], again.network.get_weights()[0])
 
 
+def test_the_file_has_no_state_of_an_optimizer(images, mean, tmp_path):
+    network = tiny_network()
+    network.compile("adam", "sparse_categorical_crossentropy")
+    network.train_on_batch(np.zeros((1, CROP, CROP, 3)), np.zeros(1))
+    before = expected(network, images, mean)
+    network.get_layer("conv1").trainable = False  # which Keras could not load with the old state
+    Classifier.from_network(network, mean, NAMES).save(tmp_path / "classifier.keras")
+    after = Classifier.load(tmp_path / "classifier.keras")
+    np.testing.assert_allclose(by_label(after.predict(images, top=4)), before, atol=1e-6)
+    assert not after.network.compiled
+
+
 def test_logits_become_probabilities(images, mean):
     network = tiny_network(classifier_activation=None)
     classifier = Classifier.from_network(network, mean, NAMES)

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alexnet_keras.checks import check_whole_number
+
 if TYPE_CHECKING:
     from alexnet_keras.classifier import Classifier
 
@@ -32,10 +34,12 @@ def find_chosen_images(options: argparse.Namespace) -> list[str]:
     """Returns the paths of the image files, before a network is loaded or downloaded.
 
     Raises:
-        ValueError: for a classifier without images, or a path without images.
+        ValueError: for a classifier without images, or a path without images; for a batch size
+            below 1.
     """
     from alexnet_keras.data.image_files import find_images
 
+    check_whole_number("batch_size", options.batch_size)
     has_classifier = _has_classifier(options)
     if has_classifier and len(options.images) < 2:
         raise ValueError(

@@ -32,6 +32,7 @@ from alexnet_keras.cli.trained_network import (
     check_classifier,
     check_positive,
     claim_workdir,
+    is_dataset_of,
     network_parser,
     open_dataset,
     print_summary,
@@ -108,24 +109,37 @@ def _check_trainings(options):
     from alexnet_keras.record import as_stored
     from alexnet_keras.training.config import TrainingConfig
 
+    trainings = {path: training_of(path) for path in options.weights}
+    trainings = {path: training for path, training in trainings.items() if training}
     fields = ["class_subset", "mean_subtraction"]
     if not options.dataset:
-        fields += ["dataset", "hold_out_every"]
+        fields.append("dataset")
     if options.image_size is None:
         fields.append("image_size")
     defaults = as_stored(dataclasses.asdict(TrainingConfig()))
-    trainings = {path: training_of(path) for path in options.weights}
     for field in fields:
-        values = {
-            path: training.get(field, defaults[field])
-            for path, training in trainings.items()
-            if training
-        }
-        if len(set(map(str, values.values()))) > 1:
-            received = ", ".join(f"{field}={value!r} in {path}" for path, value in values.items())
-            raise ValueError(
-                f"`models` must be trained with the same {field}. Received: {received}"
-            )
+        _check_same(
+            field,
+            {path: training.get(field, defaults[field]) for path, training in trainings.items()},
+        )
+    held_out = {
+        path: training.get("hold_out_every", defaults["hold_out_every"])
+        for path, training in trainings.items()
+        if not options.dataset or is_dataset_of(options.dataset, training)
+    }
+    _check_same("hold_out_every", held_out)
+    data = {path: training.get("data") or {} for path, training in trainings.items()}
+    _check_same(
+        "class_names",
+        {path: one["class_names"] for path, one in data.items() if "class_names" in one},
+    )
+
+
+def _check_same(field, values):
+    """Raises a `ValueError` if the trainings differ in a field; `values` are by path."""
+    if len(set(map(str, values.values()))) > 1:
+        received = ", ".join(f"{field}={value!r} in {path}" for path, value in values.items())
+        raise ValueError(f"`models` must be trained with the same {field}. Received: {received}")
 
 
 def _normalized_weights(options):

@@ -14,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.cli.chosen_network import (
     USAGE,
     add_network_options,
@@ -101,6 +102,8 @@ def _checked_images(options):
     """Returns the images; raises an error for none, or a figure that can't be drawn or written."""
     images = find_chosen_images(options)
     check_test_views(options.test_views)
+    if options.top is not None:
+        check_whole_number("top", options.top)
     if not options.figure:
         return images
     from alexnet_keras.files import check_writable

@@ -157,17 +157,16 @@ def draw(results: dict, workdir: str | os.PathLike) -> None:
 
     if process_index() > 0:  # only the first host writes
         return
+    workdir = Path(workdir).expanduser()
     config = results["config"]
     overrides = [f"{name}={value}" for name, value in config["overrides"].items()]
     network = ", ".join([config.get("pretrained") or config["preset"], *overrides])
     curves = plot_curves(results["history"], title=f"{network} on {results['data']['name']}")
-    save_figure(curves, Path(workdir) / "curves.png")
-    weights = Path(workdir) / "last.keras"
+    save_figure(curves, workdir / "curves.png")
+    weights = workdir / "last.keras"
     if weights.exists():
         model = load_model(weights, "workdir")
-        save_figure(
-            plot_kernels(model, layer=first_convolution(model)), Path(workdir) / "kernels.png"
-        )
+        save_figure(plot_kernels(model, layer=first_convolution(model)), workdir / "kernels.png")
 
 
 def _parser(prog):

@@ -14,14 +14,8 @@ if TYPE_CHECKING:
 
     from alexnet_keras.data import Dataset
 
-# Options of a training's data set that a measurement takes over.
-_DATA_OPTIONS = (
-    "hold_out_every",
-    "class_subset",
-    "max_images_per_class",
-    "skip_corrupt",
-    "mean_subtraction",
-)
+# Options of a training's data set that a measurement of the same set takes over.
+_DATA_OPTIONS = ("hold_out_every", "class_subset", "max_images_per_class", "skip_corrupt")
 
 
 def network_parser(
@@ -100,14 +94,17 @@ def training_of(path: str | Path) -> dict:
 def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset":
     """Returns the data set of the command line, or else of the training, prepared for a model.
 
+    The mean is computed as in training. Of the same data set, the images are those of the training.
+
     Raises:
-        ValueError: if neither gives a data set, or its classes differ from the model's.
+        ValueError: if neither gives a data set, or its classes differ from the model's in number or
+            in order.
     """
     from alexnet_keras.data import Dataset
 
     path = _first(options.weights)
     training = training_of(path)
-    name = options.dataset or training.get("dataset")
+    name = options.dataset or _dataset_of(training)
     image_size = options.image_size
     if image_size is None:
         image_size = training.get("image_size")
@@ -118,8 +115,8 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
         )
     check_classifier(model, path)
     data_options = _given_preparation(options.weights)
-    if _is_dataset_of(name, training):
-        data_options |= {option: training[option] for option in _DATA_OPTIONS if option in training}
+    taken = ["mean_subtraction", *(_DATA_OPTIONS if is_dataset_of(name, training) else ())]
+    data_options |= {option: training[option] for option in taken if option in training}
     if getattr(options, "mean_subtraction", None):
         data_options["mean_subtraction"] = options.mean_subtraction
     dataset = Dataset(name, image_size, model.input_shape[1], **data_options)
@@ -128,7 +125,26 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
             f"`dataset` must have the classes of the model, {model.output_shape[-1]}. "
             f"Received: dataset={name!r} with {dataset.info.classes}"
         )
+    _check_class_names(name, dataset.info.class_names, training)
     return dataset
+
+
+def _check_class_names(name, class_names, training):
+    """Raises a `ValueError` for the classes of a training in another order; prints other names."""
+    trained = (training.get("data") or {}).get("class_names", class_names)
+    old_names = [name.casefold() for name in trained]
+    new_names = [name.casefold() for name in class_names]
+    if old_names == new_names:
+        return
+    pairs = zip(old_names, new_names, strict=True)
+    label = next(label for label, (old, new) in enumerate(pairs) if old != new)
+    difference = f"class {label} is {class_names[label]!r}, and {trained[label]!r} in the training"
+    if sorted(old_names) == sorted(new_names):
+        raise ValueError(
+            "`dataset` must have the classes in the order of the training. "
+            f"Received: dataset={name!r}, whose {difference}"
+        )
+    print(f"The classes have other names than in the training: {difference}", flush=True)
 
 
 def _given_preparation(weights):
@@ -160,12 +176,26 @@ def _given_preparation(weights):
     return first
 
 
-def _is_dataset_of(name, training):
-    """Whether a training used the data set; paths of a folder may be written differently."""
-    training_name = training.get("dataset")
-    if training_name is None:
+def is_dataset_of(name: str, training: dict) -> bool:
+    """Returns whether a training used the data set; its path may be written in another way.
+
+    Args:
+        name: TFDS name or path.
+        training: content of the training's `config.json`.
+    """
+    from alexnet_keras.training.run_folder import absolute_path
+
+    trained = training.get("dataset")
+    if trained is None:
         return False
-    return name == training_name or Path(name).resolve() == Path(training_name).resolve()
+    path = training["dataset_path"] if "dataset_path" in training else absolute_path(trained)
+    return name == trained if path is None else absolute_path(name) == path
+
+
+def _dataset_of(training):
+    """The data set of a training, which may have run in another folder; `None` for no training."""
+    path = training.get("dataset_path")
+    return path if path and Path(path).exists() else training.get("dataset")
 
 
 def check_classifier(model: "keras.Model", path: str | Path, argument: str = "weights") -> None:
@@ -240,6 +270,7 @@ def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Pat
     from alexnet_keras.record import as_stored, check_folder
 
     workdir = Path(options.workdir or folder_of(_first(options.weights), "workdir") / name)
+    workdir = workdir.expanduser()
     check_writable(workdir)
     settings = as_stored({"experiment": name, **settings})
     path = workdir / "config.json"

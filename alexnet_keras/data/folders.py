@@ -159,6 +159,25 @@ def read_folder(selection: ImageSelection) -> FolderImages:
     )
 
 
+def check_outside(name: str, folder: Path) -> None:
+    """Raises a `ValueError` for a folder in which the images of a data set would be looked for.
+
+    Args:
+        name: `dataset` of a training.
+        folder: folder that the training will write.
+    """
+    path = Path(name).expanduser()
+    if not path.is_dir() or not folder.resolve().is_relative_to(path.resolve()):
+        return
+    layout = _find_layout(name, path)
+    for images in filter(None, (layout.train, layout.validation)):
+        if folder.resolve().is_relative_to(images.resolve()):
+            raise ValueError(
+                "`workdir` must be outside of the folder of images. "
+                f"Received: workdir={str(folder)!r}, in {str(images)!r}"
+            )
+
+
 def _list_splits(name, layout, hold_out_every):
     """Returns the `_Listing` of the training and validation files."""
     listed = _list_classes(name, layout.train)

@@ -107,18 +107,22 @@ def dense_model(model: keras.Model, image_size: int, mean_image: np.ndarray) -> 
 
     Reference: section 3.2 of Simonyan and Zisserman (2014).
     """
+    # Functions such as `keras.ops.relu` are operations, and no layers.
+    operations = getattr(model, "operations", model.layers)
     layers = [
         layer
-        for layer in model.layers
+        for layer in operations
         if not isinstance(layer, (keras.layers.InputLayer, keras.layers.Dropout))
     ]
     flat = [i for i, layer in enumerate(layers) if isinstance(layer, keras.layers.Flatten)]
-    if len(flat) != 1 or not all(
-        isinstance(layer, keras.layers.Dense) for layer in layers[flat[0] + 1 :]
+    if (
+        len(flat) != 1
+        or not all(isinstance(layer, keras.layers.Layer) for layer in layers)
+        or not all(isinstance(layer, keras.layers.Dense) for layer in layers[flat[0] + 1 :])
     ):
         raise ValueError(
             "`model` must be a chain of layers with one Flatten before the fully connected layers. "
-            f"Received: a model with {', '.join(layer.name for layer in model.layers)}"
+            f"Received: a model with {', '.join(layer.name for layer in operations)}"
         )
     whole = keras.Input((image_size, image_size, 3), name="whole_image")
     probabilities = []

@@ -194,9 +194,10 @@ class DeterministicDropout(keras.callbacks.Callback):
 
 
 class RaiseOnNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is NaN or infinite, before a checkpoint is saved.
+    """Ends a training whose loss or weights are NaN or infinite, before a checkpoint is saved.
 
-    Unlike `keras.callbacks.TerminateOnNaN`, it also checks the validation loss.
+    Unlike `keras.callbacks.TerminateOnNaN`, it also checks the validation loss, and after each
+    epoch the weights: its last step may have spoiled them.
 
     Args:
         steps: steps in an epoch.
@@ -214,19 +215,30 @@ class RaiseOnNaN(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs: Any = None):
         self._check(logs.get("val_loss", logs["loss"]))
+        if not has_finite_weights(self.model):
+            raise self._error("Weights are NaN or infinite")
 
     def _check(self, loss):
         if not math.isfinite(loss):
-            epoch, step = divmod(
-                int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) - 1, self.steps
-            )
-            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            raise FloatingPointError(
-                f"The loss is {loss} at step {step + 1} of epoch {epoch + 1}, with a learning "
-                f"rate of {rate:g}. Try a lower `learning_rate`, float32 instead of "
-                "mixed_bfloat16, or the initialization of --preset source. What was saved before "
-                "is untouched"
-            )
+            raise self._error(f"The loss is {loss}")
+
+    def _error(self, found):
+        epoch, step = divmod(
+            int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) - 1, self.steps
+        )
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        return FloatingPointError(
+            f"{found} at step {step + 1} of epoch {epoch + 1}, with a learning "
+            f"rate of {rate:g}. Try a lower `learning_rate`, float32 instead of "
+            "mixed_bfloat16, or the initialization of --preset source. What was saved before "
+            "is untouched"
+        )
+
+
+def has_finite_weights(model: keras.Model) -> bool:
+    """Returns whether no trainable weight of a model is NaN or infinite."""
+    values = (keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights)
+    return all(np.isfinite(value).all() for value in values)
 
 
 class ChanceLevel(keras.callbacks.Callback):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from alexnet_keras.distributed.hosts import (
     no_distribution,
@@ -23,7 +22,7 @@ from alexnet_keras.distributed.hosts import (
     process_count,
     process_index,
 )
-from alexnet_keras.training.callbacks import ChanceLevel, Throughput
+from alexnet_keras.training.callbacks import ChanceLevel, Throughput, has_finite_weights
 
 _STATE = "training.json"  # in the .keras archive, beside Keras' own files
 _START = {"epoch": 0, "step": 0, "seconds": 0.0, "stopped": False, "chance": ()}
@@ -39,8 +38,8 @@ def find_checkpoint(workdir: str | os.PathLike) -> tuple[Path | None, dict]:
         workdir: folder that `Checkpoints` has written.
 
     Returns:
-        `(path, state)`. `path` is the path of `last.keras`, or else `None`. If `last.keras` is
-        damaged, it is the path of `best.keras`, and a line is printed. `state` is a dict:
+        `(path, state)`. `path` is the path of `last.keras`. If it is missing or damaged, it is the
+        path of `best.keras`, and a line is printed. Without both it is `None`. `state` is a dict:
 
         - `epoch`, `step`: numbers of epochs and steps that are done.
         - `seconds`: seconds of the current epoch.
@@ -53,7 +52,8 @@ def find_checkpoint(workdir: str | os.PathLike) -> tuple[Path | None, dict]:
         ValueError: if all checkpoints are damaged, or a file is not a checkpoint.
     """
     damaged = []
-    for path in (Path(workdir) / "last.keras", Path(workdir) / "best.keras"):
+    last = Path(workdir) / "last.keras"
+    for path in (last, Path(workdir) / "best.keras"):
         if not path.exists():
             continue
         try:
@@ -61,8 +61,9 @@ def find_checkpoint(workdir: str | os.PathLike) -> tuple[Path | None, dict]:
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             damaged.append(f"{path} ({error})")
             continue
-        if damaged:
-            print_once(f"Damaged: {damaged[0]}. Resuming from {path}, after epoch {state['epoch']}")
+        if path != last:
+            reason = f"Damaged: {damaged[0]}" if damaged else f"{last} is missing"
+            print_once(f"{reason}. Resuming from {path}, after epoch {state['epoch']}")
         return path, state
     if damaged:
         raise ValueError(
@@ -234,11 +235,6 @@ class Checkpoints(keras.callbacks.Callback):
             self.calls += 1
             self.terminated = multihost_utils.reached_preemption_sync_point(self.calls)
 
-    def _is_finite(self):
-        """Whether all weights are finite; if not, the previous checkpoint is the better one."""
-        values = (keras.ops.convert_to_numpy(weight) for weight in self.model.trainable_weights)
-        return all(np.isfinite(value).all() for value in values)
-
     def _training_logs(self):
         logs = {}
         with no_distribution():
@@ -250,7 +246,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save_if_older(self, seconds):
         if self.terminated or time.monotonic() - self.time >= seconds:
-            if self.saved != (self.epoch, self.step) and self._is_finite():
+            # The previous checkpoint is better than weights that are no numbers.
+            if self.saved != (self.epoch, self.step) and has_finite_weights(self.model):
                 throughput = self.callbacks.throughput
                 state = {"seconds": throughput.trained or throughput.elapsed()}
                 if self.step < self.steps:

@@ -445,7 +445,19 @@ def training_config(preset: str | None = None, **options: Any) -> TrainingConfig
         raise ValueError(
             f"`preset` must be one of {', '.join(TRAINING_PRESETS)}. Received: preset={preset!r}"
         )
-    return TrainingConfig(**{"preset": preset, **TRAINING_PRESETS[preset], **options})
+    config = TrainingConfig(**{"preset": preset, **TRAINING_PRESETS[preset], **options})
+    _check_given_schedule(config, options)
+    return config
+
+
+def _check_given_schedule(config, options):
+    """Raises a `ValueError` for an option that the schedule of the learning rate does not use."""
+    for name, schedule in (("lr_milestones", "step"), ("patience", "plateau")):
+        if options.get(name) and config.schedule != schedule:
+            raise ValueError(
+                f"`{name}` needs schedule={schedule!r}. Received: {name}={options[name]}, "
+                f"schedule={config.schedule!r}"
+            )
 
 
 def _fine_tuning_config(preset, options):
@@ -460,4 +472,6 @@ def _fine_tuning_config(preset, options):
     found = pretrained_fields(optional_path("pretrained", options["pretrained"]) or "")
     found.check({name: value for name, value in options.items() if value is not None})
     fields = {**FINE_TUNING, **found.defaults, **options, **found.fixed}
-    return TrainingConfig(**{**fields, "preset": PRETRAINED})
+    config = TrainingConfig(**{**fields, "preset": PRETRAINED})
+    _check_given_schedule(config, options)
+    return config

@@ -230,8 +230,10 @@ def _output_layer(network):
 
 
 def _copy(layer):
-    """Returns a layer of the same configuration in the current precision."""
+    """Returns a layer of the same configuration in the current precision, which can learn."""
     if isinstance(layer, keras.Model):
         return keras.models.clone_model(layer, clone_function=_copy)
-    config = {**layer.get_config(), "dtype": keras.config.dtype_policy().name}
+    # Layers that were frozen in the classifier learn here by the rates of the training.
+    own = {"dtype": keras.config.dtype_policy().name, "trainable": True}
+    config = {**layer.get_config(), **own}
     return type(layer).from_config(config)

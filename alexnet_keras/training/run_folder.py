@@ -38,6 +38,12 @@ from alexnet_keras.training.presets import FINE_TUNING, PRETRAINED
 if TYPE_CHECKING:
     from alexnet_keras.data.info import DatasetInfo
 
+_SAME_CONFIGURATION = "a new folder, or one of the same configuration"
+# What a training writes besides its checkpoints and `config.json`.
+_WRITTEN = (
+    *("history.csv", "results.json", FILE_NAME, "curves.png", "kernels.png"),
+    *("snapshots", "tensorboard"),
+)
 _PREPARATION = "preparation.npz"  # of a training that starts from a classifier
 # Fields that may differ between the calls of one training.
 _FREE_FIELDS = ("devices", "test_views", "checkpoint_minutes")
@@ -146,6 +152,7 @@ class RunFolder:
         """
         path = self.path / "config.json"
         if not path.exists():
+            self._check_is_new()
             return
         # A field that was added later had its default.
         stored = read_json(path)
@@ -172,17 +179,33 @@ class RunFolder:
                 "data: the class folders have other files than at the start of the training"
             )
         elif {name for name in names if requested[name] != stored.get(name)} <= _FIELDS_OF_CHANGES:
-            before = TrainingConfig(
-                **{field.name: stored[field.name] for field in dataclasses.fields(TrainingConfig)}
-            )
-            done = len(self.history())
-            if done <= self.config.epochs and before.changes(done) == self.config.changes(done):
-                return
-            found.append(_passed_changes(before, self.config, done))
+            passed = self._passed_changes(stored, len(self.history()))
+            found = found + passed if passed else []
         if found:
-            raise settings_error(
-                self.path, found, expected="a new folder, or one of the same configuration"
+            raise settings_error(self.path, found, expected=_SAME_CONFIGURATION)
+
+    def _check_is_new(self):
+        """Raises a `ValueError` if a new training would replace files of something else."""
+        found = [name for name in _WRITTEN if (self.path / name).exists()]
+        if found and not self.is_started:
+            raise ValueError(
+                "`workdir` must be a new folder, or one of the same training. Received: "
+                f"{str(self.path)!r}, without config.json, but with files that a training would "
+                f"replace: {', '.join(found)}"
             )
+
+    def _passed_changes(self, stored, begun):
+        """Describes how the schedules differ in the epochs that have begun; a list of one or none.
+
+        Args:
+            stored: content of `config.json`.
+            begun: number of epochs that have begun.
+        """
+        fields = [field.name for field in dataclasses.fields(TrainingConfig)]
+        before = TrainingConfig(**{name: stored[name] for name in fields if name in stored})
+        if begun <= self.config.epochs and before.changes(begun) == self.config.changes(begun):
+            return []
+        return [_passed_changes(before, self.config, begun)]
 
     def check_position(self, state: dict, data: dict) -> None:
         """Checks that all hosts resume the same training, within the requested epochs.
@@ -214,6 +237,10 @@ class RunFolder:
                 f"`epochs` must be at least {begun}, the current epoch of this training. "
                 f"Received: epochs={self.config.epochs}"
             )
+        path = self.path / "config.json"
+        found = self._passed_changes(read_json(path), begun) if path.exists() else []
+        if found:
+            raise settings_error(self.path, found, expected=_SAME_CONFIGURATION)
 
     def begin(self, state: dict, data: dict, preparation: dict | None = None) -> None:
         """Stores the settings, and removes history that is newer than the checkpoint.
@@ -228,7 +255,9 @@ class RunFolder:
                 with replacing(self.path / _PREPARATION) as partial:
                     np.savez(partial, **preparation)
             self._cut_history(state["epoch"])
-            text = json.dumps(dataclasses.asdict(self.config) | {"data": data}, indent=1)
+            settings = dataclasses.asdict(self.config)
+            settings |= {"data": data, "dataset_path": absolute_path(self.config.dataset)}
+            text = json.dumps(settings, indent=1)
             write_text(self.path / "config.json", text + "\n")
         barrier()
 
@@ -301,6 +330,12 @@ class RunFolder:
             write_text(path, "".join(lines[: epochs + 1]))
 
 
+def absolute_path(dataset: str) -> str | None:
+    """Returns the absolute path of a folder or file; `None` for a data set without one."""
+    path = Path(dataset).expanduser()
+    return str(path.resolve()) if path.exists() else None
+
+
 def read_history(workdir: str | os.PathLike) -> list[dict]:
     """Reads the epochs of the training in a folder.
 
@@ -343,7 +378,7 @@ def started_fine_tuning(
     Returns:
         A `TrainingConfig`; `None` if no training from this classifier has begun there.
     """
-    path = Path(workdir) / "config.json"
+    path = Path(workdir).expanduser() / "config.json"
     pretrained = options.get("pretrained")
     if pretrained is None or "preset" in options or not path.exists():
         return None

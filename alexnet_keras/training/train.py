@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 import keras
 
+from alexnet_keras.data.folders import check_outside
 from alexnet_keras.distributed.hosts import print_once, process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
+from alexnet_keras.evaluation.views import dense_model
 from alexnet_keras.record import provenance
 from alexnet_keras.training.checkpoints import find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
@@ -81,6 +83,7 @@ def train_and_evaluate(
     Reference: section 5 of Krizhevsky et al. (2012).
     """
     folder = RunFolder(workdir, config)
+    check_outside(config.dataset, folder.path)
     with folder.locked():
         folder.check_settings()
         results = folder.finished_results()
@@ -96,6 +99,7 @@ def train_and_evaluate(
             # Check first: creating variables is a collective operation of all hosts.
             folder.check_position(state, data.identity | data.description)
             network = keras.saving.load_model(path) if path else _build_network(start, data)
+            _check_views(network, data)
             folder.begin(state, data.identity, start.preparation)
             _print_summary(network, data, folder, scope, state)
             record = _record(network, data, scope, command)
@@ -204,6 +208,19 @@ def _print_summary(network, data, folder, scope, state):
         f"Results: {folder.path}",
         flush=True,
     )
+
+
+def _check_views(network, data):
+    """Raises a `ValueError` if dense views are requested of a network that can't see them."""
+    if "dense" not in data.config.test_views:
+        return
+    try:
+        dense_model(network, data.info.image_size, data.info.mean_image)
+    except ValueError as error:
+        raise ValueError(
+            "`test_views` must be views of crops for this network. Received: "
+            f"test_views={data.config.test_views}. Dense views are not possible: {error}"
+        ) from error
 
 
 def _evaluate_views(network, data, folder, verbose):

@@ -122,8 +122,11 @@ class StoredRuns:
 
     def _answers(self, run, config, incumbent):
         """Whether a run with the key of a request measures all that is requested."""
-        if run["ended"] == EARLY_STOPPED and incumbent is None:
-            return False  # it measures nothing, and only shows that another rate is better
+        if run["ended"] == EARLY_STOPPED:
+            # It measures nothing. It only shows that the rate which stopped it is better.
+            errors = [row["top1_error"] for row in run["history"]]
+            if incumbent is None or not self.experiment.metric.is_beaten(errors, incumbent):
+                return False
         if run["ended"] not in (ALL_EPOCHS, DIVERGED) and not self.experiment.metric.ends_early:
             return False
         if not all(metric.is_measured(run) for metric in self.experiment.metrics):

@@ -144,12 +144,16 @@ def test_dense_evaluation_without_biases(random):
     np.testing.assert_allclose(out, np.mean(both, axis=0), rtol=1e-4)
 
 
-def test_dense_evaluation_needs_fully_connected_layers():
+def test_dense_evaluation_needs_a_chain_of_layers():
     inputs = keras.Input((8, 8, 3))
-    model = keras.Model(
-        inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs))
-    )
-    with pytest.raises(
-        ValueError, match="`model` must be a chain of layers with one Flatten before"
+    maps = keras.layers.Conv2D(2, 3)(inputs)
+    flat = keras.layers.Flatten()
+    for outputs in (
+        keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs)),
+        keras.layers.Dense(2)(flat(keras.ops.relu(maps))),
+        keras.ops.softmax(keras.layers.Dense(2)(flat(maps))),
     ):
-        dense_model(model, 12, np.zeros((12, 12, 3)))
+        model = keras.Model(inputs, outputs)
+        message = "`model` must be a chain of layers with one Flatten before"
+        with pytest.raises(ValueError, match=message):
+            dense_model(model, 12, np.zeros((12, 12, 3)))

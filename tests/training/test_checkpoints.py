@@ -219,6 +219,9 @@ def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):
     assert 1 <= state["epoch"] <= 2
     assert f"Damaged: {last} (File is not a zip file)" in capsys.readouterr().out
     assert_same_end(config, whole, tmp_path / "parts")
+    last.unlink()
+    assert find_checkpoint(tmp_path / "parts")[0] == best
+    assert f"{last} is missing. Resuming from {best}, after epoch" in capsys.readouterr().out
     for path in (last, best):
         path.write_bytes(b"")
     (tmp_path / "parts" / "results.json").unlink()
@@ -294,6 +297,21 @@ def test_a_loss_that_is_no_number(config, tmp_path):
         1,
     )  # step 2 would have saved weights that are no numbers
     assert all(np.isfinite(weight).all() for weight in keras.saving.load_model(path).get_weights())
+
+
+def test_weights_that_are_no_numbers_after_an_epoch_are_not_saved(config, tmp_path):
+    def spoil(model):
+        model.layers[-1].bias.assign([np.nan] * 4)
+
+    rare = dataclasses.replace(config, validation_freq=2, checkpoint_minutes=5)
+    message = f"Weights are NaN or infinite at step {STEPS} of epoch 1, with a learning rate"
+    call = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: batch == STEPS - 1 and spoil(call.model)
+    )
+    with pytest.raises(FloatingPointError, match=message) as end:
+        train_and_evaluate(rare, tmp_path / "run", callbacks=[call], verbose=0)
+    assert end.value.results["history"] == []
+    assert find_checkpoint(tmp_path / "run")[0] is None
 
 
 def test_a_strangers_model_runs_no_code(config, tmp_path):

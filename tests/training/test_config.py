@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alexnet_keras.models import NETWORKS
-from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig
+from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 
 BAD = {
     "preset": ["alexnet", None],
@@ -124,3 +124,14 @@ def test_fields_that_do_not_fit_together_are_named(options):
 
 def test_every_network_has_a_training_preset():
     assert tuple(TRAINING_PRESETS) == NETWORKS
+
+
+@pytest.mark.parametrize(
+    ("preset", "option", "schedule"),
+    [("paper", {"lr_milestones": (0.5,)}, "step"), ("small", {"patience": 3}, "plateau")],
+)
+def test_options_of_another_schedule_are_refused(preset, option, schedule):
+    (name,) = option
+    with pytest.raises(ValueError, match=f"`{name}` needs schedule='{schedule}'. Received: {name}"):
+        training_config(preset, **option)
+    training_config(preset, **option, schedule=schedule)

@@ -222,6 +222,17 @@ def test_bgr_and_a_mean_color_with_the_command(network, photos, tmp_path):
         open_dataset(after.network, options)
 
 
+def test_layers_that_were_frozen_in_the_classifier_learn(network, tmp_path):
+    frozen = keras.models.clone_model(network)
+    frozen.get_layer("conv1").trainable = False
+    path = tmp_path / "frozen.keras"
+    mean = np.full((SIZE, SIZE, 3), 80.0)
+    Classifier.from_network(frozen, mean, tuple(COLORS)).save(path)
+    tuned = PretrainedClassifier(str(path)).new_network(classes=2)
+    assert tuned.get_layer("conv1").trainable
+    assert len(tuned.trainable_weights) == len(network.trainable_weights)
+
+
 def test_weights_with_a_name(photos, tmp_path, monkeypatch):
     (tmp_path / "file.npz").write_bytes(b"")
     overrides = {"filters": (8,) * 6, "hidden_layers": ("fc6",)}

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -58,3 +59,24 @@ def test_a_training_without_results_has_not_ended(finished):
     folder, _ = finished
     folder.results_path.unlink()
     assert folder.finished_results() is None
+
+
+@pytest.mark.parametrize("name", ["history.csv", "classifier.keras", "curves.png", "results.json"])
+def test_files_of_something_else_are_left_alone(name, tmp_path):
+    folder = RunFolder(tmp_path, TrainingConfig())
+    folder.check_settings()  # an empty folder is new
+    (tmp_path / name).write_text("of something else")
+    with pytest.raises(ValueError, match=f"`workdir` must be .* would replace: {name}$"):
+        folder.check_settings()
+    assert (tmp_path / name).read_text() == "of something else"
+
+
+def test_an_epoch_that_has_begun_keeps_its_schedule(tmp_path):
+    short = TrainingConfig(epochs=4, schedule="step", lr_milestones=(0.75,))
+    state = {"epoch": 3, "step": 0}  # the next epoch, the fourth, has the lower rate
+    data = {"classes": 2, "train_count": 6, "class_names": ["cats", "dogs"]}
+    RunFolder(tmp_path, short).begin(state, data)
+    longer = RunFolder(tmp_path, dataclasses.replace(short, epochs=8))
+    longer.check_position(state, data)
+    with pytest.raises(ValueError, match="stored before epoch 4, requested before epoch 7"):
+        longer.check_position({**state, "step": 1}, data)

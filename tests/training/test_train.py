@@ -480,6 +480,31 @@ def test_bad_arguments(config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_dense_views_that_are_not_possible_are_refused_before_the_training(tiny_npz, tmp_path):
+    config = training_config(
+        "cifar_13pct",
+        dataset=tiny_npz,
+        batch_size=16,
+        overrides={"filters": (4, 4, 4, 4, 4, 4)},
+        test_views=("center", "dense"),
+    )
+    with pytest.raises(ValueError, match="`test_views` must be .* Dense views are not possible"):
+        train_and_evaluate(config, tmp_path / "run", verbose=0)
+    assert not (tmp_path / "run" / "history.csv").exists()
+
+
+@pytest.mark.parametrize("workdir", ["photos", "photos/run"])
+def test_a_workdir_among_the_class_folders_is_refused(workdir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "photos" / name / "0.png")
+    config = training_config("cifar", dataset="photos", overrides=TINY)
+    with pytest.raises(ValueError, match="`workdir` must be outside of the folder of images"):
+        train_and_evaluate(config, workdir, verbose=0)
+    assert sorted(path.name for path in (tmp_path / "photos").iterdir()) == ["a", "b"]
+
+
 def command(*arguments, **kwargs):
     return processes.run(["-m", "experiments.train", *arguments], **kwargs)
 

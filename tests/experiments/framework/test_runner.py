@@ -351,6 +351,26 @@ def test_a_run_that_ended_early_is_no_measurement_of_the_final_error(trained, tm
     assert {run["ended"] for run in results["runs"]} == {"all epochs"}
 
 
+def test_a_run_that_another_rate_stopped_answers_for_better_rates_only(trained, tmp_path):
+    def search(*rates):
+        only = {"relu": experiment().variants["relu"]}
+        grids = {"relu": rates}
+        part = dataclasses.replace(
+            experiment(), variants=only, comparisons=(), learning_rates=grids, seeds=(0,)
+        )
+        return ExperimentRunner(part, tmp_path / "results", tmp_path / "scratch").run()
+
+    # The best rate, 0.04, stops 0.32 early: it needs seven epochs more.
+    ended = {run["config"]["learning_rate"]: run["ended"] for run in search(0.04, 0.32)["runs"]}
+    assert (ended[0.04], ended[0.32]) == ("target reached", "early stopped")
+    count = len(trained)
+    search(0.04, 0.32)
+    assert len(trained) == count
+    # A rate that needs fifteen epochs more does not show that it is worse.
+    search(0.0025, 0.32)
+    assert [rate for _, rate, _ in trained[count:]].count(0.32) == 1
+
+
 def test_runs_are_shared_if_they_were_validated_often_enough(trained, tmp_path):
     count = len(runner(tmp_path, name="every").run()["runs"])
     runner(tmp_path, name="at_the_end", validation_freq=20).run()

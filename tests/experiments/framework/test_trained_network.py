@@ -50,13 +50,44 @@ def test_the_images_of_the_training(trained, name):
     assert np.ptp(open_dataset(trained, options).info.mean_image.reshape(-1, 3), axis=0).max() > 0
 
 
-def test_other_data_are_taken_whole(trained, tiny_npz):
+def test_the_images_of_the_training_are_found_from_another_folder(trained, tmp_path, monkeypatch):
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["dataset_path"] = str(tmp_path / "images")
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    monkeypatch.chdir(tmp_path.parent)
+    for name in (None, str(tmp_path / "images"), f"{tmp_path.name}/images"):
+        options = argparse.Namespace(
+            weights=str(tmp_path / "run" / "best.keras"), dataset=name, image_size=None
+        )
+        info = open_dataset(trained, options).info
+        assert (info.train_count, info.validation_count) == (4, 4), name
+
+
+def test_other_data_are_taken_whole_with_the_kind_of_mean(trained, tiny_npz):
     options = argparse.Namespace(
         weights="run/best.keras", dataset=tiny_npz, image_size=None, mean_subtraction=None
     )
     with pytest.raises(ValueError, match="`dataset` must have the classes of the model, 2"):
         open_dataset(trained, options)
-    assert open_dataset(tiny_model(), options).info.validation_count == 20
+    info = open_dataset(tiny_model(), options).info
+    assert info.validation_count == 20
+    assert np.ptp(info.mean_image.reshape(-1, 3), axis=0).max() == 0  # of one color, as in training
+
+
+def test_the_order_of_the_classes_is_the_one_of_the_training(trained, tmp_path, capsys):
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    options = argparse.Namespace(weights="run/best.keras", dataset=None, image_size=None)
+    for names in (["A", "b"], ["B", "A"], ["cat", "b"]):
+        path.write_text(json.dumps({**config, "data": {"class_names": names}}))
+        if names == ["B", "A"]:
+            message = "in the order of the training.*class 0 is 'a', and 'B' in the training"
+            with pytest.raises(ValueError, match=message):
+                open_dataset(trained, options)
+            continue
+        open_dataset(trained, options)
+        other = "other names than in the training: class 0 is 'a', and 'cat' in the training"
+        assert (other in capsys.readouterr().out) == (names == ["cat", "b"])
 
 
 def test_ctrl_c_ends_a_command_in_one_line(capsys, monkeypatch, tmp_path):
