@@ -1,5 +1,6 @@
 """The console command `alexnet`: help without Keras, errors, missing extras, and `info`."""
 
+import argparse
 import dataclasses
 import importlib
 import importlib.util
@@ -14,6 +15,7 @@ import pytest
 
 import alexnet_command
 from alexnet_keras import AlexNet, cli
+from alexnet_keras.cli.command import parse
 from alexnet_keras.cli.info import info
 from alexnet_keras.training.config import TrainingConfig
 from alexnet_keras.version import __version__
@@ -197,3 +199,17 @@ def test_info_names_a_file_that_is_no_network(name, tmp_path):
         alexnet_command.main(["info", path])
     assert end.value.code.startswith("alexnet info: `file` must be")
     assert f"Received: file={path!r}" in end.value.code
+
+
+def test_a_tilde_is_the_home_folder_after_an_equals_sign_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workdir")
+    parser.add_argument("--models", nargs="+")
+    parser.add_argument("--epochs", type=int)
+    words = ["--workdir=~/run", "--models", "~/a.keras", "~b.keras", "--epochs", "3"]
+    assert vars(parse(parser, words)) == {
+        "workdir": str(tmp_path / "run"),
+        "models": [str(tmp_path / "a.keras"), "~b.keras"],
+        "epochs": 3,
+    }

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from alexnet_keras.extras import MissingExtraError
@@ -29,7 +30,7 @@ def run_command(
         function: function of the parsed options and the command line.
         arguments: list of command-line arguments; `None` for `sys.argv[1:]`.
     """
-    options = parser.parse_args(arguments)
+    options = parse(parser, arguments)
     try:
         return function(options, command_line(parser, arguments))
     except ERRORS as error:
@@ -37,6 +38,27 @@ def run_command(
     except KeyboardInterrupt:
         print_interrupted(parser.prog)
         sys.exit(INTERRUPTED)
+
+
+def parse(
+    parser: argparse.ArgumentParser, arguments: list[str] | None = None
+) -> argparse.Namespace:
+    """Parses the command line, with `~` for the home folder: shells leave `--workdir=~/x` as it is.
+
+    Args:
+        parser, arguments: as for `run_command`.
+    """
+    options = parser.parse_args(arguments)
+    for name, value in vars(options).items():
+        setattr(options, name, _with_home(value))
+    return options
+
+
+def _with_home(value):
+    if isinstance(value, list):
+        return [_with_home(one) for one in value]
+    is_in_home = isinstance(value, str) and (value == "~" or value.startswith("~/"))
+    return str(Path(value).expanduser()) if is_in_home else value
 
 
 def command_line(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> str:

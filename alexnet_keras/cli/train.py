@@ -33,6 +33,7 @@ from alexnet_keras.cli.command import (
     INTERRUPTED,
     command_line,
     import_package,
+    parse,
     print_interrupted,
 )
 from alexnet_keras.extras import MissingExtraError, require
@@ -54,7 +55,7 @@ _PLACEHOLDERS = {"pretrained": "NAME, FILE or none", "pretrained_sha256": "HASH 
 def main(arguments: list[str] | None = None, prog: str = "alexnet train") -> Any:
     """Runs the command; `arguments` are `sys.argv[1:]` by default."""
     parser = _parser(prog)
-    options = vars(parser.parse_args(arguments))
+    options = vars(parse(parser, arguments))
     hosts = _hosts(parser, options)
     command = command_line(parser, arguments)
     try:

@@ -270,7 +270,6 @@ def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Pat
     from alexnet_keras.record import as_stored, check_folder
 
     workdir = Path(options.workdir or folder_of(_first(options.weights), "workdir") / name)
-    workdir = workdir.expanduser()
     check_writable(workdir)
     settings = as_stored({"experiment": name, **settings})
     path = workdir / "config.json"
