@@ -164,7 +164,7 @@ class Classifier:
         images = keras.Input((image_size, image_size, 3), name="images")
         if model.compiled:
             # The file would have the state of the optimizer, twice the size of the weights.
-            model = keras.Model(model.inputs, model.outputs, name=model.name)
+            model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         outputs = model(preparation(images))
         if logits:
             outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)

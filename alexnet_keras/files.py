@@ -32,6 +32,20 @@ def check_writable(folder: Path, argument: str = "workdir", kind: str = "a folde
         )
 
 
+def check_suffix(path: str | os.PathLike, suffix: str, argument: str = "path") -> None:
+    """Raises a `ValueError` for a path with another ending.
+
+    Args:
+        path: path of a file.
+        suffix: expected ending, such as `".npz"`.
+        argument: name of the argument in the message.
+    """
+    if Path(path).suffix != suffix:
+        raise ValueError(
+            f"`{argument}` must end in {suffix}. Received: {argument}={os.fspath(path)!r}"
+        )
+
+
 def read_json(path: Path, *names: str) -> dict:
     """Reads a JSON object from a file.
 

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 
 from alexnet_keras.data.imagenet_names import imagenet_names
-from alexnet_keras.files import check_writable, replacing, sha256
+from alexnet_keras.files import check_suffix, check_writable, replacing, sha256
 
 FOLDER = Path(__file__).parent / "weights"  # of the files that come with the package
 _SUBFOLDER = Path("models") / "alexnet_keras"  # of Keras' cache
@@ -226,8 +226,10 @@ def write_weights(
         dict with the file's `size` and `sha256`, for an entry of `REGISTRY`.
 
     Raises:
-        ValueError: for an unknown layer, or a weight outside the range of the type.
+        ValueError: for an unknown layer, a weight outside the range of the type, or a path that
+            does not end in .npz.
     """
+    check_suffix(path, ".npz")
     chosen = model.layers
     if layers is not None:
         names = [model.get_layer(name).name for name in layers]  # raises for an unknown name
@@ -296,7 +298,12 @@ def _converted(name, entry, argument):
 
         check_writable(folder, "KERAS_HOME")
         original = _download(name, entry, argument, folder)
-        model = AlexNet(entry.preset, classes=entry.classes, **entry.overrides)
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("float32")  # later processes read the same file
+        try:
+            model = AlexNet(entry.preset, classes=entry.classes, **entry.overrides)
+        finally:
+            keras.config.set_dtype_policy(before)
         load_torchvision(model, original)
         with replacing(path, shared=True) as partial:
             write_weights(partial, model, dtype="float32")

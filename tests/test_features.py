@@ -173,3 +173,16 @@ def test_bad_input_is_one_line(classifier, folder, tmp_path):
         with pytest.raises(ValueError, match=words):
             write_features(classifier, *arguments)
     assert not list(tmp_path.glob("f.*"))
+
+
+def test_follows_the_weights_of_the_network(classifier, images, random):
+    classifier.features(images, ["fc6"])
+    for weight in classifier.network.weights:
+        weight.assign(random.normal(0, 0.1, weight.shape))
+    after = classifier.features(images, ["fc6", "fc7"])
+    for name in ("fc6", "fc7"):
+        wanted = outputs_of(classifier, images, name)
+        assert np.ptp(wanted) > 0
+        np.testing.assert_allclose(after[name], wanted, rtol=1e-4, atol=1e-4)
+    again = classifier.features(images, ["fc6"])  # the function of the first call
+    np.testing.assert_allclose(again["fc6"], after["fc6"], rtol=1e-4, atol=1e-4)

@@ -91,6 +91,19 @@ def test_downloaded_once_and_converted_once(cache, server, capsys):
         np.testing.assert_array_equal(again, first)
 
 
+@pytest.mark.usefixtures("server")
+def test_the_converted_file_has_float32_whatever_the_process_computes_in(cache):
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        narrow()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with np.load(next(cache.glob("*.npz"))) as file:
+        kernel = file["conv1/kernel"]
+    rounded = np.asarray(keras.ops.cast(keras.ops.cast(kernel, "bfloat16"), "float32"))
+    assert not np.array_equal(kernel, rounded)
+
+
 @pytest.mark.usefixtures("cache", "server")
 def test_a_classifier_of_downloaded_weights():
     """A photograph has the probabilities of PyTorch's module after torchvision's preparation."""

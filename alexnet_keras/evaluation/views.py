@@ -124,6 +124,12 @@ def dense_model(model: keras.Model, image_size: int, mean_image: np.ndarray) -> 
             "`model` must be a chain of layers with one Flatten before the fully connected layers. "
             f"Received: a model with {', '.join(layer.name for layer in operations)}"
         )
+    quantized = [layer.name for layer in layers if getattr(layer, "quantization_mode", None)]
+    if quantized:
+        raise ValueError(
+            "`model` must not be quantized for dense views. Received: a model with quantized "
+            f"{', '.join(quantized)}"
+        )
     whole = keras.Input((image_size, image_size, 3), name="whole_image")
     probabilities = []
     for images in (whole, ops.flip(whole, axis=2)):

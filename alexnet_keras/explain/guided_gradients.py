@@ -9,6 +9,7 @@ from keras import ops
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.explain.explanation import Explanation, check_classifier, explain_images
 from alexnet_keras.explain.network import is_relu, pixel_gradients, score_model
+from alexnet_keras.layers.other_activation import OtherActivation
 
 
 def guided_backpropagation(
@@ -68,11 +69,7 @@ def _guided(scores):
             "`classifier` must have a network with ReLUs. "
             f"Received: a network with {', '.join(sorted(found)) or 'no activation'}. Use saliency"
         )
-    guided = keras.models.clone_model(scores, clone_function=_with_guided_relu)
-    for layer in scores.layers:
-        if is_relu(layer) and layer.weights:
-            guided.get_layer(layer.name).set_weights(layer.get_weights())
-    return guided
+    return keras.models.clone_model(scores, clone_function=_with_guided_relu)
 
 
 def _has_activation(layer):
@@ -80,9 +77,9 @@ def _has_activation(layer):
 
 
 def _with_guided_relu(layer):
-    """Returns a layer itself, or its twin with guided ReLUs."""
+    """Returns a layer itself, or one that computes it with a guided ReLU."""
     if not is_relu(layer):
         return layer
-    if isinstance(layer, keras.layers.ReLU):
+    if isinstance(layer, (keras.layers.ReLU, keras.layers.Activation)):
         return keras.layers.Activation(guided_relu, name=layer.name, dtype=layer.dtype_policy)
-    return type(layer).from_config({**layer.get_config(), "activation": guided_relu})
+    return OtherActivation(layer, guided_relu, name=layer.name)

@@ -2,11 +2,23 @@
 
 import keras
 
-from alexnet_keras.layers import LocallyConnected2D
+from alexnet_keras.layers import (
+    CeilingAveragePooling2D,
+    CeilingMaxPooling2D,
+    LocallyConnected2D,
+    LocalResponseNormalization,
+    SpatialResponseNormalization,
+)
 
 CONVOLUTIONS = (keras.layers.Conv2D, LocallyConnected2D)
 LINEAR_LAYERS = (keras.layers.Dense, *CONVOLUTIONS)
 ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
+# Layers that may stand between a linear layer and its activation.
+_BETWEEN = (
+    *(keras.layers.MaxPooling2D, keras.layers.AveragePooling2D, keras.layers.Dropout),
+    *(CeilingMaxPooling2D, CeilingAveragePooling2D),
+    *(LocalResponseNormalization, SpatialResponseNormalization),
+)
 
 
 def layer_of(
@@ -49,7 +61,8 @@ def activation_after(
 
     Returns:
         The layers between the two, and the activation. It is `None` for a layer that has an
-        activation of its own or none before the next convolution or dense layer.
+        activation of its own or none before the next convolution or dense layer. The same holds
+        if another kind of layer stands between, such as batch normalization.
     """
     between = []
     if not isinstance(layer, LINEAR_LAYERS) or layer.activation is not keras.activations.linear:
@@ -57,7 +70,7 @@ def activation_after(
     for other in network.layers[network.layers.index(layer) + 1 :]:
         if isinstance(other, ACTIVATIONS):
             return between, other
-        if isinstance(other, LINEAR_LAYERS):
+        if not isinstance(other, _BETWEEN):
             break
         between.append(other)
     return between, None

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import keras
 
+from alexnet_keras.layers.local_response_normalization import LocalResponseNormalization
 from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.layers.replaced_weights import weights_replaced
 from alexnet_keras.models.head import TOP
@@ -47,7 +48,11 @@ def load_model(path: str | os.PathLike, argument: str = "weights") -> keras.Mode
     Raises:
         ValueError: for a missing file, or a file without a model.
     """
-    return network_of(load_whole_model(path, argument))
+    model = load_whole_model(path, argument)
+    try:
+        return network_of(model)
+    except ValueError as error:
+        raise _not_a_model(path, argument, error) from error
 
 
 def load_whole_model(path: str | os.PathLike, argument: str = "weights") -> keras.Model:
@@ -91,10 +96,20 @@ def preparation_of(model: keras.Model) -> Preparation | None:
 
 
 def network_of(model: keras.Model) -> keras.Model:
-    """Returns the network in a classifier; another model as it is."""
+    """Returns the network in a classifier; another model as it is.
+
+    Raises:
+        ValueError: for a model with a `Preparation` and not one network behind it.
+    """
     if preparation_of(model) is None:
         return model
-    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    if len(networks) != 1:
+        raise ValueError(
+            "`model` must have one network, a keras.Model, behind its Preparation. "
+            f"Received: a model with {len(networks)}"
+        )
+    return networks[0]
 
 
 def _reason_against(path, error):
@@ -165,6 +180,7 @@ def _load_keras_weights(model, path):
             with weights_replaced():
                 stored = network_of(keras.saving.load_model(path, compile=False))
             _check_same_weights(_shapes(model), _without_top(model, _shapes(stored)))
+            _check_same_function(model, stored)
             arrays = {weight.path: weight for weight in stored.weights}
             for weight in model.weights:
                 weight.assign(arrays[weight.path])
@@ -177,6 +193,28 @@ def _load_keras_weights(model, path):
             f"weights of this model ({model.count_params():,} parameters), hf://user/model, or one "
             f"of {', '.join(REGISTRY)}. Received: weights={path!r}: {_reason_against(path, error)}"
         ) from error
+
+
+def _check_same_function(model, stored):
+    """Raises a `ValueError` for the same weights in another order of layers, or other constants.
+
+    The presets `paper`, `source`, `bvlc_alexnet` and `caffenet` have weights of the same shapes.
+    """
+    own = {layer.name: layer for layer in model.layers}
+    other = {layer.name: layer for layer in stored.layers}
+    orders = [[name for name in names if name in own and name in other] for names in (own, other)]
+    for here, there in zip(*orders, strict=True):
+        if here != there:
+            raise ValueError(f"its layers have another order: {there} where {here} is here")
+        if isinstance(own[here], LocalResponseNormalization):
+            wanted, found = _constants(own[here]), _constants(other[here])
+            if wanted != found:
+                raise ValueError(f"its layer {here} has {found}, and here {wanted}")
+
+
+def _constants(normalization):
+    names = ("size", "k", "alpha", "beta", "divide_alpha", "groups")
+    return {name: getattr(normalization, name) for name in names}
 
 
 def _without_top(model, shapes):

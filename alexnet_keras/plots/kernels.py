@@ -95,7 +95,9 @@ def plot_feature_maps(
     maps = keras.ops.convert_to_numpy(keras.Model(model.input, output)(image[None]))[0].astype(
         "float32"
     )
-    maps = np.moveaxis(maps, -1, 0).reshape(towers_of(model), -1, *maps.shape[:2], 1)
+    # The layers before conv1 have the three colors, and no towers.
+    towers = towers_of(model) if maps.shape[-1] > model.input_shape[-1] else 1
+    maps = np.moveaxis(maps, -1, 0).reshape(towers, -1, *maps.shape[:2], 1)
     low = min(0.0, float(maps.min()))
     high = float(maps.max())
     sheets = [sheet_of_tiles((tiles - low) / ((high - low) or 1.0), columns) for tiles in maps]

@@ -1,5 +1,6 @@
 """Activations of a hidden layer for a whole data set, on disk in chunks."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -179,8 +180,10 @@ def check_activations(
             f"`chunk` must be a multiple of `batch_size`. Received: chunk={chunk}, "
             f"batch_size={batch_size}"
         )
+    mean = np.ascontiguousarray(info.mean_image, "float32")
     about = {
         **{"model": fingerprint(model), "layer": layer, "units": output.shape[1]},
+        **{"mean": hashlib.blake2b(mean.tobytes(), digest_size=16).hexdigest()},
         **{"dataset": info.name, "images": info.fingerprint, "image_size": info.image_size},
         **{"crop_size": info.crop_size, "pixel_size": pixel_size, "chunk": chunk},
         **{"train_count": info.train_count, "validation_count": info.validation_count},

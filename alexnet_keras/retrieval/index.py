@@ -9,7 +9,7 @@ import numpy as np
 
 from alexnet_keras.checks import check_whole_number
 from alexnet_keras.extras import extra
-from alexnet_keras.files import read_npz, replacing
+from alexnet_keras.files import check_suffix, read_npz, replacing
 
 with extra("searching for neighbors"):
     import faiss
@@ -114,7 +114,12 @@ class CodeIndex:
         return self._index.search(codes, count)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the index to an `.npz` file."""
+        """Writes the index to an `.npz` file.
+
+        Raises:
+            ValueError: for another ending.
+        """
+        check_suffix(path, ".npz")
         with replacing(Path(path)) as partial:
             np.savez(partial, codes=self.codes, about=json.dumps(self.about))
 

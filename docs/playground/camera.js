@@ -9,12 +9,20 @@ export function hasCamera() {
 }
 
 export async function startCamera(video) {
+  let stream;
   try {
-    video.srcObject = await navigator.mediaDevices.getUserMedia({video: true});
+    stream = await navigator.mediaDevices.getUserMedia({video: true});
   } catch {
     throw new VisitorError("The browser gives no camera to this page. Allow it, or choose a file.");
   }
-  await video.play();
+  stopCamera(video);  // which a second click has started
+  video.srcObject = stream;
+  try {
+    await video.play();
+  } catch (error) {
+    stopCamera(video);
+    throw error;
+  }
 }
 
 export function takePicture(video) {

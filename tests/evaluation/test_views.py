@@ -144,6 +144,14 @@ def test_dense_evaluation_without_biases(random):
     np.testing.assert_allclose(out, np.mean(both, axis=0), rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")  # other layers
+def test_dense_evaluation_refuses_quantized_layers():
+    model = AlexNet("cifar", filters=(4,) * 6, units=(7, 8), classes=4)
+    model.quantize("int8")
+    with pytest.raises(ValueError, match="must not be quantized.* quantized fc6, fc7, fc8"):
+        dense_model(model, 36, np.zeros((36, 36, 3)))
+
+
 def test_dense_evaluation_needs_a_chain_of_layers():
     inputs = keras.Input((8, 8, 3))
     maps = keras.layers.Conv2D(2, 3)(inputs)

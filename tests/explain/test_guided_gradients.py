@@ -63,3 +63,16 @@ def test_needs_relus(random):
     images = np.zeros((SIZE, SIZE, 3), "uint8")
     with pytest.raises(ValueError, match="with ReLUs. Received: a network with tanh. Use saliency"):
         guided_backpropagation(classifier, images)
+
+
+def test_follows_the_weights_of_the_network(random):
+    classifier = dense_classifier(random)
+    images = random.randint(0, 256, (2, SIZE, SIZE, 3)).astype("uint8")
+    before = guided_backpropagation(classifier, images, "fox")
+    set_weights(classifier, random)
+    weights = classifier.network.get_weights()
+    after = guided_backpropagation(classifier, images, "fox")
+    for explanation, old, crop in zip(after, before, crops_of(images), strict=True):
+        wanted = guided(weights, crop.ravel(), 2).reshape(CROP, CROP, 3)
+        np.testing.assert_allclose(explanation.map, wanted, atol=1e-6)
+        assert np.abs(explanation.map - old.map).max() > 1e-3

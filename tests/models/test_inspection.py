@@ -42,6 +42,12 @@ def test_no_activation_before_the_next_convolution():
     assert activation_after(network, network.get_layer("second"))[1] is network.layers[-1]
 
 
+def test_no_activation_behind_a_batch_normalization():
+    layers = [keras.layers.Conv2D(2, 3), keras.layers.BatchNormalization(), keras.layers.ReLU()]
+    network = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    assert activation_after(network, layers[0]) == ([], None)
+
+
 def test_an_unknown_layer(source):
     assert layer_of(source, "pool5") is source.get_layer("pool5")
     with pytest.raises(

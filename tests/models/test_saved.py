@@ -7,6 +7,7 @@ import pytest
 from keras.src.saving import saving_lib
 
 from alexnet_keras import VGG, AlexNet
+from alexnet_keras.layers import Preparation
 from alexnet_keras.models import load_model
 from tests.gradients import computed
 
@@ -152,3 +153,13 @@ def test_a_file_with_layers_of_another_package(tmp_path):
     assert message.endswith(
         f"it has Special of the module {__name__}, which must be imported first"
     )
+
+
+def test_a_preparation_without_a_network_behind_it(tmp_path):
+    preparation = Preparation(8, 8, np.zeros((8, 8, 3)))
+    layers = [preparation, keras.layers.Flatten(), keras.layers.Dense(2)]
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((8, 8, 3)), *layers]).save(path)
+    message = "one network, a keras.Model, behind its Preparation. Received: a model with 0"
+    with pytest.raises(ValueError, match=message):
+        load_model(path)

@@ -72,6 +72,8 @@ def test_feature_maps_are_those_of_the_layer(random):
     for tower in (0, 1):
         expected = (maps[..., 16 * tower + 3] - maps.min()) / (maps.max() - maps.min())
         np.testing.assert_allclose(sheets[tower][:32, 3 * 33 : 3 * 33 + 32, 0], expected, atol=1e-5)
+    (colors,) = tiles(plot_feature_maps(model, image, "scale", columns=3))  # before the towers
+    assert colors.shape[:2] == (32, 3 * 33 - 1)
 
 
 def snapshots(epochs):

@@ -81,6 +81,10 @@ def test_another_model_leaves_the_folder_alone(model, dataset, tmp_path):
         match="other settings: layer: stored 'fc7', requested 'fc6'; units: stored 12, requested 8",
     ):
         write(model, dataset, folder, layer="fc6")
+    with_mean_color = Dataset(dataset.info.name, 32, 28, mean_subtraction="color")
+    assert not np.array_equal(with_mean_color.info.mean_image, dataset.info.mean_image)
+    with pytest.raises(ValueError, match="other settings: mean: stored"):
+        write(model, with_mean_color, folder)
     mine.mkdir()
     (mine / "letter.txt").write_text("keep me")
     with pytest.raises(

@@ -39,6 +39,9 @@ def test_codes_by_hamming_distance(random, tmp_path):
         ValueError, match="`path` must be an index of model xyz. Received: one of model abc"
     ):
         CodeIndex.load(tmp_path / "codes.npz", "xyz")
+    with pytest.raises(ValueError, match="`path` must end in .npz. Received: path='.*codes'"):
+        index.save(tmp_path / "codes")
+    assert [path.name for path in tmp_path.iterdir()] == ["codes.npz"]
 
 
 def test_a_million_codes_find_themselves():
