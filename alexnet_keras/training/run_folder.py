@@ -186,7 +186,7 @@ class RunFolder:
 
     def _check_is_new(self):
         """Raises a `ValueError` if a new training would replace files of something else."""
-        found = [name for name in _WRITTEN if (self.path / name).exists()]
+        found = [str(self.path / name) for name in _WRITTEN if (self.path / name).exists()]
         if found and not self.is_started:
             raise ValueError(
                 "`workdir` must be a new folder, or one of the same training. Received: "

@@ -66,7 +66,7 @@ def test_files_of_something_else_are_left_alone(name, tmp_path):
     folder = RunFolder(tmp_path, TrainingConfig())
     folder.check_settings()  # an empty folder is new
     (tmp_path / name).write_text("of something else")
-    with pytest.raises(ValueError, match=f"`workdir` must be .* would replace: {name}$"):
+    with pytest.raises(ValueError, match=f"`workdir` must be .* would replace: {tmp_path / name}$"):
         folder.check_settings()
     assert (tmp_path / name).read_text() == "of something else"
 
