@@ -26,9 +26,8 @@ from alexnet_keras.data.photographs import (
 )
 from alexnet_keras.files import check_writable, holding, read_npz, replacing, write_text
 from alexnet_keras.layers import Preparation
-from alexnet_keras.layers.other_activation import OtherActivation
 from alexnet_keras.models import fingerprint
-from alexnet_keras.models.inspection import LINEAR_LAYERS, activation_after
+from alexnet_keras.models.inspection import LINEAR_LAYERS, activation_after, with_activation
 from alexnet_keras.record import check_folder
 
 if TYPE_CHECKING:
@@ -149,7 +148,7 @@ def linear_output(network: keras.Model, layer: keras.layers.Layer) -> tuple:
     if layer.activation is keras.activations.linear:
         _, activation = activation_after(network, layer)
         return layer.output, activation
-    linear = OtherActivation(layer, keras.activations.linear, name=f"{layer.name}_linear")
+    linear = with_activation(layer, keras.activations.linear, f"{layer.name}_linear")
     return linear(layer.input), layer.activation
 
 

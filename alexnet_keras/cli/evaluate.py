@@ -112,8 +112,6 @@ def _check_trainings(options):
     trainings = {path: training_of(path) for path in options.weights}
     trainings = {path: training for path, training in trainings.items() if training}
     fields = ["class_subset", "mean_subtraction"]
-    if not options.dataset:
-        fields.append("dataset")
     if options.image_size is None:
         fields.append("image_size")
     defaults = as_stored(dataclasses.asdict(TrainingConfig()))
@@ -122,17 +120,36 @@ def _check_trainings(options):
             field,
             {path: training.get(field, defaults[field]) for path, training in trainings.items()},
         )
+    if not options.dataset:
+        _check_same(
+            "dataset",
+            {
+                path: training.get("dataset_path") or training.get("dataset", defaults["dataset"])
+                for path, training in trainings.items()
+            },
+        )
     held_out = {
         path: training.get("hold_out_every", defaults["hold_out_every"])
         for path, training in trainings.items()
         if not options.dataset or is_dataset_of(options.dataset, training)
     }
     _check_same("hold_out_every", held_out)
+    _check_class_names(trainings)
+
+
+def _check_class_names(trainings):
+    """Raises a `ValueError` if a label is not of the same class in all trainings."""
     data = {path: training.get("data") or {} for path, training in trainings.items()}
-    _check_same(
-        "class_names",
-        {path: one["class_names"] for path, one in data.items() if "class_names" in one},
-    )
+    names = {path: one["class_names"] for path, one in data.items() if "class_names" in one}
+    for label, classes in enumerate(zip(*names.values(), strict=False)):
+        if len({name.casefold() for name in classes}) > 1:
+            received = ", ".join(
+                f"{name!r} in {path}" for path, name in zip(names, classes, strict=True)
+            )
+            raise ValueError(
+                "`models` must be trained on the same classes in the same order. "
+                f"Received: class {label} is {received}"
+            )
 
 
 def _check_same(field, values):

@@ -134,7 +134,7 @@ def _check_class_names(name, class_names, training):
     trained = (training.get("data") or {}).get("class_names", class_names)
     old_names = [name.casefold() for name in trained]
     new_names = [name.casefold() for name in class_names]
-    if old_names == new_names:
+    if old_names == new_names or len(old_names) != len(new_names):  # of another network
         return
     pairs = zip(old_names, new_names, strict=True)
     label = next(label for label, (old, new) in enumerate(pairs) if old != new)
@@ -189,13 +189,20 @@ def is_dataset_of(name: str, training: dict) -> bool:
     if trained is None:
         return False
     path = training["dataset_path"] if "dataset_path" in training else absolute_path(trained)
-    return name == trained if path is None else absolute_path(name) == path
+    if path is None or not Path(path).exists():  # the data may have moved with the training
+        return name == trained
+    return absolute_path(name) == path
 
 
 def _dataset_of(training):
     """The data set of a training, which may have run in another folder; `None` for no training."""
+    from alexnet_keras.training.run_folder import absolute_path
+
+    name = training.get("dataset")
     path = training.get("dataset_path")
-    return path if path and Path(path).exists() else training.get("dataset")
+    if path is None or not Path(path).exists() or absolute_path(name) == path:
+        return name
+    return path
 
 
 def check_classifier(model: "keras.Model", path: str | Path, argument: str = "weights") -> None:

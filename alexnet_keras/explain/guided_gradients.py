@@ -9,7 +9,7 @@ from keras import ops
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.explain.explanation import Explanation, check_classifier, explain_images
 from alexnet_keras.explain.network import is_relu, pixel_gradients, score_model
-from alexnet_keras.layers.other_activation import OtherActivation
+from alexnet_keras.models.inspection import with_activation
 
 
 def guided_backpropagation(
@@ -82,4 +82,4 @@ def _with_guided_relu(layer):
         return layer
     if isinstance(layer, (keras.layers.ReLU, keras.layers.Activation)):
         return keras.layers.Activation(guided_relu, name=layer.name, dtype=layer.dtype_policy)
-    return OtherActivation(layer, guided_relu, name=layer.name)
+    return with_activation(layer, guided_relu, layer.name)

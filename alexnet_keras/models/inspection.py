@@ -1,4 +1,6 @@
-"""Layers of a built network: by name, and the activation that follows one."""
+"""Layers of a built network: by name, with another activation, and the activation that follows."""
+
+from collections.abc import Callable
 
 import keras
 
@@ -15,9 +17,13 @@ LINEAR_LAYERS = (keras.layers.Dense, *CONVOLUTIONS)
 ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU)
 # Layers that may stand between a linear layer and its activation.
 _BETWEEN = (
-    *(keras.layers.MaxPooling2D, keras.layers.AveragePooling2D, keras.layers.Dropout),
-    *(CeilingMaxPooling2D, CeilingAveragePooling2D),
-    *(LocalResponseNormalization, SpatialResponseNormalization),
+    keras.layers.MaxPooling2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.Dropout,
+    CeilingMaxPooling2D,
+    CeilingAveragePooling2D,
+    LocalResponseNormalization,
+    SpatialResponseNormalization,
 )
 
 
@@ -46,6 +52,22 @@ def layer_of(
     raise ValueError(
         f"`{network_argument}` must have a layer {name}. Received: a model with {names}"
     )
+
+
+def with_activation(
+    layer: keras.layers.Layer, activation: Callable, name: str
+) -> keras.layers.Layer:
+    """Returns a layer with the weights of another, not copies of them, and its own activation.
+
+    Args:
+        layer: a built layer with an attribute `activation`, such as a convolution.
+        activation: activation of the new layer.
+        name: name of the new layer.
+    """
+    twin = object.__new__(type(layer))  # `copy.copy` would copy the weights, too
+    own = {"activation": activation, "name": name, "_inbound_nodes": [], "_outbound_nodes": []}
+    vars(twin).update({**vars(layer), **own})
+    return twin
 
 
 def activation_after(

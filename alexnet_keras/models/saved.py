@@ -12,6 +12,7 @@ import keras
 from alexnet_keras.layers.local_response_normalization import LocalResponseNormalization
 from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.layers.replaced_weights import weights_replaced
+from alexnet_keras.layers.spatial_response_normalization import SpatialResponseNormalization
 from alexnet_keras.models.head import TOP
 from alexnet_keras.pretrained import REGISTRY, load_pretrained
 
@@ -180,7 +181,7 @@ def _load_keras_weights(model, path):
             with weights_replaced():
                 stored = network_of(keras.saving.load_model(path, compile=False))
             _check_same_weights(_shapes(model), _without_top(model, _shapes(stored)))
-            _check_same_function(model, stored)
+            _check_order_and_normalization(model, stored)
             arrays = {weight.path: weight for weight in stored.weights}
             for weight in model.weights:
                 weight.assign(arrays[weight.path])
@@ -195,26 +196,33 @@ def _load_keras_weights(model, path):
         ) from error
 
 
-def _check_same_function(model, stored):
+def _check_order_and_normalization(model, stored):
     """Raises a `ValueError` for the same weights in another order of layers, or other constants.
 
     The presets `paper`, `source`, `bvlc_alexnet` and `caffenet` have weights of the same shapes.
     """
     own = {layer.name: layer for layer in model.layers}
-    other = {layer.name: layer for layer in stored.layers}
-    orders = [[name for name in names if name in own and name in other] for names in (own, other)]
-    for here, there in zip(*orders, strict=True):
-        if here != there:
-            raise ValueError(f"its layers have another order: {there} where {here} is here")
-        if isinstance(own[here], LocalResponseNormalization):
-            wanted, found = _constants(own[here]), _constants(other[here])
-            if wanted != found:
-                raise ValueError(f"its layer {here} has {found}, and here {wanted}")
+    others = {layer.name: layer for layer in stored.layers}
+    order = [name for name in own if name in others]
+    stored_order = [name for name in others if name in own]
+    for requested, found in zip(order, stored_order, strict=True):
+        if requested != found:
+            raise ValueError(
+                f"its layers have another order: stored {found}, requested {requested}"
+            )
+        wanted = _constants(own[requested])
+        if wanted != _constants(others[requested]):
+            raise ValueError(
+                f"its layer {requested} has other constants: stored "
+                f"{_constants(others[requested])}, requested {wanted}"
+            )
 
 
-def _constants(normalization):
+def _constants(layer):
+    """The constants of a response normalization as a dict, which is empty for another layer."""
     names = ("size", "k", "alpha", "beta", "divide_alpha", "groups")
-    return {name: getattr(normalization, name) for name in names}
+    is_normalization = isinstance(layer, (LocalResponseNormalization, SpatialResponseNormalization))
+    return {name: getattr(layer, name, None) for name in names if is_normalization}
 
 
 def _without_top(model, shapes):

@@ -246,7 +246,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save_if_older(self, seconds):
         if self.terminated or time.monotonic() - self.time >= seconds:
-            # The previous checkpoint is better than weights that are no numbers.
+            # The previous checkpoint is better than weights that are NaN.
             if self.saved != (self.epoch, self.step) and has_finite_weights(self.model):
                 throughput = self.callbacks.throughput
                 state = {"seconds": throughput.trained or throughput.elapsed()}

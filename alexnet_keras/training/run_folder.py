@@ -39,10 +39,15 @@ if TYPE_CHECKING:
     from alexnet_keras.data.info import DatasetInfo
 
 _SAME_CONFIGURATION = "a new folder, or one of the same configuration"
-# What a training writes besides its checkpoints and `config.json`.
+# Files and folders of a training besides its checkpoints and `config.json`.
 _WRITTEN = (
-    *("history.csv", "results.json", FILE_NAME, "curves.png", "kernels.png"),
-    *("snapshots", "tensorboard"),
+    "history.csv",
+    "results.json",
+    FILE_NAME,
+    "curves.png",
+    "kernels.png",
+    "snapshots",
+    "tensorboard",
 )
 _PREPARATION = "preparation.npz"  # of a training that starts from a classifier
 # Fields that may differ between the calls of one training.
@@ -179,8 +184,8 @@ class RunFolder:
                 "data: the class folders have other files than at the start of the training"
             )
         elif {name for name in names if requested[name] != stored.get(name)} <= _FIELDS_OF_CHANGES:
-            passed = self._passed_changes(stored, len(self.history()))
-            found = found + passed if passed else []
+            passed = self._check_passed(stored, len(self.history()))
+            found = [*found, passed] if passed else []
         if found:
             raise settings_error(self.path, found, expected=_SAME_CONFIGURATION)
 
@@ -194,8 +199,8 @@ class RunFolder:
                 f"replace: {', '.join(found)}"
             )
 
-    def _passed_changes(self, stored, begun):
-        """Describes how the schedules differ in the epochs that have begun; a list of one or none.
+    def _check_passed(self, stored, begun):
+        """Describes how the schedules differ in the epochs that have begun, or returns `None`.
 
         Args:
             stored: content of `config.json`.
@@ -204,11 +209,13 @@ class RunFolder:
         fields = [field.name for field in dataclasses.fields(TrainingConfig)]
         before = TrainingConfig(**{name: stored[name] for name in fields if name in stored})
         if begun <= self.config.epochs and before.changes(begun) == self.config.changes(begun):
-            return []
-        return [_passed_changes(before, self.config, begun)]
+            return None
+        return _passed_changes(before, self.config, begun)
 
     def check_position(self, state: dict, data: dict) -> None:
         """Checks that all hosts resume the same training, within the requested epochs.
+
+        An epoch that has begun must keep its schedule.
 
         Args:
             state: state of the checkpoint, of `find_checkpoint`.
@@ -238,9 +245,9 @@ class RunFolder:
                 f"Received: epochs={self.config.epochs}"
             )
         path = self.path / "config.json"
-        found = self._passed_changes(read_json(path), begun) if path.exists() else []
-        if found:
-            raise settings_error(self.path, found, expected=_SAME_CONFIGURATION)
+        passed = self._check_passed(read_json(path), begun) if path.exists() else None
+        if passed:
+            raise settings_error(self.path, [passed], expected=_SAME_CONFIGURATION)
 
     def begin(self, state: dict, data: dict, preparation: dict | None = None) -> None:
         """Stores the settings, and removes history that is newer than the checkpoint.

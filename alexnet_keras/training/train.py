@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import keras
 
-from alexnet_keras.data.folders import check_outside
 from alexnet_keras.distributed.hosts import print_once, process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.evaluation.views import dense_model
@@ -71,10 +70,12 @@ def train_and_evaluate(
         history, images per second, and errors of the last epoch's model in percent.
 
     Raises:
-        ValueError: for a data set, device or batch that does not fit; for a workdir of another
-            configuration, with damaged files, or in use by another process.
+        ValueError: for a data set, device, batch or test view that does not fit; for a workdir of
+            another configuration, among the images, with damaged or other files, or in use by
+            another process.
         FileNotFoundError: for data that must be downloaded by hand.
-        FloatingPointError: if the loss is NaN or infinite; its `results` end before that epoch.
+        FloatingPointError: if the loss or a weight is NaN or infinite; its `results` end before
+            that epoch.
         OSError: if the workdir cannot be written.
         ConnectionError: if another host of the training is lost.
         SystemExit: 143 after SIGTERM, 130 after Ctrl-C, with everything saved.
@@ -83,7 +84,10 @@ def train_and_evaluate(
     Reference: section 5 of Krizhevsky et al. (2012).
     """
     folder = RunFolder(workdir, config)
-    check_outside(config.dataset, folder.path)
+    if not config.in_memory:  # data in memory need no TensorFlow, and are no folder
+        from alexnet_keras.data.folders import check_outside
+
+        check_outside(config.dataset, folder.path)
     with folder.locked():
         folder.check_settings()
         results = folder.finished_results()
@@ -218,8 +222,9 @@ def _check_views(network, data):
         dense_model(network, data.info.image_size, data.info.mean_image)
     except ValueError as error:
         raise ValueError(
-            "`test_views` must be views of crops for this network. Received: "
-            f"test_views={data.config.test_views}. Dense views are not possible: {error}"
+            "`test_views` must be views of crops for this network: dense views need a chain of "
+            "layers with one Flatten, and no quantization. "
+            f"Received: test_views={data.config.test_views}"
         ) from error
 
 

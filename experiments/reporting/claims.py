@@ -187,8 +187,17 @@ GROUPS = (
                 experiment="conv1_initialization",
                 of="noise",
             ),
+            Claim(
+                "A small start of conv1 does not raise the error",
+                "no figure",
+                experiment="conv1_initialization",
+                of="raise the error",
+            ),
         ),
-        {"initialization/comparisons.png": "Ratios of the steps until the loss leaves guessing"},
+        {
+            "initialization/comparisons.png": "Ratios of the steps until the loss leaves guessing",
+            "conv1_initialization/conv1_starts.png": "Noise and error by the start of conv1",
+        },
     ),
     ClaimGroup(
         "Ten crops",

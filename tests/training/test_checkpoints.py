@@ -299,7 +299,7 @@ def test_a_loss_that_is_no_number(config, tmp_path):
     assert all(np.isfinite(weight).all() for weight in keras.saving.load_model(path).get_weights())
 
 
-def test_weights_that_are_no_numbers_after_an_epoch_are_not_saved(config, tmp_path):
+def test_weights_that_are_nan_after_an_epoch_are_not_saved(config, tmp_path):
     def spoil(model):
         model.layers[-1].bias.assign([np.nan] * 4)
 

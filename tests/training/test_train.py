@@ -488,7 +488,9 @@ def test_dense_views_that_are_not_possible_are_refused_before_the_training(tiny_
         overrides={"filters": (4, 4, 4, 4, 4, 4)},
         test_views=("center", "dense"),
     )
-    with pytest.raises(ValueError, match="`test_views` must be .* Dense views are not possible"):
+    with pytest.raises(
+        ValueError, match="`test_views` must be .* dense views need a chain of layers"
+    ):
         train_and_evaluate(config, tmp_path / "run", verbose=0)
     assert not (tmp_path / "run" / "history.csv").exists()
 

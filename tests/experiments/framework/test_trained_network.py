@@ -63,6 +63,16 @@ def test_the_images_of_the_training_are_found_from_another_folder(trained, tmp_p
         assert (info.train_count, info.validation_count) == (4, 4), name
 
 
+def test_the_images_of_a_training_that_was_moved(trained, tmp_path, monkeypatch):
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config["dataset_path"] = str(tmp_path / "before" / "images")
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    for name in (None, "images"):
+        options = argparse.Namespace(weights="run/best.keras", dataset=name, image_size=None)
+        info = open_dataset(trained, options).info
+        assert (info.name, info.train_count, info.validation_count) == ("images", 4, 4)
+
+
 def test_other_data_are_taken_whole_with_the_kind_of_mean(trained, tiny_npz):
     options = argparse.Namespace(
         weights="run/best.keras", dataset=tiny_npz, image_size=None, mean_subtraction=None
