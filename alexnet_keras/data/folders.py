@@ -167,7 +167,7 @@ def check_outside(name: str, folder: Path) -> None:
         folder: folder that the training will write.
     """
     path = Path(name).expanduser()
-    if not path.is_dir() or not folder.resolve().is_relative_to(path.resolve()):
+    if not folder.resolve().is_relative_to(path.resolve()):
         return
     layout = _find_layout(name, path)
     for images in filter(None, (layout.train, layout.validation)):

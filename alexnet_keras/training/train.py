@@ -3,12 +3,14 @@
 import dataclasses
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import keras
 
 from alexnet_keras.distributed.hosts import print_once, process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.evaluation.views import dense_model
+from alexnet_keras.extras import extra
 from alexnet_keras.record import provenance
 from alexnet_keras.training.checkpoints import find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
@@ -84,10 +86,7 @@ def train_and_evaluate(
     Reference: section 5 of Krizhevsky et al. (2012).
     """
     folder = RunFolder(workdir, config)
-    if not config.in_memory:  # data in memory need no TensorFlow, and are no folder
-        from alexnet_keras.data.folders import check_outside
-
-        check_outside(config.dataset, folder.path)
+    _check_workdir(folder)
     with folder.locked():
         folder.check_settings()
         results = folder.finished_results()
@@ -212,6 +211,16 @@ def _print_summary(network, data, folder, scope, state):
         f"Results: {folder.path}",
         flush=True,
     )
+
+
+def _check_workdir(folder):
+    """Raises a `ValueError` for a workdir among the images of its data set."""
+    config = folder.config
+    if config.in_memory or not Path(config.dataset).expanduser().is_dir():
+        return
+    with extra("reading image folders"):
+        from alexnet_keras.data.folders import check_outside
+    check_outside(config.dataset, folder.path)
 
 
 def _check_views(network, data):
