@@ -184,7 +184,7 @@ def plot_by_setting(
             highest = max(highest, level)
         axis.set_xscale("log")
         values = sorted({value for points in groups.values() for value in points})
-        axis.set_xticks(values, [f"{value:g}" for value in values], rotation=45)
+        axis.set_xticks(values, [f"{value:.2g}" for value in values], rotation=45)
         axis.xaxis.minorticks_off()
         axis.set_ylim(0, 1.12 * highest)
         axis.set_xlabel(setting)

@@ -11,6 +11,7 @@ from experiments.reporting.claims import GROUPS
 NOT_TESTABLE = "not testable"
 NOT_RUN = "not run yet"
 VERDICTS = ("reproduced", "same direction", "not reproduced", NOT_TESTABLE, NOT_RUN)
+_SHORT_NAMES = {"energy of conv1 at high frequencies (%)": "noise"}  # of metrics
 # Signs of units, by their beginning.
 _SIGNS = {"percentage points": "pp", "points of energy": "pp", "times": "×"}
 
@@ -54,7 +55,8 @@ class Row:
             return ""
         if self.comparison["unit"].startswith("times the "):
             return self.comparison["unit"].removeprefix("times the ")
-        return self.metric.removesuffix(" (%)").removesuffix(" error on ten crops")
+        name = _SHORT_NAMES.get(self.metric, self.metric)
+        return name.removesuffix(" (%)").removesuffix(" error on ten crops")
 
     @property
     def dataset(self):
@@ -83,9 +85,10 @@ class Row:
 
     @property
     def verdict_with_seeds(self):
-        """The verdict, with the number of seeds that significance needs, if it is missing."""
+        """The verdict; for an effect without significance, with the seeds that it needs."""
         interval = self.comparison and self.comparison["interval"]
-        if not interval or not interval[0] < self.comparison["no_effect"] < interval[1]:
+        is_open = interval and interval[0] < self.comparison["no_effect"] < interval[1]
+        if not is_open or self.verdict == "reproduced":  # the claim may be that there is none
             return self.verdict
         seeds = seeds_for_significance(self.comparison, self.comparison["no_effect"])
         return f"{self.verdict} ({'over 1,000' if seeds is None else seeds})"
