@@ -98,9 +98,12 @@ def _filled_lines(text):
 
 
 def _filled(text, indent=""):
-    return textwrap.fill(
+    # A line that begins with "2. " would be an item of a numbered list.
+    text = re.sub(r" (\d+\. )", "\N{NO-BREAK SPACE}\\1", text)
+    filled = textwrap.fill(
         text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return filled.replace("\N{NO-BREAK SPACE}", " ")
 
 
 _BLOCKS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.report import main, pages
-from experiments.reporting.blocks import fill_blocks
+from experiments.reporting.blocks import _filled, fill_blocks
 from experiments.reporting.claims import CLAIMS
 from experiments.reporting.reproduction import reproduction
 from experiments.reporting.rows import all_rows
@@ -186,6 +186,13 @@ def test_no_row_is_wider_than_120_characters_and_all_pictures_exist():
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert len(pictures) >= 10
     assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_no_line_of_a_list_begins_with_a_number():
+    for number in range(60, 100):  # one of these widths ends the line before the paper's figure
+        text = _filled(f"- {'x' * number}; the paper: 2. **Not reproduced.**", "  ")
+        assert not re.search(r"^ *\d+\. ", text, re.MULTILINE), text
+        assert text.replace("\n  ", " ") == f"- {'x' * number}; the paper: 2. **Not reproduced.**"
 
 
 def test_the_unit_of_every_metric_has_a_sign(stored):
