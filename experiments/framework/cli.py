@@ -183,7 +183,9 @@ def _with_options(experiment, options, smoke):
         grids = {variant: grid[:1] for variant, grid in grids.items()}
         metric = metric.smoke()
         base = _tiny(base)
-        given |= set(_SMOKE_OPTIONS)
+        given |= {"dataset", *_SMOKE_OPTIONS}
+    # A pre-training keeps the data set that it is for, unless everything is a trial.
+    kept = set() if smoke else {"dataset"}
     return dataclasses.replace(
         experiment,
         base={**base, **options},
@@ -193,7 +195,7 @@ def _with_options(experiment, options, smoke):
         seeds=tuple(seeds),
         learning_rates=grids,
         metric=metric,
-        pretraining=experiment.pretraining and _without(experiment.pretraining, given),
+        pretraining=experiment.pretraining and _without(experiment.pretraining, given - kept),
     )
 
 

@@ -21,6 +21,7 @@ from alexnet_keras.files import check_writable, holding, write_text
 from alexnet_keras.record import as_stored
 from alexnet_keras.training import train
 from alexnet_keras.training.run_folder import read_history
+from alexnet_keras.training.training_data import open_training_data
 from experiments.framework.experiment import short_hash
 from experiments.framework.kept_kernels import keep_kernels, kept_path
 from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED
@@ -142,7 +143,7 @@ class ExperimentRunner:
         self._print_request(request, config)
         pretraining = self.experiment.pretraining_of(config)
         if pretraining is not None:
-            self._pretrain(pretraining, Path(config.initial_weights).parent)
+            self._pretrain(pretraining, config)
         folder = self._folder(config)
         end = EarlyEnd(folder, self.experiment.metric, request.incumbent)
         start = time.perf_counter()
@@ -197,13 +198,20 @@ class ExperimentRunner:
         """Folder of an unfinished run."""
         return self.scratch / short_hash(self.experiment.run_key(config))
 
-    def _pretrain(self, config, folder):
-        """Trains the network that a run starts from, unless its folder holds it."""
+    def _pretrain(self, pretraining, config):
+        """Trains the network that a run starts from, unless its folder holds it.
+
+        Args:
+            pretraining: `TrainingConfig` of this network.
+            config: `TrainingConfig` of the run.
+        """
+        folder = Path(config.initial_weights).parent
         if (folder / "results.json").exists():
             print(f"Pre-trained network, seed {config.seed}: stored in {folder}", flush=True)
             return
+        open_training_data(config)  # a fault in the run's own data shows before the pre-training
         print(f"Pre-training, seed {config.seed}: {folder}", flush=True)
-        train.train_and_evaluate(config, folder, verbose=self.verbose)
+        train.train_and_evaluate(pretraining, folder, verbose=self.verbose)
 
     def _print_request(self, request, config):
         counts, planned = self.count_stored()

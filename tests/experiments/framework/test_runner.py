@@ -484,6 +484,36 @@ def test_smoke_on_real_training(tiny_npz, tmp_path, monkeypatch):
     assert isinstance(cifar_normalization.EXPERIMENT.metric, FinalError)
 
 
+def test_a_pretraining_keeps_its_data_and_follows_a_look_at_the_runs(
+    trained, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    pretrained = []
+    monkeypatch.setattr(
+        ExperimentRunner, "run", lambda self: pretrained.append(self.experiment) or {}
+    )
+    monkeypatch.setattr("experiments.framework.figures.draw", lambda *arguments: None)
+    monkeypatch.setattr("experiments.framework.tables.table", lambda results: "")
+    tuning = dataclasses.replace(
+        experiment(dataset="cifar10"),
+        variants={"tuned": {"initial_weights": PRETRAINED}},
+        comparisons=(),
+        metric=FinalError(test_views="center"),
+        learning_rates={},
+        pretraining={"dataset": "tiny_imagenet"},
+    )
+    main(tuning, "", ["--dataset", "none.npz", "--workdir", "out"])
+    main(tuning, "", ["--smoke", "--workdir", "out"])
+    given, smoke = (one.pretraining_config(0).dataset for one in pretrained)
+    assert (given, smoke) == ("tiny_imagenet", "shapes")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    # A fault in the data of the run is found before the pre-training.
+    with pytest.raises(SystemExit, match="none.npz"):
+        main(tuning, "", ["--dataset", "none.npz", "--workdir", "out"])
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 def test_pretraining_comes_once_and_with_the_seed_of_the_run(tiny_npz, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

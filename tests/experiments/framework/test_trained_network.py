@@ -106,6 +106,7 @@ def test_ctrl_c_ends_a_command_in_one_line(capsys, monkeypatch, tmp_path):
 
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", interrupt)
     monkeypatch.setattr("alexnet_keras.models.load_model", interrupt)
+    monkeypatch.setattr("experiments.framework.runner.open_training_data", interrupt)
     for main, arguments in (
         (train.main, []),
         (predictions.main, ["--weights", "x.keras"]),
