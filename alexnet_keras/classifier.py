@@ -23,7 +23,7 @@ from alexnet_keras.data.photographs import (
 from alexnet_keras.evaluation.probabilities import ends_in_logits
 from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
 from alexnet_keras.features import FeatureExtractor
-from alexnet_keras.files import check_writable, replacing
+from alexnet_keras.files import check_suffix, check_writable, replacing
 from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.models import AlexNet
 from alexnet_keras.models.saved import load_whole_model, preparation_of
@@ -191,8 +191,7 @@ class Classifier:
             OSError: if it can't be written; the previous file stays.
         """
         path = Path(path).expanduser()
-        if path.suffix != ".keras":
-            raise ValueError(f"`path` must end in .keras. Received: path={str(path)!r}")
+        check_suffix(path, ".keras")
         check_writable(path.parent, "path", "a file in a folder")
         with replacing(path) as partial:
             self.model.save(partial)

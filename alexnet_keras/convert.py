@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alexnet_keras.extras import MissingExtraError, extra
-from alexnet_keras.files import check_writable, replacing
+from alexnet_keras.files import check_suffix, check_writable, replacing
 from alexnet_keras.torch_files import find_state_dict, read_state_dict
 
 if TYPE_CHECKING:
@@ -455,8 +455,7 @@ def convert(path: str | os.PathLike, output: str | os.PathLike, preset: str | No
         )
     to_pytorch = str(path).endswith(".keras")
     suffix = ".pth" if to_pytorch else ".keras"
-    if not str(output).endswith(suffix):
-        raise ValueError(f"`output` must end in {suffix}. Received: output={str(output)!r}")
+    check_suffix(output, suffix, "output")
     check_writable(Path(output).parent, "output", "a file in a folder")
     if to_pytorch:
         if preset not in (None, "torchvision"):

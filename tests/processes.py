@@ -163,8 +163,9 @@ def _server(backend):
 def start_garbage_collection():
     """Starts Python's garbage collection after the imports, and lets it run less often.
 
-    What the imports made is left out: no process searches it, nor copies it after a fork. The
-    tracing of networks makes so many objects that the default took a tenth of the tests' time.
+    Objects of the imports are left out: no process searches them, nor copies them after a fork.
+    Tracing networks makes many objects. With Python's default, a tenth of the tests' time went to
+    the search for unused ones.
     """
     gc.collect()
     gc.freeze()

@@ -186,3 +186,14 @@ def test_follows_the_weights_of_the_network(classifier, images, random):
         np.testing.assert_allclose(after[name], wanted, rtol=1e-4, atol=1e-4)
     again = classifier.features(images, ["fc6"])  # the function of the first call
     np.testing.assert_allclose(again["fc6"], after["fc6"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")  # other layers
+def test_features_of_a_quantized_network(images):
+    network = tiny_network()
+    network.quantize("int8")
+    classifier = Classifier.from_network(network, (120, 110, 100), NAMES, image_size=SIZE)
+    after = classifier.features(images, ["fc6", "fc8"])
+    for name in ("fc6", "fc8"):
+        wanted = outputs_of(classifier, images, name)
+        np.testing.assert_allclose(after[name], wanted, rtol=1e-4, atol=1e-4)

@@ -23,6 +23,7 @@ Five networks on Imagenette, whose results are stored:
 
 import argparse
 import dataclasses
+import itertools
 from typing import Any
 
 from alexnet_keras.checks import MEAN_SUBTRACTIONS
@@ -32,6 +33,7 @@ from alexnet_keras.cli.trained_network import (
     check_classifier,
     check_positive,
     claim_workdir,
+    first_other_class,
     is_dataset_of,
     network_parser,
     open_dataset,
@@ -138,17 +140,15 @@ def _check_trainings(options):
 
 
 def _check_class_names(trainings):
-    """Raises a `ValueError` if a label is not of the same class in all trainings."""
+    """Raises a `ValueError` if a label has another class in one of the trainings."""
     data = {path: training.get("data") or {} for path, training in trainings.items()}
     names = {path: one["class_names"] for path, one in data.items() if "class_names" in one}
-    for label, classes in enumerate(zip(*names.values(), strict=False)):
-        if len({name.casefold() for name in classes}) > 1:
-            received = ", ".join(
-                f"{name!r} in {path}" for path, name in zip(names, classes, strict=True)
-            )
+    for (first, expected), (path, found) in itertools.pairwise(names.items()):
+        label = first_other_class(expected, found)
+        if label is not None:
             raise ValueError(
-                "`models` must be trained on the same classes in the same order. "
-                f"Received: class {label} is {received}"
+                "`models` must be trained on the same classes in the same order. Received: class "
+                f"{label} is {expected[label]!r} in {first}, and {found[label]!r} in {path}"
             )
 
 

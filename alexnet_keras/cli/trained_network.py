@@ -94,7 +94,7 @@ def training_of(path: str | Path) -> dict:
 def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset":
     """Returns the data set of the command line, or else of the training, prepared for a model.
 
-    The mean is computed as in training. Of the same data set, the images are those of the training.
+    The mean is computed as in training. If the data set is the training's, so are its options.
 
     Raises:
         ValueError: if neither gives a data set, or its classes differ from the model's in number or
@@ -132,19 +132,24 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
 def _check_class_names(name, class_names, training):
     """Raises a `ValueError` for the classes of a training in another order; prints other names."""
     trained = (training.get("data") or {}).get("class_names", class_names)
-    old_names = [name.casefold() for name in trained]
-    new_names = [name.casefold() for name in class_names]
-    if old_names == new_names or len(old_names) != len(new_names):  # of another network
+    label = first_other_class(trained, class_names)
+    if label is None or len(trained) != len(class_names):  # of another network
         return
-    pairs = zip(old_names, new_names, strict=True)
-    label = next(label for label, (old, new) in enumerate(pairs) if old != new)
     difference = f"class {label} is {class_names[label]!r}, and {trained[label]!r} in the training"
-    if sorted(old_names) == sorted(new_names):
+    if sorted(map(str.casefold, trained)) == sorted(map(str.casefold, class_names)):
         raise ValueError(
             "`dataset` must have the classes in the order of the training. "
             f"Received: dataset={name!r}, whose {difference}"
         )
     print(f"The classes have other names than in the training: {difference}", flush=True)
+
+
+def first_other_class(names: Iterable[str], other_names: Iterable[str]) -> int | None:
+    """Returns the first label with two class names, whatever their case; `None` without one."""
+    for label, (name, other) in enumerate(zip(names, other_names, strict=False)):
+        if name.casefold() != other.casefold():
+            return label
+    return None
 
 
 def _given_preparation(weights):

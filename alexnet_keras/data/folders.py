@@ -160,7 +160,7 @@ def read_folder(selection: ImageSelection) -> FolderImages:
 
 
 def check_outside(name: str, folder: Path) -> None:
-    """Raises a `ValueError` if a folder lies among the images of a data set.
+    """Raises a `ValueError` for a folder within the images of a data set.
 
     Args:
         name: `dataset` of a training.

@@ -184,7 +184,7 @@ class RunFolder:
                 "data: the class folders have other files than at the start of the training"
             )
         elif {name for name in names if requested[name] != stored.get(name)} <= _FIELDS_OF_CHANGES:
-            passed = self._check_passed(stored, len(self.history()))
+            passed = self._describe_passed(stored, len(self.history()))
             found = [*found, passed] if passed else []
         if found:
             raise settings_error(self.path, found, expected=_SAME_CONFIGURATION)
@@ -199,7 +199,7 @@ class RunFolder:
                 f"replace: {', '.join(found)}"
             )
 
-    def _check_passed(self, stored, begun):
+    def _describe_passed(self, stored, begun):
         """Describes how the schedules differ in the epochs that have begun, or returns `None`.
 
         Args:
@@ -245,7 +245,7 @@ class RunFolder:
                 f"Received: epochs={self.config.epochs}"
             )
         path = self.path / "config.json"
-        passed = self._check_passed(read_json(path), begun) if path.exists() else None
+        passed = self._describe_passed(read_json(path), begun) if path.exists() else None
         if passed:
             raise settings_error(self.path, [passed], expected=_SAME_CONFIGURATION)
 

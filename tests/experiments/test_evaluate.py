@@ -128,7 +128,8 @@ def test_networks_of_other_classes_do_not_go_together(models, tmp_path, tiny_npz
         )
 
     out = ["--workdir", str(tmp_path / "out")]
-    trained_on(models[0])
+    names = ["dark", "red", "green", "yellow"]
+    trained_on(models[0], data={"class_names": names})
     for fields, arguments, words in (
         (
             {"dataset": "cifar10"},
@@ -151,6 +152,11 @@ def test_networks_of_other_classes_do_not_go_together(models, tmp_path, tiny_npz
             ["--dataset", tiny_npz],
             "the same mean_subtraction. Received: mean_subtraction='image' .* "
             "mean_subtraction='color'",
+        ),
+        (
+            {"data": {"class_names": ["Dark", "green", "red", "yellow"]}},
+            ["--dataset", tiny_npz],
+            "the same classes in the same order. Received: class 1 is 'red' in .*, and 'green' in",
         ),
     ):
         trained_on(models[1], **fields)
