@@ -252,7 +252,7 @@ def winograd_tile(
     if (images or 16) * math.prod(sizes) < 2_500:
         return None
     weights = height * width * maps * filters
-    if dtype == "float32" and weights >= 100_000 and (is_tensorflow_on_cpu() or is_jax_on_cpu()):
+    if dtype == "float32" and weights >= 50_000 and (is_tensorflow_on_cpu() or is_jax_on_cpu()):
         return 4
     # In bfloat16 all but the smallest windows lose too many digits. They save fewer products; on
     # JAX too few. Sums in bfloat16 would lose too many digits of the transformed values.

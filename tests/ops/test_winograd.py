@@ -227,9 +227,12 @@ def test_where_a_training_uses_winograd(monkeypatch):
         {"dilation_rate": 2},
         {"padding": "valid"},
         {"kernel_size": 7},
-        {"filters": 32},
+        {"filters": 16},
     ):
         assert tile(**options) is None
+    # 51,200 weights, and 49,600
+    few = {"shape": (None, 16, 16, 32), "kernel_size": 5}
+    assert (tile(filters=64, **few), tile(filters=62, **few)) == (tiles[0], None)
     assert tile(dtype="mixed_bfloat16", groups=2) is None
     assert tile(shape=(None, 13, 13, 64), filters=192, kernel_size=5) == tiles[0]
     assert tile(shape=(None, 13, 13, 64), filters=193, kernel_size=5) is None
