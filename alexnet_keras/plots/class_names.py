@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from alexnet_keras.data.imagenet_names import imagenet_names
+from alexnet_keras.plots.style import literal
 
 _LETTERS = 26  # longest name that fits into a panel
 
@@ -27,5 +28,5 @@ def in_words(class_names: Iterable[str]) -> list[str]:
 
 
 def shortened(name: str) -> str:
-    """Returns a name, or its start and an ellipsis if it does not fit into a panel."""
-    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
+    """Returns a name to draw, or its start and an ellipsis if it does not fit into a panel."""
+    return literal(name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…")

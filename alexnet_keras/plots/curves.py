@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from alexnet_keras.plots.style import new_figure
+from alexnet_keras.plots.style import literal, new_figure
 
 
 def plot_curves(history: Sequence[Mapping], title: str = "") -> Figure:
@@ -50,5 +50,5 @@ def plot_curves(history: Sequence[Mapping], title: str = "") -> Figure:
     # Below the panels, where it hides neither a curve nor a drop of the rate.
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(literal(title))
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from alexnet_keras.plots.class_names import in_words, shortened
-from alexnet_keras.plots.style import new_figure
+from alexnet_keras.plots.style import literal, new_figure
 
 if TYPE_CHECKING:
     from alexnet_keras.explain import Explanation, UnitPatches
@@ -59,7 +59,7 @@ def plot_explanations(*explained: Sequence["Explanation"], title: str = "") -> F
         axes[row, 0].set_title(shortened(Path(first.source).name) + "\n", fontsize=8)
         for axis, column in zip(axes[row, 1:], explained, strict=True):
             _draw(axis, column[row])
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(literal(title), fontsize=10)
     return figure
 
 
@@ -109,7 +109,7 @@ def plot_patches(
         axes[row, 0].text(
             -0.08, 0.5, label, fontsize=8, ha="right", va="center", transform=axes[row, 0].transAxes
         )
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(literal(title), fontsize=10)
     return figure
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_keras.plots.style import new_figure
+from alexnet_keras.plots.style import literal, new_figure
 
 
 def plot_images(
@@ -31,6 +31,6 @@ def plot_images(
     for i, image in enumerate(images):
         axes.flat[i].imshow(image)
         if titles is not None:
-            axes.flat[i].set_title(titles[i].replace(" ", "\n", 1), fontsize=8)
-    figure.suptitle(title)
+            axes.flat[i].set_title(literal(titles[i]).replace(" ", "\n", 1), fontsize=8)
+    figure.suptitle(literal(title))
     return figure

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_keras.plots.style import new_figure
+from alexnet_keras.plots.style import literal, new_figure
 
 
 def plot_neighbors(
@@ -54,7 +54,7 @@ def plot_neighbors(
         axis.set_axis_off()
     for row, (image, name) in enumerate(zip(images, names, strict=True)):
         _show(axes[row, 0], image)
-        axes[row, 0].set_title(name.replace(" ", "\n", 1), fontsize=8)
+        axes[row, 0].set_title(literal(name).replace(" ", "\n", 1), fontsize=8)
         column = 1
         for found, same in neighbors.values():
             for number, neighbor in enumerate(found[row]):
@@ -74,7 +74,7 @@ def plot_neighbors(
         # It is wider than its column, and would move the columns apart.
         header.set_in_layout(False)
         column += 1 + found.shape[1]
-    figure.suptitle(f"{title}\n", fontsize=10)
+    figure.suptitle(f"{literal(title)}\n", fontsize=10)
     return figure
 
 

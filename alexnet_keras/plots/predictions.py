@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from alexnet_keras.plots.class_names import shortened
-from alexnet_keras.plots.style import new_figure
+from alexnet_keras.plots.style import literal, new_figure
 
 if TYPE_CHECKING:
     from alexnet_keras.classifier import Prediction
@@ -134,7 +134,7 @@ def _draw(panels, columns, title):
         picture.imshow(np.clip(panel.image, 0, 255).astype("uint8"))
         picture.set_title(shortened(panel.title), fontsize=9)
         _draw_bars(below, panel, bars)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(literal(title), fontsize=10)
     return figure
 
 

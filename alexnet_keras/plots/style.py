@@ -16,6 +16,11 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def literal(text: str) -> str:
+    """Returns a name as Matplotlib draws it: not as a formula, and with escapes for other bytes."""
+    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+
+
 def new_figure(
     rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.4, 4.0), **kwargs: Any
 ) -> tuple[Figure, Any]:

@@ -3,7 +3,13 @@ import pytest
 from matplotlib.colors import to_hex
 
 from alexnet_keras.classifier import Prediction
-from alexnet_keras.plots import in_words, plot_classified, plot_predictions
+from alexnet_keras.plots import (
+    in_words,
+    plot_classified,
+    plot_curves,
+    plot_predictions,
+    save_figure,
+)
 
 
 def test_bars_are_the_most_probable_and_the_correct_one_differs():
@@ -43,6 +49,16 @@ def test_classified_images_have_the_names_of_their_files():
     broken = Prediction("image 1", error="empty")
     with pytest.raises(ValueError, match="2 images, 2 predictions, 1 of which have an error"):
         plot_classified(images, [predictions[0], broken])
+
+
+def test_names_are_no_formulas(tmp_path):
+    name = "a$x__y$ b\udcff.jpg"  # as Python reads a name that is not UTF-8
+    prediction = Prediction(name, ("$_$", "dog"), np.array([0.8, 0.1]))
+    figure = plot_classified(np.zeros((1, 4, 4, 3)), [prediction])
+    assert figure.axes[0].get_title() == r"a\$x__y\$ b\udcff.jpg"
+    save_figure(figure, tmp_path / "figure.png")
+    history = [{"loss": 1.0, "top1_error": 50.0, "learning_rate": 0.01}]
+    save_figure(plot_curves(history, name), tmp_path / "curves.png")
 
 
 def test_classes_in_words():
