@@ -19,14 +19,16 @@ from alexnet_keras.files import write_text
 
 # Part of every fingerprint of encoded images. Raise it when a file is decoded to other pixels, or
 # when another file is accepted. All statistics are then computed again.
-DECODING_VERSION = 2
+DECODING_VERSION = 3
 
 # An EXIF orientation from 2 to 8: tag 0x112, of type SHORT, one value; big or little endian. It
-# stands among the first entries of an EXIF block, and the block among the first of a file.
+# stands among the first entries of an EXIF block, and the block among the first of a file. Without
+# EXIF, Pillow takes the orientation in XMP.
 _HEAD_BYTES = 4096
 _TURNED = (
     r"\C*(?:\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08]"
-    r"|\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00)\C*"
+    r"|\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00"
+    r'|tiff:Orientation(?:="|>)[2-8])\C*'
 )
 _ORIENTATION = 0x112
 
@@ -124,14 +126,14 @@ def reason_against(file: Path, folders: set | None = None) -> str | None:
             return f"too large: {size:,} bytes"
         with Image.open(file, formats=FORMATS) as image:  # its header
             reason = reason_against_header(image)
+            turned = reason is None and _orientation(image) != 1
         if reason:
             return reason
         encoded = file.read_bytes()
-        turned = _orientation(image) != 1
         if not _is_decoded_by_tensorflow(encoded):
             _decode_with_pillow(encoded)
         elif turned:
-            return f"an EXIF orientation after the first {_HEAD_BYTES} bytes; save it upright"
+            return f"an orientation after the first {_HEAD_BYTES} bytes; save it upright"
         else:
             tf.io.decode_image(encoded, channels=3, expand_animations=False)
     except Image.UnidentifiedImageError:
@@ -144,8 +146,11 @@ def reason_against(file: Path, folders: set | None = None) -> str | None:
 
 
 def _orientation(image):
-    """Returns the EXIF orientation, 1 to 8, of a JPEG or PNG."""
-    exif = Image.Exif()
-    exif.load(image.info.get("exif", b""))
-    orientation = exif.get(_ORIENTATION, 1)
+    """Returns the orientation, 1 to 8, by which Pillow turns an opened image.
+
+    It may also be in XMP, in a text of a PNG, or behind its pixels.
+    """
+    if image.format == "PNG":
+        image.load()
+    orientation = image.getexif().get(_ORIENTATION, 1)
     return orientation if orientation in range(2, 9) else 1

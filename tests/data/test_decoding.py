@@ -8,6 +8,7 @@ from PIL import Image
 
 from alexnet_keras.data.augmentation import resize_and_crop
 from alexnet_keras.data.decoding import corrupt_files, decode_image
+from alexnet_keras.data.image_files import read_image
 
 ROWS, COLUMNS = np.mgrid[:24, :40]
 PIXELS = np.stack([COLUMNS * 6, ROWS * 10, (ROWS + COLUMNS) * 4], -1).astype("uint8")
@@ -129,6 +130,16 @@ def test_photographs_are_decoded_upright(orientation, endian):
         np.testing.assert_allclose(image, expected, atol=12 if kind == "JPEG" else 0)
 
 
+def test_an_orientation_in_xmp_is_applied(tmp_path):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"></x:xmpmeta>'
+    file = tmp_path / "xmp.jpg"
+    file.write_bytes(encode(RGB, "JPEG", xmp=xmp, quality=95))
+    assert not corrupt_files([str(file)], [tmp_path], "", None)
+    image = decode_image(file.read_bytes()).numpy()
+    np.testing.assert_array_equal(image, read_image(file))  # as for predictions
+    np.testing.assert_allclose(image.astype(int), UPRIGHT[6](PIXELS).astype(int), atol=12)
+
+
 def test_an_orientation_that_would_be_missed_is_reported(tmp_path):
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = 6
@@ -138,7 +149,7 @@ def test_an_orientation_that_would_be_missed_is_reported(tmp_path):
     file = tmp_path / "late.png"
     file.write_bytes(png[:33] + chunk + png[33:])  # 8 bytes of signature, 25 of header
     (reason,) = corrupt_files([str(file)], [tmp_path], "", None).values()
-    assert reason == "an EXIF orientation after the first 4096 bytes; save it upright"
+    assert reason == "an orientation after the first 4096 bytes; save it upright"
 
 
 def test_reasons_are_plain(tmp_path):
