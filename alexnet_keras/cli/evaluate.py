@@ -32,6 +32,7 @@ from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_classifier,
     check_positive,
+    check_results_folder,
     claim_workdir,
     first_other_class,
     is_dataset_of,
@@ -65,6 +66,7 @@ def evaluate(options: argparse.Namespace, command: str | None = None) -> dict:
     check_positive(options, "batch_size")
     weights = _normalized_weights(options)
     models, fingerprints = _load(options)
+    check_results_folder(options, "evaluate")
     dataset = open_dataset(max(models, key=lambda model: model.input_shape[1]), options)
     settings = {
         "models": fingerprints,
@@ -269,7 +271,15 @@ def _results(options, info, misses, weights):
         if name in main_names
     }
     models = [
-        {"weights": path, "data": {"name": info.name}, "errors": error}
+        {
+            "weights": path,
+            "data": {
+                "name": info.name,
+                "validation_count": info.validation_count,
+                "splits": list(info.splits),
+            },
+            "errors": error,
+        }
         for path, error in zip(options.weights, errors[_group_name(1)], strict=True)
     ]
     return {
@@ -369,4 +379,4 @@ def main(arguments: list[str] | None = None, prog: str = "alexnet evaluate") -> 
         default=250,
         help="crops in a batch, for each network (default: 250)",
     )
-    return run_command(parser, evaluate, arguments)
+    return run_command(parser, evaluate, arguments, resumes=False)

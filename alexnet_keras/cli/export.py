@@ -18,6 +18,7 @@ from alexnet_keras.cli.command import import_package, run_command
 from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
+    check_results_folder,
     claim_workdir,
     network_parser,
     open_dataset,
@@ -47,6 +48,7 @@ def export(options: argparse.Namespace, command: str | None = None) -> dict:
     check_formats(options.formats)
     model = load_model(options.weights)
     ends_in_logits(model, options.weights)  # raises for a model without probabilities
+    check_results_folder(options, "export")
     dataset = open_dataset(model, options)
     info = dataset.info
     settings = {

@@ -94,18 +94,21 @@ def training_of(path: str | Path) -> dict:
 def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset":
     """Returns the data set of the command line, or else of the training, prepared for a model.
 
-    The mean is computed as in training. If the data set is the training's, so are its options.
+    A classifier has its own mean, color order and size of images. For another network, the mean is
+    computed as in training. If the data set is the training's, so are its options.
 
     Raises:
         ValueError: if neither gives a data set, or its classes differ from the model's in number or
-            in order.
+            in order; for an option that a classifier's own value contradicts.
     """
     from alexnet_keras.data import Dataset
 
     path = _first(options.weights)
     training = training_of(path)
     name = options.dataset or _dataset_of(training)
-    image_size = options.image_size
+    own = _own_preparation(options)
+    class_names = own.pop("class_names", None) or (training.get("data") or {}).get("class_names")
+    image_size = own.pop("image_size", options.image_size)
     if image_size is None:
         image_size = training.get("image_size")
     if name is None or image_size is None:
@@ -114,24 +117,23 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
             f"training. Received: dataset={options.dataset!r}, image_size={options.image_size}"
         )
     check_classifier(model, path)
-    data_options = _given_preparation(options.weights)
     taken = ["mean_subtraction", *(_DATA_OPTIONS if is_dataset_of(name, training) else ())]
-    data_options |= {option: training[option] for option in taken if option in training}
+    data_options = {option: training[option] for option in taken if option in training}
     if getattr(options, "mean_subtraction", None):
         data_options["mean_subtraction"] = options.mean_subtraction
-    dataset = Dataset(name, image_size, model.input_shape[1], **data_options)
+    dataset = Dataset(name, image_size, model.input_shape[1], **(data_options | own))
     if model.output_shape[-1] != dataset.info.classes:
         raise ValueError(
             f"`dataset` must have the classes of the model, {model.output_shape[-1]}. "
             f"Received: dataset={name!r} with {dataset.info.classes}"
         )
-    _check_class_names(name, dataset.info.class_names, training)
+    if class_names:
+        _check_class_names(name, dataset.info.class_names, class_names)
     return dataset
 
 
-def _check_class_names(name, class_names, training):
+def _check_class_names(name, class_names, trained):
     """Raises a `ValueError` for the classes of a training in another order; prints other names."""
-    trained = (training.get("data") or {}).get("class_names", class_names)
     label = first_other_class(trained, class_names)
     if label is None or len(trained) != len(class_names):  # of another network
         return
@@ -152,33 +154,55 @@ def first_other_class(names: Iterable[str], other_names: Iterable[str]) -> int |
     return None
 
 
-def _given_preparation(weights):
-    """Returns the mean and the color order that networks have from their classifiers, as options.
+def _own_preparation(options):
+    """Returns what networks have from their classifiers, as options: mean, color order, image size.
 
-    A network that was trained from scratch has the mean of its data set.
+    A classifier also has class names. A network that was trained from scratch has the mean of its
+    data set.
     """
     import numpy as np
 
-    from alexnet_keras.training.run_folder import read_preparation
-
-    paths = [weights] if isinstance(weights, str) else weights
-    found = []
-    for path in paths:
-        training = training_of(path)
-        preparation = {}
-        if training.get("pretrained"):
-            preparation = read_preparation(Path(path).parent)
-            preparation["mean_subtraction"] = training["mean_subtraction"]
-        found.append(preparation)
+    paths = [options.weights] if isinstance(options.weights, str) else options.weights
+    found = [_preparation_of(path) for path in paths]
     first = found[0]
     for path, preparation in zip(paths, found, strict=True):
         same_names = preparation.keys() == first.keys()
         if not same_names or not all(np.array_equal(preparation[n], first[n]) for n in first):
             raise ValueError(
-                "`models` must have one mean and color order. Received: "
+                "`models` must have one mean, color order and image size. Received: "
                 f"{paths[0]!r} and {path!r}, of which one or both have a classifier's own"
             )
-    return first
+    for option in ("image_size", "mean_subtraction"):
+        given = getattr(options, option, None)
+        if first and given is not None and given != first[option]:
+            raise ValueError(
+                f"`{option}` must be left out, as {paths[0]!r} has the preparation of a "
+                f"classifier. Received: {option}={given!r}, where it has {first[option]!r}"
+            )
+    return dict(first)
+
+
+def _preparation_of(path):
+    """Returns what a network has from its classifier, as options; an empty dict without one."""
+    import keras
+
+    from alexnet_keras.models.saved import preparation_in
+    from alexnet_keras.training.run_folder import read_preparation
+
+    preparation = preparation_in(path)
+    if preparation is not None:
+        return {
+            "mean": keras.ops.convert_to_numpy(preparation.mean),
+            "mean_subtraction": preparation.mean_subtraction,
+            "color_order": preparation.color_order,
+            "image_size": preparation.image_size,
+            "class_names": preparation.class_names,
+        }
+    training = training_of(path)
+    if not training.get("pretrained"):
+        return {}
+    taken = {name: training[name] for name in ("mean_subtraction", "image_size")}
+    return read_preparation(Path(path).parent) | taken
 
 
 def is_dataset_of(name: str, training: dict) -> bool:
@@ -266,6 +290,20 @@ def swap_colors(images: "np.ndarray", dataset: "Dataset") -> "np.ndarray":
     return images[..., ::-1] if dataset.info.color_order == "BGR" else images
 
 
+def check_results_folder(options: argparse.Namespace, name: str) -> Path:
+    """Returns the folder of the results; raises a `ValueError` if it can't be written.
+
+    Args:
+        options: parsed command line.
+        name: name of the command.
+    """
+    from alexnet_keras.files import check_writable
+
+    workdir = Path(options.workdir or folder_of(_first(options.weights), "workdir") / name)
+    check_writable(workdir)
+    return workdir
+
+
 def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Path:
     """Returns the folder of the results with its `config.json`, after creating what is missing.
 
@@ -278,11 +316,10 @@ def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Pat
         ValueError: if the folder can't be written, or holds anything but results of the same
             command with the same settings.
     """
-    from alexnet_keras.files import check_writable, write_text
+    from alexnet_keras.files import write_text
     from alexnet_keras.record import as_stored, check_folder
 
-    workdir = Path(options.workdir or folder_of(_first(options.weights), "workdir") / name)
-    check_writable(workdir)
+    workdir = check_results_folder(options, name)
     settings = as_stored({"experiment": name, **settings})
     path = workdir / "config.json"
     check_folder(path, settings, expected="a new folder, or one of the same command and model")

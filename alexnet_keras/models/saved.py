@@ -96,6 +96,22 @@ def preparation_of(model: keras.Model) -> Preparation | None:
     return next((layer for layer in model.layers if isinstance(layer, Preparation)), None)
 
 
+def preparation_in(path: str | os.PathLike) -> Preparation | None:
+    """Returns the `Preparation` layer in the file of a classifier; `None` for another model.
+
+    Args:
+        path: path of a `.keras` or `.h5` file, or `"hf://user/model"`.
+
+    Raises:
+        ValueError: for a missing or damaged file.
+    """
+    if str(path).endswith(".keras"):  # another network is not loaded twice
+        layers = read_model_config(path)["config"].get("layers", ())
+        if all(layer["class_name"] != Preparation.__name__ for layer in layers):
+            return None
+    return preparation_of(load_whole_model(path))
+
+
 def network_of(model: keras.Model) -> keras.Model:
     """Returns the network in a classifier; another model as it is.
 

@@ -2,8 +2,11 @@ import argparse
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
+from alexnet_keras import Classifier
+from alexnet_keras.cli import evaluate
 from alexnet_keras.cli.trained_network import claim_workdir, folder_of, open_dataset
 from alexnet_keras.models.saved import check_exists
 
@@ -12,9 +15,58 @@ def test_an_image_size_of_zero_is_not_the_size_of_the_training(tmp_path):
     (tmp_path / "config.json").write_text('{"dataset": "shapes", "image_size": 32}')
     model = keras.Sequential([keras.Input((28, 28, 3)), keras.layers.Flatten()])
     weights = str(tmp_path / "best.keras")
+    model.save(weights)
     options = argparse.Namespace(weights=weights, dataset=None, image_size=0)
     with pytest.raises(ValueError, match="Received: crop_size=28, image_size=0"):
         open_dataset(model, options)
+
+
+def by_the_strongest_color(path, names, mean=(0, 0, 0), color_order="BGR"):
+    """A classifier of red, green and blue images, whose network takes BGR."""
+    network = keras.Sequential(
+        [
+            keras.Input((28, 28, 3)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3, activation="softmax", use_bias=False),
+        ]
+    )
+    network.set_weights([np.eye(3)[::-1] / 10])
+    options = {"image_size": 32, "color_order": color_order}
+    Classifier.from_network(network, mean, names, **options).save(path)
+    return str(path)
+
+
+def test_a_classifier_is_measured_with_its_own_preparation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = np.zeros((9, 32, 32, 3), "uint8")
+    labels = np.arange(9) % 3
+    images[np.arange(9), :, :, labels] = 200
+    names = ["red", "green", "blue"]
+    np.savez(
+        "colors.npz", **{"x_train": images, "x_test": images, "y_train": labels, "y_test": labels}
+    )
+    arrays = dict(np.load("colors.npz")) | {"class_names": names}
+    np.savez("colors.npz", **arrays)
+
+    def errors(path, *options):
+        arguments = ["--models", path, "--dataset", "colors.npz", "--test-views", "center"]
+        return evaluate.main([*arguments, *options])["models"][0]["errors"]["top1_error"]
+
+    own = by_the_strongest_color(tmp_path / "own.keras", names)
+    assert errors(own, "--workdir", "own") == 0.0
+    # The network takes the colors in the other order, and of equal colors the first one.
+    other = by_the_strongest_color(tmp_path / "rgb.keras", names, color_order="RGB")
+    assert errors(other, "--workdir", "rgb") == pytest.approx(200 / 3)
+    with pytest.raises(SystemExit, match="`image_size` must be left out, as .* it has 32"):
+        errors(own, "--image-size", "40")
+    with pytest.raises(SystemExit, match="`mean_subtraction` must be left out, as .* 'color'"):
+        errors(own, "--mean-subtraction", "image")
+    mixed = by_the_strongest_color(tmp_path / "mixed.keras", ["green", "red", "blue"])
+    with pytest.raises(SystemExit, match="in the order of the training. .* class 0 is 'red', and"):
+        errors(mixed)
+    shifted = by_the_strongest_color(tmp_path / "shifted.keras", names, mean=(1, 2, 3))
+    with pytest.raises(SystemExit, match="`models` must have one mean, color order and image siz"):
+        evaluate.main(["--models", own, shifted, "--dataset", "colors.npz"])
 
 
 def test_weights_of_hugging_face_have_no_folder(tmp_path, monkeypatch):

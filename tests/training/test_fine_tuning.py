@@ -217,9 +217,21 @@ def test_bgr_and_a_mean_color_with_the_command(network, photos, tmp_path):
     dataset = open_dataset(after.network, options)
     np.testing.assert_array_equal(dataset.info.mean_image[0, 0], (60, 80, 100))
     (tmp_path / "other").mkdir()
+    shutil.copy(options.weights, tmp_path / "other")
     options.weights = [options.weights, str(tmp_path / "other" / "best.keras")]
-    with pytest.raises(ValueError, match="`models` must have one mean and color order"):
+    with pytest.raises(ValueError, match="`models` must have one mean, color order and image size"):
         open_dataset(after.network, options)
+
+
+@pytest.mark.parametrize("dataset", ["./typo", "typo.npz", "", "folder/"])
+def test_a_data_set_that_is_missing_is_named_before_a_classifier_is_read(
+    dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("alexnet_keras.training.train._read_start", None)
+    config = TrainingConfig(dataset=dataset)
+    with pytest.raises(ValueError, match=f"`dataset` must be .*Received: dataset={dataset!r}, "):
+        train_and_evaluate(config, tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def test_layers_that_were_frozen_in_the_classifier_learn(network, tmp_path):
