@@ -14,8 +14,10 @@ from alexnet_keras.checks import (
     check_whole_number,
     is_whole_number,
 )
+from alexnet_keras.data.arrays import ARRAYS
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.data.statistics import default_cache_dir
+from alexnet_keras.files import expand_home
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,7 @@ class ImageSelection:
     @property
     def cache(self) -> Path:
         """The folder that `cache_dir` stands for."""
-        return default_cache_dir() if self.cache_dir is None else Path(self.cache_dir).expanduser()
+        return default_cache_dir() if self.cache_dir is None else expand_home(self.cache_dir)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +165,7 @@ class BatchOptions:
     first_step: int = 0
 
     def __post_init__(self):
+        check_whole_number("batch_size", self.batch_size)
         if self.pca_noise not in PCA_NOISE:
             raise ValueError(
                 f"`pca_noise` must be one of {', '.join(PCA_NOISE)}. "
@@ -196,6 +199,50 @@ class BatchOptions:
                 f"`first_step` must be below {steps}, the steps of an epoch of {name!r}. "
                 f"Received: first_step={self.first_step}"
             )
+
+
+EXPECTED = (
+    "`dataset` must be the TFDS name of an image classification set (such as shapes, cifar10, "
+    "imagenette/320px-v2, imagenet2012), a folder with train/CLASS/ and val/CLASS/ folders, or an "
+    f".npz file with {', '.join(ARRAYS)}."
+)
+
+
+def check_is_name(name: str | os.PathLike) -> None:
+    """Raises a `ValueError` for a path to nothing or to a file, which can't be the name of a set.
+
+    Args:
+        name: data set name that is neither a folder nor an `.npz` file.
+    """
+    if expand_home(name).exists():  # an empty name is the current folder
+        reason = "a file of another kind" if str(name) else "an empty name"
+        raise ValueError(f"{EXPECTED} Received: dataset={str(name)!r}, {reason}")
+    text = str(name)
+    is_path = (
+        isinstance(name, Path)
+        or text.startswith((".", "~", os.sep))
+        or text.endswith(os.sep)
+        or "\\" in text
+    )
+    if is_path:
+        raise ValueError(
+            f"{EXPECTED} Received: dataset={text!r}, which does not exist (from {Path.cwd()})"
+        )
+
+
+def check_path(name: str | os.PathLike) -> None:
+    """Raises a `ValueError` for a path to no data set, before anything is downloaded for it.
+
+    Args:
+        name: as for `ImageSelection`.
+    """
+    path = expand_home(name)
+    if path.suffix == ".npz" and not path.exists():
+        raise ValueError(
+            f"{EXPECTED} Received: dataset={str(name)!r}, which does not exist (from {Path.cwd()})"
+        )
+    if not str(name) or (not path.is_dir() and path.suffix != ".npz"):
+        check_is_name(name)
 
 
 def can_be_in_memory(name: str | os.PathLike) -> bool:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from alexnet_keras.data.arrays import ARRAYS, fixed_permutation, read_npz
+from alexnet_keras.data.arrays import fixed_permutation, read_npz
 from alexnet_keras.data.class_selection import select_classes
 from alexnet_keras.data.decoding import decode_image
 from alexnet_keras.data.folders import fingerprint_of, read_folder
-from alexnet_keras.data.options import ImageSelection
+from alexnet_keras.data.options import EXPECTED, ImageSelection, check_is_name
 from alexnet_keras.extras import extra
+from alexnet_keras.files import expand_home
 
 IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
@@ -83,41 +84,17 @@ def open_image_source(selection: ImageSelection) -> ImageSource:
         FileNotFoundError: for data that must be downloaded by hand and is not there.
     """
     name = selection.name
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = expand_home(name)
+    if path.is_dir() and str(name):
         source = _from_folder(selection)
     elif path.suffix == ".npz":
         source = _from_npz(selection)
     else:
-        _check_not_path(name, path)
+        check_is_name(name)
         source = _from_tfds(selection)
     if selection.class_subset or selection.max_images_per_class is not None:
         source = select_classes(source, selection)
     return source
-
-
-_EXPECTED = (
-    "`dataset` must be the TFDS name of an image classification set (such as shapes, cifar10, "
-    "imagenette/320px-v2, imagenet2012), a folder with train/CLASS/ and val/CLASS/ folders, or an "
-    f".npz file with {', '.join(ARRAYS)}."
-)
-
-
-def _check_not_path(name, path):
-    """Refuses a path to nothing or to another file, before TFDS takes it for a name."""
-    if path.exists():
-        raise ValueError(f"{_EXPECTED} Received: dataset={str(name)!r}, a file of another kind")
-    text = str(name)
-    is_path = (
-        isinstance(name, Path)
-        or text.startswith((".", "~", os.sep))
-        or text.endswith(os.sep)
-        or "\\" in text
-    )
-    if is_path:
-        raise ValueError(
-            f"{_EXPECTED} Received: dataset={text!r}, which does not exist (from {Path.cwd()})"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +169,7 @@ def _tfds_builder(name):
         is_unknown = isinstance(error, tfds.core.DatasetNotFoundError)
         if is_unknown or reason.startswith("Parsing builder name"):
             reason = "neither an existing file or folder nor the name of a TFDS set"
-        raise ValueError(f"{_EXPECTED} Received: dataset={name!r}: {reason}") from error
+        raise ValueError(f"{EXPECTED} Received: dataset={name!r}: {reason}") from error
 
 
 def _image_and_label_keys(builder, name):

@@ -283,7 +283,10 @@ class TrainingConfig:
         true_or_false,
     )
     memory_gib: float = _option(
-        "data", 2.0, "keep decoded training images in memory if they fit into this size, in GiB"
+        "data",
+        2.0,
+        "keep decoded training images in memory if they fit into this size, in GiB",
+        Number(),
     )
 
     def __post_init__(self):
@@ -316,6 +319,11 @@ class TrainingConfig:
                 "`pretrained` must be given without a preset, to training_config. "
                 f"Received: pretrained={self.pretrained!r}, preset={self.preset!r}"
             )
+        if self.pretrained is None and self.pretrained_sha256 is not None:
+            raise ValueError(
+                "`pretrained_sha256` needs `pretrained`. Received: "
+                f"pretrained_sha256={self.pretrained_sha256!r}"
+            )
         for name in ("overrides", "initial_weights", "initial_layers"):
             if self.pretrained is not None and getattr(self, name):
                 raise ValueError(
@@ -331,6 +339,17 @@ class TrainingConfig:
                 f"scale_jitter={self.scale_jitter}, random_crop={self.random_crop}"
             )
         check_crop_size(self.crop_size, self.image_size)
+        if not isinstance(self.overrides, dict):
+            raise ValueError(
+                "`overrides` must be a dict of fields of the network. Received: "
+                f"overrides={self.overrides!r}"
+            )
+        crop = (self.crop_size, self.crop_size, 3)
+        if tuple(self.overrides.get("input_shape", crop)) != crop:
+            raise ValueError(
+                "`overrides` must leave out input_shape, or have the size of the crops. Received: "
+                f"overrides={self.overrides}, crop_size={self.crop_size}"
+            )
         parts = {
             "hold_out_every": 10,
             "class_subset": (),

@@ -23,6 +23,7 @@ from alexnet_keras.distributed.hosts import (
 )
 from alexnet_keras.files import (
     check_writable,
+    expand_home,
     holding,
     read_json,
     read_npz,
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
     from alexnet_keras.data.info import DatasetInfo
 
 _SAME_CONFIGURATION = "a new folder, or one of the same configuration"
+_PREPARATION = "preparation.npz"  # of a training that starts from a classifier
 # Files and folders of a training besides its checkpoints and `config.json`.
 _WRITTEN = (
+    _PREPARATION,
     "history.csv",
     "results.json",
     FILE_NAME,
@@ -49,7 +52,6 @@ _WRITTEN = (
     "snapshots",
     "tensorboard",
 )
-_PREPARATION = "preparation.npz"  # of a training that starts from a classifier
 # Fields that may differ between the calls of one training.
 _FREE_FIELDS = ("devices", "test_views", "checkpoint_minutes")
 # Fields that a training from a classifier takes from it.
@@ -90,7 +92,9 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike, config: TrainingConfig):
-        self.path = Path(path).expanduser()
+        if not os.fspath(path):  # such as a variable of the shell that is not set
+            raise ValueError("`workdir` must be a folder. Received: workdir=''; . is this folder")
+        self.path = expand_home(path)
         self.config = config
         self.is_main = process_index() == 0
 
@@ -339,7 +343,7 @@ class RunFolder:
 
 def absolute_path(dataset: str) -> str | None:
     """Returns the absolute path of a folder or file; `None` for a data set without one."""
-    path = Path(dataset).expanduser()
+    path = expand_home(dataset)
     return str(path.resolve()) if path.exists() else None
 
 
@@ -385,7 +389,7 @@ def started_fine_tuning(
     Returns:
         A `TrainingConfig`; `None` if no training from this classifier has begun there.
     """
-    path = Path(workdir).expanduser() / "config.json"
+    path = expand_home(workdir) / "config.json"
     pretrained = options.get("pretrained")
     if pretrained is None or "preset" in options or not path.exists():
         return None

@@ -3,14 +3,15 @@
 import dataclasses
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import keras
 
+from alexnet_keras.data.options import check_path
 from alexnet_keras.distributed.hosts import print_once, process_count, process_index
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.evaluation.views import dense_model
 from alexnet_keras.extras import extra
+from alexnet_keras.files import expand_home
 from alexnet_keras.record import provenance
 from alexnet_keras.training.checkpoints import find_checkpoint
 from alexnet_keras.training.config import TrainingConfig
@@ -94,6 +95,7 @@ def train_and_evaluate(
             print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
         scope = TrainingScope(config)
+        check_path(config.dataset)  # before a classifier is downloaded
         start = _read_start(config, folder)
         data = open_training_data(config, classes, start.preparation)
         folder.check_settings(data.identity)
@@ -216,7 +218,7 @@ def _print_summary(network, data, folder, scope, state):
 def _check_workdir(folder):
     """Raises a `ValueError` for a workdir among the images of its data set."""
     config = folder.config
-    if config.in_memory or not Path(config.dataset).expanduser().is_dir():
+    if config.in_memory or not expand_home(config.dataset).is_dir():
         return
     with extra("reading image folders"):
         from alexnet_keras.data.folders import check_outside

@@ -1,7 +1,6 @@
 """The data set of a training."""
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -15,6 +14,7 @@ from alexnet_keras.distributed.hosts import (
     raise_on_host_failure,
 )
 from alexnet_keras.extras import MissingExtraError
+from alexnet_keras.files import expand_home
 
 if TYPE_CHECKING:
     from alexnet_keras.data.info import DatasetInfo
@@ -77,7 +77,7 @@ class _NewestDataset:
 
     def open(self, request):
         """Opens a data set, or returns the newest one for an equal request and unchanged file."""
-        path = Path(dict(request.config_fields)["dataset"]).expanduser()
+        path = expand_home(dict(request.config_fields)["dataset"])
         if path.is_dir():  # its files may change while the folder stays the same
             return request.open()
         modified = path.stat().st_mtime_ns if path.exists() else None

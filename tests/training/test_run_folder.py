@@ -26,6 +26,18 @@ def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
     assert RunFolder("~/run", TrainingConfig()).path == tmp_path / "run"
 
 
+def test_an_empty_name_is_not_the_current_folder():
+    with pytest.raises(ValueError, match="`workdir` must be a folder. Received: workdir=''"):
+        RunFolder("", TrainingConfig())
+
+
+@pytest.mark.parametrize("name", ["results.json", "preparation.npz", "classifier.keras"])
+def test_files_of_something_else_are_not_replaced(name, tmp_path):
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(ValueError, match=f"`workdir` must be a new folder.* {tmp_path / name}"):
+        RunFolder(tmp_path, TrainingConfig()).check_settings()
+
+
 def test_a_training_that_has_ended_has_results(finished):
     folder, results = finished
     assert folder.finished_results() == results
