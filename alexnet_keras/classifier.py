@@ -23,7 +23,7 @@ from alexnet_keras.data.photographs import (
 from alexnet_keras.evaluation.probabilities import ends_in_logits
 from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
 from alexnet_keras.features import FeatureExtractor
-from alexnet_keras.files import check_suffix, check_writable, replacing
+from alexnet_keras.files import check_suffix, check_writable, expand_home, replacing
 from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.models import AlexNet
 from alexnet_keras.models.saved import load_whole_model, preparation_of
@@ -190,7 +190,7 @@ class Classifier:
             ValueError: for another ending, or a folder that can't be written.
             OSError: if it can't be written; the previous file stays.
         """
-        path = Path(path).expanduser()
+        path = expand_home(path)
         check_suffix(path, ".keras")
         check_writable(path.parent, "path", "a file in a folder")
         with replacing(path) as partial:
@@ -371,7 +371,7 @@ class Classifier:
 
 def classifier_file(path: str | os.PathLike) -> Path:
     """Returns the path of a classifier: the given one, or of `classifier.keras` in a folder."""
-    file = Path(path).expanduser()
+    file = expand_home(path)
     return file / FILE_NAME if file.is_dir() else file
 
 

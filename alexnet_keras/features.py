@@ -24,7 +24,14 @@ from alexnet_keras.data.photographs import (
     prepared_batches,
     progress,
 )
-from alexnet_keras.files import check_writable, holding, read_npz, replacing, write_text
+from alexnet_keras.files import (
+    check_writable,
+    expand_home,
+    holding,
+    read_npz,
+    replacing,
+    write_text,
+)
 from alexnet_keras.layers import Preparation
 from alexnet_keras.models import fingerprint
 from alexnet_keras.models.inspection import LINEAR_LAYERS, activation_after, with_activation
@@ -227,7 +234,7 @@ def check_new_file(path: str | os.PathLike) -> Path:
     Raises:
         ValueError: for a file that exists or has another ending, or a folder that can't be written.
     """
-    path = Path(path).expanduser()
+    path = expand_home(path)
     if path.suffix not in SUFFIXES or path.exists():
         reason = "which exists" if path.exists() else "with another ending"
         raise ValueError(
@@ -242,8 +249,12 @@ def _digest(files):
     """Returns a digest of the paths, sizes and times of files."""
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
-        status = Path(file).stat()
-        digest.update(os.fsencode(f"{file}:{status.st_size}:{status.st_mtime_ns};"))
+        try:
+            status = Path(file).stat()
+            state = f"{status.st_size}:{status.st_mtime_ns}"
+        except OSError:  # a link that leads nowhere; it is listed with the reason
+            state = ""
+        digest.update(os.fsencode(f"{file}:{state};"))
     return digest.hexdigest()
 
 

@@ -17,6 +17,14 @@ LOCK = "lock"  # the lock file in a folder
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
+def expand_home(path: str | os.PathLike) -> Path:
+    """Returns a path with the home folder for `~`.
+
+    `Path.expanduser` raises an error for a name such as `~photo.jpg`; here it stays as it is.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def check_writable(folder: Path, argument: str = "workdir", kind: str = "a folder") -> None:
     """Raises a `ValueError` for a folder that can't be made or written.
 
@@ -163,10 +171,16 @@ def holding(folder: Path, argument: str = "workdir") -> Iterator[None]:
         argument: name of the argument in the message.
 
     Raises:
-        ValueError: if another process holds it; the message names the process.
+        ValueError: if another process holds it, and the message names the process; if the folder
+            has a file of the lock's name that is none.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     descriptor = _lock(folder, argument)
+    try:
+        _check_own(descriptor, folder, argument)
+    except ValueError:
+        os.close(descriptor)
+        raise
     try:
         os.truncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
@@ -212,6 +226,16 @@ def _lock_or_refuse(descriptor, folder, argument):
         print(
             f"{folder} can't be locked ({error}). Let no other process use it at the same time",
             flush=True,
+        )
+
+
+def _check_own(descriptor, folder, argument):
+    """Raises a `ValueError` for a file that no process wrote as its lock."""
+    content = os.read(descriptor, 1000)
+    if content and not content.startswith(b"process "):
+        raise ValueError(
+            f"`{argument}` must be a folder without a file {LOCK!r} of yours, which the lock would "
+            f"replace. Received: {argument}={str(folder)!r}"
         )
 
 

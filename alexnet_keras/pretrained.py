@@ -22,7 +22,7 @@ import keras
 import numpy as np
 
 from alexnet_keras.data.imagenet_names import imagenet_names
-from alexnet_keras.files import check_suffix, check_writable, replacing, sha256
+from alexnet_keras.files import check_suffix, check_writable, expand_home, replacing, sha256
 
 FOLDER = Path(__file__).parent / "weights"  # of the files that come with the package
 _SUBFOLDER = Path("models") / "alexnet_keras"  # of Keras' cache
@@ -312,7 +312,7 @@ def _converted(name, entry, argument):
 
 def _cache():
     """Returns the package's folder in Keras' cache, `$KERAS_HOME` or `~/.keras`."""
-    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / _SUBFOLDER
+    return expand_home(os.environ.get("KERAS_HOME", "~/.keras")) / _SUBFOLDER
 
 
 def _download(name, entry, argument, folder):

@@ -360,7 +360,7 @@ def main(arguments=None):
         "--permutations", type=int, default=10_000, help="permutations of the test (default: 10000)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the permutations (default: 0)")
-    return run_command(parser, kernels, arguments)
+    return run_command(parser, kernels, arguments, resumes=False)
 
 
 if __name__ == "__main__":

@@ -207,7 +207,7 @@ def main(arguments=None):
     parser.add_argument(
         "--batch-size", type=int, default=128, help="images in a batch (default: 128)"
     )
-    return run_command(parser, predictions, arguments)
+    return run_command(parser, predictions, arguments, resumes=False)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,14 @@ def test_nothing_is_left_of_a_folder_that_was_held(tmp_path):
     assert (tmp_path / "empty").exists()
 
 
+def test_a_file_of_the_user_is_not_taken_for_a_lock(tmp_path):
+    (tmp_path / LOCK).write_text("my own data")
+    message = f"`workdir` must be a folder without a file '{LOCK}' of yours"
+    with pytest.raises(ValueError, match=message), holding(tmp_path):
+        pass
+    assert (tmp_path / LOCK).read_text() == "my own data"
+
+
 def test_a_lock_that_is_removed_in_between_does_not_count(tmp_path, monkeypatch):
     flock = fcntl.flock
     removed = []

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_keras.checks import check_whole_number
@@ -48,6 +47,12 @@ def find_chosen_images(options: argparse.Namespace) -> list[str]:
         )
     files = []
     for path in options.images[has_classifier:]:
+        if _is_classifier(path):
+            before = "has --network" if options.network else "names another path first"
+            raise ValueError(
+                "`images` must have a classifier as the first path, and none with --network. "
+                f"Received: {path!r}, where the command {before}"
+            )
         files += find_images(path)
     return files
 
@@ -78,8 +83,15 @@ def open_chosen(options: argparse.Namespace) -> "Classifier":
 
 def _has_classifier(options):
     """Whether the first path is a classifier: a `.keras` file, or the folder of a training."""
-    if options.network is not None:
-        return False
-    path = Path(options.images[0]).expanduser()
-    names = ("classifier.keras", "config.json")  # a training that has begun has the second
-    return path.suffix == ".keras" or any((path / name).exists() for name in names)
+    return options.network is None and _is_classifier(options.images[0])
+
+
+def _is_classifier(path):
+    from alexnet_keras.files import expand_home
+
+    folder = expand_home(path)
+    if folder.suffix == ".keras" or (folder / "classifier.keras").exists():
+        return True
+    # A training that has begun has its settings; a folder of photographs may have such a file, too.
+    config = folder / "config.json"
+    return config.is_file() and '"preset"' in config.read_text(errors="replace")

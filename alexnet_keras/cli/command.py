@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import os
 import shlex
 import sys
@@ -20,23 +21,29 @@ def run_command(
     parser: argparse.ArgumentParser,
     function: Callable[[argparse.Namespace, str], Any],
     arguments: list[str] | None = None,
+    resumes: bool = True,
 ) -> Any:
     """Parses the command line and calls `function(options, command)`.
 
-    An error, or Ctrl-C, ends the process with one line.
+    An error, or Ctrl-C, ends the process with one line. Characters that the terminal's encoding
+    lacks are printed as escapes.
 
     Args:
         parser: an `argparse.ArgumentParser`.
         function: function of the parsed options and the command line.
         arguments: list of command-line arguments; `None` for `sys.argv[1:]`.
+        resumes: as for `print_interrupted`.
     """
     options = parse(parser, arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return function(options, command_line(parser, arguments))
     except ERRORS as error:
         sys.exit(f"{parser.prog}: {error}")
     except KeyboardInterrupt:
-        print_interrupted(parser.prog)
+        print_interrupted(parser.prog, resumes)
         sys.exit(INTERRUPTED)
 
 
@@ -67,13 +74,15 @@ def command_line(parser: argparse.ArgumentParser, arguments: list[str] | None = 
     return shlex.join([*parser.prog.split(), *words])
 
 
-def print_interrupted(prog: str) -> None:
-    """Prints that Ctrl-C stopped a command."""
-    print(
-        f"\n{prog}: stopped by Ctrl-C. Rerun the same command to resume",
-        file=sys.stderr,
-        flush=True,
-    )
+def print_interrupted(prog: str, resumes: bool = True) -> None:
+    """Prints that Ctrl-C stopped a command.
+
+    Args:
+        prog: name of the command.
+        resumes: whether the same command continues where it stopped.
+    """
+    advice = ". Rerun the same command to resume" if resumes else ""
+    print(f"\n{prog}: stopped by Ctrl-C{advice}", file=sys.stderr, flush=True)
 
 
 def import_package() -> None:

@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None, prog: str = "alexnet convert") -> N
         "--preset",
         help=f"network of the weights: {', '.join(MEANS)} (default: none, to convert back)",
     )
-    run_command(parser, _convert, arguments)
+    run_command(parser, _convert, arguments, resumes=False)
 
 
 def _convert(options, command):

@@ -5,11 +5,12 @@
     alexnet explain --network imagenet photo.jpg
 
 Without a classifier and a name, tiny_imagenet is taken, which comes with the package.
-Each picture has the image as the network sees it, and beside it the explanation. Files that are not
-images are listed on stderr, and the exit status is then 1.
+Each picture has the image as the network sees it, and beside it the explanation. Images that
+can't be read are listed on stderr, and the exit status is then 1.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -21,12 +22,15 @@ from alexnet_keras.cli.chosen_network import (
 )
 from alexnet_keras.cli.command import import_package, run_command
 
+_LONGEST_STEM = 180  # bytes; file systems allow 255 for a name
 METHODS = ("grad_cam", "occlusion", "saliency", "guided_backpropagation")
 
 
 def main(arguments: list[str] | None = None, prog: str = "alexnet explain") -> None:
     """Runs the command; `arguments` are `sys.argv[1:]` by default."""
-    if run_command(_parser(prog), lambda options, command: explain(options), arguments):
+    if run_command(
+        _parser(prog), lambda options, command: explain(options), arguments, resumes=False
+    ):
         sys.exit(1)
 
 
@@ -42,7 +46,7 @@ def explain(options: argparse.Namespace) -> int:
     _check(options)
     from alexnet_keras import explain as methods
 
-    images = find_chosen_images(options)
+    images = _without_pictures(find_chosen_images(options), Path(options.out))
     classifier = open_chosen(options)
     own = {"layer": options.layer} if options.method == "grad_cam" else {}
     explanations = getattr(methods, options.method)(
@@ -50,6 +54,14 @@ def explain(options: argparse.Namespace) -> int:
     )
     _write(explanations, Path(options.out))
     return len(images) - len(explanations)
+
+
+def _without_pictures(images, folder):
+    """Returns the images that are not in the folder of the pictures, unless all of them are."""
+    outside = [
+        image for image in images if not Path(image).resolve().is_relative_to(folder.resolve())
+    ]
+    return outside or images
 
 
 def _parser(prog):
@@ -81,7 +93,8 @@ def _parser(prog):
         "--out",
         default="explanations",
         metavar="FOLDER",
-        help="folder of the pictures, NAME_METHOD.png each (default: explanations)",
+        help="folder of the pictures, NAME_METHOD.png each, with a number if there is such a file; "
+        "its images are not explained (default: explanations)",
     )
     parser.add_argument(
         "--batch-size",
@@ -112,9 +125,8 @@ def _write(explanations, folder):
     from alexnet_keras.files import replacing
     from alexnet_keras.plots import plot_explanations, save_figure
 
-    names = set()
     for explanation in explanations:
-        path = folder / _file_name(explanation, names)
+        path = _new_path(explanation, folder)
         with replacing(path) as partial:
             save_figure(plot_explanations([explanation]), partial)
         share = f"{100 * explanation.probability:.2f}%"
@@ -122,13 +134,14 @@ def _write(explanations, folder):
         print(line.encode(errors="backslashreplace").decode())  # not every file name is text
 
 
-def _file_name(explanation, names):
-    """Returns a new name for a picture; images of one name in several folders get numbers."""
+def _new_path(explanation, folder):
+    """Returns the path of a new picture, with a number if the folder has one of this name."""
     stem = Path(explanation.source).stem
-    name = f"{stem}_{explanation.method}.png"
+    while len(os.fsencode(stem)) > _LONGEST_STEM:
+        stem = stem[:-1]
+    path = folder / f"{stem}_{explanation.method}.png"
     number = 1
-    while name in names:
+    while path.exists():
         number += 1
-        name = f"{stem}_{number}_{explanation.method}.png"
-    names.add(name)
-    return name
+        path = folder / f"{stem}_{number}_{explanation.method}.png"
+    return path

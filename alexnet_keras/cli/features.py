@@ -6,7 +6,7 @@
 Without a classifier and a name, tiny_imagenet is taken, which comes with the package.
 
 The file has an array for each layer, float32 (images, ...), and the paths of the rows in "files".
-Files that are not images are in "skipped", with their "reasons". Rerun a stopped command to resume;
+Images that can't be read are in "skipped", with their "reasons". Rerun a stopped command to resume;
 until it ends, its work is in FILE.partial.
 """
 

@@ -8,7 +8,6 @@ import argparse
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from alexnet_keras.cli.command import import_package, run_command
@@ -37,7 +36,9 @@ def main(arguments: list[str] | None = None, prog: str = "alexnet info") -> Any:
         help="a .keras file, whose layers are printed (default: print the libraries and the "
         "machine)",
     )
-    return run_command(parser, lambda options, command: info(options.file), arguments)
+    return run_command(
+        parser, lambda options, command: info(options.file), arguments, resumes=False
+    )
 
 
 def info(path: str | None = None) -> str:
@@ -90,9 +91,10 @@ def _machine():
     import keras
 
     from alexnet_keras.data.statistics import default_cache_dir
+    from alexnet_keras.files import expand_home
 
     multiplies = "yes" if has_bfloat16_arithmetic() else "no"
-    datasets = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    datasets = expand_home(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets"))
     yield f"Backend: {keras.backend.backend()}"
     yield f"Devices: {', '.join(_devices())}"
     yield "Processor: {processor}, {cores} cores".format(**machine())

@@ -6,7 +6,8 @@
 
 A training writes classifier.keras. Without a classifier and a name, the network tiny_imagenet is
 taken, which comes with the package and knows 200 classes of ImageNet. A folder is searched for
-images at any depth. Files that are not images are listed on stderr, and the exit status is then 1.
+images at any depth. Images that can't be read are listed on stderr, and the exit status is then 1.
+Other files of a folder are counted there.
 """
 
 import argparse
@@ -29,7 +30,9 @@ _IN_FIGURE = 40  # images at most
 
 def main(arguments: list[str] | None = None, prog: str = "alexnet predict") -> None:
     """Runs the command; `arguments` are `sys.argv[1:]` by default."""
-    if run_command(_parser(prog), lambda options, command: predict(options), arguments):
+    if run_command(
+        _parser(prog), lambda options, command: predict(options), arguments, resumes=False
+    ):
         sys.exit(1)
 
 
@@ -92,8 +95,8 @@ def _parser(prog):
     parser.add_argument(
         "--figure",
         metavar="FILE.png",
-        help=f"draw the first {_IN_FIGURE} images with their classes as bars, as in figure 4 of "
-        "the paper (default: no figure)",
+        help=f"new file: draw the first {_IN_FIGURE} images with their classes as bars, as in "
+        "figure 4 of the paper (default: no figure)",
     )
     return parser
 
@@ -109,8 +112,12 @@ def _checked_images(options):
     from alexnet_keras.files import check_writable
 
     path = Path(options.figure)
-    if path.suffix != ".png" or path.is_dir():
-        raise ValueError(f"`figure` must end in .png. Received: figure={options.figure!r}")
+    if path.suffix != ".png" or path.exists():
+        reason = "which exists" if path.exists() else "with another ending"
+        raise ValueError(
+            f"`figure` must be a new file that ends in .png. Received: figure={options.figure!r}, "
+            f"{reason}"
+        )
     check_writable(path.parent, "figure", "a file in a folder")
     import_package()
     import alexnet_keras.plots  # noqa: F401  raises without Matplotlib

@@ -25,7 +25,6 @@ import ast
 import dataclasses
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from alexnet_keras.cli.command import (
@@ -153,12 +152,13 @@ def draw(results: dict, workdir: str | os.PathLike) -> None:
     """
     from alexnet_keras.analysis.kernels import first_convolution
     from alexnet_keras.distributed.hosts import process_index
+    from alexnet_keras.files import expand_home
     from alexnet_keras.models import load_model
     from alexnet_keras.plots import plot_curves, plot_kernels, save_figure
 
     if process_index() > 0:  # only the first host writes
         return
-    workdir = Path(workdir).expanduser()
+    workdir = expand_home(workdir)
     config = results["config"]
     overrides = [f"{name}={value}" for name, value in config["overrides"].items()]
     network = ", ".join([config.get("pretrained") or config["preset"], *overrides])

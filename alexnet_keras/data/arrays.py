@@ -5,9 +5,10 @@ import hashlib
 import os
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
+
+from alexnet_keras.files import expand_home
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -47,7 +48,7 @@ def read_npz(name: str | os.PathLike) -> NpzData:
         ValueError: for another file; the message gives the reason.
     """
     try:
-        stored = _read(Path(name).expanduser())
+        stored = _read(expand_home(name))
         for split in ("train", "test"):
             _check_images(f"x_{split}", stored[f"x_{split}"])
             _check_labels(f"y_{split}", stored[f"y_{split}"], len(stored[f"x_{split}"]))

@@ -13,6 +13,7 @@ from alexnet_keras.data.image_files import IMAGE_SUFFIXES, is_hidden, is_image_n
 from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
 from alexnet_keras.distributed.hosts import print_once
+from alexnet_keras.files import expand_home
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -132,7 +133,7 @@ def read_folder(selection: ImageSelection) -> FolderImages:
             images; for a `hold_out_every` beside validation images.
     """
     name = selection.name
-    path = Path(name).expanduser()
+    path = expand_home(name)
     layout = _find_layout(name, path)
     selection.check_hold_out(layout.validation and layout.validation.name)
     listing = _list_splits(name, layout, selection.hold_out_every)
@@ -166,7 +167,7 @@ def check_outside(name: str, folder: Path) -> None:
         name: `dataset` of a training.
         folder: folder that the training will write.
     """
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if not folder.resolve().is_relative_to(path.resolve()):
         return
     layout = _find_layout(name, path)

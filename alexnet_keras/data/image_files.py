@@ -1,13 +1,17 @@
 """Image files without TensorFlow: which files are images, their pixels, and the prepared square."""
 
+import collections
 import contextlib
 import glob
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from alexnet_keras.files import expand_home
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # Pillow's names; its JPEG includes MPO
 MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
@@ -42,7 +46,7 @@ def find_images(path: str | os.PathLike, argument: str = "images") -> list[str]:
 
     Args:
         path: path of a file; of a folder, whose images are found at any depth; or a glob such as
-            `"photos/*.jpg"`.
+            `"photos/*.jpg"`. Other files in a folder are counted on stderr.
         argument: name of the argument in the message.
 
     Returns:
@@ -52,11 +56,14 @@ def find_images(path: str | os.PathLike, argument: str = "images") -> list[str]:
         ValueError: for a missing file, or a folder or pattern without images.
     """
     name = os.fspath(path)
-    expanded = Path(name).expanduser()
-    if expanded.is_dir():
+    expanded = expand_home(name)
+    if not name:  # such as a variable of the shell that is not set
+        found = []
+        reason = "which is empty; . is the current folder"
+    elif expanded.is_dir():
         found = _images_in(expanded)
         reason = f"a folder without images (files that end in {', '.join(IMAGE_SUFFIXES)})"
-    elif expanded.exists():
+    elif expanded.exists() or expanded.is_symlink():  # reading it says that the link leads nowhere
         return [str(expanded)]
     elif glob.has_magic(name):
         matches = glob.glob(str(expanded), recursive=True)  # noqa: PTH207  also absolute ones
@@ -75,11 +82,27 @@ def find_images(path: str | os.PathLike, argument: str = "images") -> list[str]:
 
 
 def _images_in(folder):
+    """Returns the images of a folder; the other files and linked folders are counted on stderr."""
     found = []
+    endings = collections.Counter()
+    links = []
     for root, folders, names in os.walk(folder):
         folders[:] = [sub for sub in folders if not is_hidden(sub)]
-        files = [Path(root) / name for name in names if not is_hidden(name)]
-        found += [str(file) for file in files if is_image_name(file)]
+        links += [sub for sub in folders if (Path(root) / sub).is_symlink()]
+        for name in names:
+            if is_image_name(name) and not is_hidden(name):
+                found.append(str(Path(root) / name))
+            elif not is_hidden(name):
+                endings[Path(name).suffix.lower() or "no ending"] += 1
+    left_out = []
+    if endings:
+        listed = ", ".join(f"{ending} {count}" for ending, count in endings.most_common(5))
+        left_out.append(f"files without an ending of images: {endings.total()} ({listed})")
+    if links:
+        left_out.append(f"linked folders: {len(links)}")
+    if left_out:
+        text = f"Left out in {folder}: {'; '.join(left_out)}"
+        print(text.encode(errors="backslashreplace").decode(), file=sys.stderr, flush=True)
     return sorted(found)
 
 
@@ -146,10 +169,18 @@ def pixels_of(image: Image.Image) -> np.ndarray:
     """Returns the pixels of a Pillow image, uint8 `(height, width, 3)`.
 
     The EXIF orientation is applied, transparency is dropped, and of 16 bits the upper 8 are kept.
+
+    Raises:
+        ValueError: for an image without pixels.
     """
+    if not image.width * image.height:
+        raise ValueError(f"empty: {image.width}x{image.height} pixels")
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # 16 bits, which Pillow's conversion clips to 255
-        return np.repeat((np.asarray(upright) >> 8).astype("uint8")[..., None], 3, -1)
+        values = np.asarray(upright)
+        if upright.mode != "I" or values.max() > 255:  # an array of int32 may have 8 bits
+            values = values >> 8
+        return np.repeat(values.astype("uint8")[..., None], 3, -1)
     return np.array(upright.convert("RGB"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from alexnet_keras.files import check_writable, read_npz, replacing
+from alexnet_keras.files import check_writable, expand_home, read_npz, replacing
 
 _MOVE = (
     "Set the environment variable ALEXNET_KERAS_CACHE to a folder with space that can be written"
@@ -18,7 +18,7 @@ _MOVE = (
 
 def default_cache_dir() -> Path:
     """Returns the folder in `ALEXNET_KERAS_CACHE`, or `~/.cache/alexnet_keras`."""
-    return Path(os.environ.get("ALEXNET_KERAS_CACHE", "~/.cache/alexnet_keras")).expanduser()
+    return expand_home(os.environ.get("ALEXNET_KERAS_CACHE", "~/.cache/alexnet_keras"))
 
 
 def check_cache(cache_dir: str | os.PathLike) -> None:

@@ -47,6 +47,32 @@ def test_writes_a_picture_for_each_image(options, paths, tmp_path, capsys):
             assert len(np.unique(np.asarray(picture.convert("L")))) > 10  # it is not blank
 
 
+def test_no_picture_is_replaced(paths, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "one_grad_cam.png").write_text("mine")
+    for class_name in ("red", "green"):
+        main(["explain", *paths[:2], "--class", class_name, "--out", str(tmp_path / "out")])
+    names = ["one_grad_cam.png", "one_2_grad_cam.png", "one_3_grad_cam.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    assert (tmp_path / "out" / "one_grad_cam.png").read_text() == "mine"
+
+
+def test_pictures_are_not_explained_themselves(paths, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path / "folder")
+    for _ in range(2):
+        main(["explain", paths[0], "."])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    main(["explain", paths[0], "explanations/one_grad_cam.png"])  # asked for by name
+
+
+def test_long_names_are_shortened(paths, tmp_path):
+    long = tmp_path / f"{'ä' * 120}.png"
+    (tmp_path / "one.png").rename(long)
+    main(["explain", paths[0], str(long), "--out", str(tmp_path / "out")])
+    (picture,) = (tmp_path / "out").iterdir()
+    assert picture.name == f"{'ä' * 90}_grad_cam.png"
+
+
 def test_goes_on_after_a_broken_file(paths, tmp_path, capsys):
     (tmp_path / "folder" / "broken.png").write_text("no image")
     with pytest.raises(SystemExit) as end:

@@ -1,5 +1,8 @@
+import contextlib
 import dataclasses
+import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -63,6 +66,50 @@ def test_draws_a_figure(paths, tmp_path):
         assert len(set(figure.convert("L").tobytes())) > 10  # it is not blank
 
 
+def test_a_figure_replaces_no_file(paths, tmp_path):
+    before = (tmp_path / "one.png").read_bytes()
+    with pytest.raises(SystemExit, match="`figure` must be a new file .*one.png', which exists"):
+        main(["predict", *paths, "--figure", paths[1]])
+    assert (tmp_path / "one.png").read_bytes() == before
+
+
+def test_a_link_that_leads_nowhere_is_one_image_that_cannot_be_read(paths, tmp_path, capsys):
+    (tmp_path / "folder" / "gone.jpg").symlink_to("nowhere.jpg")
+    for command in (["predict"], ["features", "--layers", "fc6", "--output"]):
+        output = [str(tmp_path / "f.npz")] if command[0] == "features" else []
+        with contextlib.suppress(SystemExit):
+            main([command[0], *paths, *command[1:], *output])
+        assert "gone.jpg is left out: not a file" in capsys.readouterr().err
+    with np.load(tmp_path / "f.npz") as file:
+        assert [path.rsplit("/")[-1] for path in file["files"]] == ["one.png", "two.png"]
+
+
+def test_a_classifier_stands_first_and_without_a_name(paths, tmp_path):
+    classifier, image, _ = paths
+    for arguments in (
+        ["predict", image, classifier],
+        ["predict", image, str(tmp_path)],  # the folder of classifier.keras
+        ["predict", "--network", "tiny_imagenet", classifier, image],
+    ):
+        with pytest.raises(SystemExit, match="`images` must have a classifier as the first path"):
+            main(arguments)
+    # A folder of photographs is not a training because of its config.json.
+    (tmp_path / "folder" / "config.json").write_text('{"camera": 1}')
+    main(["predict", classifier, str(tmp_path / "folder")])
+    with pytest.raises(SystemExit, match="`network` must be one of"):
+        main(["predict", "--network", "none", str(tmp_path / "folder")])
+
+
+def test_names_that_the_terminal_lacks_are_printed_as_escapes(paths, tmp_path, monkeypatch):
+    name = "Gr\u00f6\u00dfe \u65e5.png"
+    (tmp_path / "one.png").rename(tmp_path / name)
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, "latin-1"))
+    main(["predict", paths[0], str(tmp_path / name)])
+    sys.stdout.flush()
+    assert b"Gr\xf6\xdfe \\u65e5.png" in printed.getvalue()
+
+
 def test_writes_features(paths, tmp_path):
     arguments = [
         "--layers",
@@ -86,7 +133,7 @@ def test_errors_are_one_line(paths, tmp_path):
     classifier, image, _ = paths
     (tmp_path / "text.keras").write_text("no model")
     (tmp_path / "begun").mkdir()
-    (tmp_path / "begun" / "config.json").write_text("{}")
+    (tmp_path / "begun" / "config.json").write_text('{"preset": "cifar"}')
     for arguments, words in (
         (
             ["predict", str(tmp_path / "text.keras"), image],
@@ -102,7 +149,7 @@ def test_errors_are_one_line(paths, tmp_path):
         ),
         (["predict", classifier, image, "--top", "9"], "`top` must be a whole number from 1 to 4"),
         (["predict", classifier, image, "--batch-size", "0"], "`batch_size` must be a positive"),
-        (["predict", classifier, image, "--figure", "out.gif"], "`figure` must end in .png"),
+        (["predict", classifier, image, "--figure", "out.gif"], "`figure` must be a new file"),
         (
             ["features", classifier, image, "--layers", "fc9"],
             "alexnet features: `layers` must be among the layers of the network",

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from alexnet_keras.data.augmentation import resize_and_crop
 from alexnet_keras.data.decoding import decode_image
-from alexnet_keras.data.image_files import find_images, prepared_square, read_image
+from alexnet_keras.data.image_files import find_images, pixels_of, prepared_square, read_image
 from tests.data.test_decoding import EXIF_ORIENTATION, KINDS, PIXELS, RGB, encode
 
 
@@ -73,6 +75,13 @@ def test_finds_images(tmp_path, monkeypatch):
     assert find_images(tmp_path / "notes.txt") == [str(tmp_path / "notes.txt")]  # asked for by name
     monkeypatch.setenv("HOME", str(tmp_path))
     assert find_images("~/a.jpg") == [str(tmp_path / "a.jpg")]
+    monkeypatch.chdir(tmp_path)
+    Path("~nobody.jpg").write_bytes(b"")
+    assert find_images("~nobody.jpg") == ["~nobody.jpg"]
+    Path("broken.jpg").symlink_to("nowhere.jpg")
+    assert find_images("broken.jpg") == ["broken.jpg"]  # reading it says why it has no pixels
+    with pytest.raises(ValueError, match="which is empty; . is the current folder"):
+        find_images("")
     (tmp_path / "empty").mkdir()
     for name, words in (
         ("empty", "a folder without images .files that end in .jpg, "),
@@ -83,6 +92,35 @@ def test_finds_images(tmp_path, monkeypatch):
             ValueError, match=f"`images` must be image files, folders.* Received: '.*', {words}"
         ):
             find_images(tmp_path / name)
+
+
+def test_what_is_left_out_of_a_folder_is_counted(tmp_path, capsys):
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    (tmp_path / "more").mkdir()
+    for name in ("a.jpg", "b.TIFF", "sub/c.tiff", "sub/README", ".d.heic"):
+        (tmp_path / "photos" / name).write_bytes(b"")
+    assert find_images(tmp_path / "photos") == [str(tmp_path / "photos" / "a.jpg")]
+    assert capsys.readouterr().err == (
+        f"Left out in {tmp_path / 'photos'}: files without an ending of images: 3 "
+        "(.tiff 2, no ending 1)\n"
+    )
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "more")
+    find_images(tmp_path / "photos")
+    assert "linked folders: 1" in capsys.readouterr().err
+    find_images(tmp_path / "photos" / "*.jpg")
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("value", "expected"), [(200, 200), (200 * 256, 200)])
+def test_arrays_of_whole_numbers_have_8_or_16_bits(value, expected):
+    image = Image.fromarray(np.full((4, 6), value, "int32"))
+    assert image.mode == "I"
+    np.testing.assert_array_equal(pixels_of(image), np.full((4, 6, 3), expected, "uint8"))
+
+
+def test_an_image_without_pixels_is_refused():
+    with pytest.raises(ValueError, match="empty: 0x10 pixels"):
+        pixels_of(Image.new("RGB", (0, 10)))
 
 
 def test_reasons_are_one_line(tmp_path):
