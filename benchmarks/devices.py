@@ -7,10 +7,16 @@ the division. Each setup runs in a process of its own, and the processes take tu
 `devices.json` and `devices.md` in --workdir.
 """
 
-import contextlib
 import dataclasses
+from typing import TYPE_CHECKING
 
 from benchmarks import harness
+
+if TYPE_CHECKING:
+    import keras
+
+    from alexnet_keras.training.config import TrainingConfig
+    from benchmarks.other_libraries import KerasTraining
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,28 +79,38 @@ def _parser():
 def _work(options):
     """Measures one setup in its process."""
     import keras
-    import numpy as np
 
-    from alexnet_keras import AlexNet
     from alexnet_keras.training.config import training_config
-    from alexnet_keras.training.train import compile_for_training
 
     setup = IMPLEMENTATIONS[options.worker]
     assert keras.backend.backend() == setup.backend
     scope, description = _scope(setup.devices)
     config = training_config(options.preset, batch_size=options.batch_size)
-    shape = (options.batch_size, *config.network.input_shape)
-    images = np.random.default_rng(0).normal(0, 60, shape).astype("float32")
-    labels = np.arange(options.batch_size, dtype="int32") % 10
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(scope)
-        model = AlexNet(config.network, classes=1000)
-        compile_for_training(model, config)
-        rate = harness.Rate(
-            lambda steps: [model.train_on_batch(images, labels) for _ in range(steps)],
-            options.seconds,
-        )
+    with scope:
+        _, training = build_training(config)
+        rate = harness.Rate(training, options.seconds)
         harness.serve(description, lambda: {"training": options.batch_size * rate()})
+
+
+def build_training(config: "TrainingConfig") -> "tuple[keras.Model, KerasTraining]":
+    """Builds a network, and the training of it on one batch that the devices of the scope share.
+
+    Args:
+        config: the network and its training.
+    """
+    import numpy as np
+
+    from alexnet_keras import AlexNet
+    from alexnet_keras.training.train import compile_for_training
+    from benchmarks.other_libraries import KerasTraining, repeated_batch
+
+    shape = (config.batch_size, *config.network.input_shape)
+    images = np.random.default_rng(0).normal(0, 60, shape).astype("float32")
+    labels = np.arange(config.batch_size, dtype="int32") % 10
+    model = AlexNet(config.network, classes=1000)
+    compile_for_training(model, config)
+    # By `fit`, as `train_on_batch` gives every replica of TensorFlow the whole batch.
+    return model, KerasTraining(model, repeated_batch(images, labels))
 
 
 def _scope(devices):

@@ -3,6 +3,29 @@ import json
 import pytest
 
 from benchmarks.devices import main
+from tests import processes
+from tests.conftest import TINY
+
+SHARES = """
+import json, sys
+from alexnet_keras.distributed import scope_for
+from alexnet_keras.training.config import training_config
+from benchmarks.devices import build_training
+
+with scope_for(2)[0]:
+    config = training_config("cifar", batch_size=8, overrides=json.loads(sys.argv[1]))
+    model, training = build_training(config)
+    training(1)
+    images = model.metrics[0].count.value  # of the loss, in each replica
+    print([float(value) for value in images.values])
+"""
+
+
+@pytest.mark.slow
+def test_replicas_share_the_batch():
+    result = processes.run(["-c", SHARES, json.dumps(TINY)])
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1]) == [4.0, 4.0]
 
 
 @pytest.mark.slow
