@@ -6,18 +6,27 @@ from alexnet_keras.evaluation.statistics import summary
 from experiments.framework.experiment import Experiment
 from experiments.framework.metrics import EARLY_STOPPED
 from experiments.framework.progress import Progress
+from experiments.framework.stored_runs import StoredRuns
 
 
-def variant_results(progress: Progress) -> dict[str, dict]:
+def variant_results(progress: Progress, stored: StoredRuns) -> dict[str, dict]:
     """Returns a dict from the variants that have been measured so far to their results.
+
+    The results of a variant are from all its runs at its learning rate, also from stored ones with
+    seeds that are not requested.
 
     Args:
         progress: `Progress` of the experiment.
+        stored: `StoredRuns` of the experiment.
     """
     results = {}
     for variant in progress.searches:
         runs = progress.runs_of(variant)
-        if runs and next(iter(runs.values()))["ended"] != EARLY_STOPPED:
+        if not runs:
+            continue
+        first = next(iter(runs.values()))
+        if first["ended"] != EARLY_STOPPED:
+            runs = {**stored.runs_at(variant, first["config"]["learning_rate"]), **runs}
             results[variant] = _variant(progress, variant, dict(sorted(runs.items())))
     return results
 

@@ -242,7 +242,7 @@ class ExperimentRunner:
         if self._durations:
             command = self.command
         runs = self.stored.runs_to_store(self.progress.all_runs)
-        variants = {**before.get("variants", {}), **variant_results(self.progress)}
+        variants = {**before.get("variants", {}), **variant_results(self.progress, self.stored)}
         variants = {
             variant: variants[variant] for variant in experiment.variants if variant in variants
         }

@@ -71,6 +71,21 @@ class StoredRuns:
                 return stored
         return None
 
+    def runs_at(self, variant: str, learning_rate: float) -> dict[int, dict]:
+        """Returns the runs of a variant in the experiment's file that measure it, by their seeds.
+
+        Args:
+            variant: name of the variant.
+            learning_rate: its learning rate.
+        """
+        runs = {}
+        for seed in sorted({each.key["seed"] for each in self._runs if each.path == self.path}):
+            config = self.experiment.config(variant, seed=seed, learning_rate=learning_rate)
+            stored = self.find(config)
+            if stored is not None and stored.path == self.path:
+                runs[seed] = stored.run
+        return runs
+
     def runs_to_store(self, used: list[dict]) -> list[dict]:
         """Returns the runs for the experiment's file: the used ones, then its other ones."""
         used_ids = {id(run) for run in used}

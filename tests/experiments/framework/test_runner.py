@@ -268,6 +268,20 @@ def test_more_seeds_keep_the_runs(trained, tmp_path):
     assert results["variants"]["relu"]["n"] == 3
 
 
+def test_fewer_seeds_keep_the_results(trained, tmp_path):
+    stored = runner(tmp_path, seeds=(0, 1, 2)).run()
+    path = tmp_path / "results" / "speed" / "results.json"
+    text = path.read_text()
+    assert runner(tmp_path, seeds=(0, 1)).run() == stored
+    assert path.read_text() == text
+    # A new seed adds to the stored ones.
+    tanh = ExperimentRunner(
+        experiment(seeds=(0, 3)), tmp_path / "results", tmp_path / "scratch", variants=["tanh"]
+    )
+    values = tanh.run()["variants"]["tanh"]["values"]
+    assert values == {str(seed): pytest.approx(7.25 + 0.125 * seed) for seed in range(4)}
+
+
 def test_some_variants_first(trained, tmp_path):
     part = ExperimentRunner(
         experiment(), tmp_path / "results", tmp_path / "scratch", variants=["tanh"]
