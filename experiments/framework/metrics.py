@@ -365,13 +365,17 @@ class EpochsToError(Metric):
         return None
 
     def rank(self, run: dict) -> float | tuple[int, float]:
-        """Orders runs by their epochs, or else by their error after the warm-up."""
+        """Orders runs by their epochs, or else by their error after the warm-up.
+
+        A run that another learning rate stopped comes behind all runs but the diverged ones.
+        """
         value = self.value(run)
         if value is not None:
             return 0, value
         if run["ended"] == DIVERGED:
-            return 2, 0.0
-        return 1, run["history"][: self._WARM_UP][-1]["top1_error"]
+            return 3, 0.0
+        error = run["history"][: self._WARM_UP][-1]["top1_error"]
+        return (2, error) if run["ended"] == EARLY_STOPPED else (1, error)
 
     def reason_to_end(self, epoch: int, row: dict, classes: int) -> str | None:
         error = row["top1_error"]

@@ -59,12 +59,14 @@ def test_epochs_to_error_ranks():
     slow = run(60, 40, 20)
     ahead = run(70, 60, 50, 45)
     behind = run(70, 60, 55)
+    stopped = {**run(60, 50, 40, 80), "ended": "early stopped"}  # ahead until the third epoch
     diverged = {**run(60, 50, 30), "ended": "NaN loss"}
-    assert sorted([diverged, behind, slow, ahead, fast], key=metric.rank) == [
+    assert sorted([diverged, stopped, behind, slow, ahead, fast], key=metric.rank) == [
         fast,
         slow,
         ahead,
         behind,
+        stopped,
         diverged,
     ]
 
