@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 import sys
 
 from alexnet_keras.cli.command import run_command
@@ -129,6 +130,8 @@ def _run(experiment, options, command):
     verbose = 1 if sys.stdout.isatty() else 2
     variants = options.pop("variants", None)
     _check(experiment, variants, options)
+    if not smoke:
+        _check_names(experiment, options)
     if workdir is None:
         workdir = "runs/smoke" if smoke else results_folder()
     runner = ExperimentRunner(
@@ -166,6 +169,20 @@ def _check(experiment, variants, options):
     rates = options.get("learning_rates", ())
     if any(rate <= 0 for rate in rates):
         raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
+
+
+def _check_names(experiment, options):
+    """Raises a `ValueError` for an option with which the name of a variant would be untrue."""
+    for option in ("epochs", "batch_size"):
+        if option not in options:
+            continue
+        for variant in experiment.variants:
+            own = getattr(experiment.config(variant), option)
+            if own != options[option] and str(own) in re.findall(r"\d+", variant):
+                raise ValueError(
+                    f"`{option}` must be left out: variants of this experiment are named after "
+                    f"their own, such as {variant!r}. Received: {option}={options[option]}"
+                )
 
 
 def _with_options(experiment, options, smoke):

@@ -6,7 +6,7 @@ import pytest
 
 from alexnet_keras.files import holding
 from alexnet_keras.record import as_stored
-from experiments import cifar_normalization
+from experiments import cifar_normalization, conv1_initialization, relu_vs_tanh_inputs
 from experiments.framework.cli import main
 from experiments.framework.experiment import (
     PRETRAINED,
@@ -478,6 +478,21 @@ def test_bad_arguments(capsys):
     ):
         with pytest.raises(SystemExit, match=message):
             main(experiment(dataset="cifar10"), "", arguments)
+
+
+@pytest.mark.parametrize(
+    ("module", "option", "value", "variant"),
+    [
+        (conv1_initialization, "epochs", 20, "0.02 of He's, 2 epochs"),
+        (relu_vs_tanh_inputs, "batch_size", 64, "ReLU, .*, batches of 32"),
+        (cifar_normalization, "epochs", 20, "11% network, 520 epochs"),
+    ],
+)
+def test_names_of_variants_stay_true(module, option, value, variant):
+    arguments = [f"--{option.replace('_', '-')}", str(value)]
+    message = f"`{option}` must be left out: .*{variant}.* Received: {option}={value}"
+    with pytest.raises(SystemExit, match=message):
+        main(module.EXPERIMENT, "", arguments)
 
 
 @pytest.mark.slow
