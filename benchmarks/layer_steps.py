@@ -205,7 +205,7 @@ class TorchLayer:
         gradient = self._images.grad
         if gradient is None:
             gradient = self._layer.weight.grad
-        return float(gradient.max())  # waits for the last computation
+        return float(gradient[(0,) * gradient.ndim])  # waits for the last computation
 
 
 class TorchUpdate:

@@ -8,6 +8,7 @@ from alexnet_keras.models.alexnet_config import alexnet_config
 
 torch = pytest.importorskip("torch", reason="PyTorch is in the extra torch")
 
+from benchmarks.layer_steps import TorchLayer  # noqa: E402, needs PyTorch
 from benchmarks.torch_networks import torch_network  # noqa: E402, needs PyTorch
 
 NARROW = {"filters": (8, 12, 8, 8, 12, 8), "units": (10, 6), "dropout": 0.5}
@@ -94,6 +95,15 @@ def test_channels_last_and_gradients():
     images = torch.ones(2, 3, 24, 24).to(memory_format=torch.channels_last)
     module(images).square().sum().backward()
     assert next(module.parameters()).grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", ["pool5", "conv1"])
+def test_a_layer_waits_for_one_element_of_its_gradient(name):
+    """An operation on the whole gradient would add to the measured time."""
+    step = TorchLayer(name, 1, "pytorch", "float32")
+    value = step(1)
+    gradient = step._layer.weight.grad if name == "conv1" else step._images.grad
+    assert value == gradient.flatten()[0] != gradient.max()
 
 
 def test_unknown_activation():
