@@ -34,15 +34,19 @@ def variant_results(progress: Progress, stored: StoredRuns) -> dict[str, dict]:
 def comparison_results(experiment: Experiment, variants: dict[str, dict]) -> list[dict]:
     """Returns the results of those comparisons whose two variants have been measured.
 
+    Variants that were stored before a comparison got another metric lack its values.
+
     Args:
         experiment: an `Experiment`.
         variants: results of its variants.
     """
-    return [
-        _comparison(comparison, experiment.metric, variants)
-        for comparison in experiment.comparisons
-        if {comparison.variant, comparison.baseline} <= set(variants)
-    ]
+    results = []
+    for comparison in experiment.comparisons:
+        if {comparison.variant, comparison.baseline} <= set(variants):
+            result = _comparison(comparison, experiment.metric, variants)
+            if result is not None:
+                results.append(result)
+    return results
 
 
 def _variant(progress, variant, runs):
@@ -79,10 +83,13 @@ def _curve(run):
 
 
 def _comparison(comparison, main_metric, variants):
+    """The result of a comparison, or `None` if a variant lacks the metric."""
     metric = comparison.metric or main_metric
     baseline_metric = comparison.baseline_metric or metric
     values = _stored_values(variants[comparison.variant], metric, main_metric)
     baseline_values = _stored_values(variants[comparison.baseline], baseline_metric, main_metric)
+    if values is None or baseline_values is None:
+        return None
     seeds = [seed for seed in values if None not in (values[seed], baseline_values.get(seed))]
     measured = {"estimate": None, "interval": None, "n": 0}
     if seeds:
@@ -104,5 +111,7 @@ def _comparison(comparison, main_metric, variants):
 
 
 def _stored_values(variant, metric, main_metric):
-    """The values by seed of a variant's results in some metric."""
-    return variant["values"] if metric.name == main_metric.name else variant["others"][metric.name]
+    """The values by seed of a variant's results in some metric, or `None` if it lacks them."""
+    if metric.name == main_metric.name:
+        return variant["values"]
+    return variant["others"].get(metric.name)

@@ -27,14 +27,18 @@ def table(results: dict) -> str:
 
 def _table_of_others(variants):
     """Lines with the metrics besides the experiment's own; none if it has no others."""
-    names = list(next(iter(variants.values()), {}).get("others", ()))
+    # Variants that were stored before the experiment got another metric lack it.
+    names = {}
+    for measured in variants.values():
+        names.update(measured.get("others", {}))
     if not names:
         return []
     lines = ["", f"| variant | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for variant, measured in variants.items():
         cells = []
         for name in names:
-            values = [value for value in measured["others"][name].values() if value is not None]
+            others = measured.get("others", {}).get(name, {})
+            values = [value for value in others.values() if value is not None]
             # Not every run is measured by every metric.
             cells.append(mean_with_deviation(summary(values)) if values else "no value")
         lines.append(f"| {variant} | {' | '.join(cells)} |")

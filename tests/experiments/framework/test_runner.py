@@ -298,6 +298,21 @@ def test_some_variants_first(trained, tmp_path):
     assert whole["comparisons"][0]["n"] == 2
 
 
+def test_a_comparison_with_a_new_metric(trained, tmp_path):
+    runner(tmp_path).run()
+    final = FinalError(test_views="center")
+    comparison = dataclasses.replace(experiment().comparisons[0], metric=final)
+    changed = dataclasses.replace(experiment(), comparisons=(*experiment().comparisons, comparison))
+    folders = (tmp_path / "results", tmp_path / "scratch")
+    results = ExperimentRunner(changed, *folders, variants=["tanh"]).run()
+    # The stored values of relu are from before.
+    assert [row["metric"] for row in results["comparisons"]] == [changed.metric.name] * 2
+    assert f"| variant | {final.name} |\n|---|---|\n| relu | no value |" in table(results)
+    assert "| tanh | 50.00 ± 0.00 |" in table(results)
+    results = ExperimentRunner(changed, *folders).run()
+    assert [row["metric"] for row in results["comparisons"]][-1] == final.name
+
+
 def test_experiments_share_runs(trained, tmp_path):
     runner(tmp_path).run()
     before = list(trained)
