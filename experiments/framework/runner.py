@@ -147,17 +147,11 @@ class ExperimentRunner:
         folder = self._folder(config)
         end = EarlyEnd(folder, self.experiment.metric, request.incumbent)
         start = time.perf_counter()
-        keras.utils.clear_session()
-        try:
-            results = train.train_and_evaluate(
-                config, folder, callbacks=[end], verbose=self.verbose
-            )
-        except FloatingPointError as error:
-            print(error, flush=True)
-            results = error.results
-            ended = DIVERGED
-        else:
-            ended = end.reason(results["history"], results["data"]["classes"]) or ALL_EPOCHS
+        results, ended = self._train_in(folder, config, end)
+        if ended is None:
+            # An earlier call, which has not stored the run, stopped it for another incumbent.
+            shutil.rmtree(folder)
+            results, ended = self._train_in(folder, config, end)
         self._durations.append(time.perf_counter() - start)
         run = self._run_to_store(config, results, ended)
         if self.experiment.keeps_kernels:
@@ -165,6 +159,32 @@ class ExperimentRunner:
             keep_kernels(folder / "snapshots", path)
         self.stored.add(self.experiment.run_key(config), run)
         return run
+
+    def _train_in(self, folder, config, end):
+        """Trains in a folder, or resumes.
+
+        Args:
+            folder: workdir of the run.
+            config: `TrainingConfig` of the run.
+            end: `EarlyEnd` of the run.
+
+        Returns:
+            `(results, ended)`. `ended` is why the run ended; `None` if this call did not end it.
+        """
+        keras.utils.clear_session()
+        try:
+            results = train.train_and_evaluate(
+                config, folder, callbacks=[end], verbose=self.verbose
+            )
+        except FloatingPointError as error:
+            print(error, flush=True)
+            return error.results, DIVERGED
+        history = results["history"]
+        ended = end.reason(history, results["data"]["classes"])
+        # A plateau ends a training early, too.
+        if ended is None and (len(history) == config.epochs or config.schedule == "plateau"):
+            ended = ALL_EPOCHS
+        return results, ended
 
     def _run_to_store(self, config, results, ended):
         """Returns what `results.json` keeps of a run, with what its metrics measure.
