@@ -5,6 +5,7 @@ A run is known by its configuration and seed. When it ends, it is stored in
 repeated. A stopped run resumes.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -94,7 +95,7 @@ class ExperimentRunner:
                     self.progress.add(request, self._train(request, config))
                     self._store()
                 # Not before the run is stored: a stopped run resumes from this folder.
-                shutil.rmtree(self._folder(config), ignore_errors=True)
+                _delete(self._folder(config))
             return self._store()
 
     def _read_stored(self):
@@ -307,6 +308,13 @@ class EarlyEnd(keras.callbacks.Callback):
             errors = [row["top1_error"] for row in history]
             reason = EARLY_STOPPED if self._metric.is_beaten(errors, self._incumbent) else None
         return reason
+
+
+def _delete(folder):
+    """Deletes the folder of a stored run, unless another process uses it."""
+    if folder.exists():
+        with contextlib.suppress(ValueError), holding(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _command_in_new_folder(command):

@@ -6,6 +6,7 @@ import pytest
 
 from alexnet_keras.files import holding
 from alexnet_keras.record import as_stored
+from alexnet_keras.training import train
 from experiments import cifar_normalization, conv1_initialization, relu_vs_tanh_inputs
 from experiments.framework.cli import main
 from experiments.framework.experiment import (
@@ -16,7 +17,7 @@ from experiments.framework.experiment import (
     stored_run_key,
 )
 from experiments.framework.metrics import EpochsToError, FinalError
-from experiments.framework.runner import ExperimentRunner
+from experiments.framework.runner import EarlyEnd, ExperimentRunner
 from experiments.framework.tables import table
 from tests.conftest import TINY
 from tests.experiments.conftest import narrow
@@ -398,6 +399,39 @@ def test_a_run_that_another_rate_stopped_answers_for_better_rates_only(trained, 
     # A rate that needs fifteen epochs more does not show that it is worse.
     search(0.0025, 0.32)
     assert [rate for _, rate, _ in trained[count:]].count(0.32) == 1
+
+
+def test_a_run_that_an_earlier_call_stopped_is_trained_again(trained, tmp_path, monkeypatch):
+    """The earlier call has ended between the end of the training and the storing of the run."""
+    train_anew = train.train_and_evaluate
+    again = runner(tmp_path)
+    config = again.experiment.config("relu", seed=0, learning_rate=0.01)
+    folder = again._folder(config)
+    stopped = train_anew(config, folder, [EarlyEnd(folder, again.experiment.metric, None)], 0)
+    stopped["history"] = stopped["history"][:3]
+
+    def resume(config, workdir, **options):
+        if workdir.exists():
+            return stopped
+        return train_anew(config, workdir, **options)
+
+    monkeypatch.setattr(train, "train_and_evaluate", resume)
+    run = again.run()["runs"][0]
+    assert run["config"]["learning_rate"] == 0.01
+    # From 90% to 25% in 6.5 epochs.
+    assert (run["ended"], len(run["history"])) == ("target reached", 7)
+
+
+def test_a_folder_that_another_process_uses_is_kept(trained, tmp_path):
+    runner(tmp_path).run()
+    again = runner(tmp_path)
+    folder = again._folder(again.experiment.config("relu", seed=0, learning_rate=0.04))
+    with holding(folder):
+        (folder / "history.csv").write_text("top1_error\n50\n")
+        again.run()
+        assert (folder / "history.csv").exists()
+    runner(tmp_path).run()  # an unused folder of a stored run is deleted
+    assert not folder.exists()
 
 
 def test_runs_are_shared_if_they_were_validated_often_enough(trained, tmp_path):
