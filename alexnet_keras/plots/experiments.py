@@ -10,6 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from alexnet_keras.plots.style import new_figure
 
 _LINES = ("-", "--", ":", "-.")
+# Marks of the runs without a value in a search for a learning rate, by why they ended.
+_MARKS = {"stopped early": "x", "not reached": "+", "diverged": "1"}
 _LABEL_WIDTH = 44  # characters of a line beside a comparison
 
 
@@ -102,9 +104,10 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
     """Plots the results of each learning rate of a search, and its errors after three epochs.
 
     Args:
-        groups: `{group: {variant: [(learning rate, value, errors), ...]}}`. The value is `None` for
-            a run that was stopped early. Errors are training top-1 errors in percent, one for each
-            epoch.
+        groups: `{group: {variant: [{"learning_rate": rate, "value": value or None, "ended": why,
+            "curve": errors}, ...]}}`. For a run without a value, `ended` is `"stopped early"`,
+            `"not reached"` or `"diverged"`. Errors are training top-1 errors in percent, one for
+            each epoch.
         label: label of the values, with their unit.
 
     Returns:
@@ -116,29 +119,31 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
     values = []
     for variants in groups.values():
         for points in variants.values():
-            values += [value for _, value, _ in points if value is not None]
+            values += [point["value"] for point in points if point["value"] is not None]
     top = 1.4 * max(values, default=1.0)
     for (axis, early), (group, variants) in zip(axes.T, groups.items(), strict=True):
+        all_rates = set()
         for n, (variant, points) in enumerate(variants.items()):
-            measured = [(rate, value) for rate, value, _ in points if value is not None]
-            stopped = [rate for rate, value, _ in points if value is None]
+            rates = [point["learning_rate"] for point in points]
+            all_rates.update(rates)
+            measured = [
+                (rate, point["value"])
+                for rate, point in zip(rates, points, strict=True)
+                if point["value"] is not None
+            ]
             style = dict(color=f"C{n}", linestyle=_LINES[n % len(_LINES)], label=variant)
             axis.plot([p[0] for p in measured], [p[1] for p in measured], marker="o", **style)
-            if stopped:
-                # Crosses of different variants do not hide each other.
-                height = (0.97 - 0.04 * n) * top
-                axis.plot(
-                    stopped,
-                    [height] * len(stopped),
-                    "x",
-                    color=f"C{n}",
-                    label=f"{variant}: stopped early",
-                )
-            errors = [(rate, curve[:3][-1]) for rate, _, curve in points if curve]
+            # Marks of different variants do not hide each other.
+            _mark_without_value(axis, points, (0.97 - 0.04 * n) * top, f"C{n}", variant)
+            errors = [
+                (rate, point["curve"][:3][-1])
+                for rate, point in zip(rates, points, strict=True)
+                if point["curve"]
+            ]
             early.plot([p[0] for p in errors], [p[1] for p in errors], marker="o", **style)
         early.set_xscale("log")
-        rates = sorted({rate for points in variants.values() for rate, *_ in points})
-        early.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45)
+        ticks = sorted(all_rates)
+        early.set_xticks(ticks, [f"{rate:g}" for rate in ticks], rotation=45)
         early.xaxis.minorticks_off()
         early.set_xlabel("learning rate")
         axis.set_ylim(0, top)
@@ -147,6 +152,19 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
     axes[0, 0].set_ylabel(label)
     axes[1, 0].set_ylabel("training top-1 error in epoch 3 (%)")
     return figure
+
+
+def _mark_without_value(axis, points, height, color, variant):
+    """Marks the learning rates whose runs have no value."""
+    for ended, mark in _MARKS.items():
+        rates = [
+            point["learning_rate"]
+            for point in points
+            if point["value"] is None and point["ended"] == ended
+        ]
+        if rates:
+            label = f"{variant}: {ended}"
+            axis.plot(rates, [height] * len(rates), mark, color=color, label=label)
 
 
 def plot_by_setting(

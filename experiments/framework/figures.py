@@ -17,6 +17,7 @@ from alexnet_keras.plots import (
 from experiments.framework.kept_kernels import file_name, kept_path, read_kept
 from experiments.framework.metrics import (
     DIVERGED,
+    EARLY_STOPPED,
     FinalError,
     HighFrequencyShare,
     TowerColorGap,
@@ -26,6 +27,9 @@ from experiments.framework.tables import estimate_with_interval, labeled_compari
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# Why a run has no value, in figures.
+_ENDS = {EARLY_STOPPED: "stopped early", DIVERGED: "diverged"}
 
 
 def draw(results: dict, folder: str | Path) -> None:
@@ -48,13 +52,7 @@ def figures(results: dict) -> dict[str, "Figure"]:
     drawn = _comparison_figures(results, comparisons)
     if results["target"] is not None:
         drawn["training_error"] = _training_error_figure(results)
-    searches = {
-        name: [
-            (rate["learning_rate"], rate["value"], rate["curve"])
-            for rate in variant["learning_rates"]
-        ]
-        for name, variant in results["variants"].items()
-    }
+    searches = {name: _search(variant) for name, variant in results["variants"].items()}
     if results["settings"]["metric"] == TowerColorGap.name:
         measures = measures_of(results, TowerColorGap())
         if measures:
@@ -66,6 +64,14 @@ def figures(results: dict) -> dict[str, "Figure"]:
             _by_group(searches), results["settings"]["metric"]
         )
     return drawn
+
+
+def _search(variant):
+    """The runs of a search for a learning rate, as `plot_learning_rates` takes them."""
+    return [
+        {**run, "ended": _ENDS.get(run["ended"], "not reached")}
+        for run in variant["learning_rates"]
+    ]
 
 
 def _draw_kernels(results, folder):

@@ -225,21 +225,29 @@ def test_a_run_that_diverged_in_its_first_epoch_has_no_line():
     assert label.get_text() == "ReLU: 2.0 epochs (n = 1 of 2)"
 
 
-def test_learning_rates_show_what_was_stopped():
+def test_learning_rates_show_why_runs_have_no_value():
     points = [
-        (0.01, None, [90, 80, 70]),
-        (0.02, 6.0, [60, 50, 40, 30]),
-        (0.04, 7.0, [55, 45, 42]),
-        (0.08, None, []),
+        {"learning_rate": 0.005, "value": None, "ended": "not reached", "curve": [90, 85, 80, 75]},
+        {"learning_rate": 0.01, "value": None, "ended": "stopped early", "curve": [90, 80, 70]},
+        {"learning_rate": 0.02, "value": 6.0, "ended": "not reached", "curve": [60, 50, 40, 30]},
+        {"learning_rate": 0.04, "value": 7.0, "ended": "not reached", "curve": [55, 45, 42]},
+        {"learning_rate": 0.08, "value": None, "ended": "diverged", "curve": []},
     ]
     axis, early = plot_learning_rates({"group": {"ReLU": points}}, "epochs").axes
-    assert [text.get_text() for text in early.get_xticklabels()] == ["0.01", "0.02", "0.04", "0.08"]
-    line, cross = axis.lines
+    labels = [text.get_text() for text in early.get_xticklabels()]
+    assert labels == ["0.005", "0.01", "0.02", "0.04", "0.08"]
+    line, *marks = axis.lines
     assert line.get_xydata().tolist() == [[0.02, 6.0], [0.04, 7.0]]
-    assert list(cross.get_xdata()) == [0.01, 0.08]
-    assert 7.0 < cross.get_ydata()[0] < axis.get_ylim()[1]
+    assert {mark.get_label(): list(mark.get_xdata()) for mark in marks} == {
+        "ReLU: stopped early": [0.01],
+        "ReLU: not reached": [0.005],
+        "ReLU: diverged": [0.08],
+    }
+    assert len({mark.get_marker() for mark in marks}) == 3
+    for mark in marks:
+        assert 7.0 < mark.get_ydata()[0] < axis.get_ylim()[1]
     (errors,) = early.lines  # in the third epoch; the last rate diverged in the first
-    assert errors.get_xydata().tolist() == [[0.01, 70.0], [0.02, 40.0], [0.04, 42.0]]
+    assert errors.get_xydata().tolist() == [[0.005, 80.0], [0.01, 70.0], [0.02, 40.0], [0.04, 42.0]]
 
 
 def test_values_by_setting_have_a_point_for_each_run_and_a_line_of_means():

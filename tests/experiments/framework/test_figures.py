@@ -59,6 +59,24 @@ def test_a_diverged_run_has_no_gap_in_the_figure():
     assert shown[0].lines[0].get_ydata().tolist() == [0, 10, 30]
 
 
+def test_runs_without_a_value_are_called_by_their_ends():
+    results = results_with_diverged_runs()
+    rates = [
+        {"learning_rate": 0.01, "value": 3.0, "ended": "target reached", "curve": [50]},
+        {"learning_rate": 0.02, "value": None, "ended": "early stopped", "curve": [50]},
+        {"learning_rate": 0.04, "value": None, "ended": ALL_EPOCHS, "curve": [50]},
+        {"learning_rate": 0.08, "value": None, "ended": "at chance", "curve": [50]},
+        {"learning_rate": 0.16, "value": None, "ended": DIVERGED, "curve": []},
+    ]
+    results["variants"]["two towers"] = {"learning_rate": 0.01, "learning_rates": rates}
+    results["runs"] = []
+    axis, _ = figures(results)["learning_rates"].axes
+    drawn = {line.get_label(): list(line.get_xdata()) for line in axis.lines}
+    assert drawn["two towers: stopped early"] == [0.02]
+    assert drawn["two towers: not reached"] == [0.04, 0.08]
+    assert drawn["two towers: diverged"] == [0.16]
+
+
 def test_the_film_is_of_the_runs_that_did_not_diverge(tmp_path):
     (tmp_path / "kernels").mkdir()
     for seed, epochs in ((0, [0, 1, 2]), (1, [0])):  # seed 1 diverged in its first epoch
