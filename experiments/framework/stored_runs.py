@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 
 from alexnet_keras.files import read_json
-from alexnet_keras.record import differences, settings_error
+from alexnet_keras.record import as_stored, differences, settings_error
 from alexnet_keras.training.config import TrainingConfig
 from experiments.framework.experiment import Comparison, stored_run_key
 from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED, Metric
+
+_PRETRAINING = "pre-training's "  # before the settings of a pre-training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,12 +130,25 @@ class StoredRuns:
             if variant in stored["variants"] and variant in self.content.get("variants", ()):
                 requested_values = _flat(key)
                 stored_values = _flat(stored["variants"][variant])
-                # A field that one of them lacks is newer than the other, which has its default.
+                # A field that the stored settings lack is newer; they have its default.
+                stored_values = {**self._defaults(variant, requested_values), **stored_values}
                 common = sorted(requested_values.keys() & stored_values.keys())
                 found += differences(requested_values, stored_values, common, owner=variant)
         if found:
             expected = "a folder without this experiment, or with the same settings"
             raise settings_error(self.path.parent.parent, found, expected=expected)
+
+    def _defaults(self, variant, names):
+        """The defaults of these settings of a variant, but for a learning rate of a search."""
+        network = self.experiment.config(variant).network
+        fields = {**dataclasses.asdict(TrainingConfig()), **dataclasses.asdict(type(network)())}
+        del fields["learning_rate"]
+        defaults = {}
+        for name in names:
+            field = name.removeprefix(_PRETRAINING)
+            if field in fields:
+                defaults[name] = fields[field]
+        return as_stored(defaults)
 
     def _answers(self, run, config, incumbent):
         """Whether a run with the key of a request measures all that is requested."""
@@ -215,7 +230,7 @@ def _flat(key):
     initial_weights = key.get("initial_weights")
     if isinstance(initial_weights, dict):
         flat.update(
-            {f"pre-training's {name}": value for name, value in _flat(initial_weights).items()}
+            {f"{_PRETRAINING}{name}": value for name, value in _flat(initial_weights).items()}
         )
     else:
         flat["initial_weights"] = initial_weights

@@ -332,6 +332,21 @@ def test_other_settings_leave_the_results_alone(trained, tmp_path):
     assert path.read_bytes() == before
 
 
+def test_settings_of_older_results_have_the_defaults(trained, tmp_path):
+    runner(tmp_path).run()
+    path = tmp_path / "results" / "speed" / "results.json"
+    results = json.loads(path.read_text())
+    for key in results["settings"]["variants"].values():  # as if the fields were newer
+        del key["skip_corrupt"]
+        del key["network"]["middle_kernel_stddev"]
+    path.write_text(json.dumps(results))
+    runner(tmp_path, skip_corrupt=False)
+    with pytest.raises(ValueError, match="skip_corrupt of relu: stored False, requested True"):
+        runner(tmp_path, skip_corrupt=True)
+    with pytest.raises(ValueError, match="middle_kernel_stddev of relu: stored 0.01, requested 1"):
+        runner(tmp_path, overrides={"middle_kernel_stddev": 1.0})
+
+
 def test_a_variant_without_results_may_change(trained, tmp_path):
     ExperimentRunner(
         experiment(), tmp_path / "results", tmp_path / "scratch", variants=["relu", "tanh"]
