@@ -53,11 +53,14 @@ def _verdicts(workdir):
 
 
 def _headlines(workdir):
-    lines = ["| claim | the paper | measured | verdict |", "|---|---|---|---|"]
+    """A line for each comparison of the claims; the first one has the claim."""
+    lines = ["| claim | the paper | comparison | measured | verdict |", "|---|---|---|---|---|"]
     for experiment in _HEADLINES:
         claim = next(claim for claim in CLAIMS if claim.experiment == experiment)
-        row = rows_of([claim], workdir)[0]
-        lines.append(f"| {claim.words} | {claim.paper} | {row.measured} | {row.verdict} |")
+        start = f"| {claim.words} | {claim.paper} |"
+        for row in rows_of([claim], workdir):
+            lines.append(f"{start} {row.names} | {row.measured} | {row.verdict} |")
+            start = "| | |"
     return "\n".join(lines)
 
 
