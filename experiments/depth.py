@@ -56,8 +56,8 @@ def layers_table(results: dict) -> str:
     """
     lines = ["| variant | layers | parameters | training error (%) |", "|---|---|---|---|"]
     for name in results["variants"]:
-        network = EXPERIMENT.config(name).network
-        layers = [*network.conv_layers, *network.hidden_layers]
+        network = results["settings"]["variants"][name]["network"]
+        layers = [*network["conv_layers"], *network["hidden_layers"]]
         runs = list(runs_of(results, name).values())
         errors = [run["history"][-1]["top1_error"] for run in runs if run["history"]]
         error = f"{statistics.mean(errors):.1f}" if errors else "none"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from experiments.framework.ablations import BASE, SEEDS, TOP1, top1_and_top5
 from experiments.framework.cli import main
 from experiments.framework.experiment import Experiment
+from experiments.framework.metrics import DIVERGED
 from experiments.framework.stored_runs import runs_of
 
 if TYPE_CHECKING:
@@ -71,13 +72,20 @@ EXPERIMENT = Experiment(
 
 
 def map_sizes_table(results: dict) -> str:
-    """Returns the map sizes of the variants as Markdown.
+    """Returns the map sizes of the variants as Markdown; an empty text without variants.
 
     Args:
         results: content of `results.json`.
     """
-    sizes = {name: EXPERIMENT.config(name).network.map_sizes() for name in results["variants"]}
-    first, *_ = sizes.values()
+    from alexnet_keras.models import AlexNetConfig
+
+    settings = results["settings"]["variants"]
+    sizes = {
+        name: AlexNetConfig(**settings[name]["network"]).map_sizes() for name in results["variants"]
+    }
+    if not sizes:
+        return ""
+    first = next(iter(sizes.values()))
     layers = [layer for layer in first if layer.startswith(("conv", "pool"))]
     lines = [f"| | {' | '.join(layers)} |", "|---" * (len(layers) + 1) + "|"]
     for name, maps in sizes.items():
@@ -89,6 +97,8 @@ def map_sizes_table(results: dict) -> str:
 def overfitting_table(results: dict) -> str:
     """Returns the training and validation errors after the last epoch of each run as Markdown.
 
+    Runs that diverged are left out.
+
     Args:
         results: content of `results.json`.
     """
@@ -98,6 +108,8 @@ def overfitting_table(results: dict) -> str:
     ]
     for name in results["variants"]:
         for seed, run in runs_of(results, name).items():
+            if run["ended"] == DIVERGED:
+                continue
             training = run["history"][-1]["top1_error"]
             validation = run["history"][-1]["val_top1_error"]
             difference = validation - training

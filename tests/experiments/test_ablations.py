@@ -11,7 +11,7 @@ from alexnet_keras.analysis.kernels import first_convolution
 from alexnet_keras.data import Dataset
 from alexnet_keras.models import alexnet_config, build_network
 from alexnet_keras.training.train import compile_for_training
-from experiments import overlapping_pooling
+from experiments import depth, overlapping_pooling
 from experiments.ablations import main as run_all
 from experiments.framework import ablations
 from experiments.framework.cli import main
@@ -322,3 +322,42 @@ def test_fine_tuning_keeps_its_classes_whatever_it_starts_from(monkeypatch):
         (0, 1, 2, 3, 4),
         True,
     )
+
+
+def stored_with_preset(module, preset, variant, **run):
+    """Results of an ablation with --preset: a run of one variant, with these fields."""
+    base = {"preset": preset, "dataset": "cifar10"}
+    changed = dataclasses.replace(module.EXPERIMENT, base=base)
+    config = changed.config(variant, seed=0)
+    network = dataclasses.asdict(config.network)
+    results = {
+        "settings": changed.settings,
+        "variants": {variant: {"learning_rate": config.learning_rate}},
+        "runs": [{"config": vars(config), "network": network, **run}],
+    }
+    return json.loads(json.dumps(results))
+
+
+def test_the_table_of_layers_is_of_the_stored_network():
+    history = [{"top1_error": 20.0}]
+    results = stored_with_preset(depth, "conv6", "without conv2", history=history, parameters=5)
+    row = "| without conv2 | conv1, conv3, conv4, conv5, conv6, fc6, fc7, fc8 | 5 | 20.0 |"
+    assert depth.layers_table(results).splitlines()[2:] == [row]
+
+
+def test_the_table_of_map_sizes_is_of_the_stored_network():
+    results = stored_with_preset(overlapping_pooling, "paper", "overlapping")
+    header, _, row = overlapping_pooling.map_sizes_table(results).splitlines()
+    assert header == "| | conv1 | pool1 | conv2 | pool2 | conv3 | conv4 | conv5 | pool5 |"
+    # Of 224 pixels: (224 - 11) / 4 + 1, rounded up, and pools of 3 with stride 2.
+    assert row == "| overlapping | 55x55 | 27x27 | 27x27 | 13x13 | 13x13 | 13x13 | 13x13 | 6x6 |"
+    assert overlapping_pooling.map_sizes_table({**results, "variants": {}}) == ""
+
+
+def test_the_table_of_overfitting_leaves_out_diverged_runs():
+    row = {"top1_error": 20.0, "val_top1_error": 25.5}
+    for run in ({"ended": "NaN loss", "history": []}, {"ended": "all epochs", "history": [row]}):
+        results = stored_with_preset(overlapping_pooling, "small", "overlapping", **run)
+        _, _, *rows = overlapping_pooling.overfitting_table(results).splitlines()
+        expected = ["| overlapping | 0 | 20.00 | 25.50 | 5.50 |"]
+        assert rows == (expected if run["history"] else [])
