@@ -52,8 +52,11 @@ def _table_of_published(variants, published):
     lines = ["", "| variant | measured, 95% interval | published |", "|---|---|---|"]
     for name, value in published.items():
         if name in variants:
-            measured = {**variants[name], "estimate": variants[name]["mean"]}
-            lines.append(f"| {name} | {estimate_with_interval(measured)} | {value:g} |")
+            measured = "no value"
+            if variants[name]["mean"] is not None:
+                interval = {**variants[name], "estimate": variants[name]["mean"]}
+                measured = estimate_with_interval(interval)
+            lines.append(f"| {name} | {measured} | {value:g} |")
     return lines
 
 
@@ -95,7 +98,7 @@ def comparison_text(comparison: dict) -> str:
 def estimate_with_interval(comparison: dict) -> str:
     """Returns a comparison's estimate with its interval, without the unit."""
     if comparison["estimate"] is None:
-        return "not reached"
+        return "no seed with both values"
     if not comparison["interval"]:
         return f"{comparison['estimate']:.2f} (one seed)"
     low, high = comparison["interval"]
@@ -105,7 +108,7 @@ def estimate_with_interval(comparison: dict) -> str:
 def mean_with_deviation(variant: dict) -> str:
     """Returns the mean of a variant's values with its standard deviation."""
     if variant["mean"] is None:
-        return "not reached"
+        return "no value"
     if variant["standard_deviation"] is None:
         return f"{variant['mean']:.2f}"
     return f"{variant['mean']:.2f} ± {variant['standard_deviation']:.2f}"
@@ -115,5 +118,5 @@ def _count(variant):
     """The number of runs, and how many of them have a value."""
     runs = len(variant["values"])
     if 0 < variant["n"] < runs:
-        return f"{variant['n']} of {runs}, the others not reached"
+        return f"{variant['n']} of {runs}, the others without a value"
     return str(runs)

@@ -149,7 +149,11 @@ def test_searches_compares_and_stores(trained, tmp_path, capsys):
     assert results == json.loads((tmp_path / "results" / "speed" / "results.json").read_text())
     assert "| relu | 0.04 | 3.56 ± 0.09 | 2 |" in table(results)
     variants["relu"] |= {"n": 1, "values": {"0": 3.5, "1": None}}
-    assert "| relu | 0.04 | 3.56 ± 0.09 | 1 of 2, the others not reached |" in table(results)
+    assert "| relu | 0.04 | 3.56 ± 0.09 | 1 of 2, the others without a value |" in table(results)
+    assert "| sigmoid | 0.1 | no value | 1 |" in table(results)
+    assert "| sigmoid against relu | no seed with both values | 0 | not given |" in table(results)
+    results["published"] = {"sigmoid": 9.0}
+    assert "| sigmoid | no value | 9 |" in table(results)
     assert len(trained) == len(set(trained)) == 4 + 3 + 1 + 2
 
 
