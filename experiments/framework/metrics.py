@@ -213,6 +213,10 @@ class TowerColorGap(Metric):
         towers = run["measures"][self.name]["towers"][-1]
         return max(towers) - min(towers)
 
+    def rank(self, run: dict) -> float | tuple[int, float]:
+        """Orders runs by their validation error, as no gap is better than another."""
+        return FinalError(test_views="center").rank(run)
+
 
 @dataclasses.dataclass(frozen=True)
 class TowersPart(Metric):

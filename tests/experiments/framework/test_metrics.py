@@ -188,6 +188,20 @@ def test_gap_between_a_gray_and_a_red_tower(tmp_path):
     assert metric.value({"ended": "NaN loss"}) is None
 
 
+def test_a_gap_does_not_rank_learning_rates():
+    metric = TowerColorGap()
+
+    def gap_and_error(gap, error):
+        measures = {metric.name: {"towers": [[gap, 0.0]]}}
+        errors = {"center": {"top1_error": error}}
+        return {"ended": "all epochs", "measures": measures, "errors": errors}
+
+    poor = gap_and_error(1.0, 60.0)
+    good = gap_and_error(9.0, 40.0)
+    diverged = {"ended": "NaN loss", "errors": {}}
+    assert sorted([diverged, poor, good], key=metric.rank) == [good, poor, diverged]
+
+
 def test_a_single_tower_is_measured_in_halves(tmp_path):
     kernels = gray_and_red().reshape(1, 8, 2, 2, 3)
     write_snapshots(tmp_path / "snapshots", kernels)
