@@ -199,13 +199,12 @@ def _write_split(network, dataset, folder, split, about, first, batch_size):
     batches = images(batch_size).skip(first * about["chunk"] // batch_size).as_numpy_iterator()
     count = about[f"{split}_count"]
     size = about["pixel_size"]
-    with tqdm(
-        total=count, initial=first * about["chunk"], desc=f"Activations, {split}", unit="image"
-    ) as bar:
+    written = first * about["chunk"]
+    with tqdm(total=count, initial=written, desc=f"Activations, {split}", unit="image") as bar:
         for path in _paths(folder, split, about)[first:]:
             parts = []
             read = 0
-            while read < about["chunk"] and bar.n < count:
+            while read < min(about["chunk"], count - written):
                 whole, labels = next(batches)
                 crops = center(whole, about["crop_size"])
                 activations = network.predict_on_batch(
@@ -221,6 +220,7 @@ def _write_split(network, dataset, folder, split, about, first, batch_size):
             )
             with replacing(path) as partial:
                 np.savez(partial, activations=activations, pixels=pixels, labels=labels)
+            written += read
 
 
 def _scaled_down(crops, size):

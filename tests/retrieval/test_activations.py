@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from alexnet_keras import AlexNet
 from alexnet_keras.data import Dataset
 from alexnet_keras.retrieval import Activations, write_activations
+from alexnet_keras.retrieval import activations as activations_module
 
 TINY = {"filters": (4,) * 6, "units": (8, 12), "input_shape": (28, 28, 3)}
 
@@ -45,6 +48,15 @@ def test_activations_are_those_of_the_layer(model, dataset, tiny_npz, tmp_path):
     np.testing.assert_array_equal(activations.labels("train"), stored)
     whole = np.concatenate(list(activations.chunks("train")))
     np.testing.assert_array_equal(activations.rows("train", [70, 3, 40, 3]), whole[[70, 3, 40, 3]])
+
+
+def test_progress_bars_may_be_off(model, dataset, tmp_path, monkeypatch):
+    """A bar that TQDM_DISABLE=1 turns off does not count."""
+    silent = functools.partial(activations_module.tqdm, disable=True)
+    monkeypatch.setattr(activations_module, "tqdm", silent)
+    activations = write(model, dataset, tmp_path / "out")
+    assert [len(part) for part in activations.chunks("train")] == [32, 32, 16]
+    assert [len(part) for part in activations.chunks("validation")] == [20]
 
 
 def test_goes_on_where_it_was_stopped(model, dataset, tmp_path):
