@@ -241,6 +241,20 @@ class Rate:
         return max(1, math.ceil(steps * seconds / passed))
 
 
+def seconds_to_run(code: str, *arguments: str, **options) -> float:
+    """Returns the seconds in which a new Python process starts and runs code, without its exit.
+
+    Args:
+        code: Python code.
+        *arguments: its command-line arguments.
+        **options: options of `subprocess.run`.
+    """
+    command = [sys.executable, "-c", f"{code}\nimport time\nprint(time.time())", *arguments]
+    start = time.time()
+    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options)
+    return float(ended.stdout.split()[-1]) - start
+
+
 def peak_memory_mib() -> float:
     """Returns the peak memory of this process in MiB."""
     if sys.platform != "linux":

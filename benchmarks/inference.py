@@ -21,8 +21,6 @@ The results are `inference.json`, `inference.md` and `inference.png` in --workdi
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -171,11 +169,7 @@ def _measure_start_up(options, folder):
 def _seconds_of_start_up(name, folder):
     code = _START_RUNTIME if name in runtimes.RUNTIMES else _START_CLASSIFIER
     variables = {**harness.environment("tensorflow"), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-c", code, name, folder], check=True, env={**os.environ, **variables}
-    )
-    return time.perf_counter() - start
+    return harness.seconds_to_run(code, name, folder, env={**os.environ, **variables})
 
 
 def _measure_group(options, network, batch_size, folder):

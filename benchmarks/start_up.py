@@ -8,7 +8,6 @@ Every round measures new processes. The results are `start_up.json` and `start_u
 
 import subprocess
 import sys
-import time
 
 from benchmarks import harness
 from benchmarks.networks import check_presets
@@ -77,9 +76,7 @@ def _measure(options):
 
 
 def _seconds(code):
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    return harness.seconds_to_run(code, stderr=subprocess.DEVNULL)
 
 
 def table(stored: dict) -> str:

@@ -13,8 +13,12 @@ def fork_workers(monkeypatch, *before):
     def start(command, text, **options):
         return processes.start([*before, *command[1:]], **options)
 
+    def run(command, env, **options):
+        return processes.run(command[1:], env=env)
+
     monkeypatch.setenv("XLA_FLAGS", processes.COMPILE_FAST)
-    monkeypatch.setattr(harness, "subprocess", SimpleNamespace(Popen=start, PIPE=subprocess.PIPE))
+    forked = SimpleNamespace(Popen=start, run=run, PIPE=subprocess.PIPE)
+    monkeypatch.setattr(harness, "subprocess", forked)
 
 
 @pytest.fixture

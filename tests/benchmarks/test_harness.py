@@ -1,6 +1,7 @@
 import shlex
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -50,6 +51,13 @@ def test_rate_does_not_measure_the_steps_that_warm_up(clock):
     measure = harness.Rate(run, steps=5, warm_up_steps=8)
     assert measure() == 16
     assert done == [8, 5]
+
+
+def test_the_seconds_of_a_process_do_not_include_its_exit():
+    code = "import atexit, sys, time\natexit.register(time.sleep, float(sys.argv[1]))"
+    start = time.time()
+    seconds = harness.seconds_to_run(code, "0.5")
+    assert 0 < seconds < time.time() - start - 0.5
 
 
 def test_the_peak_memory_is_that_of_the_process():

@@ -9,7 +9,6 @@ from keras import ops
 
 from alexnet_keras import Classifier
 from benchmarks import inference, predictors
-from tests import processes
 from tests.benchmarks.test_commands import run_and_read
 
 CLASSES = 10
@@ -114,11 +113,7 @@ def test_bad_arguments(arguments, capsys):
 
 
 @pytest.mark.slow
-def test_command(tmp_path, monkeypatch, narrow_workers):
-    def run(command, check, env):
-        assert processes.run(command[1:], env=env).returncode == 0
-
-    monkeypatch.setattr(inference, "subprocess", SimpleNamespace(run=run))
+def test_command(tmp_path, narrow_workers):
     names = ["classifier", "classifier_ten_crop"]
     options = ["--networks", "small", "--batch-sizes", "2", "--classes", "10", "--seconds", "0.01"]
     stored, table = run_and_read(inference, tmp_path, [*options, "--implementations", *names])
