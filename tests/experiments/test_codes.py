@@ -1,15 +1,30 @@
 import re
 
+import faiss
 import keras
 import numpy as np
 import pytest
 
 from alexnet_keras.models import fingerprint
 from alexnet_keras.retrieval import Activations, CodeIndex, encode
+from experiments import codes
 from experiments.codes import main
 
 
-def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys):
+@pytest.fixture
+def no_index_in_time(monkeypatch):
+    """Lets the timed searches fail if they build an index of vectors."""
+    measure = codes._queries_per_second
+
+    def measure_without_index(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(faiss, "IndexFlatL2", None)
+            return measure(*arguments)
+
+    monkeypatch.setattr(codes, "_queries_per_second", measure_without_index)
+
+
+def test_codes_of_activations_and_pixels(weights, tmp_path, tiny_npz, capsys, no_index_in_time):
     small = [
         "--bits",
         "16",
