@@ -51,7 +51,8 @@ def export(model: keras.Model, path: str | os.PathLike, kind: str) -> None:
         model: a `keras.Model`.
         path: path of the file, or of the folder of a SavedModel.
         kind: `"saved_model"`, `"onnx"`, `"float16"` or `"int8"`. The last two are TFLite with
-            weights of 16 or 8 bits; its arithmetic is in float32.
+            weights of 16 or 8 bits. With `"int8"`, layers with weights also round their inputs to 8
+            bits (dynamic range quantization). All else is computed in float32.
 
     Raises:
         ValueError: for an unknown format, an existing path, or as `check_formats`.

@@ -1,7 +1,8 @@
 """Runtimes of exported files, without Keras, TensorFlow and this package.
 
 Each function loads a file and returns a function from uint8 images `(batch_size, height, width, 3)`
-to probabilities `(batch_size, classes)`. All cores compute in float32.
+to probabilities `(batch_size, classes)`. All cores compute, in float32. Only in `int8.tflite` do
+layers multiply 8-bit weights by inputs that LiteRT rounds to 8 bits.
 """
 
 import os
