@@ -70,6 +70,15 @@ def mixed_bfloat16():
     keras.config.set_dtype_policy(before)
 
 
+def draw_large_weights(model, random):
+    """Draws weights with which the outputs of images differ, unlike those of a new network."""
+    weights = []
+    for weight in model.weights:
+        fan_in = np.prod(weight.shape[-3:-1]) if len(weight.shape) > 1 else 1
+        weights.append(random.normal(0, (2 / fan_in) ** 0.5, weight.shape).astype("float32"))
+    model.set_weights(weights)
+
+
 def write_tiny_npz(path, validation_count=20):
     """80 + 20 images of 32x32 in 4 classes that differ in color, as an .npz file."""
     random = np.random.RandomState(0)

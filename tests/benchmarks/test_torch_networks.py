@@ -5,6 +5,7 @@ import pytest
 
 from alexnet_keras import AlexNet
 from alexnet_keras.models.alexnet_config import alexnet_config
+from tests.conftest import draw_large_weights
 
 torch = pytest.importorskip("torch", reason="PyTorch is in the extra torch")
 
@@ -46,11 +47,7 @@ def test_logits(preset, overrides):
     model = AlexNet(config, classes=5, classifier_activation=None)
     random = np.random.default_rng(0)
     images = random.normal(0, 60, (3, *config.input_shape)).astype("float32")
-    weights = []
-    for weight in model.weights:  # large enough for logits that differ
-        fan_in = np.prod(weight.shape[-3:-1]) if len(weight.shape) > 1 else 1
-        weights.append(random.normal(0, (2 / fan_in) ** 0.5, weight.shape).astype("float32"))
-    model.set_weights(weights)
+    draw_large_weights(model, random)
     expected = np.asarray(model(images))
     module = torch_network(config, 5).eval()
     copy_weights(model, module)

@@ -6,15 +6,41 @@ from alexnet_keras import VGG, AlexNet
 from alexnet_keras import export as exporting
 from alexnet_keras.data import Dataset
 from experiments.export import main
+from tests.conftest import draw_large_weights
 from tests.experiments.conftest import save_as_trained, tiny_model
 
 TOLERANCES = {"saved_model": 1e-6, "onnx": 1e-5, "float16": 5e-3, "int8": 5e-2}
+# Of small networks, whose logits do not hide errors as saturated probabilities would.
+LOGITS = {
+    "classes": 4,
+    "units": (16, 16),
+    "input_shape": (99, 99, 3),
+    "classifier_activation": None,
+}
+
+
+def images_of_some_colors(random):
+    """Three images of noise about a color each."""
+    colors = random.uniform(-100, 100, (3, 1, 1, 3))
+    return (colors + random.uniform(-50, 50, (3, 99, 99, 3))).astype("float32")
+
+
+def assert_outputs(path, kind, images, expected):
+    """Compares an exported file with the network, whose outputs must differ between images."""
+    run = exporting.load_exported(path, kind)
+    found = np.concatenate([run(image[None]) for image in images])
+    largest = np.abs(expected).max()
+    assert np.ptp(expected, axis=0).max() > 0.1 * largest
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCES[kind] * largest)
 
 
 @pytest.mark.parametrize("kind", TOLERANCES)
-def test_each_format_says_what_the_network_says(kind, weights, tmp_path, tiny_npz):
+def test_each_format_says_what_the_network_says(kind, tmp_path, tiny_npz, random):
     for module in exporting.FORMATS[kind][1]:
         pytest.importorskip(module)
+    model = tiny_model(classifier_activation=None)
+    draw_large_weights(model, random)
+    weights = save_as_trained(model, tmp_path / "run")
     data = ["--dataset", tiny_npz, "--image-size", "32", "--workdir", str(tmp_path / "out")]
     results = main(["--weights", weights, *data, "--formats", kind])
     measured = results["formats"]
@@ -25,52 +51,43 @@ def test_each_format_says_what_the_network_says(kind, weights, tmp_path, tiny_np
         main(["--weights", weights, *data, "--formats", kind])["formats"][kind]["megabytes"] > 0
     )  # goes on
 
-    model = keras.saving.load_model(weights, compile=False)
     (images, _), *_ = Dataset(tiny_npz, 32, 28).validation(20).as_numpy_iterator()
     path = tmp_path / "out" / f"{kind}{exporting.FORMATS[kind][0]}"
-    run = exporting.load_exported(path, kind)
-    said = np.concatenate([run(image[None]) for image in images])
-    np.testing.assert_allclose(said, model.predict(images, verbose=0), atol=TOLERANCES[kind])
+    assert_outputs(path, kind, images, model.predict(images, verbose=0))
 
 
 @pytest.mark.parametrize("kind", TOLERANCES)
 @pytest.mark.parametrize("config", ["source", "caffenet", "torchvision", "VGG"])
-def test_every_network_is_exported(config, kind, tmp_path):
+def test_every_network_is_exported(config, kind, tmp_path, random):
     for module in exporting.FORMATS[kind][1]:
         pytest.importorskip(module)
-    sizes = {"classes": 4, "units": (16, 16), "input_shape": (99, 99, 3)}
-    model = (
-        VGG("A-LRN", filters=(8,) * 5, **sizes)
-        if config == "VGG"
-        else AlexNet(config, filters=(8,) * 6, **sizes)
-    )
+    if config == "VGG":
+        model = VGG("A-LRN", filters=(8,) * 5, **LOGITS)
+    else:
+        model = AlexNet(config, filters=(8,) * 6, **LOGITS)
+    draw_large_weights(model, random)
     path = tmp_path / f"model{exporting.FORMATS[kind][0]}"
     exporting.export(model, path, kind)
-    images = (
-        np.random.default_rng(0).uniform(-100, 100, (1, *model.input_shape[1:])).astype("float32")
-    )
-    said = exporting.load_exported(path, kind)(images)
-    np.testing.assert_allclose(said, model.predict(images, verbose=0), atol=TOLERANCES[kind])
+    images = images_of_some_colors(random)
+    assert_outputs(path, kind, images, model.predict(images, verbose=0))
 
 
 @pytest.mark.parametrize("kind", TOLERANCES)
-def test_mixed_precision_is_exported_in_float32(kind, tmp_path):
+def test_mixed_precision_is_exported_in_float32(kind, tmp_path, random):
     for module in exporting.FORMATS[kind][1]:
         pytest.importorskip(module)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = AlexNet(
-            "source", classes=4, units=(16, 16), filters=(8,) * 6, input_shape=(99, 99, 3)
-        )
+        model = AlexNet("source", filters=(8,) * 6, **LOGITS)
     finally:
         keras.config.set_dtype_policy("float32")
-    exact = AlexNet("source", classes=4, units=(16, 16), filters=(8,) * 6, input_shape=(99, 99, 3))
+    draw_large_weights(model, random)
+    exact = AlexNet("source", filters=(8,) * 6, **LOGITS)
     exact.set_weights(model.get_weights())
     path = tmp_path / f"model{exporting.FORMATS[kind][0]}"
     exporting.export(model, path, kind)
-    images = np.random.default_rng(0).uniform(-100, 100, (1, 99, 99, 3)).astype("float32")
-    said = exporting.load_exported(path, kind)(images)
-    np.testing.assert_allclose(said, exact.predict(images, verbose=0), atol=TOLERANCES[kind])
+    images = images_of_some_colors(random)
+    assert_outputs(path, kind, images, exact.predict(images, verbose=0))
     assert {file.name for file in tmp_path.iterdir()} == {
         path.name
     }  # nothing half written beside it
