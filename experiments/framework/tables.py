@@ -1,6 +1,7 @@
 """Tables and text of an experiment's results."""
 
 from alexnet_keras.evaluation.statistics import seeds_for_significance, summary
+from experiments.framework.metrics import TowersPart
 
 
 def table(results: dict) -> str:
@@ -90,9 +91,19 @@ def comparison_text(comparison: dict) -> str:
         or not comparison["interval"][0] < no_effect < comparison["interval"][1]
     ):
         return text
+    if is_of_shares(comparison):
+        return f"{text}, not significant"
     seeds = seeds_for_significance(comparison, no_effect)
     needed = "over 1,000" if seeds is None else f"about {seeds}"
     return f"{text}, not significant ({needed} {comparison.get('of', 'seeds')} needed)"
+
+
+def is_of_shares(comparison: dict) -> bool:
+    """Whether a comparison is of shares of runs.
+
+    Its interval is then not from Student's t, and `seeds_for_significance` does not hold for it.
+    """
+    return comparison.get("metric") == TowersPart().name
 
 
 def estimate_with_interval(comparison: dict) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alexnet_keras.evaluation.statistics import seeds_for_significance, verdict
 from alexnet_keras.files import read_json
-from experiments.framework.tables import estimate_with_interval
+from experiments.framework.tables import estimate_with_interval, is_of_shares
 from experiments.reporting.claims import GROUPS
 
 NOT_TESTABLE = "not testable"
@@ -89,6 +89,8 @@ class Row:
         interval = self.comparison and self.comparison["interval"]
         is_open = interval and interval[0] < self.comparison["no_effect"] < interval[1]
         if not is_open or self.verdict == "reproduced":  # the claim may be that there is none
+            return self.verdict
+        if is_of_shares(self.comparison):
             return self.verdict
         seeds = seeds_for_significance(self.comparison, self.comparison["no_effect"])
         return f"{self.verdict} ({'over 1,000' if seeds is None else seeds})"

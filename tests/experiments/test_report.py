@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.framework.tables import comparison_text
 from experiments.report import main, pages
 from experiments.reporting.blocks import _filled, fill_blocks
 from experiments.reporting.claims import CLAIMS
@@ -219,6 +220,20 @@ def test_a_block_is_written_anew_and_what_is_around_it_stays(stored):
     line = "- with normalization against without normalization: -2.00 pp [-2.50, -1.50], n = 3;"
     assert f"{line} the paper: -2. **Reproduced.**" in " ".join(filled.split())
     assert fill_blocks(filled, folder) == filled
+
+
+def test_seeds_are_counted_for_differences_but_not_for_shares_of_runs(stored):
+    content = results([-5.0, 1.0])
+    (comparison,) = content["comparisons"]
+    line = row(reproduction(stored(content)), "with normalization against")
+    # The half width of 3 is 4.303 / sqrt(3) deviations of 1.21. The power of the t-test for -2 is
+    # then 79% with five seeds and 90% with six.
+    assert line.endswith("| not reproduced (6) |")
+    assert comparison_text(comparison).endswith(", not significant (about 6 seeds needed)")
+    comparison["metric"] = comparison["baseline_metric"] = "parted runs (%)"
+    line = row(reproduction(stored(content)), "with normalization against")
+    assert line.endswith("| not reproduced |")
+    assert comparison_text(comparison).endswith(", not significant")
 
 
 def test_headlines_name_and_show_all_comparisons_of_a_claim(stored):
