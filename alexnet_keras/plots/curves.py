@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from alexnet_keras.plots.style import literal, new_figure
+from alexnet_keras.plots.style import check_not_empty, literal, new_figure
 
 
 def plot_curves(history: Sequence[Mapping], title: str = "") -> Figure:
@@ -17,7 +17,11 @@ def plot_curves(history: Sequence[Mapping], title: str = "") -> Figure:
 
     Returns:
         A matplotlib figure.
+
+    Raises:
+        ValueError: for no epochs.
     """
+    check_not_empty("history", history)
     figure, axes = new_figure(1, 2, (9.5, 3.8))
     marker = "o" if len(history) < 30 else ""
     for axis, name, label in (

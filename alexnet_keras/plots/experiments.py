@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from alexnet_keras.plots.style import new_figure
+from alexnet_keras.plots.style import check_not_empty, new_figure
 
 _LINES = ("-", "--", ":", "-.")
 # Marks of the runs without a value in a search for a learning rate, by why they ended.
@@ -220,7 +220,11 @@ def plot_comparisons(comparisons: Sequence[Mapping], title: str = "") -> Figure:
 
     Returns:
         A matplotlib figure.
+
+    Raises:
+        ValueError: for no comparisons.
     """
+    check_not_empty("comparisons", comparisons)
     labels = [_comparison_label(comparison) for comparison in comparisons]
     lines = max(3, *(label.count("\n") + 1 for label in labels))
     figure, axis = new_figure(size=(7.0, 1.6 + 0.18 * lines * len(comparisons)))

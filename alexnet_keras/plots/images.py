@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet_keras.plots.style import literal, new_figure
+from alexnet_keras.plots.style import check_not_empty, literal, new_figure
 
 
 def plot_images(
@@ -21,7 +21,11 @@ def plot_images(
 
     Returns:
         A matplotlib figure.
+
+    Raises:
+        ValueError: for no images.
     """
+    check_not_empty("images", images)
     images = np.clip(np.asarray(images), 0, 255).astype("uint8")
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)

@@ -1,6 +1,7 @@
 """Common style of all figures."""
 
 import os
+from collections.abc import Sized
 from typing import Any
 
 import matplotlib
@@ -31,6 +32,17 @@ def new_figure(
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         return figure, figure.subplots(rows, columns, **kwargs)
+
+
+def check_not_empty(name: str, values: Sized) -> None:
+    """Raises a `ValueError` if there is nothing to draw.
+
+    Args:
+        name: name of the argument.
+        values: its value.
+    """
+    if len(values) == 0:
+        raise ValueError(f"`{name}` must have at least one entry. Received: none")
 
 
 def save_figure(figure: Figure, path: str | os.PathLike) -> None:

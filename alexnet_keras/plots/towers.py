@@ -12,7 +12,7 @@ from alexnet_keras.analysis.kernels import colorfulness
 from alexnet_keras.analysis.snapshots import Snapshot
 from alexnet_keras.evaluation.statistics import SIGNIFICANT
 from alexnet_keras.plots.kernels import sheet_of_tiles
-from alexnet_keras.plots.style import new_figure
+from alexnet_keras.plots.style import check_not_empty, new_figure
 
 _COLUMNS = 16  # kernels in a row
 _SPACE = 4  # pixels between the towers, and between runs
@@ -80,7 +80,11 @@ def plot_tower_gaps(variants: Mapping[str, Sequence[Mapping]]) -> Figure:
 
     Returns:
         A matplotlib figure.
+
+    Raises:
+        ValueError: for no variants.
     """
+    check_not_empty("variants", variants)
     columns = min(3, len(variants))
     rows = -(-len(variants) // columns)
     figure, axes = new_figure(

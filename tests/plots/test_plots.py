@@ -17,6 +17,7 @@ from alexnet_keras.plots import (
     plot_kernel_strip,
     plot_kernels,
     plot_learning_rates,
+    plot_tower_gaps,
     plot_training_errors,
     save_animation,
     save_figure,
@@ -180,6 +181,21 @@ def test_bad_arguments():
         ValueError, match=r"`image` must be of shape \(32, 32, 3\). Received: shape \(28, 28, 3\)"
     ):
         plot_feature_maps(model, np.zeros((28, 28, 3)))
+
+
+@pytest.mark.parametrize(
+    ("plot", "argument", "empty"),
+    [
+        (plot_curves, "history", []),
+        (plot_images, "images", np.zeros((0, 4, 4, 3))),
+        (plot_comparisons, "comparisons", []),
+        (plot_tower_gaps, "variants", {}),
+    ],
+)
+def test_nothing_to_draw(plot, argument, empty):
+    message = f"`{argument}` must have at least one entry. Received: none"
+    with pytest.raises(ValueError, match=message):
+        plot(empty)
 
 
 def test_training_errors_mark_the_crossings():
