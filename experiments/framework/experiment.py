@@ -41,8 +41,8 @@ class Comparison:
         metric: `Metric` to compare; `None` for the experiment's metric.
         baseline_metric: `Metric` of the baseline if it differs, such as other test views.
         side: 1 or -1 if the paper only says that the variant is higher or lower.
-        margin: gain that still counts as none if the paper claims no gain, in the unit of the
-            comparison. `side` is then the side of a loss.
+        margin: gain or loss that still counts as none if the claim rules it out, in the unit of the
+            comparison. `side` is then the other side.
     """
 
     variant: str

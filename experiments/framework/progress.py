@@ -61,7 +61,9 @@ class LearningRateSearch:
         if best not in (rates[0], rates[-1]) or self._metric.failed(self.best_run):
             return
         neighbor = rates[1] if best == rates[0] else rates[-2]
-        self.waiting.append(float(f"{best * best / neighbor:.3g}"))
+        further = float(f"{best * best / neighbor:.3g}")
+        if further not in self.runs:  # of rates that hardly differ, it is one of them
+            self.waiting.append(further)
 
 
 class Progress:

@@ -265,6 +265,17 @@ def test_answers_from_stored_runs_leave_the_file_alone(trained, tmp_path, monkey
     assert json.loads(path.read_text()) == changed
 
 
+def test_a_search_ends_with_rates_that_hardly_differ(trained, tmp_path):
+    close = dataclasses.replace(
+        experiment(seeds=(0,)), learning_rates={"relu": (0.01, 0.01001)}, comparisons=()
+    )
+    folders = (tmp_path / "results", tmp_path / "scratch")
+    results = ExperimentRunner(close, *folders, variants=["relu"]).run()
+    # 0.01001 squared, by 0.01, is 0.0100 in three digits.
+    assert [rate for _, rate, _ in trained] == [0.01, 0.01001]
+    assert results["variants"]["relu"]["learning_rate"] == 0.01001
+
+
 def test_more_seeds_keep_the_runs(trained, tmp_path):
     runner(tmp_path).run()
     before = len(trained)
