@@ -37,6 +37,7 @@ class Metric(abc.ABC):
             in the same order, to a dict with `estimate`, `interval` and `n`.
         target: training top-1 error in percent that figures show as a line; `None` for no line.
         ends_early: whether a run may end before its last epoch.
+        depends_on_machine: whether runs of other machines or devices have another value.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Metric(abc.ABC):
     compare: Callable[[Sequence[float], Sequence[float]], dict]
     target: float | None = None
     ends_early: bool = False
+    depends_on_machine: bool = False
 
     @abc.abstractmethod
     def value(self, run: dict) -> float | None:
@@ -259,6 +261,7 @@ class EpochSeconds(Metric):
     """
 
     name = "seconds of an epoch"
+    depends_on_machine = True
     test_views = "center"
     unit = "times the seconds"
     no_effect = 1.0

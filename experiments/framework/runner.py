@@ -198,6 +198,7 @@ class ExperimentRunner:
         run = {
             **{name: results[name] for name in _KEPT},
             "network": as_stored(dataclasses.asdict(config.network)),
+            "backend": keras.backend.backend(),
             "ended": ended,
         }
         folder = self._folder(config)

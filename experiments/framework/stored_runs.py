@@ -4,6 +4,9 @@ import dataclasses
 import json
 from pathlib import Path
 
+import keras
+
+from alexnet_keras.environment import machine
 from alexnet_keras.files import read_json
 from alexnet_keras.record import as_stored, differences, settings_error
 from alexnet_keras.training.config import TrainingConfig
@@ -69,9 +72,21 @@ class StoredRuns:
         """
         key = self.experiment.run_key(config)
         for stored in self._runs:
-            if stored.key == key and self._answers(stored.run, config, incumbent):
+            if stored.key != key or not self._answers(stored.run, config, incumbent):
+                continue
+            if stored.path == self.path or self._has_machine(stored.run, config):
                 return stored
         return None
+
+    def _has_machine(self, run, config):
+        """Whether a run of another experiment is from this machine, if a metric depends on it."""
+        if not any(metric.depends_on_machine for metric in self.experiment.metrics):
+            return True
+        return (
+            machine().items() <= run["machine"].items()
+            and run["config"].get("devices", 1) == as_stored({"devices": config.devices})["devices"]
+            and run.get("backend", "tensorflow") == keras.backend.backend()
+        )
 
     def runs_at(self, variant: str, learning_rate: float) -> dict[int, dict]:
         """Returns the runs of a variant in the experiment's file that measure it, by their seeds.

@@ -4,6 +4,7 @@ import types
 
 import pytest
 
+from alexnet_keras.environment import machine
 from alexnet_keras.files import holding
 from alexnet_keras.record import as_stored
 from alexnet_keras.training import train
@@ -16,8 +17,9 @@ from experiments.framework.experiment import (
     run_key,
     stored_run_key,
 )
-from experiments.framework.metrics import EpochsToError, FinalError
+from experiments.framework.metrics import EpochSeconds, EpochsToError, FinalError
 from experiments.framework.runner import EarlyEnd, ExperimentRunner
+from experiments.framework.stored_runs import StoredRuns
 from experiments.framework.tables import table
 from tests.conftest import TINY
 from tests.experiments.conftest import narrow
@@ -336,6 +338,34 @@ def test_experiments_share_runs(trained, tmp_path):
     assert trained == before
     assert (tmp_path / "results" / "other" / "results.json").exists()
     assert len(results["runs"]) == len(before)
+
+
+def test_seconds_of_another_machine_are_not_reused(trained, tmp_path):
+    final = dataclasses.replace(
+        experiment("final", seeds=(0,)), metric=FinalError("center"), learning_rates={}
+    )
+    folders = (tmp_path / "results", tmp_path / "scratch")
+    results = ExperimentRunner(final, *folders, variants=["relu"]).run()
+    path = tmp_path / "results" / "final" / "results.json"
+    timed = dataclasses.replace(final, name="timed", metric=EpochSeconds())
+    (run,) = results["runs"]
+    assert run["backend"] == "tensorflow"
+
+    def is_reused(experiment, **changes):
+        path.write_text(json.dumps({**results, "runs": [{**run, **changes}]}))
+        found = StoredRuns(tmp_path / "results", experiment).find(experiment.config("relu", seed=0))
+        return found is not None
+
+    here = {**machine(), "hosts": 1}
+    assert is_reused(timed, machine=here)
+    for changes in (
+        {"machine": {**here, "processor": "another"}},
+        {"machine": {**here, "cores": 1000}},
+        {"machine": here, "config": {**run["config"], "devices": 2}},
+        {"machine": here, "backend": "jax"},
+    ):
+        assert not is_reused(timed, **changes)
+        assert is_reused(dataclasses.replace(final, name="other"), **changes)
 
 
 def test_other_settings_leave_the_results_alone(trained, tmp_path):
