@@ -25,18 +25,27 @@ _CROPS = 10  # the batches of `Classifier.predict` have room for all crops of an
 _KINDS = {"classifier.onnx": "onnx", "float16.tflite": "float16", "int8.tflite": "int8"}
 # Largest difference of a probability, as a share of the largest probability. Weights of 16 and 8
 # bits are rounded.
-_TOLERANCES = {"litert": 0.01, "litert_int8": 0.1}
+_TOLERANCES = {"litert": 0.01, "litert_int8": 0.04}
 _TOLERANCE = 0.001
 
 
 def network_config(preset: str) -> "TrainingConfig":
     """Returns the training configuration of a preset, with normalization across the towers.
 
-    No other library normalizes inside the towers.
+    No other library normalizes inside the towers. The initial weights give probabilities that
+    depend on the image, as wrong inputs would not show otherwise. With He's in conv1, too, they
+    would be 0 and 1, as the inputs reach from -123 to 151.
     """
+    from alexnet_keras.models import alexnet_config
     from alexnet_keras.training.config import training_config
 
-    return training_config(preset, overrides={"normalization_in_towers": False})
+    overrides = {
+        "normalization_in_towers": False,
+        "initializer": "he_normal",
+        "bias": 0.0,
+        "conv1_kernel_stddev": 0.0005 / alexnet_config(preset).input_scale,
+    }
+    return training_config(preset, overrides=overrides)
 
 
 def write_files(
