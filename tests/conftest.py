@@ -71,7 +71,7 @@ def mixed_bfloat16():
 
 
 def draw_large_weights(model, random):
-    """Draws weights with which the outputs of images differ, unlike those of a new network."""
+    """Draws weights with which the outputs differ between images, as a new network's hardly do."""
     weights = []
     for weight in model.weights:
         fan_in = np.prod(weight.shape[-3:-1]) if len(weight.shape) > 1 else 1

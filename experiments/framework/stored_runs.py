@@ -4,8 +4,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import keras
-
 from alexnet_keras.environment import machine
 from alexnet_keras.files import read_json
 from alexnet_keras.record import as_stored, differences, settings_error
@@ -82,6 +80,8 @@ class StoredRuns:
         """Whether a run of another experiment is from this machine, if a metric depends on it."""
         if not any(metric.depends_on_machine for metric in self.experiment.metrics):
             return True
+        import keras  # late, as commands show their help without it
+
         return (
             machine().items() <= run["machine"].items()
             and run["config"].get("devices", 1) == as_stored({"devices": config.devices})["devices"]
