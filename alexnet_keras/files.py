@@ -118,6 +118,11 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def printable(text: str) -> str:
+    """Returns a text with escapes for the bytes of a file name that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Context that replaces a file at its end, and only if its body succeeds.
@@ -171,8 +176,8 @@ def holding(folder: Path, argument: str = "workdir") -> Iterator[None]:
         argument: name of the argument in the message.
 
     Raises:
-        ValueError: if another process holds it, and the message names the process; if the folder
-            has a file of the lock's name that is none.
+        ValueError: if another process holds it; the message names that process. Also if the folder
+            has a file of this name that is not a lock.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     descriptor = _lock(folder, argument)
@@ -182,6 +187,7 @@ def holding(folder: Path, argument: str = "workdir") -> Iterator[None]:
         os.close(descriptor)
         raise
     try:
+        os.lseek(descriptor, 0, os.SEEK_SET)  # `_check_own` has read the file
         os.truncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield

@@ -97,6 +97,9 @@ def build_training(config: "TrainingConfig") -> "tuple[keras.Model, KerasTrainin
 
     Args:
         config: the network and its training.
+
+    Returns:
+        `(model, training)`, a `keras.Model` and its `KerasTraining`.
     """
     import numpy as np
 

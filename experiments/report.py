@@ -39,7 +39,7 @@ def main(arguments=None):
     parser.add_argument(
         "--root", default=".", help="folder with results, README.md and docs (default: this one)"
     )
-    return run_command(parser, _write, arguments)
+    return run_command(parser, _write, arguments, resumes=False)
 
 
 def _write(options, command):

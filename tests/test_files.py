@@ -47,8 +47,9 @@ def test_a_folder_is_held_by_one_process_until_it_is_killed(tmp_path):
         holding(folder),
     ):
         pass
+    (folder / LOCK).write_text("process 1 on another-host")  # of a process that was killed
     with holding(folder):
-        pass
+        assert (folder / LOCK).read_text() == f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def test_nothing_is_left_of_a_folder_that_was_held(tmp_path):

@@ -57,11 +57,15 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def _without_pictures(images, folder):
-    """Returns the images that are not in the folder of the pictures, unless all of them are."""
-    outside = [
-        image for image in images if not Path(image).resolve().is_relative_to(folder.resolve())
-    ]
-    return outside or images
+    """Returns the images without earlier pictures in the folder, unless all of them are such."""
+    endings = tuple(f"_{method}.png" for method in METHODS)
+    folder = folder.resolve()
+    others = []
+    for image in images:
+        is_in_folder = Path(image).resolve().parent == folder
+        if not (is_in_folder and image.endswith(endings)):
+            others.append(image)
+    return others or images
 
 
 def _parser(prog):
@@ -94,7 +98,7 @@ def _parser(prog):
         default="explanations",
         metavar="FOLDER",
         help="folder of the pictures, NAME_METHOD.png each, with a number if there is such a file; "
-        "its images are not explained (default: explanations)",
+        "earlier pictures there are not explained (default: explanations)",
     )
     parser.add_argument(
         "--batch-size",
@@ -131,7 +135,7 @@ def _write(explanations, folder):
             save_figure(plot_explanations([explanation]), partial)
         share = f"{100 * explanation.probability:.2f}%"
         line = f"{explanation.source}: {explanation.class_name}, {share}: {path}"
-        print(line.encode(errors="backslashreplace").decode())  # not every file name is text
+        print(line)
 
 
 def _new_path(explanation, folder):

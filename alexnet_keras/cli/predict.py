@@ -55,7 +55,7 @@ def predict(options: argparse.Namespace) -> int:
         print(json.dumps([_described(prediction) for prediction in predictions], indent=1))
     else:
         text = "\n".join(_lines(predictions))
-        print(text.encode(errors="backslashreplace").decode())  # not every file name is text
+        print(text)
     if options.figure:
         _draw(classifier, predictions, Path(options.figure))
     return sum(prediction.error is not None for prediction in predictions)

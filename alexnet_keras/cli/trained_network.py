@@ -155,10 +155,9 @@ def first_other_class(names: Iterable[str], other_names: Iterable[str]) -> int |
 
 
 def _own_preparation(options):
-    """Returns what networks have from their classifiers, as options: mean, color order, image size.
+    """Returns the options that classifiers fix: mean, color order, image size and class names.
 
-    A classifier also has class names. A network that was trained from scratch has the mean of its
-    data set.
+    A network that was trained from scratch has the mean of its data set.
     """
     import numpy as np
 
@@ -169,8 +168,9 @@ def _own_preparation(options):
         same_names = preparation.keys() == first.keys()
         if not same_names or not all(np.array_equal(preparation[n], first[n]) for n in first):
             raise ValueError(
-                "`models` must have one mean, color order and image size. Received: "
-                f"{paths[0]!r} and {path!r}, of which one or both have a classifier's own"
+                "`models` must have one mean, color order and image size, and the same class "
+                f"names. Received: {paths[0]!r} and {path!r}. Give classifiers only, or networks "
+                "only"
             )
     for option in ("image_size", "mean_subtraction"):
         given = getattr(options, option, None)
@@ -183,7 +183,7 @@ def _own_preparation(options):
 
 
 def _preparation_of(path):
-    """Returns what a network has from its classifier, as options; an empty dict without one."""
+    """Returns the options that the classifier of a network fixes; an empty dict without one."""
     import keras
 
     from alexnet_keras.models.saved import preparation_in

@@ -36,7 +36,7 @@ _ORIENTATION = 0x112
 def decode_image(encoded) -> tf.Tensor:
     """Decodes an image file to upright uint8 `(height, width, 3)`.
 
-    The EXIF orientation is applied. The first of several pictures is taken. Transparency is
+    The EXIF or XMP orientation is applied. The first of several pictures is taken. Transparency is
     dropped, and the upper 8 of 16 bits are kept.
 
     Args:

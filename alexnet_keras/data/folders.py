@@ -13,7 +13,7 @@ from alexnet_keras.data.image_files import IMAGE_SUFFIXES, is_hidden, is_image_n
 from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
 from alexnet_keras.distributed.hosts import print_once
-from alexnet_keras.files import expand_home
+from alexnet_keras.files import expand_home, printable
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -558,7 +558,7 @@ def _summary(path, layout, used, hold_out_every, corrupt):
         lines.append(f"  left out, {len(files):,} ({reason}){_names(files, 3)}")
     if corrupt:
         lines.append(f"  left out, {len(corrupt):,} (corrupt):\n{_list_reasons(corrupt)}")
-    return _printable("\n".join(lines))
+    return printable("\n".join(lines))
 
 
 def _names(names, shown=_SHOWN):
@@ -576,8 +576,4 @@ def _count_endings(left_out):
 def _list_reasons(corrupt):
     lines = [f"  {file}: {reason}" for file, reason in corrupt.items()]
     more = [f"  and {len(lines) - 20} more"] if len(lines) > 20 else []
-    return _printable("\n".join(lines[:20] + more))
-
-
-def _printable(text):
-    return text.encode(errors="backslashreplace").decode()  # not every file name is text
+    return printable("\n".join(lines[:20] + more))

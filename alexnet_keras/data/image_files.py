@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from alexnet_keras.files import expand_home
+from alexnet_keras.files import expand_home, printable
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # Pillow's names; its JPEG includes MPO
 MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
@@ -102,7 +102,7 @@ def _images_in(folder):
         left_out.append(f"linked folders: {len(links)}")
     if left_out:
         text = f"Left out in {folder}: {'; '.join(left_out)}"
-        print(text.encode(errors="backslashreplace").decode(), file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
     return sorted(found)
 
 
@@ -116,7 +116,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         path: path of a JPEG, PNG, BMP, GIF or WebP file.
 
     Returns:
-        uint8 `(height, width, 3)`, upright by its EXIF orientation.
+        uint8 `(height, width, 3)`, upright by its EXIF or XMP orientation.
 
     Raises:
         ValueError: if the file is not such an image; the message is the reason, without the path.
@@ -168,7 +168,8 @@ def reason_against_header(image: Image.Image) -> str | None:
 def pixels_of(image: Image.Image) -> np.ndarray:
     """Returns the pixels of a Pillow image, uint8 `(height, width, 3)`.
 
-    The EXIF orientation is applied, transparency is dropped, and of 16 bits the upper 8 are kept.
+    The EXIF or XMP orientation is applied, and transparency is dropped. Of 16 bits the upper 8 are
+    kept; an image of mode `I` with values up to 255 has 8 bits.
 
     Raises:
         ValueError: for an image without pixels.

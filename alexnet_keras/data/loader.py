@@ -53,8 +53,8 @@ def load(
               `"imagenette/320px-v2"` or `"imagenet2012"`;
             - a folder with `train/CLASS/` and `val/CLASS/` folders, or with `CLASS/` folders only.
               Other usual names such as `training_set` and `test_set` work too. A printed summary
-              shows the used folders and the files that are left out. The EXIF orientation of
-              photographs is applied;
+              shows the used folders and the files that are left out. Photographs are
+              turned upright by their EXIF or XMP orientation;
             - an `.npz` file with x_train, y_train, x_test and y_test.
         batch_size: images, over all hosts together.
         random_crop: whether training takes random crops and mirror images rather than center crops.

@@ -201,7 +201,7 @@ class BatchOptions:
             )
 
 
-EXPECTED = (
+EXPECTED_DATASET = (
     "`dataset` must be the TFDS name of an image classification set (such as shapes, cifar10, "
     "imagenette/320px-v2, imagenet2012), a folder with train/CLASS/ and val/CLASS/ folders, or an "
     f".npz file with {', '.join(ARRAYS)}."
@@ -214,19 +214,20 @@ def check_is_name(name: str | os.PathLike) -> None:
     Args:
         name: data set name that is neither a folder nor an `.npz` file.
     """
-    if expand_home(name).exists():  # an empty name is the current folder
+    if expand_home(name).exists():
         reason = "a file of another kind" if str(name) else "an empty name"
-        raise ValueError(f"{EXPECTED} Received: dataset={str(name)!r}, {reason}")
+        raise ValueError(f"{EXPECTED_DATASET} Received: dataset={str(name)!r}, {reason}")
     text = str(name)
     is_path = (
         isinstance(name, Path)
         or text.startswith((".", "~", os.sep))
-        or text.endswith(os.sep)
+        or text.endswith((os.sep, ".npz"))
         or "\\" in text
     )
     if is_path:
         raise ValueError(
-            f"{EXPECTED} Received: dataset={text!r}, which does not exist (from {Path.cwd()})"
+            f"{EXPECTED_DATASET} Received: dataset={text!r}, which does not exist "
+            f"(from {Path.cwd()})"
         )
 
 
@@ -237,11 +238,9 @@ def check_path(name: str | os.PathLike) -> None:
         name: as for `ImageSelection`.
     """
     path = expand_home(name)
-    if path.suffix == ".npz" and not path.exists():
-        raise ValueError(
-            f"{EXPECTED} Received: dataset={str(name)!r}, which does not exist (from {Path.cwd()})"
-        )
-    if not str(name) or (not path.is_dir() and path.suffix != ".npz"):
+    is_folder = bool(str(name)) and path.is_dir()  # an empty name is the current folder
+    is_npz = path.suffix == ".npz" and path.exists()
+    if not is_folder and not is_npz:
         check_is_name(name)
 
 

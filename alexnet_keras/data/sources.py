@@ -14,7 +14,7 @@ from alexnet_keras.data.arrays import fixed_permutation, read_npz
 from alexnet_keras.data.class_selection import select_classes
 from alexnet_keras.data.decoding import decode_image
 from alexnet_keras.data.folders import fingerprint_of, read_folder
-from alexnet_keras.data.options import EXPECTED, ImageSelection, check_is_name
+from alexnet_keras.data.options import EXPECTED_DATASET, ImageSelection, check_is_name
 from alexnet_keras.extras import extra
 from alexnet_keras.files import expand_home
 
@@ -169,7 +169,7 @@ def _tfds_builder(name):
         is_unknown = isinstance(error, tfds.core.DatasetNotFoundError)
         if is_unknown or reason.startswith("Parsing builder name"):
             reason = "neither an existing file or folder nor the name of a TFDS set"
-        raise ValueError(f"{EXPECTED} Received: dataset={name!r}: {reason}") from error
+        raise ValueError(f"{EXPECTED_DATASET} Received: dataset={name!r}: {reason}") from error
 
 
 def _image_and_label_keys(builder, name):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from alexnet_keras.plots.style import check_not_empty, new_figure
+from alexnet_keras.plots.style import check_not_empty, literal, new_figure
 
 _LINES = ("-", "--", ":", "-.")
 # Marks of the runs without a value in a search for a learning rate, by why they ended.
@@ -124,23 +124,16 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
     for (axis, early), (group, variants) in zip(axes.T, groups.items(), strict=True):
         all_rates = set()
         for n, (variant, points) in enumerate(variants.items()):
-            rates = [point["learning_rate"] for point in points]
-            all_rates.update(rates)
-            measured = [
-                (rate, point["value"])
-                for rate, point in zip(rates, points, strict=True)
-                if point["value"] is not None
-            ]
+            all_rates.update(point["learning_rate"] for point in points)
             style = dict(color=f"C{n}", linestyle=_LINES[n % len(_LINES)], label=variant)
-            axis.plot([p[0] for p in measured], [p[1] for p in measured], marker="o", **style)
+            measured = [point for point in points if point["value"] is not None]
+            rates = [point["learning_rate"] for point in measured]
+            axis.plot(rates, [point["value"] for point in measured], marker="o", **style)
             # Marks of different variants do not hide each other.
             _mark_without_value(axis, points, (0.97 - 0.04 * n) * top, f"C{n}", variant)
-            errors = [
-                (rate, point["curve"][:3][-1])
-                for rate, point in zip(rates, points, strict=True)
-                if point["curve"]
-            ]
-            early.plot([p[0] for p in errors], [p[1] for p in errors], marker="o", **style)
+            trained = [point for point in points if point["curve"]]
+            rates = [point["learning_rate"] for point in trained]
+            early.plot(rates, [point["curve"][:3][-1] for point in trained], marker="o", **style)
         early.set_xscale("log")
         ticks = sorted(all_rates)
         early.set_xticks(ticks, [f"{rate:g}" for rate in ticks], rotation=45)
@@ -259,7 +252,7 @@ def plot_comparisons(comparisons: Sequence[Mapping], title: str = "") -> Figure:
         handles.values(), handles.keys(), frameon=False, loc="outside lower center", ncols=2
     )
     # A title of the figure has more width than a title of the axes beside long labels.
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(literal(title), fontsize=10)
     return figure
 
 
@@ -301,5 +294,5 @@ def plot_ensembles(errors: Mapping, title: str = "") -> Figure:
         axis.set_ylabel(f"top-{k} error (%)")
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.legend(frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(literal(title))
     return figure

@@ -7,6 +7,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from alexnet_keras.files import printable
+
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.grid": True,
@@ -19,7 +21,7 @@ STYLE: dict[Any, Any] = {
 
 def literal(text: str) -> str:
     """Returns a name as Matplotlib draws it: not as a formula, and with escapes for other bytes."""
-    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+    return printable(text).replace("$", r"\$")
 
 
 def new_figure(

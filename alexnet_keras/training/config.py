@@ -345,7 +345,7 @@ class TrainingConfig:
                 f"overrides={self.overrides!r}"
             )
         crop = (self.crop_size, self.crop_size, 3)
-        if tuple(self.overrides.get("input_shape", crop)) != crop:
+        if self.overrides.get("input_shape", crop) not in (crop, list(crop)):
             raise ValueError(
                 "`overrides` must leave out input_shape, or have the size of the crops. Received: "
                 f"overrides={self.overrides}, crop_size={self.crop_size}"

@@ -93,7 +93,10 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike, config: TrainingConfig):
         if not os.fspath(path):  # such as a variable of the shell that is not set
-            raise ValueError("`workdir` must be a folder. Received: workdir=''; . is this folder")
+            raise ValueError(
+                "`workdir` must be the path of a folder, such as . for the current one. "
+                "Received: workdir=''"
+            )
         self.path = expand_home(path)
         self.config = config
         self.is_main = process_index() == 0

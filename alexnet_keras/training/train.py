@@ -7,7 +7,13 @@ from collections.abc import Iterable
 import keras
 
 from alexnet_keras.data.options import check_path
-from alexnet_keras.distributed.hosts import print_once, process_count, process_index
+from alexnet_keras.distributed.hosts import (
+    main_process_first,
+    print_once,
+    process_count,
+    process_index,
+    raise_on_host_failure,
+)
 from alexnet_keras.evaluation.evaluate import compile_classifier, evaluate
 from alexnet_keras.evaluation.views import dense_model
 from alexnet_keras.extras import extra
@@ -95,7 +101,8 @@ def train_and_evaluate(
             print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
         scope = TrainingScope(config)
-        check_path(config.dataset)  # before a classifier is downloaded
+        with raise_on_host_failure(), main_process_first():
+            check_path(config.dataset)  # before a classifier is downloaded
         start = _read_start(config, folder)
         data = open_training_data(config, classes, start.preparation)
         folder.check_settings(data.identity)

@@ -131,7 +131,7 @@ def _run(experiment, options, command):
     variants = options.pop("variants", None)
     _check(experiment, variants, options)
     if not smoke:
-        _check_names(experiment, options)
+        _check_names(experiment, variants or experiment.variants, options)
     if workdir is None:
         workdir = "runs/smoke" if smoke else results_folder()
     runner = ExperimentRunner(
@@ -171,12 +171,12 @@ def _check(experiment, variants, options):
         raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
 
 
-def _check_names(experiment, options):
+def _check_names(experiment, variants, options):
     """Raises a `ValueError` for an option with which the name of a variant would be untrue."""
     for option in ("epochs", "batch_size"):
         if option not in options:
             continue
-        for variant in experiment.variants:
+        for variant in variants:
             own = getattr(experiment.config(variant), option)
             if own != options[option] and str(own) in re.findall(r"\d+", variant):
                 raise ValueError(

@@ -42,7 +42,7 @@ class Comparison:
         baseline_metric: `Metric` of the baseline if it differs, such as other test views.
         side: 1 or -1 if the paper only says that the variant is higher or lower.
         margin: gain or loss that still counts as none if the claim rules it out, in the unit of the
-            comparison. `side` is then the other side.
+            comparison. `side` is then the opposite direction.
     """
 
     variant: str

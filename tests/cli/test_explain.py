@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,6 +65,12 @@ def test_pictures_are_not_explained_themselves(paths, tmp_path, monkeypatch, cap
         main(["explain", paths[0], "."])
     assert len(capsys.readouterr().out.splitlines()) == 2
     main(["explain", paths[0], "explanations/one_grad_cam.png"])  # asked for by name
+    assert "explanations/one_grad_cam.png: " in capsys.readouterr().out
+    shutil.rmtree("explanations")
+    for _ in range(2):
+        main(["explain", *paths[:2], ".", "--out", "."])
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split(": ")[0] for line in lines] == [paths[1], "one.png"]
 
 
 def test_long_names_are_shortened(paths, tmp_path):

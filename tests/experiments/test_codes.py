@@ -1,6 +1,5 @@
 import re
 
-import faiss
 import keras
 import numpy as np
 import pytest
@@ -9,6 +8,8 @@ from alexnet_keras.models import fingerprint
 from alexnet_keras.retrieval import Activations, CodeIndex, encode
 from experiments import codes
 from experiments.codes import main
+
+faiss = pytest.importorskip("faiss", reason="faiss is in the extra retrieval")
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ BAD = {
     "class_subset": [3, None],
     "initial_layers": ["conv1"],
     "memory_gib": [-1, math.nan, "2"],
-    "overrides": [[1], "filters=8"],
+    "overrides": [[1], "filters=8", {"input_shape": None}, {"input_shape": 5}],
     "scale_jitter": [256],
     "pca_noise_end": [-0.1, 1.1, "0.5", True],
     "conv1_milestones": [(0.5,), (0.1, 0.2, 0.3), (0.5, 1.1), (0.6, 0.5)],

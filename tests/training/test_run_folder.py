@@ -27,7 +27,7 @@ def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
 
 
 def test_an_empty_name_is_not_the_current_folder():
-    with pytest.raises(ValueError, match="`workdir` must be a folder. Received: workdir=''"):
+    with pytest.raises(ValueError, match="`workdir` must be the path of .*Received: workdir=''"):
         RunFolder("", TrainingConfig())
 
 

@@ -356,13 +356,13 @@ def test_seconds_of_another_machine_are_not_reused(trained, tmp_path):
         found = StoredRuns(tmp_path / "results", experiment).find(experiment.config("relu", seed=0))
         return found is not None
 
-    here = {**machine(), "hosts": 1}
-    assert is_reused(timed, machine=here)
+    this_machine = {**machine(), "hosts": 1}
+    assert is_reused(timed, machine=this_machine)
     for changes in (
-        {"machine": {**here, "processor": "another"}},
-        {"machine": {**here, "cores": 1000}},
-        {"machine": here, "config": {**run["config"], "devices": 2}},
-        {"machine": here, "backend": "jax"},
+        {"machine": {**this_machine, "processor": "another"}},
+        {"machine": {**this_machine, "cores": 1000}},
+        {"machine": this_machine, "config": {**run["config"], "devices": 2}},
+        {"machine": this_machine, "backend": "jax"},
     ):
         assert not is_reused(timed, **changes)
         assert is_reused(dataclasses.replace(final, name="other"), **changes)
