@@ -17,7 +17,7 @@ _OPTIONS, _RATES = STARTS[_START]
 
 EXPERIMENT = nonlinearities(
     "relu_vs_sigmoid",
-    {_START: (_OPTIONS, {**_RATES, "sigmoid": (0.025, 0.05, 0.1)})},
+    {_START: (_OPTIONS, {**_RATES, "sigmoid": (0.033, 0.05, 0.075)})},
     "sigmoid",
     paper=None,
     claim="ReLU is faster than saturating nonlinearities",

@@ -22,15 +22,15 @@ EXPERIMENT = nonlinearities(
     {
         "Gaussian 0.01, pixels / 64": (
             {"overrides": {**GAUSSIAN, **SCALED}},
-            {"ReLU": (0.01, 0.02, 0.04), "tanh": (0.005, 0.01, 0.02)},
+            {"ReLU": (0.0067, 0.01, 0.015), "tanh": (0.013, 0.02, 0.03)},
         ),
         "Glorot, pixels 0-255": (
             {"overrides": {**GLOROT, **RAW}},
-            {"ReLU": (0.0001, 0.0002, 0.0004), "tanh": (0.002, 0.004, 0.008)},
+            {"ReLU": (0.00013, 0.0002, 0.0003), "tanh": (0.0027, 0.004, 0.006)},
         ),
         "Gaussian 0.01, pixels 0-255, batches of 32": (
             {"overrides": {**GAUSSIAN, **RAW}, "batch_size": 32},
-            {"ReLU": (0.00025, 0.0005, 0.001), "tanh": (0.001, 0.002, 0.004)},
+            {"ReLU": (0.00017, 0.00025, 0.00038), "tanh": (0.00067, 0.001, 0.0015)},
         ),
     },
 )
