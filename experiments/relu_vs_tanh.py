@@ -7,8 +7,8 @@ the same network with tanh. The learning rate of each is chosen for speed. Nothi
 
 The network has three conv layers of 5x5 kernels with 32, 32 and 64 maps, 3x3 pools with stride 2,
 and one fully connected layer. It sees all 50,000 images minus their mean image, in batches of 128,
-with momentum 0.9. Each nonlinearity gets its learning rate from a grid with factor 1.5, on the first
-seed. For each seed all networks start from the same weights and see the same batches.
+with momentum 0.9. Each nonlinearity gets its learning rate from a grid with factor 1.5, on the
+first seed. For each seed all networks start from the same weights and see the same batches.
 
 There are two starts. The paper's is a Gaussian of standard deviation 0.01 (section 5) on pixel
 values 0-255 (section 2). Today's is Glorot's initialization on pixel values divided by 64, with a

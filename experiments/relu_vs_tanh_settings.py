@@ -2,11 +2,11 @@
 
     python -m experiments.relu_vs_tanh_settings
 
-The paper does not give the settings of figure 1. Its authors had the file `layers-19pct.cfg`, with a
+The paper does not give the settings of figure 1. Its authors had the file `layers-19pct.cfg`, for a
 network of the same size. Three of its settings differ from `python -m experiments.relu_vs_tanh`:
 average pools after conv2 and conv3, a standard deviation of 0.0001 for conv1's first weights, and
-twice the learning rate for the biases. This experiment switches on each of them alone, and all
-three together, from the paper's Gaussian weights on pixel values 0-255.
+biases that learn at twice the rate. This experiment switches on each of them alone, and all three
+together. It starts from the paper's Gaussian weights, on pixel values 0-255.
 
 The learning rate of the biases stays at twice the best rate of the weights without these settings.
 """
