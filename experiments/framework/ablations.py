@@ -5,8 +5,8 @@ This network fits its training images better than others, which dropout, crops a
 for. Its learning rate is the best of three on the first seed (`python -m experiments.ten_crops`). A
 run takes about four minutes on one core with bfloat16 arithmetic.
 
-`CIFAR10_BASE` is a narrower network on CIFAR-10, for `initialization` and `fine_tune`. It divides
-pixel values by 64, so that the alpha of response normalization is the paper's times 64 squared.
+`CIFAR10_BASE` is a narrower network on CIFAR-10, for `initialization`. It divides pixel values by
+64, so that the alpha of response normalization is the paper's times 64 squared.
 
 `python -m experiments.ablations` runs all ablations. At the scale of the paper, 90 epochs a run on
 two GPUs:

@@ -9,6 +9,7 @@ import pytest
 from alexnet_keras.analysis import KernelSnapshots
 from alexnet_keras.analysis.kernels import first_convolution
 from alexnet_keras.data import Dataset
+from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES
 from alexnet_keras.models import alexnet_config, build_network
 from alexnet_keras.training.train import compile_for_training
 from experiments import depth, overlapping_pooling
@@ -68,14 +69,14 @@ CHANGES = {
         f"{how}, {amount}": start | images
         for amount, images in (
             ("50 images a class", set()),
-            ("500 images a class", {"max_images_per_class", "epochs"}),
+            ("200 images a class", {"max_images_per_class", "epochs"}),
             ("all images", {"max_images_per_class", "epochs"}),
         )
         for how, start in (
             ("fine-tuned", set()),
             (
                 "from scratch",
-                {"initial_weights", "learning_rate", "layer_learning_rates", "conv1_milestones"},
+                {"initial_weights", "layer_learning_rates", "conv1_milestones"},
             ),
         )
     },
@@ -303,7 +304,7 @@ def test_comparisons_use_their_metrics(tmp_path, monkeypatch, random):
     assert isinstance(ablations.TOP1, FinalError)
 
 
-def test_fine_tuning_keeps_its_classes_whatever_it_starts_from(monkeypatch):
+def test_fine_tuning_keeps_its_layers_and_its_pretraining_whatever_it_starts_from(monkeypatch):
     found = []
     monkeypatch.setattr(ExperimentRunner, "run", lambda self: found.append(self.experiment) or {})
     monkeypatch.setattr("experiments.framework.figures.draw", lambda *arguments: None)
@@ -311,17 +312,22 @@ def test_fine_tuning_keeps_its_classes_whatever_it_starts_from(monkeypatch):
     main(experiment("fine_tune"), "", ["--preset", "source", "--workdir", "out"])
     for variant in found[0].variants:
         config = found[0].config(variant)
-        assert (config.preset, config.class_subset, config.bias_learning_rate) == (
-            "source",
-            (5, 6, 7, 8, 9),
-            None,
-        )
+        assert (config.preset, config.bias_learning_rate) == ("source", None)
+        assert config.dataset == "imagenette/320px-v2"
         assert "conv6" in config.network.conv_layers
     pretraining = found[0].pretraining_config(0)
-    assert (pretraining.class_subset, "conv6" in pretraining.network.conv_layers) == (
-        (0, 1, 2, 3, 4),
-        True,
+    assert (pretraining.preset, pretraining.dataset) == ("source", "tiny_imagenet")
+    assert "conv6" in pretraining.network.conv_layers
+
+
+def test_no_class_of_the_pretraining_is_one_of_imagenette():
+    imagenette = (
+        "n01440764 n02102040 n02979186 n03000684 n03028079 n03394916 n03417042 n03425413 n03445777 "
+        "n03888257"
     )
+    numbers = set(CLASS_NAMES)
+    assert len(numbers) == 200
+    assert numbers.isdisjoint(imagenette.split())
 
 
 def stored_with_preset(module, preset, variant, **run):
