@@ -3,7 +3,8 @@
     python -m experiments.relu_vs_tanh_inputs
 
 `python -m experiments.relu_vs_tanh` has two of the four pairs of initialization and scale. This
-experiment has the other two, and the paper's pair in batches of 32. Everything else is equal.
+experiment has the other two, and the paper's pair in batches of 32. Everything else is equal, but
+for grids of learning rates with factor 2.
 
 Scale and initialization set the size of conv1's sums at the start, and so how many tanh units
 saturate. `saturation` measures it.
@@ -22,15 +23,15 @@ EXPERIMENT = nonlinearities(
     {
         "Gaussian 0.01, pixels / 64": (
             {"overrides": {**GAUSSIAN, **SCALED}},
-            {"ReLU": (0.0067, 0.01, 0.015), "tanh": (0.013, 0.02, 0.03)},
+            {"ReLU": (0.01, 0.02, 0.04), "tanh": (0.005, 0.01, 0.02)},
         ),
         "Glorot, pixels 0-255": (
             {"overrides": {**GLOROT, **RAW}},
-            {"ReLU": (0.00013, 0.0002, 0.0003), "tanh": (0.0027, 0.004, 0.006)},
+            {"ReLU": (0.0001, 0.0002, 0.0004), "tanh": (0.002, 0.004, 0.008)},
         ),
         "Gaussian 0.01, pixels 0-255, batches of 32": (
             {"overrides": {**GAUSSIAN, **RAW}, "batch_size": 32},
-            {"ReLU": (0.00017, 0.00025, 0.00038), "tanh": (0.00067, 0.001, 0.0015)},
+            {"ReLU": (0.00025, 0.0005, 0.001), "tanh": (0.001, 0.002, 0.004)},
         ),
     },
 )
