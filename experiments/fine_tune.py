@@ -90,6 +90,7 @@ EXPERIMENT = Experiment(
         "epochs": 8,
         "batch_size": 128,
         "learning_rate": 0.01,
+        "schedule": "step",
         "lr_milestones": (0.6, 0.85),
     },
 )

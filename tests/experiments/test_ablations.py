@@ -304,19 +304,20 @@ def test_comparisons_use_their_metrics(tmp_path, monkeypatch, random):
     assert isinstance(ablations.TOP1, FinalError)
 
 
-def test_fine_tuning_keeps_its_layers_and_its_pretraining_whatever_it_starts_from(monkeypatch):
+@pytest.mark.parametrize("preset", ["source", "paper"])
+def test_fine_tuning_keeps_its_layers_and_its_pretraining(preset, monkeypatch):
     found = []
     monkeypatch.setattr(ExperimentRunner, "run", lambda self: found.append(self.experiment) or {})
     monkeypatch.setattr("experiments.framework.figures.draw", lambda *arguments: None)
     monkeypatch.setattr("experiments.framework.tables.table", lambda results: "")
-    main(experiment("fine_tune"), "", ["--preset", "source", "--workdir", "out"])
+    main(experiment("fine_tune"), "", ["--preset", preset, "--workdir", "out"])
     for variant in found[0].variants:
         config = found[0].config(variant)
-        assert (config.preset, config.bias_learning_rate) == ("source", None)
+        assert (config.preset, config.bias_learning_rate) == (preset, None)
         assert config.dataset == "imagenette/320px-v2"
         assert "conv6" in config.network.conv_layers
     pretraining = found[0].pretraining_config(0)
-    assert (pretraining.preset, pretraining.dataset) == ("source", "tiny_imagenet")
+    assert (pretraining.preset, pretraining.dataset) == (preset, "tiny_imagenet")
     assert "conv6" in pretraining.network.conv_layers
 
 
