@@ -11,7 +11,8 @@ photographs of 200 classes. Its conv layers and a new head are then trained on I
 200 or all training images a class. None of its ten classes is one of the 200. The relations between
 the layers' learning rates follow the 2012 source. conv1 learns at a tenth of the rate and is frozen
 for the last third of the epochs. The hidden layers and fc8 learn at ten times the rate. From
-scratch, all layers have one rate. Each variant gets the best of three rates on the first seed.
+scratch, all layers have one rate. Each variant gets its rate from a search on the first seed, which
+starts with three rates.
 
 On two data sets, such as the halves of ImageNet's classes:
 
@@ -22,7 +23,7 @@ On two data sets, such as the halves of ImageNet's classes:
       --learning-rate 0.001 --bias-learning-rate 0.002 \\
       --layer-learning-rates conv1=0.1 fc6=10 fc7=10 fc8=10 --workdir runs/fine_tuned
 
-It has 30 runs, and 3 of pre-training.
+It has 34 runs, and 3 of pre-training.
 """
 
 from alexnet_keras.training.presets import (
@@ -53,9 +54,9 @@ _FINE_TUNED = {
 _SIX_CONV_LAYERS = {
     "overrides": {"conv_layers": ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")}
 }
-_ALL = {**_SIX_CONV_LAYERS, "bias_learning_rate": None}
+_SHARED = {**_SIX_CONV_LAYERS, "bias_learning_rate": None}
 
-_STARTS = {"fine-tuned": {**_FINE_TUNED, **_ALL}, "from scratch": _ALL}
+_STARTS = {"fine-tuned": {**_FINE_TUNED, **_SHARED}, "from scratch": _SHARED}
 _LEARNING_RATES = {"fine-tuned": (0.004, 0.008, 0.016), "from scratch": (0.005, 0.01, 0.02)}
 
 

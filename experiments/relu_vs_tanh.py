@@ -16,7 +16,7 @@ variance of about one. `python -m experiments.relu_vs_sigmoid` adds sigmoid to t
 `python -m experiments.relu_vs_tanh_inputs` has the other two pairs of initialization and scale, and
 smaller batches. `python -m experiments.relu_vs_tanh_settings` has further settings of 2012.
 
-It has 20 runs.
+It has 22 runs.
 """
 
 from experiments.framework.cli import main

@@ -5,14 +5,15 @@
 The paper does not give the settings of figure 1. Its authors had the file `layers-19pct.cfg`, for a
 network of the same size. Three of its settings differ from `python -m experiments.relu_vs_tanh`:
 average pools after conv2 and conv3, a standard deviation of 0.0001 for conv1's first weights, and
-biases that learn at twice the rate. This experiment switches on each of them alone, and all three
+biases that learn at twice the rate. This experiment switches them on one at a time, and all three
 together. It starts from the paper's Gaussian weights, on pixel values 0-255.
 
-The learning rate of the biases stays at twice the best rate of the weights without these settings.
+The biases learn at twice the best rate of the weights without these settings, whatever the rate of
+the weights.
 """
 
 from experiments.framework.cli import main
-from experiments.relu_vs_tanh import GAUSSIAN, RAW, nonlinearities
+from experiments.relu_vs_tanh import STARTS, nonlinearities
 
 _AVERAGE_POOLS = {
     "stages": (
@@ -25,12 +26,12 @@ _AVERAGE_POOLS = {
     )
 }
 _SMALL_CONV1 = {"conv1_kernel_stddev": 0.0001}
-_BIAS_RATES = {"bias_learning_rate": {"ReLU": 0.002, "tanh": 0.008}}
-_RATES = {"ReLU": (0.00067, 0.001, 0.0015), "tanh": (0.0027, 0.004, 0.006)}
+_BIAS_RATES = {"bias_learning_rate": {"ReLU": 0.003, "tanh": 0.008}}
+_OPTIONS, _RATES = STARTS["Gaussian 0.01, pixels 0-255"]
 
 
 def _settings(overrides, **options):
-    return {"overrides": {**GAUSSIAN, **RAW, **overrides}, **options}, _RATES
+    return {"overrides": {**_OPTIONS["overrides"], **overrides}, **options}, _RATES
 
 
 EXPERIMENT = nonlinearities(
