@@ -221,7 +221,7 @@ def check_is_name(name: str | os.PathLike) -> None:
     is_path = (
         isinstance(name, Path)
         or text.startswith((".", "~", os.sep))
-        or text.endswith((os.sep, ".npz"))
+        or text.endswith(os.sep)
         or "\\" in text
     )
     if is_path:
@@ -239,8 +239,12 @@ def check_path(name: str | os.PathLike) -> None:
     """
     path = expand_home(name)
     is_folder = bool(str(name)) and path.is_dir()  # an empty name is the current folder
-    is_npz = path.suffix == ".npz" and path.exists()
-    if not is_folder and not is_npz:
+    if path.suffix == ".npz" and not path.exists():
+        raise ValueError(
+            f"`dataset` must be an .npz file with {', '.join(ARRAYS)}. Received: "
+            f"dataset={str(name)!r}, which does not exist (from {Path.cwd()})"
+        )
+    if not is_folder and path.suffix != ".npz":
         check_is_name(name)
 
 

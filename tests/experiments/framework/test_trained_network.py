@@ -33,7 +33,9 @@ def trained(tmp_path, monkeypatch):
     config = {**fields, "skip_corrupt": True, "mean_subtraction": "color"}
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
-    return tiny_model(classes=2)
+    model = tiny_model(classes=2)
+    model.save(tmp_path / "run" / "best.keras")
+    return model
 
 
 @pytest.mark.parametrize("name", [None, "images", "./images/", "run/../images"])
@@ -107,12 +109,13 @@ def test_ctrl_c_ends_a_command_in_one_line(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", interrupt)
     monkeypatch.setattr("alexnet_keras.models.load_model", interrupt)
     monkeypatch.setattr("experiments.framework.runner.open_training_data", interrupt)
-    for main, arguments in (
-        (train.main, []),
-        (predictions.main, ["--weights", "x.keras"]),
-        (functools.partial(cli.main, fine_tune.EXPERIMENT, ""), ["--epochs", "1"]),
+    resumes = ". Rerun the same command to resume"
+    for main, arguments, advice in (
+        (train.main, [], resumes),
+        (predictions.main, ["--weights", "x.keras"], ""),
+        (functools.partial(cli.main, fine_tune.EXPERIMENT, ""), ["--epochs", "1"], resumes),
     ):
         with pytest.raises(SystemExit) as end:
             main([*arguments, "--workdir", str(tmp_path / "out")])
         assert end.value.code == 130
-        assert "stopped by Ctrl-C. Rerun the same command to resume" in capsys.readouterr().err
+        assert capsys.readouterr().err.endswith(f"stopped by Ctrl-C{advice}\n")
