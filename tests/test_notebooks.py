@@ -94,12 +94,16 @@ SETTINGS = {
     },
     "05_ablations.ipynb": lambda data, folder: {
         "arguments": smoke(data, folder),
-        "own": {
+        "own_arguments": {
             "response_normalization": ["--variants", "with normalization", "without normalization"],
             "towers": ["--variants", "two towers", "one tower of half the kernels"],
             "augmentation": ["--variants", "both", "crops and mirror images"],
             "weight_decay": ["--variants", "decay 0.0005", "no decay"],
-            "initialization": ["--variants", "0.03 and bias 1", "0.03 and bias 0"],
+            "initialization": [
+                "--variants",
+                "0.03 and bias 1, rate 0.003",
+                "0.03 and bias 0, rate 0.003",
+            ],
         },
     },
     "06_kernels.ipynb": lambda data, folder: {

@@ -1,12 +1,9 @@
-"""Bases of the ablations: eight-layer networks with two towers.
+"""Base of the ablations: an eight-layer network with two towers.
 
 `BASE` has photographs, the ten ImageNet classes of Imagenette at 64 pixels, and the preset `small`.
 This network fits its training images better than others, which dropout, crops and weight decay are
 for. Its learning rate is the best of three on the first seed (`python -m experiments.ten_crops`). A
 run takes about four minutes on one core with bfloat16 arithmetic.
-
-`CIFAR10_BASE` is a narrower network on CIFAR-10, for `initialization`. It divides pixel values by
-64, so that the alpha of response normalization is the paper's times 64 squared.
 
 `python -m experiments.ablations` runs all ablations. At the scale of the paper, 90 epochs a run on
 two GPUs:
@@ -42,18 +39,6 @@ ABLATIONS = (
 SEEDS = tuple(range(8))
 FEW_SEEDS = 3  # of a variant that no claim of the paper is about
 
-CIFAR10_BASE = {
-    "preset": "cifar",
-    "dataset": "cifar10",
-    "epochs": 16,
-    "learning_rate": 0.01,
-    "overrides": {
-        "filters": (16, 32, 48, 48, 32, 32),
-        "units": (256, 256),
-        "normalization_alpha": 1e-4 * 64**2,
-        "conv1_kernel_stddev": None,  # as in the stored runs
-    },
-}
 TOP1 = FinalError()
 TOP5 = FinalError(top=5)
 

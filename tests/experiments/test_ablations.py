@@ -1,5 +1,6 @@
 import dataclasses
 import importlib
+import itertools
 import json
 
 import keras
@@ -57,13 +58,6 @@ CHANGES = {
         "without dropout, constant rate": CONSTANT_RATE | {"dropout"},
     },
     "weight_decay": {"decay 0.0005": set(), "no decay": {"weight_decay"}},
-    "initialization": {
-        "0.03 and bias 1": set(),
-        "0.03 and bias 0.1": {"bias"},
-        "0.03 and bias 0": {"bias"},
-        "0.01 and bias 1": {"middle_kernel_stddev"},
-        "0.01 and bias 0": {"middle_kernel_stddev", "bias"},
-    },
     "ten_crops": {"network": set()},
     "fine_tune": {
         f"{how}, {amount}": start | images
@@ -88,6 +82,14 @@ CHANGES["conv1_initialization"] = {
     | (set() if epochs == 2 else {"epochs"})
     for epochs in (2, 4, 8)
     for factor in ("0.02", "0.05", "0.1", "0.2", "1")
+}
+CHANGES["initialization"] = {
+    f"{stddev} and bias {bias}, rate {rate}": (
+        set() if stddev == 0.03 else {"middle_kernel_stddev"}
+    )
+    | (set() if bias else {"bias"})
+    | (set() if rate == 0.001 else {"learning_rate"})
+    for rate, stddev, bias in itertools.product((0.001, 0.003, 0.01), (0.03, 0.01), (1, 0))
 }
 CHANGES["tower_colors"] = {
     "two towers": set(),
