@@ -154,8 +154,8 @@ def _t_quantile(n):
 
 VERDICT_RULE = """\
 - **reproduced**: the 95% interval lies on the paper's side of no effect, and contains the paper's
-  figure if it gives one. If the claim rules out a gain or a loss, its side includes a change of up
-  to half a point in that direction.
+  figure if it gives one. If the claim is that nothing is gained or lost, a change of up to half a
+  point still agrees with it.
 - **same direction**: the interval lies on the paper's side of no effect, but does not contain the
   paper's figure.
 - **not reproduced**: the interval contains no effect, or lies on the other side. If it contains no

@@ -21,9 +21,9 @@ nothing.
 _SIGNS = """\
 Errors of the paper are top-1 / top-5 in percent. "pp" are percentage points, "×" is a ratio.
 Square brackets are 95% intervals of the paired difference or ratio over n seeds, or over what the
-text names. Below each table are the means of the variants, with standard deviations. Beside an
-error stands the training error of the last epoch, with all the noise of the training. If it is far
-below the error, the network overfits.
+text names. Below each table are the means of the variants, with standard deviations. The training
+error of the last epoch is in parentheses. It is measured during training, with dropout and
+augmentation. If it is far below the error, the network overfits.
 """
 
 
@@ -46,7 +46,7 @@ def _summary(workdir):
     counts = Counter(row.verdict for row in all_rows(workdir))
     lines = ["| verdict | comparisons |", "|---|---|"]
     lines += [f"| {name} | {counts[name]} |" for name in VERDICTS]
-    lines.append(f"| together | {sum(counts.values())} |")
+    lines.append(f"| total | {sum(counts.values())} |")
     return "\n".join(lines) + "\n"
 
 
@@ -61,14 +61,17 @@ def _section(group, workdir):
     measured = [row for row in rows if row.comparison]
     if measured:
         lines += ["", "| comparison | measured | n | paper | verdict |", "|---|---|---|---|---|"]
-        lines += [f"| {' | '.join(_cells(row))} |" for row in measured]
+        counts = Counter(row.names for row in measured)
+        lines += [f"| {' | '.join(_cells(row, counts[row.names] == 1))} |" for row in measured]
         lines += ["", *_details(measured)]
     lines += _unmeasured(rows)
     return "\n".join(lines) + "\n"
 
 
-def _cells(row):
-    return row.names, row.measured, f"{row.comparison['n']:,}", row.paper, row.verdict_with_seeds
+def _cells(row, is_unique):
+    """The cells of a row; names that are not unique are followed by the experiment's."""
+    names = row.names if is_unique else f"{row.names} (`{row.results['experiment']}`)"
+    return names, row.measured, f"{row.comparison['n']:,}", row.paper, row.verdict_with_seeds
 
 
 def _details(rows):

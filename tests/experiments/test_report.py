@@ -110,9 +110,21 @@ def test_the_summary_counts_the_verdicts(stored):
         ("same direction", 0),
         ("not testable", not_testable),
         ("not run yet", len(CLAIMS) - not_testable - 1),
-        ("together", len(CLAIMS)),
+        ("total", len(CLAIMS)),
     ):
         assert f"\n| {verdict} | {count} |\n" in text
+
+
+def test_rows_with_the_same_names_name_their_experiments(stored):
+    for name, claim in (("neighbors", "are alike"), ("codes", "retrieve better")):
+        content = results([-2.5, -1.5]) | {"experiment": name}
+        content["comparisons"][0]["claim"] = claim
+        folder = stored(content, name)
+    text = reproduction(folder)
+    assert "| with normalization against without normalization (`neighbors`) |" in text
+    assert "| with normalization against without normalization (`codes`) |" in text
+    alone = reproduction(stored(results([-2.5, -1.5])))
+    assert "| with normalization against without normalization |" in alone
 
 
 def test_what_is_not_of_seeds_says_what_of(stored):
