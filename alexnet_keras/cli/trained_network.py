@@ -121,15 +121,23 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
     data_options = {option: training[option] for option in taken if option in training}
     if getattr(options, "mean_subtraction", None):
         data_options["mean_subtraction"] = options.mean_subtraction
-    dataset = Dataset(name, image_size, model.input_shape[1], **(data_options | own))
-    if model.output_shape[-1] != dataset.info.classes:
-        raise ValueError(
-            f"`dataset` must have the classes of the model, {model.output_shape[-1]}. "
-            f"Received: dataset={name!r} with {dataset.info.classes}"
-        )
-    if class_names:
-        _check_class_names(name, dataset.info.class_names, class_names)
-    return dataset
+
+    def check_classes(found):
+        if model.output_shape[-1] != len(found):
+            raise ValueError(
+                f"`dataset` must have the classes of the model, {model.output_shape[-1]}. "
+                f"Received: dataset={name!r} with {len(found)}"
+            )
+        if class_names:
+            _check_class_names(name, found, class_names)
+
+    return Dataset(
+        name,
+        image_size,
+        model.input_shape[1],
+        check_classes=check_classes,
+        **(data_options | own),
+    )
 
 
 def _check_class_names(name, class_names, trained):

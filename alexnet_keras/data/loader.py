@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -116,6 +117,8 @@ class Dataset:
         host: number of this host. Several hosts share each batch.
         hosts: number of hosts. Each reads and decodes its own part of the images. All hosts read a
             training set that fits into `memory_gib`, so that together they give the batches of one.
+        check_classes: function of the class names that raises an error for classes that do not fit.
+            It is called before the images are read.
         **options: the other fields of `alexnet_keras.data.ImageSelection` and
             `alexnet_keras.data.ImagePreparation`.
 
@@ -137,6 +140,7 @@ class Dataset:
         *,
         host: int = 0,
         hosts: int = 1,
+        check_classes: Callable[[tuple], None] | None = None,
         **options,
     ):
         sizes = {"image_size": image_size, "crop_size": crop_size}
@@ -146,6 +150,8 @@ class Dataset:
         self._source = _in_color_order(
             open_image_source(self.selection), self.preparation.color_order
         )
+        if check_classes is not None:
+            check_classes(self._source.class_names)
         self._train_in_memory = self.preparation.fits_memory(
             self._source.train_count, self.preparation.training_size
         )

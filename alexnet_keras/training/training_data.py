@@ -1,6 +1,7 @@
 """The data set of a training."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -31,12 +32,14 @@ class DataRequest:
         host, hosts: index of this host, and number of hosts.
         preparation: mean and color order of the classifier whose hash is among the fields; empty
             for a training from scratch.
+        check_classes: as for `Dataset`, which calls it before it reads the images.
     """
 
     config_fields: tuple
     host: int
     hosts: int
     preparation: dict = dataclasses.field(default_factory=dict, compare=False)
+    check_classes: Callable[[tuple], None] | None = dataclasses.field(default=None, compare=False)
 
     def open(self) -> Any:
         """Opens and prepares the data set."""
@@ -61,7 +64,14 @@ class DataRequest:
             fix = "or give `in_memory` (--in-memory), which reads this data set without it"
             raise MissingExtraError(f"{error}, {fix}", name=error.name) from error
 
-        return Dataset(name, **options, **self.preparation, host=self.host, hosts=self.hosts)
+        return Dataset(
+            name,
+            **options,
+            **self.preparation,
+            host=self.host,
+            hosts=self.hosts,
+            check_classes=self.check_classes,
+        )
 
 
 class _NewestDataset:
@@ -196,13 +206,18 @@ def open_training_data(
     if config.in_memory and hosts > 1:
         raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
     fields = tuple((name, getattr(config, name)) for name in _DATA_FIELDS)
+
+    def check_classes(found):
+        if classes not in (None, len(found)):
+            raise ValueError(
+                f"`classes` must be the number of classes of the data, {len(found)} in "
+                f"{config.dataset!r}. Received: classes={classes}"
+            )
+
     with raise_on_host_failure(), main_process_first():
-        dataset = _NEWEST.open(DataRequest(fields, host, hosts, preparation or {}))
+        request = DataRequest(fields, host, hosts, preparation or {}, check_classes)
+        dataset = _NEWEST.open(request)
     info = dataset.info
-    if classes not in (None, info.classes):
-        raise ValueError(
-            f"`classes` must be the number of classes of the data, {info.classes} in "
-            f"{info.name!r}. Received: classes={classes}"
-        )
+    check_classes(info.class_names)  # of a data set that was open already
     BatchOptions(config.batch_size).check_fits(info.name, info.train_count)
     return TrainingData(dataset, config)

@@ -6,6 +6,8 @@ import pytest
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.training_data import open_training_data
 
+OTHER_CLASSES = "`classes` must be the number of classes of the data, 4 .* classes=10"
+
 
 @pytest.fixture
 def config(tiny_npz):
@@ -55,7 +57,14 @@ def test_describes_its_data(config):
     images, labels = next(data.batches(1, 3).as_numpy_iterator())
     assert images.shape == (16, 28, 28, 3)
     assert labels.shape == (16,)
-    with pytest.raises(
-        ValueError, match="`classes` must be the number of classes of the data, 4 .* classes=10"
-    ):
+    with pytest.raises(ValueError, match=OTHER_CLASSES):
         open_training_data(config, classes=10)
+
+
+def test_other_classes_are_found_before_the_images_are_read(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match=OTHER_CLASSES):
+        open_training_data(config, classes=10)
+    assert not (tmp_path / "cache").exists()  # where the statistics of the images are kept
+    open_training_data(config, classes=4)
+    assert len(list((tmp_path / "cache").glob("statistics-*.npz"))) == 1

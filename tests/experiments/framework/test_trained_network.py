@@ -75,13 +75,19 @@ def test_the_images_of_a_training_that_was_moved(trained, tmp_path, monkeypatch)
         assert (info.name, info.train_count, info.validation_count) == ("images", 4, 4)
 
 
-def test_other_data_are_taken_whole_with_the_kind_of_mean(trained, tiny_npz):
+def test_other_data_are_taken_whole_with_the_kind_of_mean(
+    trained, tiny_npz, tmp_path, monkeypatch
+):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(cache))
     options = argparse.Namespace(
         weights="run/best.keras", dataset=tiny_npz, image_size=None, mean_subtraction=None
     )
     with pytest.raises(ValueError, match="`dataset` must have the classes of the model, 2"):
         open_dataset(trained, options)
+    assert not cache.exists()  # the images have not been read for their statistics
     info = open_dataset(tiny_model(), options).info
+    assert len(list(cache.glob("statistics-*.npz"))) == 1
     assert info.validation_count == 20
     assert np.ptp(info.mean_image.reshape(-1, 3), axis=0).max() == 0  # of one color, as in training
 
