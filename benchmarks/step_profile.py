@@ -1,10 +1,16 @@
-"""Time of each layer in a training step of the full-size network, by TensorFlow's profiler.
+"""Time of each layer in a training step, by TensorFlow's profiler.
 
     python -m benchmarks.step_profile
 
+A small network:
+
+    python -m benchmarks.step_profile --network four_layer --classes 10 --precisions float32 \\
+      --workdir results/benchmarks/small
+
 A round profiles one step with and without normalization, in float32 and in mixed precision. The
 operations run one after another (`TF_NUM_INTEROP_THREADS=1`), each on all cores. So their times add
-up to the step. The normalization crosses the towers, as in the other benchmarks.
+up to the step. The normalization of the full-size network crosses the towers, as in the other
+benchmarks. Other networks are presets as they are.
 
 The results are `step_profile.json`, `step_profile.md` and `step_profile.png` in --workdir.
 """
@@ -17,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import harness
+from benchmarks.training_steps import FULL_SIZE, training_setting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,10 +31,8 @@ if TYPE_CHECKING:
 OTHER = "other operations"
 UPDATE = "update of all weights"
 _COMPILED = "CpuExecutable::ExecuteAsyncOnStream"  # functions of XLA, which have no names
-_OVERRIDES = {
-    "alexnet_keras": {},
-    "alexnet_keras_without_normalization": {"normalization": False},
-}
+_WHOLE = "alexnet_keras"
+_WITHOUT = "alexnet_keras_without_normalization"
 _ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_NUM_INTEROP_THREADS": "1"}
 
 
@@ -43,21 +48,32 @@ def main(arguments=None):
         default=list(harness.PRECISIONS),
         help="precisions to measure (default: both)",
     )
-    options = harness.parse(parser, arguments, ("batch_size",))
+    parser.add_argument(
+        "--network",
+        default=FULL_SIZE,
+        metavar="PRESET",
+        help=f"preset of the network (default: {FULL_SIZE}, the full-size network)",
+    )
+    parser.add_argument(
+        "--classes", type=int, default=1000, help="number of classes (default: 1000)"
+    )
+    options = harness.parse(parser, arguments, ("batch_size", "classes"))
     if options.worker:
         return _work(options)
+    names = _implementations(parser, options.network)
     groups = []
     for precision in options.precisions:
         measured = harness.measure_in_rounds(
             "step_profile",
-            dict.fromkeys(_OVERRIDES, _ENVIRONMENT),
+            dict.fromkeys(names, _ENVIRONMENT),
             harness.as_arguments(options, precisions=[precision]),
             options.rounds,
         )
         rounds = {name: result["rounds"] for name, result in measured.items()}
         groups.append({"precision": precision, "implementations": rounds})
     results = {
-        "device": measured["alexnet_keras"]["description"],
+        "device": measured[_WHOLE]["description"],
+        "network": options.network,
         "batch_size": options.batch_size,
         "groups": groups,
     }
@@ -66,19 +82,30 @@ def main(arguments=None):
     return stored
 
 
+def _implementations(parser, network):
+    """Names of the profiled networks: with normalization if it has one, and without."""
+    from alexnet_keras.models.alexnet_config import PRESETS
+
+    if network not in PRESETS:
+        parser.error(
+            f"--network must be a preset of AlexNet: {', '.join(PRESETS)}. Received: {network}"
+        )
+    return [_WHOLE, _WITHOUT] if PRESETS[network].normalization else [_WHOLE]
+
+
 def _work(options):
     """Profiles steps with or without normalization in a process."""
     import keras
 
     from alexnet_keras import AlexNet
-    from alexnet_keras.training.config import training_config
     from alexnet_keras.training.train import compile_for_training
     from benchmarks.roofline import device_name
 
-    keras.config.set_dtype_policy(harness.PRECISIONS[options.precisions[0]])
-    overrides = {"normalization_in_towers": False, **_OVERRIDES[options.worker]}
-    config = training_config("paper", overrides=overrides)
-    model = AlexNet(config.network)
+    config = training_setting(
+        options.network, options.precisions[0], normalization=options.worker != _WITHOUT
+    )
+    keras.config.set_dtype_policy(config.precision)
+    model = AlexNet(config.network, classes=options.classes)
     compile_for_training(model, config)
     harness.serve(device_name(), ProfiledStep(model, options.batch_size))
 
@@ -97,9 +124,9 @@ class ProfiledStep:
         from alexnet_keras import LocalResponseNormalization
         from benchmarks.other_libraries import KerasTraining, repeated_batch
 
-        shape = (batch_size, 224, 224, 3)
+        shape = (batch_size, *model.input_shape[1:])
         images = np.random.default_rng(0).normal(0, 60, shape).astype("float32")
-        labels = (np.arange(batch_size) % 1000).astype("int32")
+        labels = (np.arange(batch_size) % model.output_shape[-1]).astype("int32")
         self._run = KerasTraining(model, repeated_batch(images, labels))
         self._run(2)
         # XLA compiles a normalization, forward as one function, backward as two.
@@ -220,23 +247,34 @@ def table(stored: dict) -> str:
 
 
 def _table_of_group(group, batch_size):
-    with_rounds, without_rounds = group["implementations"].values()
-    rows = medians(with_rounds)
-    without = {layer: forward + backward for layer, forward, backward in medians(without_rounds)}
+    rounds = group["implementations"]
+    rows = medians(rounds[_WHOLE])
     total = sum(forward + backward for _, forward, backward in rows)
-    lines = [
+    words = (
         f"A training step of {batch_size} images, {group['precision']}: "
-        f"{harness.median_and_range(with_rounds, 'step', 0)} ms under the profiler, all "
-        f"operations {total:,.0f} ms. Without normalization: "
-        f"{harness.median_and_range(without_rounds, 'step', 0)} ms and "
-        f"{sum(without.values()):,.0f} ms. Milliseconds, medians of {len(with_rounds)} rounds:\n",
-        "| | forward | backward | share | both, without normalization |",
-        "|---|---|---|---|---|",
-    ]
+        f"{harness.median_and_range(rounds[_WHOLE], 'step', 0)} ms under the profiler, all "
+        f"operations {total:,.0f} ms."
+    )
+    header = "| | forward | backward | share |"
+    line = "|---|---|---|---|"
+    without = {}
+    if _WITHOUT in rounds:
+        for layer, forward, backward in medians(rounds[_WITHOUT]):
+            without[layer] = forward + backward
+        words += (
+            f" Without normalization: {harness.median_and_range(rounds[_WITHOUT], 'step', 0)} ms "
+            f"and {sum(without.values()):,.0f} ms."
+        )
+        header += " both, without normalization |"
+        line += "---|"
+    lines = [f"{words} Milliseconds, medians of {len(rounds[_WHOLE])} rounds:\n", header, line]
     for layer, forward, backward in rows:
         share = 100 * (forward + backward) / total
-        other = f"{without[layer]:,.1f}" if layer in without else ""
-        lines.append(f"| {layer} | {forward:,.1f} | {backward:,.1f} | {share:.1f}% | {other} |")
+        row = f"| {layer} | {forward:,.1f} | {backward:,.1f} | {share:.1f}% |"
+        if _WITHOUT in rounds:
+            other = f"{without[layer]:,.1f}" if layer in without else ""
+            row += f" {other} |"
+        lines.append(row)
     return "\n".join(lines)
 
 
@@ -247,7 +285,7 @@ def plot(stored: dict) -> "Figure":
     groups = stored["groups"]
     figure, axes = new_figure(len(groups), size=(11, 4.2 * len(groups)), squeeze=False)
     for axis, group in zip(axes[:, 0], groups, strict=True):
-        rows = medians(group["implementations"]["alexnet_keras"])
+        rows = medians(group["implementations"][_WHOLE])
         names, forward, backward = zip(*rows, strict=True)
         axis.bar(names, forward, color="C0", label="forward")
         axis.bar(names, backward, bottom=forward, color="0.75", label="backward and update")
@@ -259,7 +297,9 @@ def plot(stored: dict) -> "Figure":
         axis.set_title(group["precision"], loc="left")
         axis.legend(frameon=False)
     machine = harness.machine_name(stored)
-    figure.suptitle(f"A training step of AlexNet, batch {stored['batch_size']}, {machine}")
+    network = stored.get("network", FULL_SIZE)
+    name = "AlexNet" if network == FULL_SIZE else network
+    figure.suptitle(f"A training step of {name}, batch {stored['batch_size']}, {machine}")
     return figure
 
 

@@ -172,6 +172,22 @@ def test_step_profile(tmp_path, narrow_workers):
     assert (tmp_path / "step_profile.png").exists()
 
 
+@pytest.mark.slow
+def test_step_profile_of_a_network_without_normalization(tmp_path, forked_workers):
+    options = ["--network", "four_layer", "--classes", "10", "--batch-size", "2"]
+    stored, table = run_and_read(step_profile, tmp_path, [*options, "--precisions", "float32"])
+    rounds = stored["groups"][0]["implementations"]
+    assert set(rounds) == {"alexnet_keras"}
+    assert {"conv1", "conv2", "conv3", "pool3", "fc8"} <= set(rounds["alexnet_keras"][0]["layers"])
+    assert "| | forward | backward | share |" in table.splitlines()
+
+
+def test_step_profile_needs_a_preset(capsys):
+    with pytest.raises(SystemExit):
+        step_profile.main(["--network", "lenet"])
+    assert "--network must be a preset of AlexNet: paper, source" in capsys.readouterr().err
+
+
 def test_operations_by_layer():
     compiled = "CpuExecutable::ExecuteAsyncOnStream"
     operations = [
