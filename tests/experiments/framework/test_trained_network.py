@@ -75,9 +75,7 @@ def test_the_images_of_a_training_that_was_moved(trained, tmp_path, monkeypatch)
         assert (info.name, info.train_count, info.validation_count) == ("images", 4, 4)
 
 
-def test_other_data_are_taken_whole_with_the_kind_of_mean(
-    trained, tiny_npz, tmp_path, monkeypatch
-):
+def test_other_data_are_taken_whole_with_the_kind_of_mean(trained, tiny_npz, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(cache))
     options = argparse.Namespace(
