@@ -12,9 +12,10 @@ image, which needs no gradient. The update of all weights is measured as well; i
 decay bypasses the momentum.
 
 Each layer has a lower limit for its time. For a layer with weights it is the time of its operations
-at the rate of a 4096-cube matrix product. The operations are counted by the definition. Winograd's
-method needs fewer and can beat the limit. For other layers and the update it is the time to read
-and write each tensor once at the memory bandwidth. Both rates are measured in the same rounds.
+at the rate of a product of 4096x4096 matrices. The operations are counted by the definition.
+Winograd's method needs fewer and can beat the limit. For other layers and the update it is the time
+to read and write each tensor once at the memory bandwidth. Both rates are measured in the same
+rounds.
 
 The results are `layers.json`, `layers.md` and `layers.png` in --workdir.
 """

@@ -52,7 +52,7 @@ def inference_flops(model: keras.Model) -> int:
 
 
 class MatrixProduct:
-    """Measures the rate of successive 4096-cube matrix products, in operations per second.
+    """Measures the rate of successive products of 4096x4096 matrices, in operations per second.
 
     Args:
         precision: `"float32"` or `"bfloat16"`.

@@ -23,7 +23,7 @@ networks, alexnet_keras and alexnet_keras_jax_in_memory also train whole epochs 
 memory, with crops and mirror images, as `alexnet train` does. The limit counts no other layers than
 convolutions and dense layers, so that small networks stay far below it.
 
-The limit is the rate of a 4096-cube matrix product in the same rounds. The memory bandwidth is
+The limit is the rate of a product of 4096x4096 matrices in the same rounds. The memory bandwidth is
 measured as well. The operations of an image are counted by the network's definition. Winograd's
 method, by which alexnet_keras trains on a CPU, needs fewer, and can exceed the limit.
 
@@ -358,7 +358,7 @@ def _table_of_group(group):
     columns += ["epoch", "share of training"] if has_epochs else []
     lines = [
         f"{_title(group)}: images/s, median (range), {count} "
-        f"rounds. Limit: {product / 1e9:,.0f} GFLOP/s in a 4096-cube matrix product, "
+        f"rounds. Limit: {product / 1e9:,.0f} GFLOP/s in a product of 4096x4096 matrices, "
         f"{bandwidth / 1e9:.1f} GB/s of memory.\n",
         f"| | {' | '.join(columns)} |",
         "|---|" + "---|" * len(columns),

@@ -78,7 +78,7 @@ def test_these_pass_on_torch(tests):
 
 
 @pytest.mark.slow(30)
-def test_torch_gives_the_numbers_of_tensorflow(tiny_npz, tmp_path):
+def test_torch_and_jax_give_the_numbers_of_tensorflow(tiny_npz, tmp_path):
     pytest.importorskip("torch", reason="PyTorch is in the extra torch")
     config = training_config(
         "cifar",
@@ -110,6 +110,10 @@ def test_torch_gives_the_numbers_of_tensorflow(tiny_npz, tmp_path):
         strict=True,
     ):
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6, err_msg=ours.path)
+    run_on_jax(tmp_path)
+    on_jax = keras.saving.load_model(tmp_path / "after_on_jax.keras")
+    for ours, expected in zip(on_jax.weights, network.weights, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6, err_msg=ours.path)
     check_predictions(tmp_path)
 
 
@@ -119,6 +123,22 @@ def run_on_torch(folder):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def run_on_jax(folder):
+    """Takes the step of the other backends on JAX, and predicts what PyTorch has predicted."""
+    code = (
+        "import sys, keras, numpy as np\n"
+        "from tests.torch_training import probabilities\n"
+        "assert keras.backend.backend() == 'jax'\n"
+        "images = np.load(sys.argv[1] + '/predicted.npz')['images']\n"
+        "np.save(sys.argv[1] + '/jax.npy', probabilities(sys.argv[1], images))\n"
+        "network = keras.saving.load_model(sys.argv[1] + '/before.keras')\n"
+        "batch = np.load(sys.argv[1] + '/batch.npz')\n"
+        "network.train_on_batch(batch['images'], batch['labels'])\n"
+        "network.save(sys.argv[1] + '/after_on_jax.keras')\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], env=WITH_JAX, check=True)
+
+
 def check_predictions(folder):
     """Asserts that TensorFlow and JAX give the probabilities that PyTorch has written."""
     with np.load(folder / "predicted.npz") as file:
@@ -126,14 +146,6 @@ def check_predictions(folder):
         expected = file["probabilities"]
     found = torch_training.probabilities(folder, images)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
-    code = (
-        "import sys, keras, numpy as np\n"
-        "from tests.torch_training import probabilities\n"
-        "assert keras.backend.backend() == 'jax'\n"
-        "images = np.load(sys.argv[1] + '/predicted.npz')['images']\n"
-        "np.save(sys.argv[1] + '/jax.npy', probabilities(sys.argv[1], images))\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(folder)], env=WITH_JAX, check=True)
     np.testing.assert_allclose(np.load(folder / "jax.npy"), expected, rtol=0, atol=1e-5)
 
 

@@ -150,7 +150,7 @@ class TrainingConfig:
     initial_weights: str | None = _option(
         "network",
         None,
-        "path of a .keras file with the initial weights, or none for random weights",
+        "file or name of the initial weights, or none for random weights",
         optional_path,
     )
     initial_layers: tuple = _option(

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-_NO_IMAGENET = "needs ImageNet, about 150 GB that are downloaded by hand, and days on two GPUs"
+_NO_IMAGENET = "needs ImageNet, about 150 GB that are downloaded by hand, and a GPU"
 _NO_FALL_2011 = "needs ImageNet as of Fall 2011, 15 million images"
 _NO_FALL_2009 = "needs ImageNet as of Fall 2009, 8.9 million images"
 
