@@ -45,6 +45,15 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+def seed_number(name: str, value: Any) -> int:
+    """Returns a seed that all libraries accept, as an int; raises a `ValueError` for others."""
+    if not is_whole_number(value, 0) or value >= 2**31:
+        raise ValueError(
+            f"`{name}` must be a whole number from 0 to 2**31 - 1. Received: {name}={value!r}"
+        )
+    return int(value)
+
+
 def check_crop_size(crop_size: Any, image_size: Any) -> None:
     """Raises a `ValueError` for sides in pixels of which the crop does not fit into the image."""
     if not is_whole_number(crop_size) or not is_whole_number(image_size, crop_size):

@@ -221,8 +221,9 @@ class Classifier:
             `error`, and a line on stderr names it.
 
         Raises:
-            ValueError: for more `top` than classes, unknown views, a path without images, or if no
-                image can be read.
+            ValueError: for more `top` than classes, unknown views or views that the network can't
+                see, a `batch_size` below 1, arrays of another shape or range, a path without
+                images, or if no image can be read.
         """
         top = self._checked_top(top)
         check_test_views(test_views)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from alexnet_keras.extras import require
+from alexnet_keras.files import expand_home
 from alexnet_keras.ops import implementation
 from alexnet_keras.ops.dispatch import all_layers
 
@@ -58,7 +59,7 @@ def export(model: keras.Model, path: str | os.PathLike, kind: str) -> None:
         ValueError: for an unknown format, an existing path, or as `check_formats`.
     """
     check_formats([kind])
-    path = Path(path)
+    path = expand_home(path)
     model = _in_float32(model)
     ending = FORMATS[kind][0]
     if path.exists() or path.suffix != ending:
@@ -144,7 +145,7 @@ def load_exported(path: str | os.PathLike, kind: str) -> Callable[[Any], Any]:
 
 def size_of(path: str | os.PathLike) -> int:
     """Returns the bytes of a file, or of all files in a folder."""
-    path = Path(path)
+    path = expand_home(path)
     return sum(
         file.stat().st_size
         for file in ([path] if path.is_file() else path.rglob("*"))

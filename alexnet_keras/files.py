@@ -124,13 +124,14 @@ def printable(text: str) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """Context that replaces a file at its end, and only if its body succeeds.
+
+    Several processes may write the file at once. Each has a temporary file of its own, and the last
+    one stays.
 
     Args:
         path: a `pathlib.Path`; its folder is made if it does not exist.
-        shared: whether several processes may write the file at once, such as a cache. Each then
-            has a temporary file of its own, and the last one stays.
 
     Yields:
         The temporary path to write to, with the same suffix.
@@ -139,8 +140,7 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
         OSError: if it can't be written; the previous file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    own = f"{uuid.uuid4().hex}-" if shared else ""
-    partial = path.with_name(f"partial-{own}{path.name}")
+    partial = path.with_name(f"partial-{uuid.uuid4().hex[:12]}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)
@@ -149,18 +149,17 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str, *, shared: bool = False) -> None:
+def write_text(path: Path, text: str) -> None:
     """Writes a text file atomically.
 
     Args:
         path: a `pathlib.Path`; its folder is made if it does not exist.
         text: new content.
-        shared: as for `replacing`.
 
     Raises:
         OSError: if it can't be written; the previous file stays.
     """
-    with replacing(path, shared=shared) as partial:
+    with replacing(path) as partial:
         partial.write_text(text, newline="")
 
 

@@ -305,7 +305,7 @@ def _converted(name, entry, argument):
         finally:
             keras.config.set_dtype_policy(before)
         load_torchvision(model, original)
-        with replacing(path, shared=True) as partial:
+        with replacing(path) as partial:
             write_weights(partial, model, dtype="float32")
     return path
 
@@ -323,7 +323,7 @@ def _download(name, entry, argument, folder):
         return path
     try:
         # Keras' progress bar is not part of a command's output.
-        with replacing(path, shared=True) as partial, contextlib.redirect_stdout(sys.stderr):
+        with replacing(path) as partial, contextlib.redirect_stdout(sys.stderr):
             keras.utils.get_file(
                 partial.name,
                 origin=entry.url,

@@ -233,6 +233,7 @@ def test_bad_input_is_one_line_before_any_work(classifier, images, mean, tmp_pat
             "must hold an image that can be read. Received: .*text.png: not a JPEG",
         ),
         ((images - 300.0, 1), "must be arrays of values 0-255. Received: values from -300 to"),
+        ((images / 255.0, 1), "so multiply these by 255. Received: fractions from .* to "),
         (
             (images[..., :2], 1),
             r"must be paths, arrays .* Received: an array of shape \(32, 32, 2\)",

@@ -129,11 +129,11 @@ def test_files_of_another_kind_are_named(tmp_path):
         read_json(path, "x", "y")
 
 
-def test_processes_write_a_shared_file_at_once(tmp_path):
+def test_processes_write_a_file_at_once(tmp_path):
     path = tmp_path / "cache.json"
-    with replacing(path, shared=True) as first:
+    with replacing(path) as first:
         first.write_text("first")
-        with replacing(path, shared=True) as second:
+        with replacing(path) as second:
             second.write_text("second")
         assert path.read_text() == "second"
     assert path.read_text() == "first"

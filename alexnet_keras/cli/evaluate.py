@@ -82,9 +82,9 @@ def evaluate(options: argparse.Namespace, command: str | None = None) -> dict:
     groups = _groups(len(models), weights)
     misses = _misses(models, dataset, groups, options)
     results = _results(options, dataset.info, misses, weights)
-    _draw(workdir, dataset.info, misses, options)
     results["settings"] |= settings
     results = store_results(workdir, command, results)
+    _draw(workdir, dataset.info, misses, options)
     print(table(results))
     return results
 

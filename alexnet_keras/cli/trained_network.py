@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet_keras.checks import check_whole_number
+from alexnet_keras.checks import check_whole_number, seed_number
 
 if TYPE_CHECKING:
     import keras
@@ -78,8 +78,6 @@ def check_positive(options: argparse.Namespace, *names: str) -> None:
 
 def check_seed(options: argparse.Namespace) -> None:
     """Raises a `ValueError` for a seed that not all libraries accept."""
-    from alexnet_keras.training.fields import seed_number
-
     seed_number("seed", options.seed)
 
 

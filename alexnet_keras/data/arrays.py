@@ -21,7 +21,7 @@ class NpzData:
         x_train, x_test: uint8 `(images, height, width[, 1 or 3])`.
         y_train, y_test: int32 `(images,)`.
         class_names: a name for each label.
-        fingerprint: digest of the training images.
+        fingerprint: digest of all images and labels.
         splits: names of the training and the validation images.
     """
 
@@ -62,12 +62,17 @@ def read_npz(name: str | os.PathLike) -> NpzData:
     x_test = stored["x_test"]
     y_train, y_test = (stored[key].reshape(-1).astype("int32") for key in ("y_train", "y_test"))
     order = fixed_permutation(len(x_train))
-    return NpzData(x_train[order], y_train[order], x_test, y_test, names, digest_of(x_train))
+    digest = digest_of(x_train, y_train, x_test, y_test)
+    return NpzData(x_train[order], y_train[order], x_test, y_test, names, digest)
 
 
-def digest_of(images: np.ndarray) -> str:
-    """Returns the digest of uint8 images."""
-    return hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16).hexdigest()
+def digest_of(*arrays: np.ndarray) -> str:
+    """Returns the digest of arrays, of their shapes and values."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _read(path):

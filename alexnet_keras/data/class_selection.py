@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from alexnet_keras.checks import is_whole_number
 from alexnet_keras.data.options import ImageSelection
 
 
@@ -21,7 +20,7 @@ def select_classes(source, selection: ImageSelection):
     Raises:
         ValueError: for classes or numbers of images that the source does not have.
     """
-    numbers = _class_numbers(selection.class_subset, len(source.class_names))
+    numbers = selection.class_numbers(len(source.class_names))
     names = tuple(source.class_names[number] for number in numbers)
     new_labels = np.full(len(source.class_names), -1, "int32")
     new_labels[list(numbers)] = np.arange(len(numbers))
@@ -52,18 +51,6 @@ def select_classes(source, selection: ImageSelection):
         fingerprint=hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
         read_part=None,
     )
-
-
-def _class_numbers(class_subset, classes):
-    """Returns the numbers of the classes to keep; all of them for an empty subset."""
-    numbers = class_subset or tuple(range(classes))
-    is_known = all(is_whole_number(n, 0) and n < classes for n in numbers)
-    if not is_known or len(set(numbers)) < max(len(numbers), 2):
-        raise ValueError(
-            f"`class_subset` must be different numbers from 0 to {classes - 1}, at least two. "
-            f"Received: class_subset={class_subset}"
-        )
-    return numbers
 
 
 def _check_enough(limit, counts, names, dataset):

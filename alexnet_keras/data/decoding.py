@@ -85,6 +85,9 @@ def corrupt_files(
 
     Returns:
         dict from the path of each file that is not a usable image to the reason.
+
+    Raises:
+        OSError: for a file that can't be read now, such as without permission.
     """
     name = f"corrupt-{DECODING_VERSION}-{fingerprint}.json"
     remembered = Path(cache_dir) / name if cache_dir else None
@@ -94,12 +97,12 @@ def corrupt_files(
     if cache_dir and remembered:
         check_cache(cache_dir)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(lambda file: reason_against(Path(file), folders), files)
+        reasons = pool.map(lambda file: _lasting_reason_against(Path(file), folders), files)
         pairs = zip(files, reasons, strict=True)
         pairs = tqdm(pairs, total=len(files), desc="Checking images", unit="image")
         corrupt = {file: reason for file, reason in pairs if reason}
     if remembered:
-        write_text(remembered, json.dumps(corrupt), shared=True)
+        write_text(remembered, json.dumps(corrupt))
     return corrupt
 
 
@@ -111,38 +114,58 @@ def reason_against(file: Path, folders: set | None = None) -> str | None:
         folders: the folders that a link may lead into; `None` for any.
     """
     try:
-        if folders is not None and not any(
-            file.resolve().is_relative_to(folder) for folder in folders
-        ):
-            return "a link that leads out of the folder"
-        if folders is None and not file.exists():
-            return "file not found"
-        if not file.is_file():
-            return "not a file"
-        size = file.stat().st_size
-        if not size:
-            return "empty"
-        if size > MAX_BYTES:
-            return f"too large: {size:,} bytes"
-        with Image.open(file, formats=FORMATS) as image:  # its header
-            reason = reason_against_header(image)
-            turned = reason is None and _orientation(image) != 1
-        if reason:
-            return reason
-        encoded = file.read_bytes()
-        if not _is_decoded_by_tensorflow(encoded):
-            _decode_with_pillow(encoded)
-        elif turned:
-            return f"an orientation after the first {_HEAD_BYTES} bytes; save it upright"
-        else:
-            tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        return _lasting_reason_against(file, folders)
+    except (OSError, MemoryError, tf.errors.ResourceExhaustedError) as error:
+        return _words_of(error, file)
+
+
+def _lasting_reason_against(file, folders):
+    """Returns as `reason_against`, but raises an error that says nothing of the file's content."""
+    try:
+        return _reason_against_file(file, folders) or _reason_against_content(file)
     except Image.UnidentifiedImageError:
         return "not a JPEG, PNG, BMP, GIF or WebP image"
     except Exception as error:  # a file can be wrong in more ways than decoders document
-        reason = getattr(error, "message", None) or str(error)
-        reason = re.sub(r"^\{\{.*?\}\} ", "", reason).split(" [Op:")[0]
-        return reason.replace(str(file), file.name) or type(error).__name__
+        is_temporary = isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
+        if is_temporary or getattr(error, "errno", None):  # Pillow's own errors have no number
+            raise
+        return _words_of(error, file)
+
+
+def _reason_against_file(file, folders):
+    is_inside = folders is None or any(file.resolve().is_relative_to(folder) for folder in folders)
+    if not is_inside:
+        return "a link that leads out of the folder"
+    if folders is None and not file.exists():
+        return "file not found"
+    if not file.is_file():
+        return "not a file"
+    size = file.stat().st_size
+    if not size:
+        return "empty"
+    return f"too large: {size:,} bytes" if size > MAX_BYTES else None
+
+
+def _reason_against_content(file):
+    with Image.open(file, formats=FORMATS) as image:  # its header
+        reason = reason_against_header(image)
+        turned = reason is None and _orientation(image) != 1
+    if reason:
+        return reason
+    encoded = file.read_bytes()
+    if not _is_decoded_by_tensorflow(encoded):
+        _decode_with_pillow(encoded)
+    elif turned:
+        return f"an orientation after the first {_HEAD_BYTES} bytes; save it upright"
+    else:
+        tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return None
+
+
+def _words_of(error, file):
+    reason = getattr(error, "message", None) or str(error)
+    reason = re.sub(r"^\{\{.*?\}\} ", "", reason).split(" [Op:")[0]
+    return reason.replace(str(file), file.name) or type(error).__name__
 
 
 def _orientation(image):

@@ -137,6 +137,7 @@ def read_folder(selection: ImageSelection) -> FolderImages:
     layout = _find_layout(name, path)
     selection.check_hold_out(layout.validation and layout.validation.name)
     listing = _list_splits(name, layout, selection.hold_out_every)
+    selection.check_names(listing.names)
     paths = listing.paths()
     fingerprint = fingerprint_of(str(path.resolve()), [Path(file) for file in paths])
     folders = {folder.resolve() for folder in (path, layout.train, layout.validation) if folder}

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -62,13 +61,13 @@ def load(
         pca_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012
             source).
         pca_noise_epochs: number of epochs after which the color noise ends; `None` for never.
-        seed: whole number that fixes order, crops and noise.
+        seed: whole number from 0 that fixes order, crops and noise.
         first_epoch: number of the epoch that the first pass over `train` gives.
         first_step: number of the first batch in this epoch.
         **options: fields of `alexnet_keras.data.ImageSelection` (`hold_out_every`,
-            `class_subset`, `max_images_per_class`, `skip_corrupt`, `cache_dir`) and of
-            `alexnet_keras.data.ImagePreparation` (`image_size`, `crop_size`, `scale_jitter`,
-            `mean_subtraction`, `mean`, `color_order`, `memory_gib`).
+            `class_subset`, `max_images_per_class`, `skip_corrupt`, `cache_dir`, `check_classes`)
+            and of `alexnet_keras.data.ImagePreparation` (`image_size`, `crop_size`,
+            `scale_jitter`, `mean_subtraction`, `mean`, `color_order`, `memory_gib`).
 
     Returns:
         `(train, validation, info)`.
@@ -86,6 +85,8 @@ def load(
             with an empty class or a corrupt file.
         FileNotFoundError: for a set that must be downloaded by hand; the message says which files
             go where.
+        OSError: if a file can't be read, or the folder for the statistics can't be written.
+        TypeError: for an unknown option.
 
     Example:
 
@@ -101,7 +102,9 @@ def load(
         "first_epoch": first_epoch,
         "first_step": first_step,
     }
-    BatchOptions(batch_size, **batch_options)  # raises before any image is read
+    # Raises before any image is read.
+    scale_jitter = tuple(options.get("scale_jitter", ()))
+    BatchOptions(batch_size, **batch_options).check_scale_jitter(scale_jitter)
     dataset = Dataset(name, **options)
     train = dataset.train(batch_size, endless=False, **batch_options)
     return train, dataset.validation(batch_size), dataset.info
@@ -117,8 +120,6 @@ class Dataset:
         host: number of this host. Several hosts share each batch.
         hosts: number of hosts. Each reads and decodes its own part of the images. All hosts read a
             training set that fits into `memory_gib`, so that together they give the batches of one.
-        check_classes: function of the class names that raises an error for classes that do not fit.
-            It is called before the images are read.
         **options: the other fields of `alexnet_keras.data.ImageSelection` and
             `alexnet_keras.data.ImagePreparation`.
 
@@ -128,7 +129,8 @@ class Dataset:
         info: the `DatasetInfo`.
 
     Raises:
-        ValueError: as for `load`.
+        ValueError, FileNotFoundError: as for `load`.
+        OSError: as for `load`.
         TypeError: for an unknown option.
     """
 
@@ -140,7 +142,6 @@ class Dataset:
         *,
         host: int = 0,
         hosts: int = 1,
-        check_classes: Callable[[tuple], None] | None = None,
         **options,
     ):
         sizes = {"image_size": image_size, "crop_size": crop_size}
@@ -150,8 +151,6 @@ class Dataset:
         self._source = _in_color_order(
             open_image_source(self.selection), self.preparation.color_order
         )
-        if check_classes is not None:
-            check_classes(self._source.class_names)
         self._train_in_memory = self.preparation.fits_memory(
             self._source.train_count, self.preparation.training_size
         )

@@ -1,8 +1,8 @@
 """Options of a data set: which images it has, how they are prepared, how batches are augmented."""
 
 import dataclasses
-import numbers
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ from alexnet_keras.checks import (
     check_crop_size,
     check_mean_subtraction,
     check_whole_number,
+    is_number,
     is_whole_number,
+    seed_number,
 )
 from alexnet_keras.data.arrays import ARRAYS
 from alexnet_keras.data.pca_noise import PCA_NOISE
@@ -35,6 +37,8 @@ class ImageSelection:
         skip_corrupt: whether to leave out the corrupt files of a folder instead of stopping.
         cache_dir: folder for statistics and for the list of corrupt files; `None` for
             `~/.cache/alexnet_keras` or the folder in `ALEXNET_KERAS_CACHE`.
+        check_classes: function of the names of the kept classes, which raises an error for classes
+            that do not fit. It is called before the images are read or downloaded.
 
     Raises:
         ValueError: for a value that no data set can have; the message names the field.
@@ -46,6 +50,7 @@ class ImageSelection:
     max_images_per_class: int | None = None
     skip_corrupt: bool = False
     cache_dir: str | os.PathLike | None = None
+    check_classes: Callable[[tuple], None] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "class_subset", tuple(self.class_subset))
@@ -65,6 +70,32 @@ class ImageSelection:
                 f"hold_out_every={self.hold_out_every}, dataset={self.name!r}, which has "
                 f"{validation}"
             )
+
+    def class_numbers(self, classes: int) -> tuple:
+        """Returns the numbers of the classes to keep.
+
+        Args:
+            classes: number of classes of the data set.
+
+        Raises:
+            ValueError: for a `class_subset` of other classes, or of fewer than two.
+        """
+        numbers = self.class_subset or tuple(range(classes))
+        is_known = all(is_whole_number(n, 0) and n < classes for n in numbers)
+        if not is_known or len(set(numbers)) < max(len(numbers), 2):
+            raise ValueError(
+                f"`class_subset` must be different numbers from 0 to {classes - 1}, at least two. "
+                f"Received: class_subset={self.class_subset}"
+            )
+        return numbers
+
+    def check_names(self, class_names: Iterable[str]) -> None:
+        """Raises an error if the classes of the data set, of these names, do not fit."""
+        names = tuple(class_names)
+        if self.class_subset:
+            names = tuple(names[number] for number in self.class_numbers(len(names)))
+        if self.check_classes is not None:
+            self.check_classes(names)
 
     @property
     def cache(self) -> Path:
@@ -115,6 +146,10 @@ class ImagePreparation:
         check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
         self._check_mean()
         check_color_order(self.color_order)
+        if not is_number(self.memory_gib) or not self.memory_gib >= 0:
+            raise ValueError(
+                f"`memory_gib` must be a number from 0. Received: memory_gib={self.memory_gib!r}"
+            )
 
     def _check_mean(self):
         if self.mean is None:
@@ -148,7 +183,7 @@ class BatchOptions:
         pca_noise: `"none"`, `"eigenvalue"` (the paper's formula) or `"standard_deviation"` (2012
             source).
         pca_noise_epochs: number of epochs after which the color noise ends; `None` for never.
-        seed: whole number that fixes order, crops and noise.
+        seed: whole number from 0 that fixes order, crops and noise.
         first_epoch: number of the epoch that the batches begin with.
         first_step: number of the first batch in this epoch.
 
@@ -175,8 +210,15 @@ class BatchOptions:
             check_whole_number("pca_noise_epochs", self.pca_noise_epochs, 0)
         check_whole_number("first_epoch", self.first_epoch, 0)
         check_whole_number("first_step", self.first_step, 0)
-        if not isinstance(self.seed, numbers.Integral) or isinstance(self.seed, bool):
-            raise ValueError(f"`seed` must be a whole number. Received: seed={self.seed!r}")
+        seed_number("seed", self.seed)
+
+    def check_scale_jitter(self, scale_jitter: tuple) -> None:
+        """Raises a `ValueError` for sides of random crops if the crops are not random."""
+        if scale_jitter and not self.random_crop:
+            raise ValueError(
+                "`scale_jitter` needs random crops. "
+                f"Received: scale_jitter={scale_jitter}, random_crop={self.random_crop}"
+            )
 
     def check_fits(self, name: str, train_count: int) -> None:
         """Checks the options against the number of training images.

@@ -180,6 +180,11 @@ def _checked(image):
             "`images` must be arrays of values 0-255. "
             f"Received: values from {array.min():.6g} to {array.max():.6g}"
         )
+    if array.dtype.kind == "f" and 0 < array.max() <= 1 and (array % 1).any():
+        raise ValueError(
+            "`images` must be arrays of values 0-255, so multiply these by 255. Received: "
+            f"fractions from {array.min():.6g} to {array.max():.6g}"
+        )
     return array
 
 

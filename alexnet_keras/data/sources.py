@@ -133,6 +133,7 @@ def _from_tfds(selection):
     name = selection.name
     builder = _tfds_builder(name)
     keys, class_names = _image_and_label_keys(builder, name)
+    selection.check_names(class_names)
     if not builder.is_prepared():
         _check_manual_files(builder, name)
         _prepare(builder, name)
@@ -262,6 +263,7 @@ def _from_npz(selection):
     splits = ("x_train", "x_test")
     selection.check_hold_out(splits[1])
     data = read_npz(selection.name)
+    selection.check_names(data.class_names)
     return ImageSource(
         class_names=data.class_names,
         train=tf.data.Dataset.from_tensor_slices((data.x_train, data.y_train)),

@@ -115,7 +115,7 @@ def _on_all_cores(function, batches):
 
 def _write(path, key, mean_image, covariance):
     try:
-        with replacing(path, shared=True) as partial:
+        with replacing(path) as partial:
             np.savez(partial, key=key, mean_image=mean_image, covariance=covariance)
     except OSError as error:
         raise OSError(f"{path} can't be written: {error}. {_MOVE}") from error

@@ -65,12 +65,7 @@ class TrainingBatches:
 
     def __post_init__(self):
         self.options.check_fits(self.info.name, self.info.train_count)
-        scale_jitter = self.preparation.scale_jitter
-        if scale_jitter and not self.options.random_crop:
-            raise ValueError(
-                "`scale_jitter` needs random crops. "
-                f"Received: scale_jitter={scale_jitter}, random_crop={self.options.random_crop}"
-            )
+        self.options.check_scale_jitter(self.preparation.scale_jitter)
         if self.options.batch_size % self.hosts:
             raise ValueError(
                 f"`batch_size` must be a multiple of the {self.hosts} hosts. "

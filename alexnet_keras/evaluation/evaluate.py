@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from alexnet_keras.checks import check_whole_number
 from alexnet_keras.distributed.devices import needs_full_batches
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
@@ -35,7 +36,8 @@ def evaluate(
 
     Raises:
         ValueError: for a model of other classes or another input size than the data set's, or with
-            other outputs.
+            other outputs; for unknown views, dense views of a model that is not a chain of layers,
+            or a batch without crops.
 
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """
@@ -51,6 +53,7 @@ def evaluate(
             f"{model.input_shape}"
         )
     check_test_views(test_views)
+    check_whole_number("batch_size", batch_size)
     with _strategy_scope():
         if test_views == "dense":
             whole = dense_model(model, info.image_size, info.mean_image)

@@ -54,7 +54,10 @@ def _torch(function, x):
 
     # Not `backward`, which would also compute the gradients of all weights and keep them.
     x = ops.convert_to_tensor(x).detach().clone().requires_grad_(True)
-    (result,) = torch.autograd.grad(ops.sum(function(x)), x)
+    total = ops.sum(function(x))
+    if not total.requires_grad:  # the function does not depend on x
+        return torch.zeros_like(x)
+    (result,) = torch.autograd.grad(total, x, allow_unused=True, materialize_grads=True)
     return result
 
 

@@ -64,11 +64,11 @@ def activation_maximization(
     check_whole_number("seed", seed, 0)
     check_whole_number("batch_size", batch_size)
     model, numbers = _model_and_numbers(classifier, units, layer)
+    box = _central_box(classifier.network, layer)
     ascent = _Ascent(classifier.preparation, model, steps, seed)
     parts = [numbers[i : i + batch_size] for i in range(0, len(numbers), batch_size)]
     with progress(steps * len(parts), "Activation maximization", "step") as bar:
         images = np.concatenate([ascent.run(np.array(part), bar) for part in parts])
-    box = _central_box(classifier.network, layer)
     if box is None:
         return images
     color = padding_color(classifier.preparation)

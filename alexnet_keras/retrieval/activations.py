@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,7 +12,15 @@ from tqdm import tqdm
 
 from alexnet_keras.checks import check_whole_number, is_whole_number
 from alexnet_keras.data.info import center
-from alexnet_keras.files import check_writable, holding, read_json, read_npz, replacing, write_text
+from alexnet_keras.files import (
+    check_writable,
+    expand_home,
+    holding,
+    read_json,
+    read_npz,
+    replacing,
+    write_text,
+)
 from alexnet_keras.models import fingerprint
 from alexnet_keras.models.inspection import layer_of
 from alexnet_keras.record import check_folder
@@ -36,7 +43,7 @@ class Activations:
     """
 
     def __init__(self, folder: str | os.PathLike):
-        self.folder = Path(folder)
+        self.folder = expand_home(folder)
         path = self.folder / "activations.json"
         if not path.exists():
             raise ValueError(
@@ -71,6 +78,9 @@ class Activations:
 
         Yields:
             An array for each file, in the order of the images.
+
+        Raises:
+            ValueError: for a damaged file.
         """
         for path in self._paths(split):
             try:
@@ -80,7 +90,11 @@ class Activations:
             yield array
 
     def rows(self, split: str, numbers: Sequence[int], kind: str = "activations") -> np.ndarray:
-        """Returns the rows of some images, in the order of `numbers`; `kind` as for `chunks`."""
+        """Returns the rows of some images, in the order of `numbers`; `kind` as for `chunks`.
+
+        Raises:
+            IndexError: for a number that no image has.
+        """
         order = np.argsort(numbers)
         ordered = np.asarray(numbers)[order]
         first = 0
@@ -133,7 +147,7 @@ def write_activations(
     about = check_activations(
         model, dataset, folder, layer, pixel_size, batch_size, chunk, argument
     )
-    folder = Path(folder)
+    folder = expand_home(folder)
     network = keras.Model(model.input, model.get_layer(layer).output)
     with holding(folder, argument):
         write_text(folder / "activations.json", json.dumps(about, indent=1) + "\n")
@@ -160,7 +174,7 @@ def check_activations(
 ) -> dict:
     """Checks the arguments of `write_activations`, and returns its description."""
     info = dataset.info
-    folder = Path(folder)
+    folder = expand_home(folder)
     output = layer_of(model, layer).output
     if len(output.shape) != 2:
         raise ValueError(
@@ -202,9 +216,16 @@ def _write_split(network, dataset, folder, split, about, first, batch_size):
     written = first * about["chunk"]
     with tqdm(total=count, initial=written, desc=f"Activations, {split}", unit="image") as bar:
         for path in _paths(folder, split, about)[first:]:
+            expected = min(about["chunk"], count - written)
+            if path.exists():  # a file before it was missing
+                for _ in range(-(-expected // batch_size)):
+                    next(batches)
+                written += expected
+                bar.update(expected)
+                continue
             parts = []
             read = 0
-            while read < min(about["chunk"], count - written):
+            while read < expected:
                 whole, labels = next(batches)
                 crops = center(whole, about["crop_size"])
                 activations = network.predict_on_batch(

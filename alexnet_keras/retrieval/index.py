@@ -3,13 +3,12 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from alexnet_keras.checks import check_whole_number
 from alexnet_keras.extras import extra
-from alexnet_keras.files import check_suffix, read_npz, replacing
+from alexnet_keras.files import check_suffix, expand_home, read_npz, replacing
 
 with extra("searching for neighbors"):
     import faiss
@@ -120,7 +119,7 @@ class CodeIndex:
             ValueError: for another ending.
         """
         check_suffix(path, ".npz")
-        with replacing(Path(path)) as partial:
+        with replacing(expand_home(path)) as partial:
             np.savez(partial, codes=self.codes, about=json.dumps(self.about))
 
     @classmethod
@@ -134,7 +133,7 @@ class CodeIndex:
         Raises:
             ValueError: for a file that is not an index, or an index of another model.
         """
-        codes, about = read_npz(path, "codes", "about")
+        codes, about = read_npz(expand_home(path), "codes", "about")
         about = json.loads(str(about))
         if model not in (None, about.get("model")):
             raise ValueError(

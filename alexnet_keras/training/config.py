@@ -4,7 +4,12 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
-from alexnet_keras.checks import MEAN_SUBTRACTIONS, check_crop_size, check_whole_number
+from alexnet_keras.checks import (
+    MEAN_SUBTRACTIONS,
+    check_crop_size,
+    check_whole_number,
+    seed_number,
+)
 from alexnet_keras.data.options import can_be_in_memory, check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
 from alexnet_keras.evaluation.view_names import TEST_VIEWS
@@ -18,7 +23,6 @@ from alexnet_keras.training.fields import (
     numbers_by_layer,
     optional_path,
     optional_whole_number,
-    seed_number,
     share,
     true_or_false,
 )

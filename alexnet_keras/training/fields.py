@@ -42,15 +42,6 @@ class Subset:
         return value
 
 
-def seed_number(name: str, value: Any) -> int:
-    """Checks for a seed that all libraries accept."""
-    if not is_whole_number(value, 0) or value >= 2**31:
-        raise ValueError(
-            f"`{name}` must be a whole number from 0 to 2**31 - 1. Received: {name}={value!r}"
-        )
-    return int(value)
-
-
 @dataclasses.dataclass(frozen=True)
 class Number:
     """Checks for a number from 0, and returns a float.

@@ -101,7 +101,7 @@ class AlexNetSGD(keras.optimizers.SGD):
                     )
 
     def set_layer_learning_rate(self, layer: str, factor: float) -> None:
-        """Sets the factor of a layer of `layer_learning_rates`."""
+        """Sets the factor of a layer; raises a `ValueError` if it had none from the start."""
         if layer not in self.layer_learning_rates:
             raise ValueError(
                 "`layer` must be one of layer_learning_rates: "

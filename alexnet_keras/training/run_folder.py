@@ -45,6 +45,7 @@ _PREPARATION = "preparation.npz"  # of a training that starts from a classifier
 _WRITTEN = (
     _PREPARATION,
     "history.csv",
+    "errors.json",
     "results.json",
     FILE_NAME,
     "curves.png",
@@ -120,16 +121,37 @@ class RunFolder:
         return any((self.path / name).exists() for name in ("last.keras", "best.keras"))
 
     @property
+    def _errors_path(self):
+        return self.path / "errors.json"
+
+    @property
     def results_path(self) -> Path:
         """Path of the results."""
         return self.path / "results.json"
 
     def stored_errors(self) -> dict:
         """Returns the errors that an earlier call has measured after the same number of epochs."""
+        errors = {}
+        if self._errors_path.exists():  # of a call that was stopped between two views
+            kept = read_json(self._errors_path, "epochs", "errors")
+            errors = kept["errors"] if kept["epochs"] == self.config.epochs else {}
+        return errors | self._errors_of_results()
+
+    def _errors_of_results(self):
         if not self.results_path.exists():
             return {}
         results = read_json(self.results_path, "config", "errors")
         return results["errors"] if results["config"]["epochs"] == self.config.epochs else {}
+
+    def keep_errors(self, errors: dict) -> None:
+        """Keeps errors until `finish`, so that a stopped call need not measure them again.
+
+        Args:
+            errors: dict from the name of test views to errors.
+        """
+        if self.is_main:
+            kept = {"epochs": self.config.epochs, "errors": errors}
+            write_text(self._errors_path, json.dumps(as_stored(kept)) + "\n")
 
     def finished_results(self) -> dict | None:
         """Returns the results of a training that has ended and been evaluated; else `None`.
@@ -137,7 +159,7 @@ class RunFolder:
         Raises:
             ValueError: if the results or the history are damaged.
         """
-        errors = self.stored_errors()
+        errors = self._errors_of_results()
         if not all(views in errors for views in self.config.test_views):
             return None
         results = read_json(self.results_path, "history")
@@ -245,6 +267,12 @@ class RunFolder:
                 "`workdir` must be one folder that all hosts share. Received: "
                 f"workdir={str(self.path)!r}, where not all of them see the same training"
             )
+        rows = len(self.history())
+        if rows < state["epoch"]:
+            raise ValueError(
+                f"{self.path / 'history.csv'} must have a row for each of the {state['epoch']} "
+                f"epochs of the checkpoint. It is damaged or missing: it has {rows}"
+            )
         begun = state["epoch"] + (state["step"] > 0)
         if begun > self.config.epochs:
             raise ValueError(
@@ -269,6 +297,8 @@ class RunFolder:
                 with replacing(self.path / _PREPARATION) as partial:
                     np.savez(partial, **preparation)
             self._cut_history(state["epoch"])
+            if state["epoch"] < self.config.epochs and not state["stopped"]:
+                self._errors_path.unlink(missing_ok=True)  # of other weights
             settings = dataclasses.asdict(self.config)
             settings |= {"data": data, "dataset_path": absolute_path(self.config.dataset)}
             text = json.dumps(settings, indent=1)
@@ -317,6 +347,7 @@ class RunFolder:
         results["images_per_second"] = {"training": statistics.median(speeds)}
         if self.is_main:
             write_text(self.results_path, json.dumps(results, indent=1) + "\n")
+            self._errors_path.unlink(missing_ok=True)
             for name, error in errors.items():
                 label = name.replace("_", " ")
                 print(

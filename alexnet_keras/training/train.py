@@ -80,12 +80,13 @@ def train_and_evaluate(
 
     Raises:
         ValueError: for a data set, device, batch or test view that does not fit; for a workdir of
-            another configuration, among the images, with damaged or other files, or in use by
-            another process.
+            another configuration, among the images, with damaged or other files, in use by another
+            process, or that cannot be written.
         FileNotFoundError: for data that must be downloaded by hand.
         FloatingPointError: if the loss or a weight is NaN or infinite; its `results` end before
             that epoch.
-        OSError: if the workdir cannot be written.
+        OSError: if a file cannot be read or written.
+        RuntimeError: for more CPU devices than the backend has started with.
         ConnectionError: if another host of the training is lost.
         SystemExit: 143 after SIGTERM, 130 after Ctrl-C, with everything saved.
         KeyboardInterrupt: after a second Ctrl-C, or one outside the epochs.
@@ -100,6 +101,7 @@ def train_and_evaluate(
         if results is not None:
             print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
+        path, state = find_checkpoint(folder.path)
         scope = TrainingScope(config)
         with raise_on_host_failure(), main_process_first():
             check_path(config.dataset)  # before a classifier is downloaded
@@ -107,7 +109,6 @@ def train_and_evaluate(
         data = open_training_data(config, classes, start.preparation)
         folder.check_settings(data.identity)
         with scope.entered():
-            path, state = find_checkpoint(folder.path)
             # Check first: creating variables is a collective operation of all hosts.
             folder.check_position(state, data.identity | data.description)
             network = keras.saving.load_model(path) if path else _build_network(start, data)
@@ -253,9 +254,12 @@ def _evaluate_views(network, data, folder, verbose):
         if views in errors:
             continue
         measured = _last_validation(folder) if views == "center" else None
-        errors[views] = measured or evaluate(
-            network, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1)
-        )
+        if measured is None:
+            measured = evaluate(
+                network, data.dataset, views, data.config.batch_size, verbose=int(verbose == 1)
+            )
+            folder.keep_errors(errors | {views: measured})
+        errors[views] = measured
     return errors
 
 

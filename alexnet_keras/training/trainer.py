@@ -112,7 +112,9 @@ class Trainer:
             self.model.output_shape[-1], state["step"], state["chance"], verbose=is_main
         )
         errors = [row["val_top1_error"] for row in self.folder.history() if "val_top1_error" in row]
-        best = min(errors, default=float("inf"))
+        best = float("inf")
+        if errors and (self.folder.path / "best.keras").exists():
+            best = min(errors)
         return Checkpoints(
             self.network,
             workdir=self.folder.path,

@@ -5,8 +5,8 @@ import dataclasses
 import re
 import sys
 
+from alexnet_keras.checks import seed_number
 from alexnet_keras.cli.command import run_command
-from alexnet_keras.training.fields import seed_number
 from experiments.framework.experiment import Experiment
 
 _SMOKE_OPTIONS = {"epochs": 2}

@@ -160,6 +160,19 @@ def test_arrays_of_another_kind_are_reported(case, tmp_path):
         read_npz(tmp_path / "data.npz")
 
 
+def test_the_fingerprint_is_of_all_arrays_and_their_shapes(tmp_path):
+    found = {}
+    for name, changes in (
+        ("same", {}),
+        ("other labels", {"y_test": LABELS[::-1]}),
+        ("other images", {"x_test": IMAGES[::-1]}),
+        ("other shape", {"x_train": IMAGES.reshape(len(IMAGES), *IMAGES.shape[2:0:-1], -1)}),
+    ):
+        (tmp_path / "data.npz").write_bytes(npz(**changes))
+        found[name] = read_npz(tmp_path / "data.npz").fingerprint
+    assert len(set(found.values())) == len(found)
+
+
 def test_labels_may_be_a_column(tmp_path):
     (tmp_path / "data.npz").write_bytes(
         npz(y_train=LABELS[:, None], class_names=["a", "b", "c", "none"])

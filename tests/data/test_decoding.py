@@ -1,5 +1,7 @@
+import errno
 import io
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,6 +179,21 @@ def test_reasons_are_plain(tmp_path):
         assert reasons[str(tmp_path / name)] == reason
     for reason in reasons.values():
         assert "{{" not in reason and "\n" not in reason and str(tmp_path) not in reason
+
+
+def test_a_file_that_cannot_be_read_now_is_not_remembered_as_corrupt(tmp_path, monkeypatch):
+    file = tmp_path / "image.png"
+    file.write_bytes(encode(RGB, "PNG"))
+    cache = tmp_path / "cache"
+
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as context, pytest.raises(PermissionError, match=r"image\.png"):
+        context.setattr(Path, "read_bytes", refuse)
+        corrupt_files([str(file)], {tmp_path}, "key", cache)
+    assert not list(cache.glob("corrupt-*"))
+    assert corrupt_files([str(file)], {tmp_path}, "key", cache) == {}
 
 
 def test_all_kinds_are_read_by_a_pipeline(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet_keras.data import folders
 from alexnet_keras.data.folders import read_folder
 from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.sources import open_image_source
@@ -29,6 +30,21 @@ def read(root, **options):
 
 def names_of(root, files):
     return sorted(file.removeprefix(f"{root}/") for file, _ in files)
+
+
+def test_classes_that_do_not_fit_are_found_before_the_images_are_decoded(tmp_path, monkeypatch):
+    fill(tmp_path, *(f"3 {label}" for label in ("cats", "dogs", "foxes")))
+
+    def refuse(names):
+        raise ValueError(f"not {', '.join(names)}")
+
+    with monkeypatch.context() as context:
+        context.setattr(folders, "corrupt_files", lambda *arguments: pytest.fail("decoded"))
+        with pytest.raises(ValueError, match="^not foxes, cats$"):
+            read(tmp_path, class_subset=(2, 0), check_classes=refuse)
+        with pytest.raises(ValueError, match="`class_subset` must be different numbers from 0 to"):
+            read(tmp_path, class_subset=(0, 3))
+    assert read(tmp_path).class_names == ("cats", "dogs", "foxes")
 
 
 @pytest.mark.parametrize(

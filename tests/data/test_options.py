@@ -68,7 +68,9 @@ def test_cache_is_the_requested_folder_or_the_variable(tmp_path, monkeypatch):
         (BatchOptions, {"pca_noise_epochs": 0.5}, "`pca_noise_epochs` must be .*_epochs=0.5"),
         (BatchOptions, {"first_epoch": -1}, "`first_epoch` must be .* first_epoch=-1"),
         (BatchOptions, {"first_step": -1}, "`first_step` must be .* first_step=-1"),
-        (BatchOptions, {"seed": 0.5}, "`seed` must be a whole number. Received: seed=0.5"),
+        (BatchOptions, {"seed": 0.5}, "`seed` must be a whole number from 0 .* Received: seed=0.5"),
+        (BatchOptions, {"seed": 2**31}, "`seed` must be a whole number from 0 .* seed=2147483648"),
+        (ImagePreparation, {"memory_gib": "4"}, "`memory_gib` must be a number from 0.*='4'"),
     ],
 )
 def test_bad_values(kind, options, message):

@@ -24,6 +24,11 @@ def test_agrees_with_finite_differences(random):
     np.testing.assert_allclose(got, differences(definition, x), rtol=1e-4, atol=1e-5)
 
 
+def test_a_function_of_other_values_has_a_gradient_of_zeros():
+    x = np.float32([1, 3])
+    np.testing.assert_array_equal(gradient(ops.zeros_like, x), [0, 0])
+
+
 def test_leaves_no_gradients_in_the_weights(random):
     # PyTorch would add them up from call to call.
     layer = keras.layers.Dense(2)

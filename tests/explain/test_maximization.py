@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from alexnet_keras.explain import activation_maximization
+from alexnet_keras import Classifier
+from alexnet_keras.explain import activation_maximization, maximization
 from tests.explain.networks import CROP, MEAN, NAMES, classifier_of, set_weights
 
 
@@ -71,6 +72,18 @@ def test_values_rise_and_seeds_differ(maps):
     assert np.abs(first - other).max() > 1
     probability = ops.convert_to_numpy(maps.network(first[None] - np.float32(MEAN)))[0]
     assert NAMES[probability.argmax()] == "dog"
+
+
+def test_a_layer_without_a_receptive_field_is_refused_before_the_steps(monkeypatch):
+    inputs = keras.Input((CROP, CROP, 3))
+    maps = keras.layers.Conv2D(3, 3, padding="same")(inputs)
+    outputs = keras.layers.Flatten()(keras.layers.Add(name="sum")([inputs, maps]))
+    outputs = keras.layers.Dense(3, activation="softmax")(outputs)
+    network = keras.Model(inputs, outputs)
+    classifier = Classifier.from_network(network, (120, 110, 100), NAMES, image_size=CROP)
+    monkeypatch.setattr(maximization._Ascent, "run", lambda *arguments: pytest.fail("a step"))
+    with pytest.raises(ValueError, match="sum"):
+        activation_maximization(classifier, 0, "sum")
 
 
 def test_bad_arguments(maps):

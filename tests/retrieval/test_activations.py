@@ -78,6 +78,19 @@ def test_goes_on_where_it_was_stopped(model, dataset, tmp_path):
         np.testing.assert_array_equal(parts.labels(split), whole.labels(split))
 
 
+def test_only_a_missing_file_is_computed_again(model, dataset, tmp_path):
+    folder = tmp_path / "out"
+    activations = write(model, dataset, folder)
+    whole = list(activations.chunks("train"))
+    last = folder / "train-00002.npz"
+    before = last.stat().st_mtime_ns
+    (folder / "train-00001.npz").unlink()
+    again = write(model, dataset, folder)
+    assert last.stat().st_mtime_ns == before
+    for ours, expected in zip(again.chunks("train"), whole, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
 def test_another_model_leaves_the_folder_alone(model, dataset, tmp_path):
     folder = tmp_path / "out"
     mine = tmp_path / "mine"

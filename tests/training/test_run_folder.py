@@ -67,6 +67,28 @@ def test_a_damaged_history_of_a_training_that_has_ended_is_named(content, words,
         folder.finished_results()
 
 
+def test_a_checkpoint_with_more_epochs_than_the_history_is_refused(tmp_path):
+    folder = RunFolder(tmp_path, TrainingConfig(epochs=4))
+    (tmp_path / "history.csv").write_bytes(WHOLE)
+    folder.check_position({"epoch": 2, "step": 5}, {})
+    message = "history.csv must have a row for each of the 3 epochs .* missing: it has 2"
+    with pytest.raises(ValueError, match=message):
+        folder.check_position({"epoch": 3, "step": 0}, {})
+
+
+def test_errors_of_a_stopped_call_are_kept_until_the_training_continues(finished):
+    folder, results = finished
+    expected = dict(results["errors"])
+    expected["dense"] = {"top1_error": 40.0, "top5_error": 5.0}
+    folder.keep_errors(expected)
+    assert folder.stored_errors() == expected
+    assert folder.finished_results() == results
+    longer = RunFolder(folder.path, dataclasses.replace(folder.config, epochs=3))
+    assert longer.stored_errors() == {}
+    longer.begin({"epoch": 2, "step": 0, "stopped": False}, {})
+    assert folder.stored_errors() == results["errors"]
+
+
 def test_a_training_without_results_has_not_ended(finished):
     folder, _ = finished
     folder.results_path.unlink()
@@ -85,7 +107,9 @@ def test_files_of_something_else_are_left_alone(name, tmp_path):
 
 def test_an_epoch_that_has_begun_keeps_its_schedule(tmp_path):
     short = TrainingConfig(epochs=4, schedule="step", lr_milestones=(0.75,))
-    state = {"epoch": 3, "step": 0}  # the next epoch, the fourth, has the lower rate
+    # The next epoch, the fourth, has the lower rate.
+    state = {"epoch": 3, "step": 0, "stopped": False}
+    (tmp_path / "history.csv").write_bytes(WHOLE + b"2,0.25\n")
     data = {"classes": 2, "train_count": 6, "class_names": ["cats", "dogs"]}
     RunFolder(tmp_path, short).begin(state, data)
     longer = RunFolder(tmp_path, dataclasses.replace(short, epochs=8))
