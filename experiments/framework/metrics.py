@@ -291,7 +291,8 @@ class EpochsToConverge(Metric):
 
     @property
     def name(self) -> str:
-        return f"epochs until the validation error is within {self.margin:g} points of its lowest"
+        margin = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
+        return f"epochs until the validation error is within {margin} of its lowest"
 
     def value(self, run: dict) -> float | None:
         """Returns the epochs.
