@@ -241,6 +241,19 @@ class RunFolder:
             return None
         return _passed_changes(before, self.config, begun)
 
+    def check_history(self, state: dict) -> None:
+        """Raises a `ValueError` if the history lacks epochs of the checkpoint.
+
+        Args:
+            state: state of the checkpoint, of `find_checkpoint`.
+        """
+        rows = len(self.history())
+        if rows < state["epoch"]:
+            raise ValueError(
+                f"{self.path / 'history.csv'} must have a row for each of the {state['epoch']} "
+                f"epochs of the checkpoint. It is damaged or missing: it has {rows}"
+            )
+
     def check_position(self, state: dict, data: dict) -> None:
         """Checks that all hosts resume the same training, within the requested epochs.
 
@@ -266,12 +279,6 @@ class RunFolder:
             raise ValueError(
                 "`workdir` must be one folder that all hosts share. Received: "
                 f"workdir={str(self.path)!r}, where not all of them see the same training"
-            )
-        rows = len(self.history())
-        if rows < state["epoch"]:
-            raise ValueError(
-                f"{self.path / 'history.csv'} must have a row for each of the {state['epoch']} "
-                f"epochs of the checkpoint. It is damaged or missing: it has {rows}"
             )
         begun = state["epoch"] + (state["step"] > 0)
         if begun > self.config.epochs:

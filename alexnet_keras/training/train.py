@@ -102,6 +102,7 @@ def train_and_evaluate(
             print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
         path, state = find_checkpoint(folder.path)
+        folder.check_history(state)
         scope = TrainingScope(config)
         with raise_on_host_failure(), main_process_first():
             check_path(config.dataset)  # before a classifier is downloaded

@@ -70,10 +70,10 @@ def test_a_damaged_history_of_a_training_that_has_ended_is_named(content, words,
 def test_a_checkpoint_with_more_epochs_than_the_history_is_refused(tmp_path):
     folder = RunFolder(tmp_path, TrainingConfig(epochs=4))
     (tmp_path / "history.csv").write_bytes(WHOLE)
-    folder.check_position({"epoch": 2, "step": 5}, {})
+    folder.check_history({"epoch": 2, "step": 5})
     message = "history.csv must have a row for each of the 3 epochs .* missing: it has 2"
     with pytest.raises(ValueError, match=message):
-        folder.check_position({"epoch": 3, "step": 0}, {})
+        folder.check_history({"epoch": 3, "step": 0})
 
 
 def test_errors_of_a_stopped_call_are_kept_until_the_training_continues(finished):
@@ -109,7 +109,6 @@ def test_an_epoch_that_has_begun_keeps_its_schedule(tmp_path):
     short = TrainingConfig(epochs=4, schedule="step", lr_milestones=(0.75,))
     # The next epoch, the fourth, has the lower rate.
     state = {"epoch": 3, "step": 0, "stopped": False}
-    (tmp_path / "history.csv").write_bytes(WHOLE + b"2,0.25\n")
     data = {"classes": 2, "train_count": 6, "class_names": ["cats", "dogs"]}
     RunFolder(tmp_path, short).begin(state, data)
     longer = RunFolder(tmp_path, dataclasses.replace(short, epochs=8))
