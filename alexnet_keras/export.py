@@ -117,6 +117,7 @@ def load_exported(path: str | os.PathLike, kind: str) -> Callable[[Any], Any]:
     Returns:
         A function from the model's input, float32 `(1, height, width, channels)`, to its output.
     """
+    path = expand_home(path)
     if kind == "saved_model":
         import tensorflow as tf
 

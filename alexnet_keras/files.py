@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import socket
 import uuid
 import zipfile
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 LOCK = "lock"  # the lock file in a folder
+_PARTIAL = re.compile(r"partial-[0-9a-f]{12}-")  # the start of a temporary name
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
@@ -149,6 +151,17 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Removes the temporary files that a killed process has left in a folder.
+
+    Args:
+        folder: a `pathlib.Path`, which no other process uses.
+    """
+    for path in folder.glob("partial-*"):
+        if _PARTIAL.match(path.name):
+            path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file atomically.
 
@@ -168,7 +181,7 @@ def holding(folder: Path, argument: str = "workdir") -> Iterator[None]:
     """Context in which this process holds the lock of a folder.
 
     The operating system releases the lock when the process ends, even if it is killed. Without
-    locks in the file system, a line is printed.
+    locks in the file system, a line is printed. Temporary files of a killed process are removed.
 
     Args:
         folder: a `pathlib.Path`; it is made if it does not exist, and removed if it is then empty.
@@ -189,6 +202,7 @@ def holding(folder: Path, argument: str = "workdir") -> Iterator[None]:
         os.lseek(descriptor, 0, os.SEEK_SET)  # `_check_own` has read the file
         os.truncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        remove_partial_files(folder)
         yield
     finally:
         with contextlib.suppress(OSError):

@@ -5,11 +5,12 @@
 A small network:
 
     python -m benchmarks.step_profile --network four_layer --classes 10 --precisions float32 \\
-      --workdir results/benchmarks/small
+      --workdir results/benchmarks/four_layer
 
 A round profiles one step with and without normalization, in float32 and in mixed precision. The
 operations run one after another (`TF_NUM_INTEROP_THREADS=1`), each on all cores. So their times add
-up to the step. The normalization of the full-size network crosses the towers, as in the other
+up to the step, but for the time between operations, which counts in a small network. The
+normalization of the full-size network crosses the towers, as in the other
 benchmarks. Other networks are presets as they are.
 
 The results are `step_profile.json`, `step_profile.md` and `step_profile.png` in --workdir.
@@ -250,7 +251,7 @@ def _table_of_group(group, batch_size):
     rounds = group["implementations"]
     rows = medians(rounds[_WHOLE])
     total = sum(forward + backward for _, forward, backward in rows)
-    words = (
+    caption = (
         f"A training step of {batch_size} images, {group['precision']}: "
         f"{harness.median_and_range(rounds[_WHOLE], 'step', 0)} ms under the profiler, all "
         f"operations {total:,.0f} ms."
@@ -261,13 +262,13 @@ def _table_of_group(group, batch_size):
     if _WITHOUT in rounds:
         for layer, forward, backward in medians(rounds[_WITHOUT]):
             without[layer] = forward + backward
-        words += (
+        caption += (
             f" Without normalization: {harness.median_and_range(rounds[_WITHOUT], 'step', 0)} ms "
             f"and {sum(without.values()):,.0f} ms."
         )
         header += " both, without normalization |"
         line += "---|"
-    lines = [f"{words} Milliseconds, medians of {len(rounds[_WHOLE])} rounds:\n", header, line]
+    lines = [f"{caption} Milliseconds, medians of {len(rounds[_WHOLE])} rounds:\n", header, line]
     for layer, forward, backward in rows:
         share = 100 * (forward + backward) / total
         row = f"| {layer} | {forward:,.1f} | {backward:,.1f} | {share:.1f}% |"

@@ -44,7 +44,6 @@ def codes(options: argparse.Namespace, command: str | None = None) -> dict:
     precisions = {}
     for space in SPACES:
         spaces[space], precisions[space] = _measure_space(search, space, options)
-    _draw(search, spaces, options)
     results = search.store(
         command,
         spaces,
@@ -53,6 +52,7 @@ def codes(options: argparse.Namespace, command: str | None = None) -> dict:
         random_codes={"count": options.random_codes, "bits": _measure_random_codes(options)},
     )
     print(table(results))
+    _draw(search, spaces, options)
     return results
 
 

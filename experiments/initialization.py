@@ -5,8 +5,8 @@
 Claim (section 5): biases of 1 in conv2, conv4, conv5 and the hidden layers accelerate the early
 stages of learning, as they give the ReLUs positive inputs.
 
-Weights have a standard deviation of 0.01 in the paper. In these layers and conv3, it is 0.03 in the
-2012 source (net 145). The network has fewer kernels, so all standard deviations are multiplied by
+Weights have a standard deviation of 0.01 in the paper. In conv3 to conv5, it is 0.03 in the 2012
+source (net 145). The network has fewer kernels, so all standard deviations are multiplied by
 2, the root of the ratio of the fan-ins of conv3. So its sums have the variance of the full-size
 network. Pixel values are 0-255, as in the paper. The paper's learning rate is 0.01, with batches of
 128. These batches have 64 images. A run ends after the epoch in which its loss leaves chance level.

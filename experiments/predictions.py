@@ -64,8 +64,6 @@ def predictions(options: argparse.Namespace, command: str | None = None) -> dict
     print_summary([model], options, dataset)
     probabilities, labels = classify(model, dataset, options.batch_size)
     numbers = _numbers_to_show(options, probabilities, labels)
-    if numbers:
-        _draw(workdir, dataset, options, numbers, probabilities, labels)
     errors = _errors(probabilities, labels)
     print(
         f"Top-1 error {errors['top1_error']:.2f}%, top-5 error {errors['top5_error']:.2f}% "
@@ -77,7 +75,10 @@ def predictions(options: argparse.Namespace, command: str | None = None) -> dict
         "errors": {"center": errors},
         "images": _described(numbers, probabilities, labels, info),
     }
-    return store_results(workdir, command, results)
+    results = store_results(workdir, command, results)
+    if numbers:
+        _draw(workdir, dataset, options, numbers, probabilities, labels)
+    return results
 
 
 def _check(options):

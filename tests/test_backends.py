@@ -32,6 +32,7 @@ WITH_TORCH = {
 # data without TensorFlow.
 ON_TORCH = (
     "tests/layers/test_local_response_normalization.py",
+    "tests/explain/test_gradients.py",
     "tests/training/test_torch.py",
     "tests/training/test_optimizer.py",
     "tests/training/test_checkpoints.py::test_sigterm_saves_and_leaves",
@@ -124,7 +125,7 @@ def run_on_torch(folder):
 
 
 def run_on_jax(folder):
-    """Takes the step of the other backends on JAX, and predicts what PyTorch has predicted."""
+    """Takes the step of the other backends on JAX, and predicts the same images as PyTorch."""
     code = (
         "import sys, keras, numpy as np\n"
         "from tests.torch_training import probabilities\n"

@@ -84,8 +84,8 @@ def evaluate(options: argparse.Namespace, command: str | None = None) -> dict:
     results = _results(options, dataset.info, misses, weights)
     results["settings"] |= settings
     results = store_results(workdir, command, results)
-    _draw(workdir, dataset.info, misses, options)
     print(table(results))
+    _draw(workdir, dataset.info, misses, options)
     return results
 
 

@@ -87,9 +87,9 @@ def corrupt_files(
         dict from the path of each file that is not a usable image to the reason.
 
     Raises:
-        OSError: for a file that can't be read now, such as without permission.
+        OSError: for a file that can't be read now, such as without permission or memory.
     """
-    name = f"corrupt-{DECODING_VERSION}-{fingerprint}.json"
+    name = f"unusable-{DECODING_VERSION}-{fingerprint}.json"
     remembered = Path(cache_dir) / name if cache_dir else None
     if remembered and remembered.exists():
         with contextlib.suppress(ValueError):
@@ -115,21 +115,22 @@ def reason_against(file: Path, folders: set | None = None) -> str | None:
     """
     try:
         return _lasting_reason_against(file, folders)
-    except (OSError, MemoryError, tf.errors.ResourceExhaustedError) as error:
-        return _words_of(error, file)
+    except OSError as error:
+        return str(error)
 
 
 def _lasting_reason_against(file, folders):
-    """Returns as `reason_against`, but raises an error that says nothing of the file's content."""
+    """Like `reason_against`, but raises an `OSError` for errors of the disk or of memory."""
     try:
         return _reason_against_file(file, folders) or _reason_against_content(file)
     except Image.UnidentifiedImageError:
         return "not a JPEG, PNG, BMP, GIF or WebP image"
     except Exception as error:  # a file can be wrong in more ways than decoders document
+        message = _message_of(error, file)
         is_temporary = isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
         if is_temporary or getattr(error, "errno", None):  # Pillow's own errors have no number
-            raise
-        return _words_of(error, file)
+            raise OSError(f"{file} can't be read: {message}") from error
+        return message
 
 
 def _reason_against_file(file, folders):
@@ -143,7 +144,9 @@ def _reason_against_file(file, folders):
     size = file.stat().st_size
     if not size:
         return "empty"
-    return f"too large: {size:,} bytes" if size > MAX_BYTES else None
+    if size > MAX_BYTES:
+        return f"too large: {size:,} bytes"
+    return None
 
 
 def _reason_against_content(file):
@@ -162,7 +165,7 @@ def _reason_against_content(file):
     return None
 
 
-def _words_of(error, file):
+def _message_of(error, file):
     reason = getattr(error, "message", None) or str(error)
     reason = re.sub(r"^\{\{.*?\}\} ", "", reason).split(" [Op:")[0]
     return reason.replace(str(file), file.name) or type(error).__name__

@@ -55,7 +55,7 @@ def shapes_arrays() -> NpzData:
         images["test"],
         labels["test"],
         CLASS_NAMES,
-        digest_of(images["train"]),
+        digest_of(images["train"], labels["train"], images["test"], labels["test"]),
         splits=("train", "test"),
     )
 

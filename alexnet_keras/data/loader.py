@@ -129,9 +129,7 @@ class Dataset:
         info: the `DatasetInfo`.
 
     Raises:
-        ValueError, FileNotFoundError: as for `load`.
-        OSError: as for `load`.
-        TypeError: for an unknown option.
+        ValueError, FileNotFoundError, OSError, TypeError: as for `load`.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class ImageSelection:
         cache_dir: folder for statistics and for the list of corrupt files; `None` for
             `~/.cache/alexnet_keras` or the folder in `ALEXNET_KERAS_CACHE`.
         check_classes: function of the names of the kept classes, which raises an error for classes
-            that do not fit. It is called before the images are read or downloaded.
+            that do not fit. It is called before images are downloaded, decoded or prepared.
 
     Raises:
         ValueError: for a value that no data set can have; the message names the field.

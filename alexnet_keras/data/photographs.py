@@ -82,6 +82,7 @@ def list_photographs(images) -> list[Photograph]:
             found.append(Photograph(source, _checked(image)))
     if not found:
         raise ValueError("`images` must hold at least one image. Received: none")
+    _check_scale([photograph.image for photograph in found])
     return found
 
 
@@ -180,12 +181,22 @@ def _checked(image):
             "`images` must be arrays of values 0-255. "
             f"Received: values from {array.min():.6g} to {array.max():.6g}"
         )
-    if array.dtype.kind == "f" and 0 < array.max() <= 1 and (array % 1).any():
+    return array
+
+
+def _check_scale(images):
+    """Raises a `ValueError` if all images are arrays of fractions, such as of `plt.imread`."""
+    if all(_has_fractions(image) for image in images):
         raise ValueError(
             "`images` must be arrays of values 0-255, so multiply these by 255. Received: "
-            f"fractions from {array.min():.6g} to {array.max():.6g}"
+            f"fractions from {min(image.min() for image in images):.6g} to "
+            f"{max(image.max() for image in images):.6g}"
         )
-    return array
+
+
+def _has_fractions(image):
+    is_float = isinstance(image, np.ndarray) and image.dtype.kind == "f"
+    return is_float and image.max() <= 1 and bool((image % 1).any())
 
 
 def _prepare(image, size):

@@ -33,7 +33,7 @@ class ImageSource:
         train_count: number of training images.
         validation_count: number of validation images.
         decode: function from a stored image to a uint8 tensor `(height, width, 3)`.
-        fingerprint: digest that changes whenever the training images might have changed.
+        fingerprint: digest that changes whenever images or labels might have changed.
         content: digest of the files of each class, which stays the same when they are moved;
             `None` for sources whose class names suffice.
         splits: names of the training and the validation split.

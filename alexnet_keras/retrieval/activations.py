@@ -158,7 +158,7 @@ def write_activations(
                 if not path.exists()
             ]
             if missing:
-                _write_split(network, dataset, folder, split, about, missing[0], batch_size)
+                _write_split(network, dataset, folder, split, about, missing, batch_size)
     return Activations(folder)
 
 
@@ -208,16 +208,29 @@ def check_activations(
     return about
 
 
-def _write_split(network, dataset, folder, split, about, first, batch_size):
+def _write_split(network, dataset, folder, split, about, missing, batch_size):
+    """Writes the missing files of a split.
+
+    Args:
+        network: model from crops less the mean to the layer.
+        dataset: a `Dataset`.
+        folder: folder of the files.
+        split: `"train"` or `"validation"`.
+        about: description of the files.
+        missing: rising list of the numbers of the files to write.
+        batch_size: images that pass through the network at a time.
+    """
+    first = missing[0]
     images = dataset.training_images if split == "train" else dataset.validation_images
     batches = images(batch_size).skip(first * about["chunk"] // batch_size).as_numpy_iterator()
     count = about[f"{split}_count"]
     size = about["pixel_size"]
     written = first * about["chunk"]
     with tqdm(total=count, initial=written, desc=f"Activations, {split}", unit="image") as bar:
-        for path in _paths(folder, split, about)[first:]:
+        for number in range(first, missing[-1] + 1):
+            path = _paths(folder, split, about)[number]
             expected = min(about["chunk"], count - written)
-            if path.exists():  # a file before it was missing
+            if number not in missing:
                 for _ in range(-(-expected // batch_size)):
                     next(batches)
                 written += expected

@@ -27,6 +27,7 @@ from alexnet_keras.files import (
     holding,
     read_json,
     read_npz,
+    remove_partial_files,
     replacing,
     write_text,
 )
@@ -113,6 +114,7 @@ class RunFolder:
         with contextlib.ExitStack() as stack:
             if self.is_main:
                 stack.enter_context(holding(self.path))
+                remove_partial_files(self.path / "snapshots")
             yield
 
     @property
@@ -251,7 +253,8 @@ class RunFolder:
         if rows < state["epoch"]:
             raise ValueError(
                 f"{self.path / 'history.csv'} must have a row for each of the {state['epoch']} "
-                f"epochs of the checkpoint. It is damaged or missing: it has {rows}"
+                f"epochs of the checkpoint. It is damaged or missing: it has {rows}. Restore it, "
+                "or start a new training from the checkpoint (`initial_weights`, --initial-weights)"
             )
 
     def check_position(self, state: dict, data: dict) -> None:

@@ -101,11 +101,11 @@ def train_and_evaluate(
         if results is not None:
             print_once(f"This training has ended; its results are in {folder.results_path}")
             return results
-        path, state = find_checkpoint(folder.path)
-        folder.check_history(state)
         scope = TrainingScope(config)
         with raise_on_host_failure(), main_process_first():
             check_path(config.dataset)  # before a classifier is downloaded
+            path, state = find_checkpoint(folder.path)
+            folder.check_history(state)
         start = _read_start(config, folder)
         data = open_training_data(config, classes, start.preparation)
         folder.check_settings(data.identity)

@@ -32,7 +32,8 @@ class DataRequest:
         host, hosts: index of this host, and number of hosts.
         preparation: mean and color order of the classifier whose hash is among the fields; empty
             for a training from scratch.
-        check_classes: as for `Dataset`, which calls it before it reads the images.
+        check_classes: as for `Dataset`, which calls it before it prepares the images. Images in the
+            device's memory need no such check, as they are few.
     """
 
     config_fields: tuple

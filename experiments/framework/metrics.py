@@ -291,8 +291,8 @@ class EpochsToConverge(Metric):
 
     @property
     def name(self) -> str:
-        margin = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
-        return f"epochs until the validation error is within {margin} of its lowest"
+        unit = "point" if self.margin == 1 else "points"
+        return f"epochs until the validation error is within {self.margin:g} {unit} of its lowest"
 
     def value(self, run: dict) -> float | None:
         """Returns the epochs.

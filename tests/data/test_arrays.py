@@ -164,6 +164,7 @@ def test_the_fingerprint_is_of_all_arrays_and_their_shapes(tmp_path):
     found = {}
     for name, changes in (
         ("same", {}),
+        ("other training labels", {"y_train": LABELS[::-1]}),
         ("other labels", {"y_test": LABELS[::-1]}),
         ("other images", {"x_test": IMAGES[::-1]}),
         ("other shape", {"x_train": IMAGES.reshape(len(IMAGES), *IMAGES.shape[2:0:-1], -1)}),
@@ -171,6 +172,8 @@ def test_the_fingerprint_is_of_all_arrays_and_their_shapes(tmp_path):
         (tmp_path / "data.npz").write_bytes(npz(**changes))
         found[name] = read_npz(tmp_path / "data.npz").fingerprint
     assert len(set(found.values())) == len(found)
+    (tmp_path / "data.npz").write_bytes(npz())
+    assert read_npz(tmp_path / "data.npz").fingerprint == found["same"]
 
 
 def test_labels_may_be_a_column(tmp_path):

@@ -187,12 +187,15 @@ def test_a_file_that_cannot_be_read_now_is_not_remembered_as_corrupt(tmp_path, m
     cache = tmp_path / "cache"
 
     def refuse(path):
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        raise OSError(errno.EIO, "Input/output error")
 
-    with monkeypatch.context() as context, pytest.raises(PermissionError, match=r"image\.png"):
+    with (
+        monkeypatch.context() as context,
+        pytest.raises(OSError, match=r"image\.png can't be read"),
+    ):
         context.setattr(Path, "read_bytes", refuse)
         corrupt_files([str(file)], {tmp_path}, "key", cache)
-    assert not list(cache.glob("corrupt-*"))
+    assert not list(cache.glob("unusable-*"))
     assert corrupt_files([str(file)], {tmp_path}, "key", cache) == {}
 
 

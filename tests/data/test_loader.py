@@ -514,6 +514,26 @@ def test_an_empty_split_of_a_tfds_set_is_named(counts, received, tmp_path, monke
         open_image_source(ImageSelection("prepared"))
 
 
+def test_classes_that_do_not_fit_are_found_before_a_download(monkeypatch):
+    import tensorflow_datasets as tfds
+
+    def refuse(names):
+        raise ValueError(f"not {', '.join(names)}")
+
+    label = tfds.features.ClassLabel(names=["cats", "dogs", "foxes"])
+    features = {"image": tfds.features.Image(), "label": label}
+    builder = types.SimpleNamespace(
+        info=types.SimpleNamespace(supervised_keys=("image", "label"), features=features),
+        is_prepared=lambda: False,
+        MANUAL_DOWNLOAD_INSTRUCTIONS=None,
+        download_and_prepare=lambda: pytest.fail("downloaded"),
+    )
+    monkeypatch.setattr(tfds, "builder", lambda name: builder)
+    selection = ImageSelection("large", class_subset=(2, 0), check_classes=refuse)
+    with pytest.raises(ValueError, match="^not foxes, cats$"):
+        open_image_source(selection)
+
+
 def test_some_classes_and_the_first_images_of_each(tiny_npz):
     with np.load(tiny_npz) as arrays:
         test = arrays["x_test"][arrays["y_test"] == 3], arrays["x_test"][arrays["y_test"] == 1]

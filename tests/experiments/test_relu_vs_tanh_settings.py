@@ -27,7 +27,7 @@ def test_a_group_switches_on_only_the_named_settings(nonlinearity, group):
     one = flat(relu_vs_tanh.EXPERIMENT.config(f"{nonlinearity}, {start}"))
     other = flat(relu_vs_tanh_settings.EXPERIMENT.config(f"{nonlinearity}, {group}"))
     changed = {field for field in one if one[field] != other[field]}
-    assert changed == {"epochs", *CHANGES[group]}  # a run ends at the target, at the latest here
+    assert changed == {"epochs", *CHANGES[group]}  # both are limits, as a run ends at the target
 
 
 def test_the_groups_are_whole():

@@ -87,8 +87,8 @@ def test_only_a_missing_file_is_computed_again(model, dataset, tmp_path):
     (folder / "train-00001.npz").unlink()
     again = write(model, dataset, folder)
     assert last.stat().st_mtime_ns == before
-    for ours, expected in zip(again.chunks("train"), whole, strict=True):
-        np.testing.assert_allclose(ours, expected, atol=1e-5)
+    for repeated, expected in zip(again.chunks("train"), whole, strict=True):
+        np.testing.assert_allclose(repeated, expected, atol=1e-5)
 
 
 def test_another_model_leaves_the_folder_alone(model, dataset, tmp_path):

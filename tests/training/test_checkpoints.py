@@ -204,7 +204,7 @@ def test_kills_at_random_moments(config, whole, tmp_path):
             assert state["epoch"] * STEPS + state["step"] >= max(done, step - 1)
             done = state["epoch"] * STEPS + state["step"]
         assert_same_end(config, whole, parts)
-        assert not list(parts.glob("partial*"))
+        assert not list(parts.rglob("partial*"))
 
 
 def test_a_damaged_checkpoint(config, whole, tmp_path, capsys):

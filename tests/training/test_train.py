@@ -16,6 +16,7 @@ from alexnet_keras.data import Dataset, DatasetInfo
 from alexnet_keras.data.sources import IMAGENET_FILES
 from alexnet_keras.evaluation.evaluate import evaluate
 from alexnet_keras.models import alexnet_config
+from alexnet_keras.training import train
 from alexnet_keras.training.callbacks import DropOnPlateau
 from alexnet_keras.training.config import TRAINING_PRESETS, TrainingConfig, training_config
 from alexnet_keras.training.run_folder import RunFolder
@@ -439,6 +440,41 @@ def test_presets_are_the_paper_and_the_source():
         68,
         72,
     ]
+
+
+def test_a_stopped_evaluation_keeps_the_measured_views(config, tmp_path, monkeypatch):
+    config = dataclasses.replace(config, epochs=1, test_views=("center", "ten_crop", "nine_crop"))
+    calls = []
+
+    def measure(network, dataset, views, *arguments, **options):
+        calls.append(views)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return evaluate(network, dataset, views, *arguments, **options)
+
+    monkeypatch.setattr(train, "evaluate", measure)
+    with pytest.raises(KeyboardInterrupt):
+        train_and_evaluate(config, tmp_path / "run", verbose=0)
+    results = train_and_evaluate(config, tmp_path / "run", verbose=0)
+    assert calls == ["ten_crop", "nine_crop", "nine_crop"]  # the validation has measured center
+    network = keras.saving.load_model(tmp_path / "run" / "last.keras")
+    expected = evaluate(network, Dataset(config.dataset, 32, 28), "ten_crop", verbose=0)
+    assert results["errors"]["ten_crop"] == pytest.approx(expected, rel=1e-5)
+    assert not (tmp_path / "run" / "errors.json").exists()
+
+
+def test_a_training_without_its_history_or_best_network(config, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    config = dataclasses.replace(config, lr_milestones=(), pca_noise_end=None, conv1_milestones=())
+    train_and_evaluate(dataclasses.replace(config, epochs=2), folder, verbose=0)
+    (folder / "best.keras").unlink()
+    train_and_evaluate(dataclasses.replace(config, epochs=3), folder, verbose=0)
+    assert (folder / "best.keras").exists()  # of the third epoch, whatever its error
+    (folder / "history.csv").unlink()
+    (folder / "results.json").unlink()
+    monkeypatch.setattr(train, "open_training_data", lambda *arguments: pytest.fail("read"))
+    with pytest.raises(ValueError, match=r"history\.csv must have a row for each of the 3 epochs"):
+        train_and_evaluate(config, folder, verbose=0)
 
 
 def test_bad_arguments(config, tmp_path):
