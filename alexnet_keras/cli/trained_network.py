@@ -1,6 +1,7 @@
 """Shared parts of the commands that measure trained networks: model, data and results."""
 
 import argparse
+import functools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -119,16 +120,7 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
     data_options = {option: training[option] for option in taken if option in training}
     if getattr(options, "mean_subtraction", None):
         data_options["mean_subtraction"] = options.mean_subtraction
-
-    def check_classes(found):
-        if model.output_shape[-1] != len(found):
-            raise ValueError(
-                f"`dataset` must have the classes of the model, {model.output_shape[-1]}. "
-                f"Received: dataset={name!r} with {len(found)}"
-            )
-        if class_names:
-            _check_class_names(name, found, class_names)
-
+    check_classes = functools.partial(_check_classes, name, model.output_shape[-1], class_names)
     return Dataset(
         name,
         image_size,
@@ -136,6 +128,24 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
         check_classes=check_classes,
         **(data_options | own),
     )
+
+
+def _check_classes(name, count, trained, class_names):
+    """Raises a `ValueError` for other classes than the model's.
+
+    Args:
+        name: name of the data set.
+        count: number of the model's classes.
+        trained: names of the classes of its training; `None` if they are not known.
+        class_names: names of the classes of the data set.
+    """
+    if len(class_names) != count:
+        raise ValueError(
+            f"`dataset` must have the classes of the model, {count}. "
+            f"Received: dataset={name!r} with {len(class_names)}"
+        )
+    if trained:
+        _check_class_names(name, class_names, trained)
 
 
 def _check_class_names(name, class_names, trained):

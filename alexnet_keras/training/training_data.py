@@ -1,6 +1,7 @@
 """The data set of a training."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -207,14 +208,7 @@ def open_training_data(
     if config.in_memory and hosts > 1:
         raise ValueError(f"`in_memory` needs one host. Received: {hosts} hosts")
     fields = tuple((name, getattr(config, name)) for name in _DATA_FIELDS)
-
-    def check_classes(found):
-        if classes not in (None, len(found)):
-            raise ValueError(
-                f"`classes` must be the number of classes of the data, {len(found)} in "
-                f"{config.dataset!r}. Received: classes={classes}"
-            )
-
+    check_classes = functools.partial(_check_classes, config.dataset, classes)
     with raise_on_host_failure(), main_process_first():
         request = DataRequest(fields, host, hosts, preparation or {}, check_classes)
         dataset = _NEWEST.open(request)
@@ -222,3 +216,12 @@ def open_training_data(
     check_classes(info.class_names)  # of a data set that was open already
     BatchOptions(config.batch_size).check_fits(info.name, info.train_count)
     return TrainingData(dataset, config)
+
+
+def _check_classes(name, count, class_names):
+    """Raises a `ValueError` for another number of classes than `count`, unless it is `None`."""
+    if count not in (None, len(class_names)):
+        raise ValueError(
+            f"`classes` must be the number of classes of the data, {len(class_names)} in "
+            f"{name!r}. Received: classes={count}"
+        )
