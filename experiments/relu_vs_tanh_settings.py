@@ -28,17 +28,18 @@ _AVERAGE_POOLS = {
 _SMALL_CONV1 = {"conv1_kernel_stddev": 0.0001}
 _BIAS_RATES = {"bias_learning_rate": {"ReLU": 0.003, "tanh": 0.008}}
 _OPTIONS, _RATES = STARTS["Gaussian 0.01, pixels 0-255"]
+_RATES_OF_SMALL_CONV1 = {**_RATES, "tanh": (0.004, 0.006, 0.009)}
 
 
-def _settings(overrides, **options):
-    return {"epochs": 80, "overrides": {**_OPTIONS["overrides"], **overrides}, **options}, _RATES
+def _settings(overrides, rates=_RATES, **options):
+    return {"epochs": 80, "overrides": {**_OPTIONS["overrides"], **overrides}, **options}, rates
 
 
 EXPERIMENT = nonlinearities(
     "relu_vs_tanh_settings",
     {
         "all three settings": _settings({**_AVERAGE_POOLS, **_SMALL_CONV1}, **_BIAS_RATES),
-        "conv1 at 0.0001": _settings(_SMALL_CONV1),
+        "conv1 at 0.0001": _settings(_SMALL_CONV1, _RATES_OF_SMALL_CONV1),
         "average pools": _settings(_AVERAGE_POOLS),
         "bias rate doubled": _settings({}, **_BIAS_RATES),
     },
