@@ -17,7 +17,8 @@ def table(results: dict) -> str:
             f"| {_count(variant)} |"
         )
     lines += _table_of_others(results["variants"])
-    lines += _table_of_published(results["variants"], results.get("published", {}))
+    published = published_table(results)
+    lines += ["", published] if published else []
     lines += ["", "| comparison | measured, 95% interval | n | paper |", "|---|---|---|---|"]
     for comparison in labeled_comparisons(results):
         paper = "not given" if comparison["paper"] is None else f"{comparison['paper']:g}"
@@ -46,19 +47,18 @@ def _table_of_others(variants):
     return lines
 
 
-def _table_of_published(variants, published):
-    """Lines with the published values and the measured intervals; none without such values."""
-    if not published:
-        return []
-    lines = ["", "| variant | measured, 95% interval | published |", "|---|---|---|"]
-    for name, value in published.items():
+def published_table(results: dict) -> str:
+    """Returns the published values and the measured intervals as Markdown, "" without any."""
+    variants = results["variants"]
+    lines = ["| variant | measured, 95% interval | published |", "|---|---|---|"]
+    for name, value in results.get("published", {}).items():
         if name in variants:
             measured = "no value"
             if variants[name]["mean"] is not None:
                 interval = {**variants[name], "estimate": variants[name]["mean"]}
                 measured = estimate_with_interval(interval)
             lines.append(f"| {name} | {measured} | {value:g} |")
-    return lines
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def labeled_comparisons(results: dict) -> list[dict]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alexnet_keras.files import read_json
 from experiments.reporting.claims import CLAIMS
-from experiments.reporting.rows import VERDICTS, all_rows, rows_of
+from experiments.reporting.rows import VERDICTS, all_rows, published_results, rows_of
 from experiments.reporting.speed import speed_sentences
 from experiments.reporting.trainings import export_table, first_epochs_table, trainings_table
 from experiments.tower_colors import towers_table
@@ -64,8 +64,9 @@ def _headlines(workdir):
 
 
 def _results(workdir, *experiments):
-    """A line for each comparison of some experiments."""
+    """A line for each comparison of some experiments, and the published errors beside theirs."""
     lines = []
+    tables = []
     for experiment in experiments:
         claims = [claim for claim in CLAIMS if claim.experiment == experiment]
         if not claims:
@@ -81,7 +82,8 @@ def _results(workdir, *experiments):
                     f"- {row.names}{measured}. **{row.verdict[0].upper()}{row.verdict[1:]}.**", "  "
                 )
             )
-    return "\n".join(lines)
+        tables.append(published_results(experiment, workdir))
+    return "\n\n".join(["\n".join(lines), *filter(None, tables)])
 
 
 def _table(workdir, path, start=None):

@@ -8,7 +8,7 @@ from pathlib import Path
 from alexnet_keras.evaluation.statistics import VERDICT_RULE
 from experiments.framework.tables import mean_with_deviation
 from experiments.reporting.claims import GROUPS
-from experiments.reporting.rows import VERDICTS, all_rows, rows_of
+from experiments.reporting.rows import VERDICTS, all_rows, published_results, rows_of
 
 _WIDTH = 100
 _HEADER = """\
@@ -64,6 +64,9 @@ def _section(group, workdir):
         counts = Counter(row.names for row in measured)
         lines += [f"| {' | '.join(_cells(row, counts[row.names] == 1))} |" for row in measured]
         lines += ["", *_details(measured)]
+    for experiment in dict.fromkeys(claim.experiment for claim in group.claims):
+        published = experiment and published_results(experiment, workdir)
+        lines += ["", published] if published else []
     lines += _unmeasured(rows)
     return "\n".join(lines) + "\n"
 

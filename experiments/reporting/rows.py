@@ -5,7 +5,11 @@ from pathlib import Path
 
 from alexnet_keras.evaluation.statistics import seeds_for_significance, verdict
 from alexnet_keras.files import read_json
-from experiments.framework.tables import estimate_with_interval, is_of_shares
+from experiments.framework.tables import (
+    estimate_with_interval,
+    is_of_shares,
+    published_table,
+)
 from experiments.reporting.claims import GROUPS
 
 NOT_TESTABLE = "not testable"
@@ -114,6 +118,23 @@ def rows_of(claims, workdir):
     for claim in claims:
         rows += _rows(claim, Path(workdir))
     return rows
+
+
+def published_results(experiment, workdir):
+    """Returns the results of an experiment beside published ones as Markdown, "" without any.
+
+    Args:
+        experiment: name of the experiment.
+        workdir: folder with the results of the experiments.
+    """
+    path = Path(workdir) / experiment / "results.json"
+    results = read_json(path) if path.exists() else {"variants": {}}
+    table = published_table(results)
+    if not table:
+        return ""
+    dataset = results["runs"][0]["data"]["name"]
+    metric = results["settings"]["metric"]
+    return f"`{experiment}` on {dataset}, {metric}, beside published values:\n\n{table}"
 
 
 def all_rows(workdir):

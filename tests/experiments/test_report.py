@@ -95,6 +95,21 @@ def test_an_error_stands_beside_the_training_error(stored):
     assert "with normalization 20.00 ± 0.50 (training 12.5); without normalization 22.00" in text
 
 
+def test_published_values_stand_beside_a_single_run_too(stored):
+    content = results([-2.5, -1.5])
+    content["comparisons"] = []
+    content["published"] = {"with normalization": 21.0, "another network": 5.0}
+    content["variants"]["with normalization"]["interval"] = None
+    folder = stored(content)
+    for text in (
+        reproduction(folder),
+        fill_blocks("<!-- begin results cifar_normalization -->\n<!-- end -->", folder),
+    ):
+        assert "`cifar_normalization` on cifar10, top-1 error, beside published values:" in text
+        assert "| with normalization | 20.00 (one seed) | 21 |" in text
+        assert "another network" not in text
+
+
 def test_a_wheel_says_that_a_checkout_is_needed(tmp_path, stored, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no `benchmarks`
     with pytest.raises(SystemExit, match="`report` must run in the root of a checkout"):
