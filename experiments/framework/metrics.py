@@ -411,12 +411,18 @@ class EpochsToError(Metric):
         return epoch >= arrival or self._arrives_later(errors, arrival, chance)
 
     def _arrives_later(self, errors, arrival, chance):
-        """Whether a run that slows down reaches the target after `arrival` at its previous pace."""
+        """Whether a run that slows down reaches the target after `arrival` at its present pace.
+
+        The pace is the mean of the last third of the epochs, as single epochs of a slow run fall by
+        less than they vary.
+        """
         previous_fall = errors[-3] - errors[-2]
         last_fall = errors[-2] - errors[-1]
         if errors[-1] > chance - self._MARGIN or last_fall > previous_fall:
             return False
-        return len(errors) + (errors[-1] - self.target) / max(previous_fall, 1e-9) >= arrival
+        window = max(2, len(errors) // 3)
+        pace = (errors[-1 - window] - errors[-1]) / window
+        return len(errors) + (errors[-1] - self.target) / max(pace, 1e-9) >= arrival
 
     def smoke(self) -> "Metric":
         return dataclasses.replace(self, target=70.0)

@@ -99,6 +99,10 @@ def test_epochs_to_error_stops_a_run_that_can_not_arrive_first():
     assert not metric.is_beaten([60, 50, 41, 37, 35, 31], incumbent)
     assert metric.is_beaten([60, 50, 41, 37, 35, 33], incumbent)  # by 2 an epoch: after 10 epochs
     assert metric.is_beaten([60, 50, 40, 36, 36, 36], incumbent)  # never
+    # It falls by 0.8 an epoch, but for the last two, which may be chance: after 35 epochs.
+    slow = [45.6, 44.8, 44, 43.2, 42.4, 41.6, 40.8, 40, 39.2, 38.4, 37.6, 36.8, 36, 35.7, 35.6]
+    assert not metric.is_beaten(slow, run(*slow[:-1], *[35] * 30, 25))
+    assert metric.is_beaten(slow, run(*slow[:-1], *[35] * 15, 25))
     late = run(90, 90, 90, 80, 60, 40, 30, 25)
     assert not metric.is_beaten([90, 90, 90, 84.9], late)  # just left chance
     assert not metric.is_beaten([90, 90, 90], late)
