@@ -128,7 +128,7 @@ def _lasting_reason_against(file, folders):
     except Exception as error:  # a file can be wrong in more ways than decoders document
         message = _message_of(error, file)
         is_temporary = isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
-        if is_temporary or getattr(error, "errno", None):  # Pillow's own errors have no number
+        if is_temporary or getattr(error, "errno", None):  # only the system's errors have one
             raise OSError(f"{file} can't be read: {message}") from error
         return message
 
