@@ -80,6 +80,7 @@ SETTINGS = {
             ]
             for name, slower, group in (
                 ("figure_1", "tanh", "Glorot, pixels / 64"),
+                ("settings_of_2012", "tanh", "all three settings"),
                 ("third_curve", "sigmoid", "Glorot, pixels / 64"),
                 ("other_inputs", "tanh", "Gaussian 0.01, pixels / 64"),
             )
@@ -150,7 +151,7 @@ IN_OWN_FOLDER = {
 WITH_WHEEL = {"09_vgg.ipynb"}
 PICTURES = {
     "01_train.ipynb": 5,
-    "02_relu_vs_tanh.ipynb": 4,
+    "02_relu_vs_tanh.ipynb": 5,
     "03_overlapping_pooling.ipynb": 1,
     "04_depth.ipynb": 1,
     "05_ablations.ipynb": 8,

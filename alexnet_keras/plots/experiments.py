@@ -136,7 +136,8 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
             early.plot(rates, [point["curve"][:3][-1] for point in trained], marker="o", **style)
         early.set_xscale("log")
         ticks = sorted(all_rates)
-        early.set_xticks(ticks, [f"{rate:g}" for rate in ticks], rotation=45)
+        labels = [f"{rate:g}" for rate in ticks]
+        early.set_xticks(ticks, labels, rotation=45 if len(ticks) < 10 else 90)
         early.xaxis.minorticks_off()
         early.set_xlabel("learning rate")
         axis.set_ylim(0, top)

@@ -76,7 +76,10 @@ GROUPS = (
                 experiment="relu_vs_tanh_settings",
             ),
         ),
-        {"relu_vs_tanh/training_error.png": "Training error by epoch with ReLU and with tanh"},
+        {
+            "relu_vs_tanh/training_error.png": "Training error by epoch with ReLU and with tanh",
+            "relu_vs_tanh_settings/training_error.png": "The same with cuda-convnet's settings",
+        },
     ),
     ClaimGroup(
         "Response normalization",
