@@ -280,13 +280,13 @@ def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
 def test_class_folders_with_other_files_are_refused(config, tmp_path):
     folder = RunFolder(tmp_path, config)
     data = {"classes": 2, "train_count": 6, "class_names": ["cats", "dogs"]}
-    folder.begin({"epoch": 0, "step": 0}, data | {"content": "of the first call"})
+    folder.begin({"epoch": 0, "step": 0, "stopped": False}, data | {"content": "of the first call"})
     folder.check_settings(data | {"content": "of the first call"})
     with pytest.raises(
         ValueError, match="other settings: data: the class folders have other files"
     ):
         folder.check_settings(data | {"content": "of classes that have exchanged their names"})
-    folder.begin({"epoch": 0, "step": 0}, data)  # as an earlier version wrote it
+    folder.begin({"epoch": 0, "step": 0, "stopped": False}, data)  # as an earlier version wrote it
     folder.check_settings(data | {"content": "any"})
 
 
