@@ -10,8 +10,8 @@ A small network:
 A round profiles one step with and without normalization, in float32 and in mixed precision. The
 operations run one after another (`TF_NUM_INTEROP_THREADS=1`), each on all cores. So their times add
 up to the step, but for the time between operations, which counts in a small network. The
-normalization of the full-size network crosses the towers, as in the other
-benchmarks. Other networks are presets as they are.
+normalization of the full-size network crosses the towers, as in the other benchmarks. Other
+networks are presets as they are.
 
 The results are `step_profile.json`, `step_profile.md` and `step_profile.png` in --workdir.
 """

@@ -104,7 +104,7 @@ def load(
     }
     # Raises before any image is read.
     scale_jitter = tuple(options.get("scale_jitter", ()))
-    BatchOptions(batch_size, **batch_options).check_scale_jitter(scale_jitter)
+    BatchOptions(batch_size, **batch_options).check_random_crops(scale_jitter)
     dataset = Dataset(name, **options)
     train = dataset.train(batch_size, endless=False, **batch_options)
     return train, dataset.validation(batch_size), dataset.info

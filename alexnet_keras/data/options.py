@@ -212,7 +212,7 @@ class BatchOptions:
         check_whole_number("first_step", self.first_step, 0)
         seed_number("seed", self.seed)
 
-    def check_scale_jitter(self, scale_jitter: tuple) -> None:
+    def check_random_crops(self, scale_jitter: tuple) -> None:
         """Raises a `ValueError` for sides of random crops if the crops are not random."""
         if scale_jitter and not self.random_crop:
             raise ValueError(

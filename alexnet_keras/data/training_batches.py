@@ -65,7 +65,7 @@ class TrainingBatches:
 
     def __post_init__(self):
         self.options.check_fits(self.info.name, self.info.train_count)
-        self.options.check_scale_jitter(self.preparation.scale_jitter)
+        self.options.check_random_crops(self.preparation.scale_jitter)
         if self.options.batch_size % self.hosts:
             raise ValueError(
                 f"`batch_size` must be a multiple of the {self.hosts} hosts. "
