@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -225,25 +225,59 @@ class Classifier:
                 see, a `batch_size` below 1, arrays of another shape or range, a path without
                 images, or if no image can be read.
         """
+        return list(self.predict_each(images, top, test_views, batch_size=batch_size))
+
+    def predict_each(
+        self,
+        images: Any,
+        top: int | None = None,
+        test_views: str = "center",
+        *,
+        batch_size: int = 32,
+    ) -> Iterator[Prediction]:
+        """Classifies images one batch after the other.
+
+        This is for many images: each `Prediction` is there as soon as its batch is classified, and
+        none is kept in memory.
+
+        Args:
+            images: as for `predict`.
+            top: as for `predict`.
+            test_views: as for `predict`.
+            batch_size: as for `predict`.
+
+        Returns:
+            An iterator of `Prediction`, one for each image in order, as in the list of `predict`.
+
+        Raises:
+            ValueError: as `predict`. If no image can be read, it is raised after the last one.
+
+        Example:
+
+        >>> for prediction in classifier.predict_each("photos"):  # doctest: +SKIP
+        ...     print(prediction.source, *prediction.names[:1])
+        """
         top = self._checked_top(top)
         check_test_views(test_views)
         check_whole_number("batch_size", batch_size)
         photographs = list_photographs(images)
         full = max(1, batch_size // TEST_VIEWS[test_views])
-        run = self._compiled(test_views, full)
-        predictions = []
+        return self._predictions(photographs, top, self._compiled(test_views, full), full)
+
+    def _predictions(self, photographs, top, run, full):
+        """Yields a `Prediction` for each photograph; `run` takes batches of `full` images."""
+        errors = []
         with progress(len(photographs), "Classifying") as bar:
             for batch in prepared_batches(photographs, self.image_size, full, bar):
                 batch.print_errors()
+                errors += batch.errors
                 probabilities = run(batch.images) if len(batch.images) else ()
                 most_probable = iter(self._most_probable(probabilities, top))
                 for photograph, error in zip(batch.photographs, batch.errors, strict=True):
                     classes = next(most_probable) if error is None else ()
-                    predictions.append(Prediction(photograph.source, *classes, error=error))
-        errors = [prediction.error for prediction in predictions]
+                    yield Prediction(photograph.source, *classes, error=error)
         if None not in errors:
             raise unreadable_error(photographs, errors)
-        return predictions
 
     def features(
         self,

@@ -156,6 +156,30 @@ def test_reads_files_folders_and_pillow_images(classifier, images, tmp_path, cap
     assert len(classifier.predict(f"{tmp_path}/*.png")) == 3
 
 
+def test_predictions_come_batch_by_batch(classifier, images, tmp_path):
+    for number, image in enumerate(images[:3]):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    wanted = classifier.predict(tmp_path, batch_size=1)
+    predictions = classifier.predict_each(tmp_path, batch_size=1)
+    first = next(predictions)
+    assert first.names == wanted[0].names
+    np.testing.assert_array_equal(first.probabilities, wanted[0].probabilities)
+    # The last image was not read yet: threads read one batch ahead.
+    (tmp_path / "2.png").write_text("no image")
+    second, third = predictions
+    assert (second.source, second.error) == (wanted[1].source, None)
+    assert third.error == "not a JPEG, PNG, BMP, GIF or WebP image"
+
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "x.png").write_text("no image")
+    predictions = classifier.predict_each(tmp_path / "none")
+    assert next(predictions).error
+    with pytest.raises(ValueError, match="must hold an image that can be read"):
+        next(predictions)
+    with pytest.raises(ValueError, match="`top` must be"):  # before the first image
+        classifier.predict_each(tmp_path, 99)
+
+
 def test_a_pillow_image_of_a_cut_file_has_its_error(classifier, images, tmp_path):
     Image.fromarray(images[0]).save(tmp_path / "cut.png")
     content = (tmp_path / "cut.png").read_bytes()

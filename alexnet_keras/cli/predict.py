@@ -15,6 +15,8 @@ import json
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from alexnet_keras.checks import check_whole_number
 from alexnet_keras.cli.chosen_network import (
     USAGE,
@@ -37,7 +39,7 @@ def main(arguments: list[str] | None = None, prog: str = "alexnet predict") -> N
 
 
 def predict(options: argparse.Namespace) -> int:
-    """Classifies images and prints their classes.
+    """Classifies images and prints their classes, as a text batch by batch.
 
     Args:
         options: parsed command line.
@@ -48,17 +50,27 @@ def predict(options: argparse.Namespace) -> int:
     images = _checked_images(options)
     import_package()
     classifier = open_chosen(options)
-    predictions = classifier.predict(
+    predictions = classifier.predict_each(
         images, options.top, options.test_views, batch_size=options.batch_size
     )
+    unreadable = 0
+    drawn = []
+    described = []
+    for prediction in predictions:
+        if options.json:
+            described.append(_described(prediction))
+        if prediction.error is not None:
+            unreadable += 1
+            continue  # the error stands on stderr
+        if not options.json:
+            tqdm.write(_text(prediction))  # above the progress bar
+        if options.figure and len(drawn) < _IN_FIGURE:
+            drawn.append(prediction)
     if options.json:
-        print(json.dumps([_described(prediction) for prediction in predictions], indent=1))
-    else:
-        text = "\n".join(_lines(predictions))
-        print(text)
+        print(json.dumps(described, indent=1))
     if options.figure:
-        _draw(classifier, predictions, Path(options.figure))
-    return sum(prediction.error is not None for prediction in predictions)
+        _draw(classifier, drawn, Path(options.figure))
+    return unreadable
 
 
 def _parser(prog):
@@ -129,11 +141,10 @@ def _draw(classifier, predictions, path):
     from alexnet_keras.files import replacing
     from alexnet_keras.plots import plot_classified, save_figure
 
-    drawn = [prediction for prediction in predictions if prediction.error is None][:_IN_FIGURE]
-    images = classifier.prepare([prediction.source for prediction in drawn])
+    images = classifier.prepare([prediction.source for prediction in predictions])
     with replacing(path) as partial:
-        save_figure(plot_classified(images, drawn), partial)
-    print(f"Figure of {len(drawn)} images: {path}", file=sys.stderr)
+        save_figure(plot_classified(images, predictions), partial)
+    print(f"Figure of {len(predictions)} images: {path}", file=sys.stderr)
 
 
 def _described(prediction):
@@ -145,11 +156,9 @@ def _described(prediction):
     return {"image": prediction.source, "classes": classes}
 
 
-def _lines(predictions):
-    """Yields a line for each image, and one for each of its classes."""
-    for prediction in predictions:
-        if prediction.error is not None:
-            continue  # listed on stderr
-        yield prediction.source
-        for name, value in zip(prediction.names, prediction.probabilities, strict=True):
-            yield f"  {100 * value:6.2f}%  {name}"
+def _text(prediction):
+    """Returns the line of an image, and one for each of its classes."""
+    lines = [prediction.source]
+    for name, value in zip(prediction.names, prediction.probabilities, strict=True):
+        lines.append(f"  {100 * value:6.2f}%  {name}")
+    return "\n".join(lines)
