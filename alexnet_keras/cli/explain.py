@@ -14,6 +14,8 @@ import os
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from alexnet_keras.cli.chosen_network import (
     USAGE,
     add_network_options,
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None, prog: str = "alexnet explain") -> N
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Writes a picture for each image.
+    """Writes a picture for each image, batch by batch.
 
     Args:
         options: parsed command line.
@@ -44,16 +46,20 @@ def explain(options: argparse.Namespace) -> int:
         Number of images that can't be read.
     """
     _check(options)
-    from alexnet_keras import explain as methods
+    from alexnet_keras.explain import explain_each
 
     images = _without_pictures(find_chosen_images(options), Path(options.out))
     classifier = open_chosen(options)
     own = {"layer": options.layer} if options.method == "grad_cam" else {}
-    explanations = getattr(methods, options.method)(
-        classifier, images, options.class_name, batch_size=options.batch_size, **own
+    explanations = explain_each(
+        classifier,
+        images,
+        options.class_name,
+        method=options.method,
+        batch_size=options.batch_size,
+        **own,
     )
-    _write(explanations, Path(options.out))
-    return len(images) - len(explanations)
+    return len(images) - _write(explanations, Path(options.out))
 
 
 def _without_pictures(images, folder):
@@ -125,17 +131,20 @@ def _check(options):
 
 
 def _write(explanations, folder):
-    """Writes the pictures, and prints their paths."""
+    """Writes the pictures as they come, and prints their paths; returns their number."""
     from alexnet_keras.files import replacing
     from alexnet_keras.plots import plot_explanations, save_figure
 
+    count = 0
     for explanation in explanations:
         path = _new_path(explanation, folder)
         with replacing(path) as partial:
             save_figure(plot_explanations([explanation]), partial)
         share = f"{100 * explanation.probability:.2f}%"
         line = f"{explanation.source}: {explanation.class_name}, {share}: {path}"
-        print(line)
+        tqdm.write(line)  # above the progress bar
+        count += 1
+    return count
 
 
 def _new_path(explanation, folder):

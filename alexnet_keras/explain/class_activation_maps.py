@@ -8,7 +8,12 @@ import numpy as np
 from keras import ops
 
 from alexnet_keras.classifier import Classifier
-from alexnet_keras.explain.explanation import Explanation, check_classifier, explain_images
+from alexnet_keras.explain.explanation import (
+    Explanation,
+    Method,
+    check_classifier,
+    explained_images,
+)
 from alexnet_keras.explain.gradients import gradient
 from alexnet_keras.explain.network import (
     chosen_outputs,
@@ -51,6 +56,12 @@ def grad_cam(
 
     Reference: section 3 of Selvaraju et al., "Grad-CAM" (2016).
     """
+    method = grad_cam_method(classifier, layer)
+    return list(explained_images(classifier, images, class_name, batch_size, method))
+
+
+def grad_cam_method(classifier: Classifier, layer: str | None = None) -> Method:
+    """Returns the method of `grad_cam`."""
     check_classifier(classifier)
     network = classifier.network
     chosen = _last_convolution(network) if layer is None else layer_of(network, layer)
@@ -64,15 +75,7 @@ def grad_cam(
     )
     field = receptive_field(network, chosen.name)
     maps = functools.partial(_maps, classifier.preparation, first, rest, field)
-    return explain_images(
-        classifier,
-        images,
-        class_name,
-        batch_size,
-        method="grad_cam",
-        maps=maps,
-        layer=chosen.name,
-    )
+    return Method("grad_cam", maps, chosen.name)
 
 
 def _maps(preparation, first, rest, field, batch):

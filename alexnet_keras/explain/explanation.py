@@ -66,17 +66,30 @@ class Batch:
     bar: tqdm
 
 
-def explain_images(
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A method for one classifier.
+
+    Args:
+        name: name of the function that uses it, such as `"grad_cam"`.
+        maps: function from a `Batch` to an array with a map for each image.
+        layer: name of the method's layer, if it has one.
+        steps: steps of `maps` for each image, for the progress bar.
+    """
+
+    name: str
+    maps: Callable[[Batch], np.ndarray]
+    layer: str | None = None
+    steps: int = 1
+
+
+def explained_images(
     classifier: Classifier,
     images: Any,
     class_name: str | None,
     batch_size: int,
-    *,
-    method: str,
-    maps: Callable[[Batch], np.ndarray],
-    layer: str | None = None,
-    steps: int = 1,
-) -> list[Explanation]:
+    method: Method,
+) -> Iterator[Explanation]:
     """Explains images batch by batch.
 
     Args:
@@ -84,18 +97,15 @@ def explain_images(
         images: as for `Classifier.predict`.
         class_name: the class to explain; `None` for the most probable class of each image.
         batch_size: images that pass through the network at a time.
-        method: name of the method.
-        maps: function from a `Batch` to an array with a map for each image.
-        layer: name of the method's layer, if it has one.
-        steps: steps of `maps` for each image, for the progress bar.
+        method: how they are explained.
 
     Returns:
-        A list of `Explanation`, one for each image that can be read, in order. A line on stderr
-        names each other image.
+        An iterator of `Explanation`, one for each image that can be read, in order. A line on
+        stderr names each other image.
 
     Raises:
-        ValueError: for a class that is not the classifier's, a path without images, or if no image
-            can be read.
+        ValueError: for a class that is not the classifier's, or a path without images. If no image
+            can be read, it is raised after the last one.
     """
     label = None if class_name is None else label_of(classifier, class_name)
     check_whole_number("batch_size", batch_size)
@@ -103,13 +113,17 @@ def explain_images(
     run = classifier.once(
         ("center", batch_size), lambda: CompiledModel(classifier.model, batch_size)
     )
-    found = []
-    unit = "image" if steps == 1 else "step"
-    with progress(steps * len(photographs), "Explaining", unit) as bar:
-        for readable in readable_batches(classifier, photographs, batch_size, bar, steps):
+    return _explanations(classifier, photographs, label, run, batch_size, method)
+
+
+def _explanations(classifier, photographs, label, run, batch_size, method):
+    """Yields the explanations of all photographs."""
+    unit = "image" if method.steps == 1 else "step"
+    with progress(method.steps * len(photographs), "Explaining", unit) as bar:
+        batches = readable_batches(classifier, photographs, batch_size, bar, method.steps)
+        for readable in batches:
             batch = _batch(readable.images, label, run, bar)
-            found += _explained(classifier, readable, batch, maps(batch), method, layer)
-    return found
+            yield from _explained(classifier, readable, batch, method.maps(batch), method)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +181,7 @@ def _batch(images, label, run, bar):
     return Batch(images, labels, probabilities[np.arange(len(images)), labels], run, bar)
 
 
-def _explained(classifier, readable, batch, maps, method, layer):
+def _explained(classifier, readable, batch, maps, method):
     """Yields the explanations of a batch."""
     for index, source in enumerate(readable.sources):
         yield Explanation(
@@ -175,9 +189,9 @@ def _explained(classifier, readable, batch, maps, method, layer):
             readable.crops[index],
             classifier.class_names[batch.labels[index]],
             float(batch.probabilities[index]),
-            method,
+            method.name,
             np.asarray(maps[index], "float32"),
-            layer,
+            method.layer,
         )
 
 

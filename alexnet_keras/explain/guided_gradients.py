@@ -7,7 +7,12 @@ import keras
 from keras import ops
 
 from alexnet_keras.classifier import Classifier
-from alexnet_keras.explain.explanation import Explanation, check_classifier, explain_images
+from alexnet_keras.explain.explanation import (
+    Explanation,
+    Method,
+    check_classifier,
+    explained_images,
+)
 from alexnet_keras.explain.network import is_relu, pixel_gradients, score_model
 from alexnet_keras.models.inspection import with_activation
 
@@ -36,13 +41,17 @@ def guided_backpropagation(
 
     Reference: section 3.4 of Springenberg et al., "Striving for Simplicity" (2014).
     """
+    method = guided_backpropagation_method(classifier)
+    return list(explained_images(classifier, images, class_name, batch_size, method))
+
+
+def guided_backpropagation_method(classifier: Classifier) -> Method:
+    """Returns the method of `guided_backpropagation`."""
     check_classifier(classifier)
     scores = score_model(classifier)
     guided = classifier.once(("guided",), functools.partial(_guided, scores))
     maps = functools.partial(_maps, classifier.preparation, guided)
-    return explain_images(
-        classifier, images, class_name, batch_size, method="guided_backpropagation", maps=maps
-    )
+    return Method("guided_backpropagation", maps)
 
 
 def _maps(preparation, scores, batch):

@@ -9,8 +9,9 @@ from alexnet_keras.checks import check_whole_number
 from alexnet_keras.classifier import Classifier
 from alexnet_keras.explain.explanation import (
     Explanation,
+    Method,
     check_classifier,
-    explain_images,
+    explained_images,
 )
 
 
@@ -48,6 +49,17 @@ def occlusion(
     Reference: section 4.2 of Zeiler and Fergus, "Visualizing and Understanding Convolutional
     Networks" (2013).
     """
+    method = occlusion_method(classifier, size, stride, batch_size)
+    return list(explained_images(classifier, images, class_name, batch_size, method))
+
+
+def occlusion_method(
+    classifier: Classifier,
+    size: int | None = None,
+    stride: int | None = None,
+    batch_size: int = 32,
+) -> Method:
+    """Returns the method of `occlusion`."""
     check_classifier(classifier)
     crop = classifier.preparation.crop_size
     size = max(1, crop // 7) if size is None else size
@@ -56,15 +68,7 @@ def occlusion(
     check_whole_number("stride", stride, 1, size, "so that each pixel is hidden")
     firsts = [*range(0, crop - size, stride), crop - size]
     squares = _Squares(classifier, size, list(itertools.product(firsts, firsts)), batch_size)
-    return explain_images(
-        classifier,
-        images,
-        class_name,
-        batch_size,
-        method="occlusion",
-        maps=squares.maps,
-        steps=len(squares.corners),
-    )
+    return Method("occlusion", squares.maps, steps=len(squares.corners))
 
 
 class _Squares:

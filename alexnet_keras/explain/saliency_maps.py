@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 from alexnet_keras.classifier import Classifier
-from alexnet_keras.explain.explanation import Explanation, check_classifier, explain_images
+from alexnet_keras.explain.explanation import (
+    Explanation,
+    Method,
+    check_classifier,
+    explained_images,
+)
 from alexnet_keras.explain.network import pixel_gradients, score_model
 
 
@@ -40,10 +45,15 @@ def saliency(
     Reference: section 3 of Simonyan, Vedaldi and Zisserman, "Deep Inside Convolutional Networks"
     (2013).
     """
+    method = saliency_method(classifier)
+    return list(explained_images(classifier, images, class_name, batch_size, method))
+
+
+def saliency_method(classifier: Classifier) -> Method:
+    """Returns the method of `saliency`."""
     check_classifier(classifier)
     scores = score_model(classifier)
-    maps = functools.partial(_maps, classifier.preparation, scores)
-    return explain_images(classifier, images, class_name, batch_size, method="saliency", maps=maps)
+    return Method("saliency", functools.partial(_maps, classifier.preparation, scores))
 
 
 def _maps(preparation, scores, batch):

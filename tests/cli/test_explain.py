@@ -81,6 +81,22 @@ def test_long_names_are_shortened(paths, tmp_path):
     assert picture.name == f"{'ä' * 90}_grad_cam.png"
 
 
+def test_pictures_are_written_batch_by_batch(paths, tmp_path, monkeypatch):
+    from alexnet_keras import plots
+
+    draw = plots.plot_explanations
+
+    def draw_the_first(explanations):
+        if any((tmp_path / "out").iterdir()):
+            raise KeyboardInterrupt
+        return draw(explanations)
+
+    monkeypatch.setattr(plots, "plot_explanations", draw_the_first)
+    with pytest.raises(SystemExit):
+        main(["explain", *paths, "--batch-size", "1", "--out", str(tmp_path / "out")])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["one_grad_cam.png"]
+
+
 def test_goes_on_after_a_broken_file(paths, tmp_path, capsys):
     (tmp_path / "folder" / "broken.png").write_text("no image")
     with pytest.raises(SystemExit) as end:
