@@ -76,12 +76,20 @@ def settings_error(
     )
 
 
-def check_folder(path: Path, requested: dict, *, argument: str = "workdir", expected: str) -> None:
+def check_folder(
+    path: Path,
+    requested: dict,
+    names: Iterable[str] | None = None,
+    *,
+    argument: str = "workdir",
+    expected: str,
+) -> None:
     """Checks that a folder is new, or that its stored settings are the requested ones.
 
     Args:
         path: path of the JSON file of settings in the folder.
         requested: settings of this call.
+        names: settings to compare; `None` for all of both.
         argument, expected: as for `settings_error`.
 
     Raises:
@@ -89,7 +97,7 @@ def check_folder(path: Path, requested: dict, *, argument: str = "workdir", expe
     """
     folder = path.parent
     if path.exists():
-        found = differences(as_stored(requested), read_json(path))
+        found = differences(as_stored(requested), read_json(path), names)
         if found:
             raise settings_error(folder, found, argument=argument, expected=expected)
     elif folder.exists() and any(file.name != LOCK for file in folder.iterdir()):

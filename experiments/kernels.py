@@ -21,6 +21,7 @@ from alexnet_keras.cli.command import run_command
 from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
+    check_results_folder,
     check_seed,
     claim_workdir,
     network_parser,
@@ -50,15 +51,16 @@ def kernels(options: argparse.Namespace, command: str | None = None) -> dict:
     _check(options)
     models = _load(options)
     _check_layers(options, models)
-    measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
-    snapshots = read_snapshots(options.snapshots) if options.snapshots else None
-    dataset, image = _dataset_and_image(models, options)
     settings = {
         "models": [fingerprint(model) for model in models.values()],
         "permutations": options.permutations,
         "seed": options.seed,
         "epoch": options.epoch,
     }
+    check_results_folder(options, "kernels", settings)
+    measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
+    snapshots = read_snapshots(options.snapshots) if options.snapshots else None
+    dataset, image = _dataset_and_image(models, options)
     workdir = claim_workdir(options, "kernels", settings)
     print_summary(models.values(), options, dataset)
 

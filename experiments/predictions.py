@@ -14,6 +14,7 @@ from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_classifier,
     check_positive,
+    check_results_folder,
     check_seed,
     claim_workdir,
     images_at,
@@ -49,17 +50,17 @@ def predictions(options: argparse.Namespace, command: str | None = None) -> dict
     model = load_model(options.weights)
     check_classifier(model, options.weights)
     ends_in_logits(model, options.weights)  # raises for a model without probabilities
-    dataset = open_dataset(model, options)
-    info = dataset.info
-    _check_numbers(options, info)
-    settings = {
+    known = {
         "model": fingerprint(model),
-        "dataset": info.name,
-        "image_size": info.image_size,
         "show": options.show,
         "count": options.count,
         "seed": options.seed,
     }
+    check_results_folder(options, "predictions", known)
+    dataset = open_dataset(model, options)
+    info = dataset.info
+    _check_numbers(options, info)
+    settings = known | {"dataset": info.name, "image_size": info.image_size}
     workdir = claim_workdir(options, "predictions", settings)
     print_summary([model], options, dataset)
     probabilities, labels = classify(model, dataset, options.batch_size)

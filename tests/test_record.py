@@ -58,3 +58,7 @@ def test_a_folder_is_new_or_has_the_same_settings(tmp_path):
         ValueError, match=r"which holds other settings: sizes: stored \[1, 2\], requested \[1, 3\]$"
     ):
         check_folder(path, {"sizes": (1, 3)}, expected="a new folder")
+    path.write_text(json.dumps({"sizes": [1, 2], "data": "x"}))
+    check_folder(path, {"sizes": (1, 2)}, ["sizes"], expected="a new folder")
+    with pytest.raises(ValueError, match="settings: data: stored 'x', requested None$"):
+        check_folder(path, {"sizes": (1, 2)}, expected="a new folder")

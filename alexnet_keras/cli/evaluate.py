@@ -66,17 +66,16 @@ def evaluate(options: argparse.Namespace, command: str | None = None) -> dict:
     check_positive(options, "batch_size")
     weights = _normalized_weights(options)
     models, fingerprints = _load(options)
-    check_results_folder(options, "evaluate")
-    dataset = open_dataset(max(models, key=lambda model: model.input_shape[1]), options)
-    settings = {
+    known = {
         "models": fingerprints,
-        "dataset": dataset.info.name,
-        "image_size": dataset.info.image_size,
         "test_views": options.test_views,
         "model_weights": options.model_weights,
     }
     if options.mean_subtraction:
-        settings["mean_subtraction"] = options.mean_subtraction
+        known["mean_subtraction"] = options.mean_subtraction
+    check_results_folder(options, "evaluate", known)
+    dataset = open_dataset(max(models, key=lambda model: model.input_shape[1]), options)
+    settings = known | {"dataset": dataset.info.name, "image_size": dataset.info.image_size}
     workdir = claim_workdir(options, "evaluate", settings)
     print_summary(models, options, dataset)
     groups = _groups(len(models), weights)

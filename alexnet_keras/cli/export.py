@@ -48,16 +48,15 @@ def export(options: argparse.Namespace, command: str | None = None) -> dict:
     check_formats(options.formats)
     model = load_model(options.weights)
     ends_in_logits(model, options.weights)  # raises for a model without probabilities
-    check_results_folder(options, "export")
-    dataset = open_dataset(model, options)
-    info = dataset.info
-    settings = {
+    known = {
         "model": fingerprint(model),
-        "dataset": info.name,
-        "image_size": info.image_size,
         "formats": options.formats,
         "images": options.images,
     }
+    check_results_folder(options, "export", known)
+    dataset = open_dataset(model, options)
+    info = dataset.info
+    settings = known | {"dataset": info.name, "image_size": info.image_size}
     workdir = claim_workdir(options, "export", settings)
     print_summary([model], options, dataset)
     images, labels = next(

@@ -306,18 +306,18 @@ def swap_colors(images: "np.ndarray", dataset: "Dataset") -> "np.ndarray":
     return images[..., ::-1] if dataset.info.color_order == "BGR" else images
 
 
-def check_results_folder(options: argparse.Namespace, name: str) -> Path:
-    """Returns the folder of the results; raises a `ValueError` if it can't be written.
+def check_results_folder(options: argparse.Namespace, name: str, known: dict) -> None:
+    """Checks the folder of the results before the data set is opened, which can take minutes.
 
     Args:
         options: parsed command line.
         name: name of the command.
-    """
-    from alexnet_keras.files import check_writable
+        known: the settings that do not depend on the data set.
 
-    workdir = Path(options.workdir or folder_of(_first(options.weights), "workdir") / name)
-    check_writable(workdir)
-    return workdir
+    Raises:
+        ValueError: as `claim_workdir`.
+    """
+    _check_workdir(_workdir(options, name), {"experiment": name, **known}, ["experiment", *known])
 
 
 def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Path:
@@ -333,15 +333,30 @@ def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Pat
             command with the same settings.
     """
     from alexnet_keras.files import write_text
-    from alexnet_keras.record import as_stored, check_folder
 
-    workdir = check_results_folder(options, name)
-    settings = as_stored({"experiment": name, **settings})
-    path = workdir / "config.json"
-    check_folder(path, settings, expected="a new folder, or one of the same command and model")
+    workdir = _workdir(options, name)
+    settings = {"experiment": name, **settings}
+    path = _check_workdir(workdir, settings)
     if not path.exists():
         write_text(path, json.dumps(settings, indent=1) + "\n")
     return workdir
+
+
+def _workdir(options, name):
+    """Returns the folder of the results."""
+    return Path(options.workdir or folder_of(_first(options.weights), "workdir") / name)
+
+
+def _check_workdir(workdir, settings, names=None):
+    """Returns the path of the folder's settings; raises a `ValueError` if it can't be used."""
+    from alexnet_keras.files import check_writable
+    from alexnet_keras.record import check_folder
+
+    check_writable(workdir)
+    path = workdir / "config.json"
+    expected = "a new folder, or one of the same command and model"
+    check_folder(path, settings, names, expected=expected)
+    return path
 
 
 def folder_of(weights: str, argument: str) -> Path:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from alexnet_keras.cli.trained_network import (
     add_data_options,
     check_positive,
+    check_results_folder,
     claim_workdir,
     folder_of,
     open_dataset,
@@ -88,10 +89,19 @@ class NeighborSearch:
         model = load_model(options.weights)
         self.options = options
         self.name = name
+        layer_of(model, options.layer)
+        names = ("neighbors", "depth", "queries", *more_settings)
+        self.settings = {option: getattr(options, option) for option in names}
+        known = {
+            **self.settings,
+            "model": fingerprint(model),
+            "layer": options.layer,
+            "pixel_size": options.pixel_size,
+        }
+        check_results_folder(options, name, known)
         self.dataset = open_dataset(model, options)
         info = self.dataset.info
         check_count(options.neighbors, info.train_count, "neighbors")
-        layer_of(model, options.layer)
         folder = options.activations or folder_of(options.weights, "activations") / "activations"
         arguments = (
             model,
@@ -102,17 +112,12 @@ class NeighborSearch:
             options.batch_size,
         )
         check_activations(*arguments, argument="activations")
-        names = ("neighbors", "depth", "queries", *more_settings)
-        self.settings = {option: getattr(options, option) for option in names}
-        inputs = {
-            "model": fingerprint(model),
-            "layer": options.layer,
-            "pixel_size": options.pixel_size,
+        data = {
             "dataset": info.name,
             "images": info.fingerprint,
             "image_size": info.image_size,
         }
-        self.workdir = claim_workdir(options, name, {**self.settings, **inputs})
+        self.workdir = claim_workdir(options, name, known | data)
         print_summary([model], options, self.dataset)
         print(f"Activations of {options.layer}: {folder}", flush=True)
         self.activations = write_activations(*arguments, argument="activations")

@@ -1,4 +1,5 @@
 import argparse
+import importlib
 from pathlib import Path
 
 import keras
@@ -27,7 +28,7 @@ def by_the_strongest_color(path, names, mean=(0, 0, 0), color_order="BGR"):
         [
             keras.Input((28, 28, 3)),
             keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(3, activation="softmax", use_bias=False),
+            keras.layers.Dense(3, activation="softmax", use_bias=False, name="fc7"),
         ]
     )
     network.set_weights([np.eye(3)[::-1] / 10])
@@ -67,6 +68,31 @@ def test_a_classifier_is_measured_with_its_own_preparation(tmp_path, monkeypatch
     shifted = by_the_strongest_color(tmp_path / "shifted.keras", names, mean=(1, 2, 3))
     with pytest.raises(SystemExit, match="`models` must have one mean, color order and image siz"):
         evaluate.main(["--models", own, shifted, "--dataset", "colors.npz"])
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ("alexnet_keras.cli.evaluate", ["--models", "network.keras"]),
+        ("alexnet_keras.cli.export", ["--weights", "network.keras", "--formats", "saved_model"]),
+        ("experiments.codes", ["--weights", "network.keras"]),
+        ("experiments.neighbors", ["--weights", "network.keras"]),
+        ("experiments.predictions", ["--weights", "network.keras"]),
+    ],
+    ids=str,
+)
+def test_a_foreign_folder_is_found_before_the_data_set_is_opened(
+    module, options, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    by_the_strongest_color("network.keras", ["red", "green", "blue"])
+    Path("results").mkdir()
+    Path("results", "config.json").write_text('{"experiment": "kernels"}')
+    message = "`workdir` must be a new folder, .* experiment: stored 'kernels', requested "
+    with pytest.raises(SystemExit, match=message):
+        importlib.import_module(module).main(
+            [*options, "--workdir", "results", "--dataset", "none.npz"]
+        )
 
 
 def test_weights_of_hugging_face_have_no_folder(tmp_path, monkeypatch):
