@@ -230,7 +230,7 @@ def plot(stored: dict) -> "Figure":
         f"Layers of AlexNet, batch {stored['batch_size']}, {stored['precision']}, "
         f"{harness.machine_name(stored)}"
     )
-    axis.legend(frameon=False)
+    axis.legend(loc="best", frameon=False)
     return figure
 
 

@@ -296,7 +296,7 @@ def plot(stored: dict) -> "Figure":
         axis.set_xticks(range(len(names)), labels)
         axis.set_ylabel("time of the operations (ms)")
         axis.set_title(group["precision"], loc="left")
-        axis.legend(frameon=False)
+        axis.legend(loc="best", frameon=False)
     machine = harness.machine_name(stored)
     network = stored.get("network", FULL_SIZE)
     name = "AlexNet" if network == FULL_SIZE else network

@@ -62,7 +62,7 @@ def plot_training_errors(
         axis.set_ylim(0, 100)
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.set_title("\n".join([group, *filter(None, [(ratios or {}).get(group)])]), fontsize=10)
-        axis.legend(frameon=False)
+        axis.legend(loc="best", frameon=False)
     axes[0, 0].set_ylabel("training top-1 error (%)")
     axes[0, 0].set_xlim(0, 1.05 * max(right, 1))
     return figure
@@ -142,7 +142,7 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
         early.set_xlabel("learning rate")
         axis.set_ylim(0, top)
         axis.set_title(group, fontsize=10)
-        axis.legend(frameon=False)
+        axis.legend(loc="best", frameon=False)
     axes[0, 0].set_ylabel(label)
     axes[1, 0].set_ylabel("training top-1 error in epoch 3 (%)")
     return figure
@@ -201,7 +201,7 @@ def plot_by_setting(
         axis.set_ylim(0, 1.12 * highest)
         axis.set_xlabel(setting)
         axis.set_ylabel(measure)
-    axes[0, 0].legend(frameon=False)
+    axes[0, 0].legend(loc="best", frameon=False)
     return figure
 
 
@@ -294,6 +294,6 @@ def plot_ensembles(errors: Mapping, title: str = "") -> Figure:
         axis.set_xlabel("networks averaged")
         axis.set_ylabel(f"top-{k} error (%)")
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axis.legend(frameon=False)
+        axis.legend(loc="best", frameon=False)
     figure.suptitle(literal(title))
     return figure

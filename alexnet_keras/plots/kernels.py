@@ -154,7 +154,7 @@ def plot_kernel_measures(models: Mapping[str, Mapping], p_values: Mapping | None
                 axis.set_xlabel(label)
         axes[row, 0].set_ylabel(f"{name}\nkernels")
         axes[row, 2].set_ylabel("kernels x selectivity")
-    axes[0, 0].legend(frameon=False, fontsize=8)
+    axes[0, 0].legend(loc="best", frameon=False, fontsize=8)
     figure.suptitle("Kernels in each tower; dashed lines are their means", fontsize=10)
     return figure
 

@@ -1,4 +1,6 @@
+import ast
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,8 @@ from alexnet_keras.plots import (
     save_animation,
     save_figure,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def tiles(figure):
@@ -232,6 +236,20 @@ def test_training_errors_mark_the_crossings():
     assert (diamond.get_xdata()[0], diamond.get_ydata()[0]) == (5.0, 25.0)
     (bar,) = axis.collections
     assert [point.tolist() for point in bar.get_segments()[0]] == [[2.0, 25.0], [3.0, 25.0]]
+
+
+@pytest.mark.parametrize("folder", ["alexnet_keras", "benchmarks", "experiments"])
+def test_every_legend_has_a_place(folder):
+    """Matplotlib warns if a legend without `loc` takes a second, as on a busy machine."""
+    calls = []
+    for path in (ROOT / folder).rglob("*.py"):
+        calls += [node for node in ast.walk(ast.parse(path.read_text())) if is_legend(node)]
+    without = [ast.unparse(call) for call in calls if "loc" not in [k.arg for k in call.keywords]]
+    assert not without
+
+
+def is_legend(node):
+    return isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "legend"
 
 
 def test_a_run_that_diverged_in_its_first_epoch_has_no_line():
