@@ -20,7 +20,7 @@ class CompiledModel:
     """
 
     def __init__(self, model: keras.Model, full: int):
-        self._full = full
+        self.full = full
         self._model = model  # a trace does not keep the weights in memory
         self._function = model.predict_on_batch
         if keras.backend.backend() == "tensorflow":
@@ -43,13 +43,13 @@ class CompiledModel:
             ValueError: for more images.
         """
         count = len(images)
-        if count > self._full:
+        if count > self.full:
             raise ValueError(
-                f"`images` must be at most {self._full}, a full batch. Received: {count} images"
+                f"`images` must be at most {self.full}, a full batch. Received: {count} images"
             )
         padded = 1
         while padded < count:
-            padded = min(2 * padded, self._full)
+            padded = min(2 * padded, self.full)
         if padded > count:
             zeros = np.zeros((padded - count, *images.shape[1:]), images.dtype)
             images = np.concatenate([images, zeros])

@@ -57,14 +57,13 @@ def predict(options: argparse.Namespace) -> int:
     drawn = []
     described = []
     for prediction in predictions:
+        is_readable = prediction.error is None  # the others stand on stderr
+        unreadable += not is_readable
         if options.json:
             described.append(_described(prediction))
-        if prediction.error is not None:
-            unreadable += 1
-            continue  # the error stands on stderr
-        if not options.json:
+        elif is_readable:
             tqdm.write(_text(prediction))  # above the progress bar
-        if options.figure and len(drawn) < _IN_FIGURE:
+        if options.figure and is_readable and len(drawn) < _IN_FIGURE:
             drawn.append(prediction)
     if options.json:
         print(json.dumps(described, indent=1))

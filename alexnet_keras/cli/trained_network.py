@@ -317,7 +317,8 @@ def check_results_folder(options: argparse.Namespace, name: str, known: dict) ->
     Raises:
         ValueError: as `claim_workdir`.
     """
-    _check_workdir(_workdir(options, name), {"experiment": name, **known}, ["experiment", *known])
+    known = {"experiment": name, **known}
+    _check_workdir(_workdir(options, name), known, names=known)
 
 
 def claim_workdir(options: argparse.Namespace, name: str, settings: dict) -> Path:

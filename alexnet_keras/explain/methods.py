@@ -57,7 +57,5 @@ def explain_each(
         raise ValueError(
             f"`method` must be one of {', '.join(_METHODS)}. Received: method={method!r}"
         )
-    if method == "occlusion":
-        options["batch_size"] = batch_size
     chosen = _METHODS[method](classifier, **options)
     return explained_images(classifier, images, class_name, batch_size, chosen)

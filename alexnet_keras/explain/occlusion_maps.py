@@ -49,15 +49,12 @@ def occlusion(
     Reference: section 4.2 of Zeiler and Fergus, "Visualizing and Understanding Convolutional
     Networks" (2013).
     """
-    method = occlusion_method(classifier, size, stride, batch_size)
+    method = occlusion_method(classifier, size, stride)
     return list(explained_images(classifier, images, class_name, batch_size, method))
 
 
 def occlusion_method(
-    classifier: Classifier,
-    size: int | None = None,
-    stride: int | None = None,
-    batch_size: int = 32,
+    classifier: Classifier, size: int | None = None, stride: int | None = None
 ) -> Method:
     """Returns the method of `occlusion`."""
     check_classifier(classifier)
@@ -67,7 +64,7 @@ def occlusion_method(
     stride = max(1, size // 2) if stride is None else stride
     check_whole_number("stride", stride, 1, size, "so that each pixel is hidden")
     firsts = [*range(0, crop - size, stride), crop - size]
-    squares = _Squares(classifier, size, list(itertools.product(firsts, firsts)), batch_size)
+    squares = _Squares(classifier, size, list(itertools.product(firsts, firsts)))
     return Method("occlusion", squares.maps, steps=len(squares.corners))
 
 
@@ -78,14 +75,12 @@ class _Squares:
         classifier: a `Classifier`.
         size: side of the squares, in pixels.
         corners: list of `(top, left)` of each square, in pixels of the crop.
-        batch_size: images that pass through the network at a time.
     """
 
-    def __init__(self, classifier, size, corners, batch_size):
+    def __init__(self, classifier, size, corners):
         preparation = classifier.preparation
         self.corners = corners
         self._size = size
-        self._batch_size = batch_size
         self._crop = preparation.crop_size
         self._edge = (preparation.image_size - preparation.crop_size) // 2
         self._mean = np.round(preparation.mean_image).astype("uint8")
@@ -97,8 +92,8 @@ class _Squares:
     def _map(self, batch, index):
         total = np.zeros((self._crop, self._crop))
         count = np.zeros((self._crop, self._crop))
-        for first in range(0, len(self.corners), self._batch_size):
-            corners = self.corners[first : first + self._batch_size]
+        for first in range(0, len(self.corners), batch.run.full):
+            corners = self.corners[first : first + batch.run.full]
             probabilities = batch.run(self._hidden(batch.images[index], corners))
             falls = batch.probabilities[index] - probabilities[:, batch.labels[index]]
             for corner, fall in zip(corners, falls, strict=True):
