@@ -20,7 +20,7 @@ from alexnet_keras.data.photographs import (
     progress,
     unreadable_error,
 )
-from alexnet_keras.evaluation.probabilities import ends_in_logits
+from alexnet_keras.evaluation.probabilities import ends_in_logits, most_probable_labels
 from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
 from alexnet_keras.features import FeatureExtractor
 from alexnet_keras.files import check_suffix, check_writable, expand_home, replacing
@@ -370,7 +370,8 @@ class Classifier:
         """Returns names and probabilities of the most probable classes of each image."""
         if not len(probabilities):
             return []
-        best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :top]
+        probabilities = np.asarray(probabilities, "float32")
+        best = most_probable_labels(probabilities, top)
         values = np.take_along_axis(probabilities, best, axis=-1)
         names = self.class_names
         return [

@@ -7,7 +7,11 @@ import pytest
 from alexnet_keras.data import Dataset
 from alexnet_keras.evaluation.ensemble import ensemble_model
 from alexnet_keras.evaluation.evaluate import evaluate
-from alexnet_keras.evaluation.probabilities import as_probabilities, ends_in_logits
+from alexnet_keras.evaluation.probabilities import (
+    as_probabilities,
+    ends_in_logits,
+    most_probable_labels,
+)
 from alexnet_keras.evaluation.views import dense_model, views_model
 from experiments.predictions import classify
 from experiments.predictions import main as predictions
@@ -93,3 +97,14 @@ def test_another_end_is_refused_before_any_work(tmp_path, tiny_npz):
     ):
         predictions(["--weights", path, "--dataset", tiny_npz, "--image-size", "32"])
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["best.keras"]
+
+
+@pytest.mark.parametrize("top", [1, 5, 40])
+def test_most_probable_labels_are_a_stable_sort(random, top):
+    probabilities = random.dirichlet(np.ones(40), 30).astype("float32")
+    probabilities[:10] = np.round(probabilities[:10], 2)  # many are equal, and some are zero
+    probabilities[10] = 1 / 40
+    probabilities[11] = 0
+    probabilities[12] = np.eye(40)[17]
+    expected = np.argsort(-probabilities, axis=-1, kind="stable")[:, :top]
+    np.testing.assert_array_equal(most_probable_labels(probabilities, top), expected)
