@@ -24,8 +24,10 @@ docs: .venv-docs/ready  ## builds the documentation into site/; broken links and
 
 setup: .venv/ready
 
+NEEDS_PYTHON = $(if $(PYTHON),,$(error Python 3.11, 3.12 or 3.13 is needed and not found. Give its path: make PYTHON=...))
+
 .venv/ready: requirements.txt pyproject.toml
-	$(if $(PYTHON),,$(error Python 3.11, 3.12 or 3.13 is needed and not found. Give its path: make PYTHON=...))
+	$(NEEDS_PYTHON)
 	$(PYTHON) -m venv .venv
 	# Python compiles what is imported at its first use, in a fraction of the time that compiling everything takes.
 	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -r requirements.txt
@@ -34,6 +36,7 @@ setup: .venv/ready
 
 # The documentation does not import the package, so that its environment is small.
 .venv-docs/ready: requirements-docs.txt
+	$(NEEDS_PYTHON)
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python -m pip install --no-compile --quiet --disable-pip-version-check \
 		-r requirements-docs.txt

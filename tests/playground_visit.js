@@ -151,7 +151,6 @@ try {
   const start = performance.now();
   const visit = await open("/playground/index.html");
   await until(() => visit.get("classes").children.length, "classes of the first sample");
-  report.seconds = (performance.now() - start) / 1000;
   await occlude(visit);
   await chooseKernel(visit);
   await coverStrongest(visit);

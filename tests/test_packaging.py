@@ -26,7 +26,8 @@ INSTALLED = ("tensorflow", "jax", "plots", "retrieval", "experiments", "notebook
 FOLDERS = (".ci", ".github", "alexnet_keras", "benchmarks", "docs", "experiments", "notebooks")
 FOLDERS += ("results", "tests")
 NOT_COPIED = shutil.ignore_patterns(
-    *(".git", ".venv", "runs", "build", "dist", "*.egg-info", "__pycache__", ".*_cache", ".ipynb_*")
+    *(".git", ".venv", ".venv-docs", "runs", "build", "dist", "site", "*.egg-info"),
+    *("__pycache__", ".cache", ".*_cache", ".ipynb_*"),
 )
 
 
@@ -269,3 +270,17 @@ def test_the_command_of_the_wheel(environment):
         "alexnet info: the backend of Keras (KERAS_BACKEND chooses it) needs TensorFlow: "
         "pip install 'alexnet_keras[tensorflow]'"
     )
+
+
+def test_the_import_adds_to_keras_only_the_progress_bar():
+    code = (
+        "import sys, keras\n"
+        "before = {name.partition('.')[0] for name in sys.modules}\n"
+        "import alexnet_keras\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} - before))\n"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "['alexnet_keras', 'tqdm']"

@@ -121,7 +121,6 @@ def test_the_page_shows_what_the_classifier_computes(tmp_path, pages_modules):
     }
     report = visit(files, pictures, tmp_path / "profile")
     assert not report["faults"]
-    assert report["seconds"] < 60  # 3 where nothing else runs
     assert max(report["overflow"].values()) <= 0
     _check_classes(report["classes"])
     _check_squares(report["squares"], {path.name: path for path in (*check, *rare)})
