@@ -17,6 +17,7 @@ _PAGES = {
     "README.md": "index.md",
     "REPRODUCTION.md": "reproduction.md",
     "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
 }
 _SAME_PATH = {".gif", ".ipynb", ".json", ".md", ".png"}  # the others are shown as source code
 _LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml"}

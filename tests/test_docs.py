@@ -26,7 +26,8 @@ import alexnet_keras
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
-TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+TEXTS += sorted((ROOT / "docs").rglob("*.md"))
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )

@@ -22,8 +22,8 @@ _SIGNS = """\
 Errors of the paper are top-1 / top-5 in percent. "pp" are percentage points, "×" is a ratio.
 Square brackets are 95% intervals of the paired difference or ratio over n seeds, or over what the
 text names. Below each table are the means of the variants, with standard deviations. The training
-error of the last epoch is in parentheses. It is measured during training, with dropout and
-augmentation. If it is far below the error, the network overfits.
+error is the error of the last epoch. It is measured during training, with dropout and augmentation.
+If it is far below the error on other images, the network overfits.
 """
 
 
@@ -84,26 +84,39 @@ def _details(rows):
         by_command.setdefault(row.command, []).append(row)
     lines = []
     for same in by_command.values():
-        lines += _wrapped(f"- {_detail(same)}", "  ")
-    lines += ["", "```sh"]
+        lines += [*_wrapped(_described(same), ""), ""]
+        means = _means(same[0].results)
+        lines += [*means, ""] if means else []
+    lines.append("```sh")
     for command in by_command:
         lines += _wrapped_command(command)
     return [*lines, "```"]
 
 
-def _detail(rows):
-    """What was measured in the rows of one experiment, and the means of its variants."""
+def _described(rows):
+    """What was measured in the rows of one experiment."""
     results = rows[0].results
     metric = results["settings"]["metric"]
     others = list(dict.fromkeys(row.metric for row in rows if row.metric != metric))
-    text = f"`{results['experiment']}` on {rows[0].dataset}, {metric}"
-    means = [f"{name} {_mean(variant, metric)}" for name, variant in _variants(results)]
-    text += f": {'; '.join(means)}." if means else "."
+    text = f"`{results['experiment']}` on {rows[0].dataset}, {metric}."
     if others:
         text += f" Also: {'; '.join(others)}."
     if "of" in rows[0].comparison:
         text += f" n counts {rows[0].comparison['of']}."
     return text
+
+
+def _means(results):
+    """A table with the means of the variants, and their training errors if they were measured."""
+    metric = results["settings"]["metric"]
+    variants = _variants(results)
+    errors = [_training_error(variant, metric) for _, variant in variants]
+    header = ["variant", "mean", *(["training error"] if any(errors) else [])]
+    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    for (name, variant), error in zip(variants, errors, strict=True):
+        cells = [name, f"{mean_with_deviation(variant)}{_reached(variant)}", error]
+        lines.append(f"| {' | '.join(cells[: len(header)])} |")
+    return lines if variants else []
 
 
 def _variants(results):
@@ -120,17 +133,13 @@ def _variants(results):
     ]
 
 
-def _mean(variant, metric):
-    return f"{mean_with_deviation(variant)}{_training_error(variant, metric)}{_reached(variant)}"
-
-
 def _training_error(variant, metric):
     """The mean training error of the last epoch, for a metric that is an error on other images."""
     # A run that diverged in its first epoch has an empty curve.
     last = [curve[-1] for curve in variant.get("curves", {}).values() if curve]
     if not last or " error on " not in metric:
         return ""
-    return f" (training {statistics.mean(last):.1f})"
+    return f"{statistics.mean(last):.1f}"
 
 
 def _reached(variant):
