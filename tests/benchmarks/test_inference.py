@@ -123,8 +123,11 @@ def test_command(tmp_path, narrow_workers):
     names = ["classifier", "classifier_ten_crop"]
     options = ["--networks", "small", "--batch-sizes", "2", "--classes", "10", "--seconds", "0.01"]
     stored, table = run_and_read(inference, tmp_path, [*options, "--implementations", *names])
-    (seconds,) = stored["start_up_seconds"]["small"]["classifier"]
-    assert seconds > 0
+    start_up = stored["start_up_seconds"]["small"]
+    assert list(start_up) == ["classifier", "classifier_all_installed"]
+    for label, (seconds,) in zip(inference._STARTS.values(), start_up.values(), strict=False):
+        assert seconds > 0
+        assert f"| {label} | {seconds:.2f}" in table
     (group,) = stored["groups"]
     for name in names:
         figures = group["implementations"][name]
