@@ -91,7 +91,7 @@ GROUPS = (
                 of="11%",
             ),
             Claim(
-                "Normalization lowers it without augmentation, too, by cuda-convnet's files",
+                "Normalization also lowers the error without augmentation, by cuda-convnet's files",
                 "18% with it, 19% without it",
                 experiment="cifar_normalization",
                 of="18%",
