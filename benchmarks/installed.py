@@ -13,6 +13,7 @@ def modules_besides(name: str, extra: str) -> list[str]:
         name: name of an installed distribution, such as `"alexnet_keras"`.
         extra: name of one of its extras, such as `"tensorflow"`.
     """
+    metadata.distribution(name)  # raises an error if it is not installed
     brought = _with_requirements(name, extra)
     return sorted(
         module

@@ -148,7 +148,6 @@ async function collectErrors(visit) {
 }
 
 try {
-  const start = performance.now();
   const visit = await open("/playground/index.html");
   await until(() => visit.get("classes").children.length, "classes of the first sample");
   await occlude(visit);

@@ -94,7 +94,7 @@ def _details(rows):
 
 
 def _described(rows):
-    """What was measured in the rows of one experiment."""
+    """Returns the data set and the metrics of one experiment."""
     results = rows[0].results
     metric = results["settings"]["metric"]
     others = list(dict.fromkeys(row.metric for row in rows if row.metric != metric))

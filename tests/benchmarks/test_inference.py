@@ -1,5 +1,6 @@
 """Implementations that are compared give the same probabilities, and their figures are right."""
 
+import subprocess
 from importlib import util
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 from keras import ops
 
 from alexnet_keras import Classifier
-from benchmarks import inference, predictors
+from benchmarks import harness, inference, predictors
 from tests.benchmarks.test_commands import run_and_read
 
 CLASSES = 10
@@ -116,6 +117,14 @@ def test_bad_arguments(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         inference.main(arguments)
     assert arguments[0] in capsys.readouterr().err
+
+
+def test_hidden_modules_are_not_found(capfd):
+    start = inference._START_CLASSIFIER.partition("import numpy")[0] + "import colorsys"
+    assert harness.seconds_to_run(start, "classifier", "") > 0
+    with pytest.raises(subprocess.CalledProcessError):
+        harness.seconds_to_run(start, "classifier", "", "colorsys")
+    assert "import of colorsys halted" in capfd.readouterr().err
 
 
 @pytest.mark.slow

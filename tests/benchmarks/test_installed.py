@@ -1,4 +1,4 @@
-"""Which modules a smaller installation would not have."""
+"""Modules that are missing from a smaller installation."""
 
 import pytest
 
