@@ -35,7 +35,7 @@ def _with_requirements(name, extra):
             required = Requirement(text)
             if required.marker is None or required.marker.evaluate({"extra": wanted[1]}):
                 other = canonicalize_name(required.name)
-                waiting += [(other, name) for name in ("", *required.extras)]
+                waiting += [(other, each) for each in ("", *required.extras)]
     return {name for name, _ in found}
 
 
