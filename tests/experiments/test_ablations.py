@@ -56,6 +56,8 @@ CHANGES = {
         "without dropout": {"dropout"},
         "with dropout, constant rate": CONSTANT_RATE,
         "without dropout, constant rate": CONSTANT_RATE | {"dropout"},
+        "with dropout, wide hidden layers": {"units"},
+        "without dropout, wide hidden layers": {"units", "dropout"},
     },
     "weight_decay": {"decay 0.0005": set(), "no decay": {"weight_decay"}},
     "ten_crops": {"network": set()},
@@ -84,12 +86,19 @@ CHANGES["conv1_initialization"] = {
     for factor in ("0.02", "0.05", "0.1", "0.2", "1")
 }
 CHANGES["initialization"] = {
-    f"{stddev} and bias {bias}, rate {rate}": (
-        set() if stddev == 0.03 else {"middle_kernel_stddev"}
-    )
+    f"{stddev} and bias {bias}, {setting}": (set() if stddev == 0.03 else {"middle_kernel_stddev"})
     | (set() if bias else {"bias"})
-    | (set() if rate == 0.001 else {"learning_rate"})
-    for rate, stddev, bias in itertools.product((0.001, 0.003, 0.01), (0.03, 0.01), (1, 0))
+    | fields
+    for (setting, fields), stddev, bias in itertools.product(
+        (
+            ("rate 0.001", set()),
+            ("rate 0.003", {"learning_rate"}),
+            ("rate 0.01", {"learning_rate"}),
+            ("rate 0.01, batches of 128", {"learning_rate", "batch_size"}),
+        ),
+        (0.03, 0.01),
+        (1, 0),
+    )
 }
 CHANGES["tower_colors"] = {
     "two towers": set(),
@@ -99,6 +108,8 @@ CHANGES["tower_colors"] = {
     "10 classes": {"class_subset", "epochs"},
     "conv1 from He's start": {"conv1_kernel_stddev"},
 }
+# What is the same in all variants at the scale of the paper, by the preset `source`.
+SAME_AT_SCALE = {"batch_size", "units"}
 OWN_BASELINE = (
     "tower_colors",
     "initialization",
@@ -124,6 +135,8 @@ def test_a_variant_differs_in_the_named_fields_alone(name, scale):
     first, *_ = configs = [run_key(its.config(variant)) for variant in its.variants]
     for (variant, fields), config in zip(CHANGES[name].items(), configs, strict=True):
         flat, base = ({**each, **each["network"], "network": None} for each in (config, first))
+        if scale == "source":
+            fields = fields - SAME_AT_SCALE
         assert {field for field in flat if flat[field] != base[field]} == fields, variant
 
 
