@@ -28,7 +28,7 @@ _AVERAGE_POOLS = {
 _SMALL_CONV1 = {"conv1_kernel_stddev": 0.0001}
 _BIAS_RATES = {"bias_learning_rate": {"ReLU": 0.003, "tanh": 0.008}}
 _OPTIONS, _RATES = STARTS["Gaussian 0.01, pixels 0-255"]
-_RATES_OF_SMALL_CONV1 = {**_RATES, "tanh": (0.004, 0.006, 0.009)}
+_HIGHER_RATES = {**_RATES, "tanh": (0.004, 0.006, 0.009)}
 
 
 def _settings(overrides, rates=_RATES, **options):
@@ -39,8 +39,8 @@ EXPERIMENT = nonlinearities(
     "relu_vs_tanh_settings",
     {
         "all three settings": _settings({**_AVERAGE_POOLS, **_SMALL_CONV1}, **_BIAS_RATES),
-        "conv1 at 0.0001": _settings(_SMALL_CONV1, _RATES_OF_SMALL_CONV1),
-        "average pools": _settings(_AVERAGE_POOLS),
+        "conv1 at 0.0001": _settings(_SMALL_CONV1, _HIGHER_RATES),
+        "average pools": _settings(_AVERAGE_POOLS, _HIGHER_RATES),
         "bias rate doubled": _settings({}, **_BIAS_RATES),
     },
 )
