@@ -9,8 +9,8 @@ Fine-tuning of a classifier on your own images:
 
     alexnet train --dataset my_photos --pretrained runs/imagenette --workdir runs/my_photos
 
-ImageNet as in the paper, with two GPUs, 90 epochs and batches of 128. The paper has a top-1 error
-of 40.7% and a top-5 error of 18.2% on ten crops:
+ImageNet with the settings of the authors' source (2012), on two GPUs, with 90 epochs and batches of
+128. The paper has a top-1 error of 40.7% and a top-5 error of 18.2% on ten crops:
 
     alexnet train --dataset imagenet2012 --preset source --devices 2 --workdir runs/imagenet
 
@@ -86,9 +86,14 @@ def _hosts(parser, options):
     addresses = options.pop("hosts", None)
     index = options.pop("host", None)
     are_several = addresses is not None or "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ
-    backend = options.pop("backend", "jax" if are_several else None)
-    if are_several and backend != "jax":
-        parser.error("several hosts (--hosts, KERAS_DISTRIBUTION_JOB_ADDRESSES) need --backend jax")
+    backend = options.pop("backend", None)
+    if are_several:
+        backend = backend or os.environ.get("KERAS_BACKEND") or "jax"
+        if backend != "jax":
+            parser.error(
+                "several hosts (--hosts, KERAS_DISTRIBUTION_JOB_ADDRESSES) need --backend jax. "
+                f"Received: the backend {backend}"
+            )
     if index is not None and addresses in (None, ["auto"]):
         parser.error("--host needs --hosts NAME:PORT NAME:PORT ...")
     return _Hosts(backend, None if addresses == ["auto"] else addresses, index, are_several)
@@ -101,7 +106,9 @@ def _train(options, command, hosts):
     workdir = options.pop("workdir")
     classes = options.pop("classes", None)
     for field in dataclasses.fields(TrainingConfig):
-        if field.type is dict and field.name in options:
+        if options.get(field.name) == [None]:
+            options[field.name] = field.type()
+        elif field.type is dict and field.name in options:
             options[field.name] = dict(options[field.name])
     from alexnet_keras.training.run_folder import started_fine_tuning
 
@@ -202,8 +209,8 @@ def _add_hosts(group):
     group.add_argument(
         "--backend",
         choices=("tensorflow", "jax", "torch"),
-        help="backend of Keras (default: KERAS_BACKEND, or else jax for several hosts and "
-        "tensorflow for one)",
+        help="backend of Keras, which must be jax for several hosts (default: KERAS_BACKEND, or "
+        "else jax for several hosts and tensorflow for one)",
     )
     group.add_argument(
         "--hosts",
@@ -235,11 +242,12 @@ def _add_field(group, field):
     default = {} if field.type is dict else field.default
     text = f"{field.metadata['help']} (default: {_value_text(default)})".replace("%", "%%")
     if field.type is dict:
-        group.add_argument(flag, nargs="+", type=_pair, metavar="NAME=VALUE", help=text)
+        group.add_argument(flag, nargs="+", type=_OrNone(_pair), metavar="NAME=VALUE", help=text)
     elif field.name == "devices":
         group.add_argument(flag, nargs="+", metavar="N or NAME", help=text)
     elif field.type is tuple:
         kind, metavar = _TUPLE_ITEMS.get(field.name, (float, "SHARE"))
+        kind = kind if field.name == "test_views" else _OrNone(kind)
         group.add_argument(flag, nargs="*", type=kind, metavar=metavar, help=text)
     elif field.type is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)

@@ -142,7 +142,7 @@ class TrainingConfig:
     decoupled_weight_decay: float = _option(
         "training",
         0.0,
-        "weight decay past the momentum, of which a step takes this times the learning rate",
+        "weight decay that bypasses the momentum, multiplied by the learning rate in each step",
         Number(),
     )
     bias_learning_rate: float | None = _option(
@@ -166,7 +166,7 @@ class TrainingConfig:
     layer_learning_rates: dict = _option(
         "training",
         {},
-        "factors of the learning rate of single layers, of which 0 freezes a layer",
+        "factors for the learning rates of single layers, where 0 freezes a layer",
         numbers_by_layer,
     )
     random_crop: bool = _option(

@@ -129,7 +129,7 @@ class ExperimentRunner:
         """Prints how many runs are stored and where, and the command that trains all again."""
         counts, planned = self.count_stored()
         if not counts:
-            print(f"No run is stored in {self.workdir}. Training {planned} runs", flush=True)
+            print(f"No run is stored in {self.workdir}. Runs to train: {planned}", flush=True)
             return
         missing = planned - counts.total()
         remainder = f"Training the other {missing}" if missing else "Nothing is trained"

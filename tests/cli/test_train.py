@@ -1,7 +1,9 @@
 import os
 import sys
 
-from alexnet_keras.cli.train import _choose_backend
+import pytest
+
+from alexnet_keras.cli.train import _choose_backend, main
 
 
 def test_the_backend_is_set_before_keras_is_imported(monkeypatch):
@@ -9,3 +11,48 @@ def test_the_backend_is_set_before_keras_is_imported(monkeypatch):
     monkeypatch.delitem(sys.modules, "keras")
     _choose_backend("jax")
     assert os.environ["KERAS_BACKEND"] == "jax"
+
+
+def trained_config(monkeypatch, *arguments):
+    """The configuration that a command would train with."""
+    configs = []
+    monkeypatch.setattr("alexnet_keras.cli.train._can_draw", lambda: False)
+    monkeypatch.setattr(
+        "alexnet_keras.training.train.train_and_evaluate",
+        lambda config, *others, **options: configs.append(config),
+    )
+    main(["--workdir", "run", *arguments])
+    return configs[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("conv1_milestones", (0.5, 0.9)),
+        ("class_subset", (3, 1)),
+        ("bias_learning_rate", 0.02),
+    ],
+)
+def test_none_is_accepted_where_the_help_names_it(field, values, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    flag = "--" + field.replace("_", "-")
+    texts = map(str, values if isinstance(values, tuple) else (values,))
+    assert getattr(trained_config(monkeypatch, flag, *texts), field) == values
+    expected = () if isinstance(values, tuple) else None
+    assert getattr(trained_config(monkeypatch, flag, "none"), field) == expected
+
+
+def test_none_as_milestones_of_a_preset_that_has_some(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    preset = ("--preset", "vgg_A", "--schedule", "step")
+    assert trained_config(monkeypatch, *preset, "--lr-milestones", "0.5").lr_milestones == (0.5,)
+    assert trained_config(monkeypatch, *preset, "--lr-milestones", "none").lr_milestones == ()
+    assert trained_config(monkeypatch, *preset, "--scale-jitter", "none").scale_jitter == ()
+
+
+def test_none_as_the_factors_of_layers(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    flag = "--layer-learning-rates"
+    config = trained_config(monkeypatch, flag, "conv1=0", "fc8=2.5")
+    assert config.layer_learning_rates == {"conv1": 0, "fc8": 2.5}
+    assert trained_config(monkeypatch, flag, "none").layer_learning_rates == {}

@@ -133,7 +133,7 @@ def test_two_hosts_train_as_one_does_also_when_they_are_stopped_and_lost(tmp_pat
             np.testing.assert_allclose(a, b, atol=1e-5, err_msg=a.path)
 
 
-def test_says_what_hosts_need():
+def test_says_what_hosts_need(monkeypatch, capsys):
     with pytest.raises(
         RuntimeError, match="Several hosts need the JAX backend: .* This is tensorflow"
     ):
@@ -142,6 +142,11 @@ def test_says_what_hosts_need():
         data_parallel()
     with pytest.raises(SystemExit, match="2"):
         main(["--workdir", "run", "--hosts", "a:1", "b:1", "--backend", "tensorflow"])
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    with pytest.raises(SystemExit, match="2"):
+        main(["--workdir", "run", "--hosts", "a:1", "b:1"])
+    assert "need --backend jax. Received: the backend tensorflow" in capsys.readouterr().err
+    monkeypatch.delenv("KERAS_BACKEND")
     with pytest.raises(SystemExit, match="2"):
         main(["--workdir", "run", "--host", "1"])
     with pytest.raises(

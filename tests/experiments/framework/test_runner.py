@@ -196,7 +196,7 @@ def test_prints_the_stored_runs_and_the_command_that_trains_them_again(
         main(experiment(name, dataset="cifar10"), "", [*arguments, "--workdir", "out"])
         return capsys.readouterr().out.splitlines()
 
-    assert lines("speed", "--variants", "tanh")[0] == "No run is stored in out. Training 4 runs"
+    assert lines("speed", "--variants", "tanh")[0] == "No run is stored in out. Runs to train: 4"
     stored, source, again, *training = lines("speed")
     assert stored == "4 of 9 runs are stored and not trained again. Training the other 5"
     assert source == "  4 from out/speed/results.json"
