@@ -5,20 +5,22 @@
 Claim (section 3.3): a test error of 11% with normalization, and of 13% without.
 
 Footnote 3 points to the configuration files of these networks, `layers-conv-local-11pct.cfg` and
-`layers-conv-local-13pct.cfg` of cuda-convnet. They are the presets `cifar_11pct` and `cifar_13pct`:
-two convolutions, two locally connected layers, a rate and a decay for each layer, and random 24x24
-crops with mirror images. The test averages nine crops, as the original's does; ten crops stand
-beside it. The 11% network also has more kernels in local3 and another decay in fc8.
+`layers-conv-local-13pct.cfg` of cuda-convnet. They are the presets `cifar_11pct` and
+`cifar_13pct`. Both have two convolutions and two locally connected layers. Each layer has its own
+weight decay. Training uses random 24x24 crops and mirror images. The test averages nine crops, as
+the original's does; ten crops stand beside it. The 11% network also has more kernels in local3 and
+another decay in fc8.
 
 The files train on four fifths of the images first, and on all of them later. Here all 50,000 images
 train throughout. Both networks get the 160 epochs of the 13% file; the rate falls to a tenth after
 140 and 150. One run of the 11% network gets its own 520, where it falls after 500 and 510.
 
-`layers-18pct.cfg` and `layers-19pct.cfg` are a cheaper pair without augmentation. Their
-normalization acts inside each map. The file of the 19% network gives no number of epochs; both get
-the 140 of the other.
+`layers-18pct.cfg` and `layers-19pct.cfg` are a cheaper pair without augmentation. Only the 18%
+network has normalization, which acts inside each map. The file of the 19% network gives no number
+of epochs; both get the 140 of the other.
 
-The errors in percent are those in the files' names. TFDS' `cifar10` has the lossless images.
+The published errors are the percentages in the names of the files. TFDS' `cifar10` has the lossless
+images.
 """
 
 from experiments.framework.cli import main

@@ -7,11 +7,11 @@ autoencoder can compress them to short binary codes. They should give far better
 codes of raw pixels.
 
 The command trains autoencoders for codes of several lengths, of activations and of pixels. It
-measures precision and mean average precision by Hamming distance, and compares them with the exact
-search. It also measures memory, and queries per second, among the training images and among random
-codes.
+measures precision and mean average precision by Hamming distance, among all training images, and
+compares them with the exact search. It also measures memory and queries per second.
 
-The autoencoders are trained on at most --fit-images training images. The search covers all of them.
+The autoencoders are trained on the first --fit-images training images. Queries per second are
+measured among these images and among random codes.
 """
 
 import argparse
@@ -260,7 +260,7 @@ def main(arguments=None):
         "--fit-images",
         type=int,
         default=20_000,
-        help="maximum number of images to train it on (default: 20000)",
+        help="maximum number of training images of an autoencoder (default: 20000)",
     )
     parser.add_argument(
         "--random-codes",

@@ -5,13 +5,13 @@
 Claim (section 6.1, figure 3): conv1 learns "a variety of frequency- and orientation-selective
 kernels, as well as various colored blobs".
 
-A weight without a gradient keeps its initial noise for tens of thousands of steps, which the
-paper's 90 epochs of ImageNet have and a short training does not. The noise is as large as what a
-short training learns, unless conv1 starts smaller. Each variant starts conv1 from a Gaussian whose
+A weight without a gradient loses its initial noise only over tens of thousands of steps. The
+paper's 90 epochs of ImageNet have that many; a short training does not. Its noise stays as large as
+the learned kernels, unless conv1 starts smaller. Each variant starts conv1 from a Gaussian whose
 standard deviation is He's times a factor.
 
 The measure is the share of the kernels' energy above a quarter period a pixel. White noise has 80%;
-edges and blobs have about 10%. The same on photographs:
+edges and blobs have much less. The same on photographs:
 
     python -m experiments.conv1_initialization --dataset tiny_imagenet \\
       --workdir results/tiny_imagenet

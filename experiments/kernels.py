@@ -4,7 +4,7 @@
     python -m experiments.kernels --weights runs/seed0/best.keras runs/seed1/best.keras \\
       --workdir results/kernels
 
-Claim (section 6.1): the kernels on GPU 1 are largely color-agnostic, those on GPU 2 largely
+Claim (section 6.1): the kernels on GPU 1 are largely color-agnostic, the kernels on GPU 2 largely
 color-specific. This holds in every run, whatever the initial weights.
 
 The command measures the share of each kernel's energy off the gray axis. A permutation test

@@ -9,7 +9,7 @@ for grids of learning rates with factor 2.
 Scale and initialization set the size of conv1's sums at the start, and so how many tanh units
 saturate. `saturation` measures it.
 
-It has 37 runs.
+It has 34 runs.
 """
 
 import numpy as np

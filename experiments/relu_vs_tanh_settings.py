@@ -3,13 +3,14 @@
     python -m experiments.relu_vs_tanh_settings
 
 The paper does not give the settings of figure 1. Its authors had the file `layers-19pct.cfg`, for a
-network of the same size. Three of its settings differ from `python -m experiments.relu_vs_tanh`:
-average pools after conv2 and conv3, a standard deviation of 0.0001 for conv1's first weights, and
-biases that learn at twice the rate. This experiment switches them on one at a time, and all three
-together. It starts from the paper's Gaussian weights, on pixel values 0-255.
+network of the same size. Besides weight decay and drops of the learning rate, the file has three
+settings that `python -m experiments.relu_vs_tanh` does not have: average pools after conv2 and
+conv3, a standard deviation of 0.0001 for conv1's first weights, and biases that learn at twice the
+rate. This experiment switches them on one at a time, and all three together. It starts from the
+paper's Gaussian weights, on pixel values 0-255.
 
-The biases learn at twice the best rate of the weights without these settings, whatever the rate of
-the weights. A run has at most 80 epochs, since a small conv1 makes a slow start.
+In the groups with faster biases, these learn at twice the best rate that the weights have without
+the three settings. A run has at most 80 epochs, since a small conv1 makes a slow start.
 """
 
 from experiments.framework.cli import main

@@ -1,4 +1,4 @@
-"""Writes REPRODUCTION.md and the figures in README and docs, and draws their pictures.
+"""Writes REPRODUCTION.md and the tables in README and docs, and draws their pictures.
 
     python -m experiments.report
 

@@ -4,8 +4,8 @@
 
 Claim (section 4.1): the errors fall from 39.0 and 18.3 to 37.5 and 17.0 (top-1 and top-5).
 
-It also searches for the learning rate of the ablations, on the first seed. Others share its other 8
-runs.
+It has 10 runs. Two of them only search for the learning rate of the ablations. The other ablations
+share the remaining eight.
 """
 
 from experiments.framework.ablations import BASE, SEEDS, TOP1, TOP5

@@ -1,4 +1,4 @@
-"""Whether the towers part into a gray and a colorful one, in how many runs, and what it depends on.
+"""Color gap between the towers: how often it exceeds chance, and the factors that change it.
 
     python -m experiments.tower_colors
 
@@ -9,11 +9,12 @@ connectivity" between the towers.
 
 The gap between the towers is measured after each epoch, in ten runs. There are two controls of ten
 runs: the two halves of a single tower, and two towers that exchange their maps in every layer from
-conv2 on. Three runs each change one factor: the neighbors of response normalization, the number of
-classes, and the start of conv1.
+conv2 on. Three further variants have three runs each. Each changes one factor: the neighbors of
+response normalization, the number of classes, or the start of conv1.
 
-It has 39 runs of eight epochs of Tiny ImageNet, in mixed_bfloat16: on a processor with bfloat16
-arithmetic that takes about half the time of float32.
+It has 39 runs on Tiny ImageNet. Three of them, with ten classes, have 160 epochs, and the others
+eight. They use mixed_bfloat16. On a processor with bfloat16 arithmetic, this takes about half the
+time of float32.
 """
 
 import functools

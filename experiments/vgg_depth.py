@@ -62,7 +62,7 @@ EXPERIMENT = Experiment(
         Comparison(
             "C", "B", 28.1 - 28.7, "Further nonlinearities, in 1x1 convolutions, lower the errors"
         ),
-        Comparison("D", "C", 27.0 - 28.1, "Kernels of 3x3 in place of 1x1 lower the errors"),
+        Comparison("D", "C", 27.0 - 28.1, "Kernels of 3x3 instead of 1x1 lower the errors"),
     ),
     metric=TOP1,
 )
