@@ -41,6 +41,7 @@ def main(arguments=None):
     options = harness.parse(parser, arguments, ("batch_size",))
     if options.batch_size % 2:
         parser.error(f"--batch-size must be even. Received: {options.batch_size}")
+    harness.check_alexnet_presets(parser, "--preset", [options.preset])
     if options.worker:
         return _work(options)
     backends = {name: IMPLEMENTATIONS[name].backend for name in options.implementations}

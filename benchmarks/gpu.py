@@ -1,4 +1,4 @@
-"""Shows what the TensorFlow backend does on a GPU, in one command.
+"""Runs tests, trainings and benchmarks of the TensorFlow backend on a GPU, in one command.
 
     python -m benchmarks.gpu
 

@@ -297,13 +297,16 @@ def medians_and_errors(
     return medians, [below, above]
 
 
-def create_parser(module: str, description: str, rounds: int = 5) -> argparse.ArgumentParser:
+def create_parser(
+    module: str, description: str, rounds: int = 5, takes_seconds: bool = True
+) -> argparse.ArgumentParser:
     """Returns a parser with the options of all benchmarks.
 
     Args:
         module: name of the benchmark.
         description: docstring of its module.
         rounds: default number of rounds.
+        takes_seconds: whether a measurement may be as long as wanted. Otherwise it is one step.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{module}",
@@ -316,12 +319,13 @@ def create_parser(module: str, description: str, rounds: int = 5) -> argparse.Ar
         default=rounds,
         help=f"measurements of each implementation (default: {rounds})",
     )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=3.0,
-        help="approximate duration of a measurement, at least one step (default: 3)",
-    )
+    if takes_seconds:
+        parser.add_argument(
+            "--seconds",
+            type=float,
+            default=3.0,
+            help="approximate duration of a measurement, at least one step (default: 3)",
+        )
     parser.add_argument(
         "--workdir",
         default="results/benchmarks",
@@ -350,7 +354,7 @@ def parse(
     """
     options = parser.parse_args(arguments)
     for name in ("rounds", "seconds", *positive):
-        for value in _as_list(getattr(options, name)):
+        for value in _as_list(getattr(options, name, [])):
             if value <= 0:
                 parser.error(f"--{name.replace('_', '-')} must be positive. Received: {value}")
     if options.worker:
@@ -360,6 +364,20 @@ def parse(
         if not sys.stdin.readline():  # the benchmark has ended
             sys.exit(1)
     return options
+
+
+def check_alexnet_presets(
+    parser: argparse.ArgumentParser, flag: str, presets: Iterable[str]
+) -> None:
+    """Ends the process with an error for anything but presets of AlexNet."""
+    from alexnet_keras.models.alexnet_config import PRESETS
+
+    unknown = [preset for preset in presets if preset not in PRESETS]
+    if unknown:
+        parser.error(
+            f"{flag} must be among the presets of AlexNet, {', '.join(PRESETS)}. "
+            f"Received: {', '.join(unknown)}"
+        )
 
 
 def check_installed(
@@ -408,7 +426,7 @@ def record(
     Args:
         module: name of the benchmark.
         options: its options.
-        results: what it has measured.
+        results: its measurements.
         modules: names of further modules that the workers have imported, for their versions.
     """
     from alexnet_keras.record import provenance

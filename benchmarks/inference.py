@@ -148,10 +148,12 @@ def _check(parser, options):
     """Ends the process with an error for unknown networks and missing packages."""
     from alexnet_keras.models.alexnet_config import PRESETS
 
-    unknown = [name for name in options.networks if name not in PRESETS]
-    if unknown:
+    harness.check_alexnet_presets(parser, "--networks", options.networks)
+    local = [name for name in options.networks if PRESETS[name].local_layers]
+    if local:
         parser.error(
-            f"--networks must be among {', '.join(PRESETS)}. Received: {', '.join(unknown)}"
+            "--networks must have no locally connected layers, which the dense views and the "
+            f"network in PyTorch can't have. Received: {', '.join(local)}"
         )
     if options.at_once is not None and options.at_once < 1:
         parser.error(f"--at-once must be at least 1. Received: {options.at_once}")

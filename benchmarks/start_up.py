@@ -45,7 +45,7 @@ _LABELS = {
 
 
 def main(arguments=None):
-    parser = harness.create_parser("start_up", __doc__)
+    parser = harness.create_parser("start_up", __doc__, takes_seconds=False)
     parser.add_argument("--preset", default="paper", help="preset of the network (default: paper)")
     parser.add_argument(
         "--batch-size", type=int, default=128, help="images in the first step (default: 128)"

@@ -38,7 +38,7 @@ _ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 def main(arguments=None):
-    parser = harness.create_parser("step_profile", __doc__)
+    parser = harness.create_parser("step_profile", __doc__, takes_seconds=False)
     parser.add_argument(
         "--batch-size", type=int, default=128, help="images in a step (default: 128)"
     )
@@ -87,10 +87,7 @@ def _implementations(parser, network):
     """Names of the profiled networks: with normalization if it has one, and without."""
     from alexnet_keras.models.alexnet_config import PRESETS
 
-    if network not in PRESETS:
-        parser.error(
-            f"--network must be a preset of AlexNet: {', '.join(PRESETS)}. Received: {network}"
-        )
+    harness.check_alexnet_presets(parser, "--network", [network])
     return [_WHOLE, _WITHOUT] if PRESETS[network].normalization else [_WHOLE]
 
 
@@ -122,7 +119,7 @@ class ProfiledStep:
     def __init__(self, model, batch_size: int):
         import numpy as np
 
-        from alexnet_keras import LocalResponseNormalization
+        from alexnet_keras import LocalResponseNormalization, SpatialResponseNormalization
         from benchmarks.other_libraries import KerasTraining, repeated_batch
 
         shape = (batch_size, *model.input_shape[1:])
@@ -133,7 +130,7 @@ class ProfiledStep:
         # XLA compiles a normalization, forward as one function, backward as two.
         self._passes = {layer.name: (0, 0) for layer in model.layers}
         for layer in model.layers:
-            if isinstance(layer, LocalResponseNormalization):
+            if isinstance(layer, (LocalResponseNormalization, SpatialResponseNormalization)):
                 self._passes[layer.name] = (1, 2)
 
     def __call__(self) -> dict:
@@ -170,8 +167,8 @@ def by_layer(
         operations: names in TensorFlow's graph, `SCOPE/.../NAME:TYPE`, and milliseconds, in the
             order of a step. Events with other names are ignored, except the compiled passes.
         layers: dict from the layers' names, in the network's order, to the numbers of their
-            compiled passes, forward and backward. An activation `reluN` counts to `convN`, as
-            TensorFlow fuses the two.
+            compiled passes, forward and backward. An activation `reluN` counts to `convN` or
+            `localN`, as TensorFlow fuses the two.
 
     Returns:
         dict from a layer's name, `UPDATE` or `OTHER` to `[forward, backward]`. The update is
@@ -221,10 +218,19 @@ def _layer_and_direction(name, layers):
     direction = int("gradient_" in scope)
     for part in parts:
         if part in layers:
-            return part.replace("relu", "conv"), direction
+            return _before_activation(part, layers), direction
     if "alexnet_sgd" in parts:
         return UPDATE, 1
     return OTHER, direction
+
+
+def _before_activation(part, layers):
+    """Returns the layer whose activation `reluN` is, or the layer itself."""
+    for kind in ("conv", "local"):
+        layer = part.replace("relu", kind)
+        if layer in layers:
+            return layer
+    return part
 
 
 def medians(rounds: list[dict]) -> list[tuple[str, float, float]]:

@@ -20,8 +20,8 @@ batch that is in memory. The processes take turns. The default is the paper's ne
 Other networks are presets, with their own normalization, and with the crops of their training. An
 implementation that lacks a layer of a network is left out, with a line that says why. For these
 networks, alexnet_keras and alexnet_keras_jax_in_memory also train whole epochs of random images in
-memory, with crops and mirror images, as `alexnet train` does. The limit counts no other layers than
-convolutions and dense layers, so that small networks stay far below it.
+memory, with the preset's augmentation, as `alexnet train` does. The limit counts no other layers
+than convolutions and dense layers, so that small networks stay far below it.
 
 The limit is the rate of a product of 4096x4096 matrices in the same rounds. The memory bandwidth is
 measured as well. The operations of an image are counted by the network's definition. Winograd's
@@ -149,13 +149,8 @@ def _add_run_options(parser):
 
 def _check_networks(parser, options):
     """Ends the process with an error for networks that can't be measured."""
-    from alexnet_keras.models import PRESETS
-
+    harness.check_alexnet_presets(parser, "--networks", options.networks)
     for network in options.networks:
-        if network not in PRESETS:
-            parser.error(
-                f"--networks must be presets of AlexNet: {', '.join(PRESETS)}. Received: {network}"
-            )
         reasons = _left_out(network, options.implementations)
         for name, reason in reasons.items():
             print(f"training: {name} is left out of {network}. {reason}", flush=True)

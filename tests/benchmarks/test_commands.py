@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from benchmarks import (
+    devices,
     harness,
+    inference,
     input_pipeline,
     layers,
     networks,
@@ -85,7 +87,10 @@ def test_training_of_small_networks(tmp_path, narrow_workers):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--networks", "cifar", "vgg_A"], "--networks must be presets of AlexNet: .*: vgg_A"),
+        (
+            ["--networks", "cifar", "vgg_A"],
+            "--networks must be among the presets .*: vgg_A",
+        ),
         (
             ["--networks", "cifar_13pct", "--implementations", "keras", "tensorflow"],
             "--implementations must hold one that can build cifar_13pct. Received: keras tensorf",
@@ -182,10 +187,19 @@ def test_step_profile_of_a_network_without_normalization(tmp_path, forked_worker
     assert "| | forward | backward | share |" in table.splitlines()
 
 
-def test_step_profile_needs_a_preset(capsys):
-    with pytest.raises(SystemExit):
-        step_profile.main(["--network", "lenet"])
-    assert "--network must be a preset of AlexNet: paper, source" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        (step_profile, ["--network", "lenet"], "--network must be among the presets of AlexNet, "),
+        (devices, ["--preset", "vgg_A"], "--preset must be among the presets of AlexNet, paper, "),
+        (inference, ["--networks", "vgg_A"], "--networks must be among the presets of AlexNet, "),
+        (inference, ["--networks", "cifar_13pct"], "must have no locally connected layers"),
+    ],
+)
+def test_networks_that_a_benchmark_does_not_measure(module, arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        module.main(arguments)
+    assert message in capsys.readouterr().err
 
 
 def test_operations_by_layer():
@@ -193,6 +207,7 @@ def test_operations_by_layer():
     operations = [
         ("S/gradient_tape/alexnet_1/conv3_1/convolution/Conv2DBackpropFilter:T", 2.0),
         ("S/alexnet_1/relu3_1/Relu:T", 1.0),
+        ("S/alexnet_1/relu4_1/Relu:T", 1.5),
         (compiled, 0.5),  # norm1 forward
         (compiled, 0.125),  # norm2 forward
         (compiled, 1.0),  # norm2 backward, in two passes
@@ -205,16 +220,18 @@ def test_operations_by_layer():
         ("EagerLocalExecute: step", 99.0),  # not an operation
         ("ExecutorState::Process", 99.0),
     ]
-    passes = {"norm1": (1, 2), "norm2": (1, 2), "conv3": (0, 0), "relu3": (0, 0)}
+    passes = {"norm1": (1, 2), "norm2": (1, 2)}
+    passes |= dict.fromkeys(("conv3", "relu3", "local4", "relu4"), (0, 0))
     assert step_profile.by_layer(operations, passes) == {
         "conv3": [1.0, 2.0],
+        "local4": [1.5, 0],
         "norm1": [0.5, 7.5],
         "norm2": [0.125, 2.0],
         step_profile.UPDATE: [0, 4.0],
         step_profile.OTHER: [0.25, 0],
     }
     with pytest.raises(ValueError, match=r"must have 6 compiled passes.* Received: 5"):
-        step_profile.by_layer(operations[:2] + operations[3:], passes)
+        step_profile.by_layer(operations[:3] + operations[4:], passes)
 
 
 @pytest.mark.slow
