@@ -125,6 +125,11 @@ def printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def raise_error(error: OSError) -> None:
+    """Raises an error: the `onerror` of an `os.walk` that may leave out no folder."""
+    raise error
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Context that replaces a file at its end, and only if its body succeeds.

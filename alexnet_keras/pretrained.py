@@ -7,7 +7,7 @@
 
 To add weights to the package, write their file into `alexnet_keras/weights/` by `write_weights`.
 Then add an entry with the file's name to `REGISTRY`. The entry with `is_default` is the network of
-`alexnet predict` and `alexnet features` without a classifier.
+`alexnet predict`, `features` and `explain` without a classifier.
 """
 
 import contextlib

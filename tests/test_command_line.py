@@ -9,6 +9,7 @@ import re
 import resource
 import subprocess
 import sys
+from importlib import metadata
 
 import keras
 import pytest
@@ -23,6 +24,7 @@ from alexnet_keras.version import __version__
 # Prints the help of a command while Keras and its backends can't be imported.
 HELP = """
 import sys
+from importlib import metadata
 for name in ("keras", "tensorflow", "jax"):
     sys.modules[name] = None
 import alexnet_command
@@ -175,6 +177,21 @@ def test_info_of_the_machine(capsys, monkeypatch, tmp_path):
     assert f"Backend: {keras.backend.backend()}" in lines
     assert lines[-2].endswith(f": {tmp_path / 'data'}")
     assert lines[-1].endswith(f": {tmp_path / 'cache'}")
+
+
+def test_info_names_variants_of_the_libraries(capsys, monkeypatch):
+    versions = {"tensorflow-cpu": "9.1", "faiss-gpu": "9.2", "keras": "9.3"}
+
+    def version(name):
+        if name in versions:
+            return versions[name]
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("alexnet_keras.cli.info.metadata.version", version)
+    alexnet_command.main(["info"])
+    printed = capsys.readouterr().out
+    assert "Installed: keras 9.3, tensorflow-cpu 9.1, faiss-gpu 9.2\n" in printed
+    assert "tensorflow," not in printed.partition("Not installed: ")[2].partition("\n")[0]
 
 
 def test_info_of_a_network(tmp_path):

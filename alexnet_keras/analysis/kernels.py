@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from alexnet_keras.layers import GroupedConv2D, LocalResponseNormalization
 from alexnet_keras.models.inspection import layer_of
 
 _SPECTRUM = 128  # points of the spectrum in each direction, to which a kernel is zero-padded
@@ -38,7 +39,10 @@ def layer_kernels(model: keras.Model, layer: str = "conv1", argument: str = "mod
             f"`layer` must be one of the convolutions {', '.join(names)}. Received: layer={layer!r}"
         )
     kernels = np.moveaxis(keras.ops.convert_to_numpy(found.kernel).astype("float32"), -1, 0)
-    return kernels.reshape(towers_of(model), -1, *kernels.shape[1:])
+    towers = towers_of(model)
+    if len(kernels) % towers:
+        towers = 1
+    return kernels.reshape(towers, -1, *kernels.shape[1:])
 
 
 def first_convolution(model: keras.Model) -> str:
@@ -47,8 +51,10 @@ def first_convolution(model: keras.Model) -> str:
 
 
 def towers_of(model: keras.Model) -> int:
-    """Returns the number of towers of an AlexNet."""
-    return max(getattr(layer, "groups", 1) for layer in model.layers)
+    """Returns the number of towers of an AlexNet; 1 for a network without layers by tower."""
+    by_tower = (GroupedConv2D, LocalResponseNormalization)
+    groups = [layer.groups for layer in model.layers if isinstance(layer, by_tower)]
+    return max(groups, default=1)
 
 
 def colorfulness(kernels: np.ndarray) -> np.ndarray:

@@ -72,18 +72,21 @@ def _print(lines):
 def _libraries():
     """Yields lines with the versions of the libraries."""
     yield f"alexnet_keras {__version__}, Python {platform.python_version()}"
-    versions = {name: _version(name) for name in _LIBRARIES}
-    installed = [f"{name} {version}" for name, version in versions.items() if version]
+    versions = {name: _installed(name) for name in _LIBRARIES}
     missing = [name for name, version in versions.items() if not version]
-    yield f"Installed: {', '.join(installed)}"
+    yield f"Installed: {', '.join(filter(None, versions.values()))}"
     yield f"Not installed: {', '.join(missing) or 'none'}"
 
 
-def _version(distribution):
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
+def _installed(distribution):
+    """Returns name and version of a distribution or of its variant for a device, or `None`."""
+    stem = distribution.removesuffix("-cpu")
+    for variant in (distribution, f"{stem}-cpu", f"{stem}-gpu"):
+        try:
+            return f"{variant} {metadata.version(variant)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 def _machine():

@@ -106,10 +106,8 @@ def _train(options, command, hosts):
     workdir = options.pop("workdir")
     classes = options.pop("classes", None)
     for field in dataclasses.fields(TrainingConfig):
-        if options.get(field.name) == [None]:
-            options[field.name] = field.type()
-        elif field.type is dict and field.name in options:
-            options[field.name] = dict(options[field.name])
+        if field.type in (dict, tuple) and field.name in options:
+            options[field.name] = _values(field, options[field.name])
     from alexnet_keras.training.run_folder import started_fine_tuning
 
     config = started_fine_tuning(workdir, options) or training_config(**options)
@@ -126,6 +124,17 @@ def _train(options, command, hosts):
     if draws:
         draw(results, workdir)
     return results
+
+
+def _values(field, values):
+    """The values of an option that takes several: a dict, a list, or empty for `none`."""
+    if values == [None]:
+        return field.type()
+    if None in values:
+        flag = "--" + field.name.replace("_", "-")
+        received = " ".join("none" if value is None else str(value) for value in values)
+        raise ValueError(f"{flag} must be none or values. Received: {received}")
+    return dict(values) if field.type is dict else values
 
 
 def _choose_backend(backend):

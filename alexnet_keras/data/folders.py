@@ -13,7 +13,7 @@ from alexnet_keras.data.image_files import IMAGE_SUFFIXES, is_hidden, is_image_n
 from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.tiny_imagenet_classes import CLASS_NAMES, annotated_images
 from alexnet_keras.distributed.hosts import print_once
-from alexnet_keras.files import expand_home, printable
+from alexnet_keras.files import expand_home, printable, raise_error
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -443,11 +443,7 @@ def _walk(folder):
     """Returns the image files in and below a class folder, and other files with the reason."""
     files = []
     left_out = []
-
-    def fail(error):
-        raise error
-
-    for root, folders, names in os.walk(folder, onerror=fail):
+    for root, folders, names in os.walk(folder, onerror=raise_error):
         linked = [sub for sub in folders if (Path(root) / sub).is_symlink()]
         left_out += [(Path(root) / sub, "a linked folder") for sub in linked if not is_hidden(sub)]
         folders[:] = [sub for sub in folders if not is_hidden(sub)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from alexnet_keras.files import expand_home, printable
+from alexnet_keras.files import expand_home, printable, raise_error
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")  # Pillow's names; its JPEG includes MPO
 MAX_PIXELS = 80_000_000  # of an image in a folder; decoded, these are 240 MB
@@ -86,7 +86,7 @@ def _images_in(folder):
     found = []
     endings = collections.Counter()
     links = []
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=raise_error):
         folders[:] = [sub for sub in folders if not is_hidden(sub)]
         links += [sub for sub in folders if (Path(root) / sub).is_symlink()]
         for name in names:

@@ -30,7 +30,8 @@ class InMemoryDataset:
         image_size: side of the prepared images, in pixels.
         crop_size: side of the crops, in pixels.
         mean_subtraction, mean, color_order: as for `load`.
-        cache_dir: folder for the statistics; by default `~/.cache/alexnet_keras`.
+        cache_dir: folder for the statistics; by default the one that ALEXNET_KERAS_CACHE names, or
+            else `~/.cache/alexnet_keras`.
 
     Raises:
         ValueError: for another backend than JAX and PyTorch, a file without such arrays, or crops

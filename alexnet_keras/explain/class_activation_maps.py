@@ -44,15 +44,17 @@ def grad_cam(
         images: as for `Classifier.predict`.
         class_name: the class to explain; `None` for the most probable class of each image.
         layer: name of a layer with maps; `None` for the last convolution. A convolution gives its
-            values after the activation that follows it, such as relu5 for conv5.
+            values after the activation that follows it, such as relu5 for conv5. If a normalization
+            stands between them, or a pool before another activation than ReLU, it gives its values
+            before the activation.
         batch_size: images that pass through the network at a time.
 
     Returns:
         A list of `Explanation`. Their maps are at least 0, in units of the class's score.
 
     Raises:
-        ValueError: for an unknown layer or one without maps, a class that is not the classifier's,
-            a path without images, or if no image can be read.
+        ValueError: for an unknown layer or one without maps, layers before it that are not a chain,
+            a class that is not the classifier's, a path without images, or if no image can be read.
 
     Reference: section 3 of Selvaraju et al., "Grad-CAM" (2016).
     """

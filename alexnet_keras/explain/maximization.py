@@ -53,7 +53,7 @@ def activation_maximization(
         central unit.
 
     Raises:
-        ValueError: for an unknown layer, unit or class.
+        ValueError: for an unknown layer, unit or class, or layers before it that are not a chain.
 
     Reference: Erhan et al., "Visualizing Higher-Layer Features of a Deep Network" (2009), with the
     regularizers of Yosinski et al., "Understanding Neural Networks Through Deep Visualization"

@@ -63,7 +63,8 @@ def top_patches(
         A list of `UnitPatches`, one for each unit, in order.
 
     Raises:
-        ValueError: for an unknown layer or unit, a path without images, or if no image can be read.
+        ValueError: for an unknown layer or unit, layers before it that are not a chain, a path
+            without images, or if no image can be read.
 
     Reference: figure 2 of Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks"
     (2013).

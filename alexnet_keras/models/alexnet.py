@@ -83,11 +83,12 @@ def AlexNet(
     torchvision: the training differs, but not the trained function. fc6 and fc7 start from
     N(0, 0.01) here, and from N(0, 0.005) in Caffe.
 
-    `"small"`, `"cifar"` and `"torchvision"` start from He's initialization and zero biases, on
-    pixel values divided by 64. The paper's Gaussians suit the fan-ins of the full-size network
-    only. Conv1 of `"small"` and `"cifar"` starts at a twentieth of He's standard deviation. The
-    initial noise fades with a time constant of 20,000 steps, longer than these short trainings.
-    From a small start the kernels show learned patterns.
+    `"small"`, `"cifar"`, `"tiny_imagenet"` and `"torchvision"` start from He's initialization and
+    zero biases, on pixel values divided by 64. The paper's Gaussians suit the fan-ins of the
+    full-size network only. Conv1 of the first three starts at a twentieth of He's standard
+    deviation. Its initial noise fades with a time constant of 20,000 steps, longer than these short
+    trainings. From a small start the kernels show learned patterns. `"four_layer"` divides pixel
+    values by 64, too.
 
     Args:
         preset: a preset's name or an `AlexNetConfig`; `None` for the preset of named weights, or

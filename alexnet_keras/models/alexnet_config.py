@@ -2,10 +2,8 @@
 
 import dataclasses
 
-import keras
-
 from alexnet_keras.checks import is_whole_number
-from alexnet_keras.models.fields import check_fields
+from alexnet_keras.models.fields import check_fields, check_shared_values
 from alexnet_keras.ops.reference import ceiling_padding
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "conv6")
@@ -117,6 +115,7 @@ class AlexNetConfig:
 
     def __post_init__(self):
         check_fields(self)
+        check_shared_values(self)
         self._check_names("conv_layers", CONV_LAYERS)
         self._check_names("local_layers", CONV_LAYERS[1:])
         self._check_names("hidden_layers", HIDDEN_LAYERS)
@@ -134,17 +133,16 @@ class AlexNetConfig:
             )
         self._check_stages()
         self._check_whole_numbers()
-        keras.activations.get(self.activation)
         for name in ("kernel_stddev", "middle_kernel_stddev", "conv1_kernel_stddev"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < float("inf"):
                 raise ValueError(
                     f"`{name}` must be a standard deviation, at least 0. Received: {name}={value!r}"
                 )
-        if not 0 <= self.dropout < 1:
+        if not self.spatial_normalization_alpha >= 0:
             raise ValueError(
-                "`dropout` must be a rate from 0 to below 1 (0 for none). "
-                f"Received: dropout={self.dropout}"
+                "`spatial_normalization_alpha` must not be negative. "
+                f"Received: spatial_normalization_alpha={self.spatial_normalization_alpha}"
             )
         for name, count in zip(CONV_LAYERS, self.filters, strict=True):
             if name in self.conv_layers and count % self.towers:

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+import keras
+
 from alexnet_keras.checks import check_whole_number, is_number, is_whole_number
 
 
@@ -27,6 +29,45 @@ def check_fields(config: Any) -> None:
             raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}")
         elif field.type is bool and not isinstance(value, bool):
             raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+        elif field.type is str and not isinstance(value, str):
+            raise ValueError(f"`{name}` must be a name. Received: {name}={value!r}")
+
+
+def check_shared_values(config: Any) -> None:
+    """Checks the values of fields that all networks have.
+
+    Raises:
+        ValueError: for another dropout rate, constant of the normalization, or name of an
+            activation or initializer; the message names the field.
+    """
+    if not 0 <= config.dropout < 1:
+        raise ValueError(
+            "`dropout` must be a rate from 0 to below 1 (0 for none). "
+            f"Received: dropout={config.dropout}"
+        )
+    if not config.normalization_k > 0:
+        raise ValueError(
+            "`normalization_k` must be positive. "
+            f"Received: normalization_k={config.normalization_k}"
+        )
+    if not config.normalization_alpha >= 0:
+        raise ValueError(
+            "`normalization_alpha` must not be negative. "
+            f"Received: normalization_alpha={config.normalization_alpha}"
+        )
+    _check_known("activation", config.activation, keras.activations.get)
+    if config.initializer != "gaussian":
+        _check_known("initializer", config.initializer, keras.initializers.get)
+
+
+def _check_known(field, name, get):
+    """Raises a `ValueError` for a name that Keras does not have."""
+    try:
+        get(name)
+    except ValueError:
+        raise ValueError(
+            f"`{field}` must be the name of an {field} of Keras. Received: {field}={name!r}"
+        ) from None
 
 
 def _freeze(entry):

@@ -2,10 +2,8 @@
 
 import dataclasses
 
-import keras
-
 from alexnet_keras.checks import is_whole_number
-from alexnet_keras.models.fields import check_fields
+from alexnet_keras.models.fields import check_fields, check_shared_values
 
 HIDDEN_LAYERS = ("fc6", "fc7")
 
@@ -55,6 +53,7 @@ class VGGConfig:
 
     def __post_init__(self):
         check_fields(self)
+        check_shared_values(self)
         stages = len(self.kernel_sizes)
         for name, count in (("input_shape", 3), ("filters", stages), ("units", 2)):
             value = getattr(self, name)
@@ -72,12 +71,6 @@ class VGGConfig:
                 f"`input_shape` is too small for {stages} pools: height and width must be at least "
                 f"{2**stages} pixels. Received: input_shape={self.input_shape}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(
-                "`dropout` must be a rate from 0 to below 1 (0 for none). "
-                f"Received: dropout={self.dropout}"
-            )
-        keras.activations.get(self.activation)
 
 
 def _is_stage(sizes):

@@ -1,8 +1,8 @@
 """The choice among the implementations of each operation.
 
-Only this file says which implementation is fastest where. Every rule for speed names the benchmark
-that measured it. `implementation("reference")` forces a choice, and `print_implementations` prints
-the choices for a model.
+Only this file says which implementation is fastest where. Each rule for speed names the benchmark
+that measured it, or says that none did. `implementation("reference")` forces a choice, and
+`print_implementations` prints the choices for a model.
 """
 
 import contextlib
@@ -208,6 +208,7 @@ def _fastest_conv2d(possible, tile, options):
     # benchmarks.layers, conv2 to conv5 in a training
     if "winograd" in possible:
         return "winograd", f"fewer multiplications with tiles of {tile} on a CPU"
+    # Not measured by a benchmark; XLA does not split the others over two devices.
     if options.groups > 1 and is_split_by_tower():
         return "by_tower", "XLA splits it over two devices"
     # benchmarks.layers on an H200, conv1
@@ -357,6 +358,7 @@ def choose_local_response_normalization(
         possible["by_tower"] = functools.partial(
             normalization_by_tower, groups=groups, normalize=normalize
         )
+        # Not measured by a benchmark; XLA does not split the others over two devices.
         fastest = "by_tower"
         reason = "XLA splits it over two devices"
     return _choose("normalization", name, possible, fastest, reason)

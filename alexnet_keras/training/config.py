@@ -243,7 +243,7 @@ class TrainingConfig:
     hold_out_every: int = _option(
         "data",
         10,
-        "without a validation split, hold out every Nth training image for validation",
+        "without a validation split, hold out one training image in N for validation",
         functools.partial(check_whole_number, least=2),
     )
     class_subset: tuple = _option(

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from alexnet_keras.checks import is_number
 from alexnet_keras.ops.dispatch import choose_momentum_update
 
 
@@ -40,7 +41,8 @@ class AlexNetSGD(keras.optimizers.SGD):
 
     >>> AlexNet("cifar", classes=10).compile(AlexNetSGD(0.01), "sparse_categorical_crossentropy")
 
-    Reference: section 5 of Krizhevsky et al. (2012); 2012 source for the last three arguments.
+    Reference: section 5 of Krizhevsky et al. (2012); 2012 source for `decay_biases`,
+    `bias_learning_rate` and `layer_learning_rates`.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class AlexNetSGD(keras.optimizers.SGD):
         super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
         rates = dict(layer_learning_rates or {})
         decays = dict(layer_weight_decay or {})
+        rate = [learning_rate] if is_number(learning_rate) else []  # not of a schedule
         for argument, value, numbers in (
+            ("learning_rate", learning_rate, rate),
             ("coupled_weight_decay", coupled_weight_decay, [coupled_weight_decay]),
             ("bias_learning_rate", bias_learning_rate, [bias_learning_rate or 0.0]),
             ("layer_learning_rates", rates, rates.values()),

@@ -424,7 +424,8 @@ def started_fine_tuning(
 ) -> TrainingConfig | None:
     """Returns the configuration of a training from a classifier that has begun in a folder.
 
-    It needs no file of the classifier: what the training took from it is stored.
+    After the first checkpoint it needs no file of the classifier: all that the training took from
+    it is stored.
 
     Args:
         workdir: path of the folder.

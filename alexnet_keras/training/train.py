@@ -60,7 +60,7 @@ def train_and_evaluate(
 
     Repeat the same call to resume a stopped training from `last.keras`. On a CPU its weights are
     then bit-identical. A finished training returns its results. A call with more epochs, or with
-    other rate drops that are still to come, resumes it.
+    other rate drops that are still to come, resumes it, if the past drops stay at their epochs.
 
     Several hosts (`alexnet_keras.distributed.join_hosts`) divide each batch. Each host calls this
     with the same arguments. They share the folder `workdir`; only the first host writes to it.
@@ -154,7 +154,7 @@ def compile_for_training(model: keras.Model, config: TrainingConfig) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Start:
-    """What a training starts from.
+    """Start of a training: classifier, initial weights and preparation.
 
     Args:
         pretrained: the classifier of `config.pretrained`; `None` without one.

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras import AlexNet
+from alexnet_keras import AlexNet, LocalResponseNormalization
 from alexnet_keras.analysis import (
     colorfulness,
     high_frequency_energy,
@@ -140,6 +140,20 @@ def test_towers_that_differ_in_either_sense_are_found(random):
     assert permutation_test(models, permutations=999)["p"] == 1 / 1000
     alike = random.normal(0.5, 0.1, (3, 2, 16))
     assert permutation_test(alike, permutations=999)["p"] > 0.05
+
+
+def test_networks_without_towers():
+    layers = [
+        keras.Input((8, 8, 3)),
+        keras.layers.Conv2D(6, 3, name="conv1"),
+        keras.layers.Conv2D(8, 3, groups=2),
+        keras.layers.GroupNormalization(groups=4),
+    ]
+    assert layer_kernels(keras.Sequential(layers)).shape == (1, 6, 3, 3, 3)
+    by_tower = LocalResponseNormalization(groups=4)
+    five = [keras.Input((8, 8, 3)), keras.layers.Conv2D(5, 3, name="conv1")]
+    eight = [keras.layers.Conv2D(8, 3), by_tower]
+    assert layer_kernels(keras.Sequential([*five, *eight])).shape == (1, 5, 3, 3, 3)
 
 
 def test_bad_arguments():

@@ -42,6 +42,13 @@ def test_none_is_accepted_where_the_help_names_it(field, values, monkeypatch, tm
     assert getattr(trained_config(monkeypatch, flag, "none"), field) == expected
 
 
+@pytest.mark.parametrize("flag", ["--overrides none activation=tanh", "--lr-milestones none 0.5"])
+def test_none_beside_values_is_refused(flag, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="must be none or values. Received: none "):
+        trained_config(monkeypatch, *flag.split())
+
+
 def test_none_as_milestones_of_a_preset_that_has_some(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     preset = ("--preset", "vgg_A", "--schedule", "step")

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,21 @@ def test_finds_images(tmp_path, monkeypatch):
             ValueError, match=f"`images` must be image files, folders.* Received: '.*', {words}"
         ):
             find_images(tmp_path / name)
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "photos" / "closed").mkdir(parents=True)
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
+
+    def scandir(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    listed = os.scandir
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(PermissionError, match="Permission denied: .*closed"):
+        find_images(tmp_path / "photos")
 
 
 def test_what_is_left_out_of_a_folder_is_counted(tmp_path, capsys):

@@ -435,8 +435,19 @@ def test_bad_arguments():
         AlexNet("paper", units=(16,))
     with pytest.raises(ValueError, match="`strides` must be 6 whole numbers"):
         AlexNet("paper", strides=(0, 1, 1, 1, 1, 1))
-    with pytest.raises(ValueError, match="reluu"):
-        AlexNet("paper", activation="reluu")
+    for field, value, expected in (
+        ("activation", "reluu", "the name of an activation of Keras"),
+        ("activation", None, "a name"),
+        ("initializer", "foo", "the name of an initializer of Keras"),
+        ("initializer", None, "a name"),
+        ("normalization_k", 0, "positive"),
+    ):
+        message = f"`{field}` must be {expected}. Received: {field}={value!r}"
+        with pytest.raises(ValueError, match=message):
+            alexnet_config("paper", **{field: value})
+    for field in ("normalization_alpha", "spatial_normalization_alpha"):
+        with pytest.raises(ValueError, match=f"`{field}` must not be negative. Received: .*=-0.1"):
+            alexnet_config("paper", **{field: -0.1})
     with pytest.raises(ValueError, match="`classes` must be a positive whole number"):
         AlexNet("paper", classes=0)
 

@@ -147,6 +147,8 @@ def test_networks_by_name():
             "`input_shape` is too small for 5 pools: .* at least 32 pixels",
         ),
         ({"dropout": 1.0}, "`dropout` must be a rate from 0"),
+        ({"activation": None}, "`activation` must be a name. Received: activation=None"),
+        ({"initializer": "foo"}, "`initializer` must be the name of an initializer of Keras"),
         ({"classes": 0}, "`classes` must be a positive whole number"),
     ],
 )

@@ -169,6 +169,8 @@ def test_bad_arguments(problem):
         ValueError, match="`coupled_weight_decay` must not be negative. Received: .*=-1"
     ):
         AlexNetSGD(coupled_weight_decay=-1)
+    with pytest.raises(ValueError, match="`learning_rate` must not be negative. Received: .*=-1"):
+        AlexNetSGD(-1)
     with pytest.raises(
         ValueError,
         match="must name layers of the model. Received: 'conv9'; the model has conv1, fc8",
