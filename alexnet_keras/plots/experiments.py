@@ -1,5 +1,7 @@
 """Figures of experiments: training curves, learning rates, comparisons and ensembles."""
 
+import itertools
+import math
 import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -137,7 +139,7 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
         early.set_xscale("log")
         ticks = sorted(all_rates)
         labels = [f"{rate:g}" for rate in ticks]
-        early.set_xticks(ticks, labels, rotation=45 if len(ticks) < 10 else 90)
+        early.set_xticks(ticks, labels, rotation=_rotation(ticks))
         early.xaxis.minorticks_off()
         early.set_xlabel("learning rate")
         axis.set_ylim(0, top)
@@ -146,6 +148,13 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
     axes[0, 0].set_ylabel(label)
     axes[1, 0].set_ylabel("training top-1 error in epoch 3 (%)")
     return figure
+
+
+def _rotation(ticks):
+    """Degrees at which the labels of a logarithmic axis do not touch."""
+    gaps = [math.log(high / low) for low, high in itertools.pairwise(ticks)]
+    are_close = len(ticks) >= 10 or any(gap < 0.07 * sum(gaps) for gap in gaps)
+    return 90 if are_close else 45
 
 
 def _mark_without_value(axis, points, height, color, variant):
