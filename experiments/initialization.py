@@ -45,7 +45,7 @@ _SETTINGS = {
     "rate 0.001": {"learning_rate": 0.001},
     "rate 0.003": {"learning_rate": 0.003},
     "rate 0.01": {"learning_rate": 0.01},
-    "rate 0.01, batches of 128": {"learning_rate": 0.01, "batch_size": 128},
+    "rate 0.01, batch of 128": {"learning_rate": 0.01, "batch_size": 128},
 }
 _OVERRIDES = {
     "input_scale": 1.0,

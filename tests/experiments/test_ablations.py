@@ -94,7 +94,7 @@ CHANGES["initialization"] = {
             ("rate 0.001", set()),
             ("rate 0.003", {"learning_rate"}),
             ("rate 0.01", {"learning_rate"}),
-            ("rate 0.01, batches of 128", {"learning_rate", "batch_size"}),
+            ("rate 0.01, batch of 128", {"learning_rate", "batch_size"}),
         ),
         (0.03, 0.01),
         (1, 0),

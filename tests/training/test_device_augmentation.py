@@ -14,7 +14,8 @@ from tests.conftest import TINY
 if keras.backend.backend() != "jax":
     pytest.skip("needs JAX", allow_module_level=True)
 
-OVERRIDES = {**TINY, "dropout": 0.0}
+# A ReLU that switches would make more of a rounding error.
+OVERRIDES = {**TINY, "dropout": 0.0, "activation": "tanh"}
 
 
 @pytest.fixture(params=[1, 2])

@@ -170,7 +170,7 @@ def test_bad_arguments(problem):
     ):
         AlexNetSGD(coupled_weight_decay=-1)
     with pytest.raises(ValueError, match="`learning_rate` must not be negative. Received: .*=-1"):
-        AlexNetSGD(-1)
+        AlexNetSGD(-1.0)
     with pytest.raises(
         ValueError,
         match="must name layers of the model. Received: 'conv9'; the model has conv1, fc8",
