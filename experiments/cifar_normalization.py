@@ -16,8 +16,8 @@ train throughout. Both networks get the 160 epochs of the 13% file; the rate fal
 140 and 150. One run of the 11% network gets its own 520, where it falls after 500 and 510.
 
 `layers-18pct.cfg` and `layers-19pct.cfg` are a cheaper pair without augmentation. Only the 18%
-network has normalization, which acts inside each map. The file of the 19% network gives no number
-of epochs; both get the 140 of the other.
+network has normalization, which acts inside each map. The file of the 18% network trains for 140
+epochs. The file of the 19% network does not say for how long; it gets 140, too.
 
 The published errors are the percentages in the names of the files. TFDS' `cifar10` has the lossless
 images.
