@@ -1,4 +1,5 @@
 import functools
+import random as random_numbers
 from pathlib import Path
 
 import h5py
@@ -124,6 +125,13 @@ def test_differences_of_the_source():
     biases = {name: float(keras.ops.mean(source.get_layer(name).bias)) for name in PARAMETERS}
     ones = {"conv2", "conv4", "conv5", "fc6", "fc7"}
     assert biases == {name: float(name in ones) for name in PARAMETERS}
+
+
+def test_a_configuration_leaves_the_random_numbers_alone():
+    keras.utils.set_random_seed(0)
+    before = random_numbers.getstate()
+    alexnet_config("small", initializer="glorot_uniform")
+    assert random_numbers.getstate() == before
 
 
 @pytest.mark.parametrize("initializer", ["gaussian", "he_normal"])
