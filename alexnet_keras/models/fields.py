@@ -55,20 +55,20 @@ def check_shared_values(config: Any) -> None:
             "`normalization_alpha` must not be negative. "
             f"Received: normalization_alpha={config.normalization_alpha}"
         )
-    _check_known("activation", config.activation, keras.activations)
-    if config.initializer != "gaussian":
-        _check_known("initializer", config.initializer, keras.initializers)
+    try:
+        keras.activations.get(config.activation)
+    except ValueError:
+        raise _unknown("activation", config.activation) from None
+    # Nothing is made: a new initializer takes its seed from Python's random numbers, which change.
+    is_known = callable(getattr(keras.initializers, config.initializer, None))
+    if config.initializer != "gaussian" and not is_known:
+        raise _unknown("initializer", config.initializer)
 
 
-def _check_known(field, name, module):
-    """Raises a `ValueError` for a name that Keras does not have.
-
-    Nothing is made: a new initializer takes its seed from Python's random numbers, which change.
-    """
-    if not callable(getattr(module, name, None)):
-        raise ValueError(
-            f"`{field}` must be the name of an {field} of Keras. Received: {field}={name!r}"
-        )
+def _unknown(field, name):
+    return ValueError(
+        f"`{field}` must be the name of an {field} of Keras. Received: {field}={name!r}"
+    )
 
 
 def _freeze(entry):
