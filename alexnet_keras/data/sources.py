@@ -136,7 +136,7 @@ def _from_tfds(selection):
     selection.check_names(class_names)
     if not builder.is_prepared():
         _check_manual_files(builder, name)
-        _prepare(builder, name)
+        builder = _prepare(builder, name)
     splits = _tfds_splits(builder, name, selection.hold_out_every)
     has_validation = splits[1] in builder.info.splits
     selection.check_hold_out(splits[1] if has_validation else None)
@@ -233,10 +233,16 @@ def _manual_files(builder):
 
 
 def _prepare(builder, name):
-    """Downloads a set and stores it as TFDS does. An error names the damaged files."""
+    """Downloads a set and stores it as TFDS does. An error names the damaged files.
+
+    Returns:
+        The builder that reads it: another one where another process has stored the set meanwhile.
+    """
     try:
         builder.download_and_prepare()
-    except OSError:  # of the disk or the network
+    except OSError:  # of the disk or the network, or since the folder is there already
+        if builder.is_prepared():
+            return _tfds_builder(name)
         raise
     except Exception as error:  # TFDS passes on the errors of readers of all kinds of files
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -249,6 +255,7 @@ def _prepare(builder, name):
             f"`dataset` must be made of whole files. Received: dataset={name!r}, whose files can't "
             f"be read: {reason.removesuffix(':')}{advice}"
         ) from error
+    return builder
 
 
 def _is_whole_tar(path):

@@ -146,6 +146,35 @@ def test_hosts_read_parts_of_a_tfds_set(tmp_path, monkeypatch):
     )
 
 
+def test_a_tfds_set_that_another_process_stores_meanwhile(tmp_path, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "tfds"))
+    begun = []
+
+    def split_generators(builder, _):
+        begun.append(builder)
+        if len(begun) == 1:
+            shapes.Shapes().download_and_prepare()
+        return {split: builder._generate_examples(split, 9) for split in ("train", "test")}
+
+    monkeypatch.setattr(shapes.Shapes, "_split_generators", split_generators)
+    source = open_image_source(ImageSelection("shapes"))
+    assert len(begun) == 2
+    assert (source.train_count, source.validation_count) == (9, 9)
+    labels = [label for _, label in source.validation.as_numpy_iterator()]
+    assert sorted(labels) == list(range(9))
+
+
+def test_a_tfds_set_that_cannot_be_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "tfds"))
+
+    def split_generators(builder, _):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shapes.Shapes, "_split_generators", split_generators)
+    with pytest.raises(OSError, match="No space left on device"):
+        open_image_source(ImageSelection("shapes"))
+
+
 @pytest.mark.parametrize("hosts", [1, 2])
 def test_padded_validation_has_full_batches_and_weights_that_keep_means(tiny_npz, hosts):
     parts = [
