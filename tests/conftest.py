@@ -8,14 +8,15 @@ os.environ.setdefault(
     "TF_ENABLE_ONEDNN_OPTS", "1"
 )  # as the package does where it is imported before keras
 
-# JAX compiles each operation once for all processes, and not again when the tests run again.
+# What one process has prepared, others and later runs of the tests find: TFDS' sets, and operations
+# that JAX has compiled.
+os.environ["TFDS_DATA_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "tfds")
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "jax")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-import keras
 import numpy as np
 import pytest
 
@@ -57,6 +58,17 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("ALEXNET_KERAS_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture(scope="session")
+def few_shapes():
+    """Gives the data set `shapes` 2,050 images, also in the processes that a test starts."""
+    from alexnet_keras.data import shapes
+    from alexnet_keras.data.sources import ImageSelection, open_image_source
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "COUNTS", {"train": 2000, "test": 50})
+        open_image_source(ImageSelection("shapes"))
+
+
 @pytest.fixture
 def random():
     return np.random.RandomState(0)
@@ -64,6 +76,8 @@ def random():
 
 @pytest.fixture
 def mixed_bfloat16():
+    import keras
+
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     yield

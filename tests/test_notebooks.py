@@ -66,7 +66,10 @@ SETTINGS = {
         "images": data,
     },
     "03_overlapping_pooling.ipynb": lambda data, folder: {
-        "arguments": ["--smoke", "--dataset", data, "--batch-size", "16", "--workdir", folder],
+        "arguments": [
+            *("--smoke", "--seeds", "0", "--dataset", data),
+            *("--batch-size", "16", "--workdir", folder),
+        ],
     },
     "04_depth.ipynb": lambda data, folder: {"arguments": stored(folder, "depth")},
     "05_ablations.ipynb": lambda data, folder: {
@@ -100,7 +103,7 @@ SETTINGS = {
         "options": ["--dataset", data, "--image-size", "32"],
         "arguments": stored(folder, "fine_tune"),
     },
-    "10_your_own_photos.ipynb": lambda data, folder: {},
+    "10_your_own_photos.ipynb": lambda data, folder: {"options": {"epochs": 2}},
     "11_explain.ipynb": lambda data, folder: {
         "classifier": classifier(Path(folder).parent),
         "dataset": data,

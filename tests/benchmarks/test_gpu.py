@@ -21,7 +21,7 @@ def forked_parts(monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_logical_devices_train(tmp_path, forked_parts, capfd):
+def test_two_logical_devices_train(tmp_path, forked_parts, few_shapes, capfd):
     results = gpu.main(["--smoke", "--parts", "two_devices", "--workdir", str(tmp_path)])
     assert results["two_devices"]["exit_status"] == 0
     printed = (tmp_path / "two_devices.txt").read_text()

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import importlib
 import itertools
 import json
@@ -249,12 +250,18 @@ def results_of(config, history, errors):
     }
 
 
+@functools.cache
+def network_of(config):
+    """A network of ten classes. Variants that differ in their training alone share it."""
+    return build_network(config, classes=10)
+
+
 @pytest.mark.parametrize("name", [*CHANGES, "cifar_normalization"])
-def test_every_experiment_runs(name, tmp_path, monkeypatch, random):
+def test_every_experiment_runs(name, tmp_path, monkeypatch, random, few_shapes):
     # A step of each variant's network by its own update rule, in place of its epochs.
     def train(config, workdir, callbacks=(), verbose=1):
         workdir.mkdir(parents=True, exist_ok=True)
-        model = build_network(config.network, classes=10)
+        model = network_of(config.network)
         compile_for_training(model, config)
         model.run_eagerly = True  # a single step is not worth a graph
         size = config.crop_size

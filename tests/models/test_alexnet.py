@@ -43,6 +43,7 @@ SLIM = {"filters": (4,) * 6, "units": (8, 8)}
 network = functools.cache(AlexNet)  # the random weights of the full-size ones take seconds
 
 
+@pytest.mark.one_backend
 def test_four_layer_network_of_cuda_convnet():
     model = AlexNet("four_layer", classes=10)
     # 25 * 3 * 32 + 32, 25 * 32 * 32 + 32, 25 * 32 * 64 + 64, and 4 * 4 * 64 * 10 + 10
@@ -134,6 +135,7 @@ def test_a_configuration_leaves_the_random_numbers_alone():
     assert random_numbers.getstate() == before
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("initializer", ["gaussian", "he_normal"])
 def test_conv1_has_its_own_start(initializer):
     options = {"classes": 10, "initializer": initializer}
@@ -176,12 +178,14 @@ def test_conv6():
     assert names.index("pool5") < names.index("conv6") < names.index("fc6")
 
 
+@pytest.mark.one_backend
 def test_towers_exchange_only_in_conv3():
     model = AlexNet("small")
     assert [model.get_layer(f"conv{i}").groups for i in range(1, 6)] == [1, 2, 1, 2, 2]
     assert AlexNet("cifar", exchange=()).get_layer("conv3").groups == 2
 
 
+@pytest.mark.one_backend
 def test_network_of_tiny_imagenet():
     model = AlexNet("tiny_imagenet", input_shape=(56, 56, 3), classes=200)
     maps = {
@@ -222,6 +226,7 @@ def test_non_overlapping_pools_keep_the_sizes():
     }
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("overrides", "missing"),
     [

@@ -38,6 +38,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("preset", PARAMETERS)
 def test_layers_and_parameters(preset):
     model = AlexNet(preset, classes=10)
@@ -46,6 +47,7 @@ def test_layers_and_parameters(preset):
     assert counts == PARAMETERS[preset]
 
 
+@pytest.mark.one_backend
 def test_maps():
     shapes = {
         "cifar_11pct": {

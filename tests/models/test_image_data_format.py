@@ -25,6 +25,7 @@ def channels_first(set_format):
     set_format("channels_first")
 
 
+@pytest.mark.one_backend
 def test_sizes_of_the_paper(channels_first):
     model = AlexNet("paper", filters=(8,) * 6, units=(16, 16))
     shapes = {
@@ -50,6 +51,7 @@ def both_formats(set_format, build):
         yield build()
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_has_the_same_layers(name, set_format):
     filters = (4,) * len(network_config(name).filters)
