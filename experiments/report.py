@@ -57,10 +57,7 @@ def _write(options, command):
             f"`root` must be a folder that has a folder `results`. Received: root={options.root!r}"
         )
     paths = sorted(results.rglob("results.json"))
-    print(
-        f"Reading {len(paths)} files of stored results in {results}. Nothing is trained.",
-        flush=True,
-    )
+    print(f"Stored results to read in {results}: {len(paths)}. Nothing is trained.", flush=True)
     written = pages(root)
     _draw(paths, results)
     for path, text in written.items():

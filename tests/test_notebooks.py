@@ -105,7 +105,7 @@ SETTINGS = {
     },
     "10_your_own_photos.ipynb": lambda data, folder: {"options": {"epochs": 2}},
     "11_explain.ipynb": lambda data, folder: {
-        "classifier": classifier(Path(folder).parent),
+        "classifier_path": classifier(Path(folder).parent),
         "dataset": data,
         "count": 20,
     },

@@ -81,7 +81,7 @@ def test_report_says_what_the_results_say(tmp_path, stored, capsys):
         assert "\npython -m experiments.cifar_normalization\n" in text
     assert (folder / "cifar_normalization" / "comparisons.png").exists()
     first = capsys.readouterr().out.splitlines()[0]
-    assert first == f"Reading 1 files of stored results in {folder}. Nothing is trained."
+    assert first == f"Stored results to read in {folder}: 1. Nothing is trained."
 
 
 def test_an_error_stands_beside_the_training_error(stored):
