@@ -24,7 +24,7 @@ from alexnet_keras.evaluation.statistics import SIGNIFICANT
 from experiments.conv1_initialization import he_stddev
 from experiments.framework.cli import main
 from experiments.framework.experiment import Comparison, Experiment
-from experiments.framework.metrics import FinalError, TowerColorGap, TowersPart
+from experiments.framework.metrics import FinalError, TowerColorGap, TowersDiffer
 from experiments.framework.stored_runs import measures_of
 
 _FACTORS = {
@@ -34,7 +34,7 @@ _FACTORS = {
         "overrides": {"conv1_kernel_stddev": functools.partial(he_stddev, 1.0)}
     },
 }
-_CLAIM = "The towers part as a result of the restricted connectivity"
+_CLAIM = "The towers differ as a result of the restricted connectivity"
 
 EXPERIMENT = Experiment(
     name="tower_colors",
@@ -59,9 +59,9 @@ EXPERIMENT = Experiment(
             "two towers",
             "two towers",
             100.0 * (1 - SIGNIFICANT),  # in every run, less the share by chance
-            "The towers part in every run",
-            TowersPart(),
-            TowersPart(by_chance=True),
+            "The towers differ in every run",
+            TowersDiffer(),
+            TowersDiffer(by_chance=True),
         ),
         Comparison("two towers", "halves of one tower", None, _CLAIM, side=1),
         Comparison("two towers", "exchange from conv2 on", None, _CLAIM, side=1),
@@ -82,39 +82,39 @@ EXPERIMENT = Experiment(
 
 
 def towers_table(results: dict) -> str:
-    """Returns in how many runs of each variant the towers part, and how, as Markdown.
+    """Returns in how many runs of each variant the towers differ, and how, as Markdown.
 
-    The towers of a run part if a permutation test of its last kernels gives p < 0.05. Runs that
+    The towers of a run differ if a permutation test of its last kernels gives p < 0.05. Runs that
     diverged do not count.
 
     Args:
         results: content of `results.json`.
     """
     lines = [
-        "| variant | towers part | mean gap | by chance | parted after epoch | tower 1 is the "
+        "| variant | runs whose towers differ | mean gap | by chance | after epoch | tower 1 is the "
         "colorful one |",
         "|---|---|---|---|---|---|",
     ]
     for variant, runs in measures_of(results, EXPERIMENT.metric).items():
-        parted = [run for run in runs if run["p"][-1] < SIGNIFICANT]
+        differing = [run for run in runs if run["p"][-1] < SIGNIFICANT]
         gaps = [abs(first - second) for first, second in (run["towers"][-1] for run in runs)]
         chance = statistics.mean(run["chance"][-1] for run in runs)
-        epochs = sorted(_parted_after(run["p"]) for run in parted)
-        first = sum(first > second for first, second in (run["towers"][-1] for run in parted))
+        epochs = sorted(_differ_from(run["p"]) for run in differing)
+        first = sum(first > second for first, second in (run["towers"][-1] for run in differing))
         cells = (
             variant,
-            f"{len(parted)} of {len(runs)}",
+            f"{len(differing)} of {len(runs)}",
             f"{statistics.mean(gaps):.1f}",
             f"{chance:.1f}",
             f"{statistics.median(epochs):g} ({epochs[0]} to {epochs[-1]})" if epochs else "",
-            f"{first} of {len(parted)}" if parted else "",
+            f"{first} of {len(differing)}" if differing else "",
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _parted_after(p_values):
-    """The epoch from which on the towers differ beyond chance until the end."""
+def _differ_from(p_values):
+    """The number of epochs after which the towers differ beyond chance until the end."""
     apart = len(p_values)
     while apart and p_values[apart - 1] < SIGNIFICANT:
         apart -= 1

@@ -109,21 +109,21 @@ def plot_tower_gaps(variants: Mapping[str, Sequence[Mapping]]) -> Figure:
 
 
 def _draw_gaps(axis, name, runs):
-    parted = 0
+    differing = 0
     for run in runs:
         first, second = np.transpose(run["towers"])
-        parts = run["p"][-1] < SIGNIFICANT
-        parted += parts
-        label = f"p < {SIGNIFICANT} at the end" if parts else f"p ≥ {SIGNIFICANT} at the end"
+        differs = run["p"][-1] < SIGNIFICANT
+        differing += differs
+        label = f"p < {SIGNIFICANT} at the end" if differs else f"p ≥ {SIGNIFICANT} at the end"
         axis.plot(
-            first - second, color="C1" if parts else "0.55", linewidth=1.3, label=label, zorder=3
+            first - second, color="C1" if differs else "0.55", linewidth=1.3, label=label, zorder=3
         )
     chance = np.mean([run["chance"] for run in runs], axis=0)
     axis.fill_between(
         range(len(chance)), -chance, chance, color="0.9", linewidth=0, label="mean gap by chance"
     )
     axis.axhline(0, color="black", linewidth=0.8)
-    axis.set_title(f"{name}:\n{parted} of {len(runs)} part", fontsize=9)
+    axis.set_title(f"{name}:\n{differing} of {len(runs)} differ", fontsize=9)
     axis.set_xlabel("epochs of training")
 
 

@@ -221,10 +221,10 @@ class TowerColorGap(Metric):
 
 
 @dataclasses.dataclass(frozen=True)
-class TowersPart(Metric):
+class TowersDiffer(Metric):
     """Whether the towers differ in color beyond chance: 100 for a run in which they do, else 0.
 
-    `TowerColorGap` measures it. The towers part if p < 0.05 after the last epoch.
+    `TowerColorGap` measures it. The towers differ if p < 0.05 after the last epoch.
 
     Args:
         by_chance: whether the value is the one of towers that differ only by chance: 5.
@@ -239,7 +239,7 @@ class TowersPart(Metric):
 
     @property
     def name(self) -> str:
-        return "parted runs by chance (%)" if self.by_chance else "parted runs (%)"
+        return "differing towers by chance (%)" if self.by_chance else "differing towers (%)"
 
     def is_measured(self, run: dict) -> bool:
         return TowerColorGap().is_measured(run)

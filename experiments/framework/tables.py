@@ -1,7 +1,7 @@
 """Tables and text of an experiment's results."""
 
 from alexnet_keras.evaluation.statistics import seeds_for_significance, summary
-from experiments.framework.metrics import TowersPart
+from experiments.framework.metrics import TowersDiffer
 
 
 def table(results: dict) -> str:
@@ -103,7 +103,7 @@ def is_of_shares(comparison: dict) -> bool:
 
     Its interval is then not from Student's t, and `seeds_for_significance` does not hold for it.
     """
-    return comparison.get("metric") == TowersPart().name
+    return comparison.get("metric") == TowersDiffer().name
 
 
 def estimate_with_interval(comparison: dict) -> str:

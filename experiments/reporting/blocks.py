@@ -6,12 +6,11 @@ A block stands between two comments: `<!-- begin NAME ARGUMENT... -->` and `<!--
 import itertools
 import re
 import textwrap
-from collections import Counter
 from pathlib import Path
 
 from alexnet_keras.files import read_json
 from experiments.reporting.claims import CLAIMS
-from experiments.reporting.rows import VERDICTS, all_rows, published_results, rows_of
+from experiments.reporting.rows import VERDICTS, published_results, rows_of, verdict_counts
 from experiments.reporting.speed import speed_sentences
 from experiments.reporting.trainings import export_table, first_epochs_table, trainings_table
 from experiments.tower_colors import towers_table
@@ -44,11 +43,10 @@ def fill_blocks(text, workdir):
 
 
 def _verdicts(workdir):
-    counts = Counter(row.verdict for row in all_rows(workdir))
+    counts, _ = verdict_counts(workdir)
     counted = [f"{counts[name]} {name}" for name in VERDICTS if counts[name]]
-    total = sum(counts.values())
     return _filled(
-        f"Of {total} comparisons with the papers of AlexNet and VGG: {', '.join(counted)}."
+        f"Of {counts.total()} comparisons with the papers of AlexNet and VGG: {', '.join(counted)}."
     )
 
 

@@ -9,18 +9,18 @@ _NO_FALL_2009 = "needs ImageNet as of Fall 2009, 8.9 million images"
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A claim of the paper.
+    """A claim of a paper, or of ours.
 
     Args:
         words: the claim.
-        paper: figures of the paper, as text.
+        paper: figures of the paper, as text; `None` for a claim of ours.
         experiment: name of the experiment that tests it.
         of: text in the claim of a comparison that tests it; "" for all comparisons.
         reason: why it can't be tested here.
     """
 
     words: str
-    paper: str
+    paper: str | None
     experiment: str = ""
     of: str = ""
     reason: str = ""
@@ -126,7 +126,7 @@ GROUPS = (
             ),
             Claim(
                 "Two towers without exchange have higher errors",
-                "2012 source: 41.8 / 19.3",
+                "40.7 / 18.2 with exchange, and in the 2012 source 41.8 / 19.3 without it",
                 experiment="towers",
                 of="No exchange",
             ),
@@ -190,21 +190,21 @@ GROUPS = (
         (
             Claim("Biases of 1 speed up the early stage", "no figure", experiment="initialization"),
             Claim(
-                "A small start of conv1 leaves less noise in its kernels",
-                "no figure",
+                "Small initial weights in conv1 leave less noise in its kernels",
+                None,
                 experiment="conv1_initialization",
                 of="noise",
             ),
             Claim(
-                "A small start of conv1 does not raise the error",
-                "no figure",
+                "Small initial weights in conv1 do not raise the error",
+                None,
                 experiment="conv1_initialization",
                 of="raise the error",
             ),
         ),
         {
-            "initialization/comparisons.png": "Ratios of the steps until the loss leaves guessing",
-            "conv1_initialization/conv1_starts.png": "Noise and error by the start of conv1",
+            "initialization/comparisons.png": "Ratios of the steps until the loss leaves chance level",
+            "conv1_initialization/conv1_starts.png": "Noise and error by the initial standard deviation of conv1",
         },
     ),
     ClaimGroup(
@@ -228,7 +228,7 @@ GROUPS = (
                 of="in every run",
             ),
             Claim(
-                "They are so because few layers exchange their maps",
+                "The towers differ in color because few layers exchange their maps",
                 "no figure",
                 experiment="tower_colors",
                 of="restricted connectivity",
@@ -248,7 +248,7 @@ GROUPS = (
                 experiment="neighbors",
             ),
             Claim(
-                "Binary codes of activations retrieve better than codes of pixels",
+                "Binary codes of activations, here of 128 bits, retrieve better than codes of pixels",
                 "far better",
                 experiment="codes",
             ),
@@ -271,7 +271,7 @@ GROUPS = (
         (
             Claim(
                 "Pre-training and fine-tuning lower the error, against training from scratch",
-                "40.7 to 39.0 top-1",
+                "40.7 to 39.0 top-1, together with a sixth conv layer, so this figure is not compared",
                 experiment="fine_tune",
             ),
         ),
@@ -287,7 +287,7 @@ GROUPS = (
                 of="Deeper",
             ),
             Claim(
-                "So do further 1x1 convolutions",
+                "Further 1x1 convolutions lower the top-1 error",
                 "28.7 (B) to 28.1 (C)",
                 "vgg_depth",
                 of="1x1 convolutions",

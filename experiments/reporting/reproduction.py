@@ -8,7 +8,7 @@ from pathlib import Path
 from alexnet_keras.evaluation.statistics import VERDICT_RULE
 from experiments.framework.tables import mean_with_deviation
 from experiments.reporting.claims import GROUPS
-from experiments.reporting.rows import VERDICTS, all_rows, published_results, rows_of
+from experiments.reporting.rows import VERDICTS, published_results, rows_of, verdict_counts
 
 _WIDTH = 100
 _HEADER = """\
@@ -20,10 +20,10 @@ nothing.
 """
 _SIGNS = """\
 Errors of the paper are top-1 / top-5 in percent. "pp" are percentage points, "×" is a ratio.
-Square brackets are 95% intervals of the paired difference or ratio over n seeds, or over what the
-text names. Below each table are the means of the variants, with standard deviations. The training
-error is the error of the last epoch. It is measured during training, with dropout and augmentation.
-If it is far below the error on other images, the network overfits.
+Square brackets are 95% intervals of the paired difference or ratio over n seeds, unless the text
+names another unit, such as images. Below each table are the means of the variants, with standard
+deviations. The training error is the error of the last epoch. It is measured during training, with
+dropout and augmentation. If it is far below the error on other images, the network overfits.
 """
 
 
@@ -43,17 +43,18 @@ def reproduction(workdir):
 
 
 def _summary(workdir):
-    counts = Counter(row.verdict for row in all_rows(workdir))
-    lines = ["| verdict | comparisons |", "|---|---|"]
-    lines += [f"| {name} | {counts[name]} |" for name in VERDICTS]
-    lines.append(f"| total | {sum(counts.values())} |")
+    of_papers, of_ours = verdict_counts(workdir)
+    lines = ["| verdict | claims of the papers | claims of ours |", "|---|---|---|"]
+    lines += [f"| {name} | {of_papers[name]} | {of_ours[name]} |" for name in VERDICTS]
+    lines.append(f"| comparisons | {of_papers.total()} | {of_ours.total()} |")
     return "\n".join(lines) + "\n"
 
 
 def _section(group, workdir):
     lines = [f"## {group.title}", ""]
     for claim in group.claims:
-        lines += _wrapped(f"- {claim.words}. The paper: {claim.paper}.", "  ")
+        source = "Our claim" if claim.paper is None else f"The paper: {claim.paper}"
+        lines += _wrapped(f"- {claim.words}. {source}.", "  ")
     for path, description in group.pictures.items():
         if (workdir / path).exists():
             lines += ["", f"![{description}](results/{path})"]

@@ -1,6 +1,7 @@
 """The stored comparisons that test the claims, each with its verdict."""
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 from alexnet_keras.evaluation.statistics import seeds_for_significance, verdict
@@ -10,7 +11,7 @@ from experiments.framework.tables import (
     is_of_shares,
     published_table,
 )
-from experiments.reporting.claims import GROUPS
+from experiments.reporting.claims import CLAIMS
 
 NOT_TESTABLE = "not testable"
 NOT_RUN = "not run yet"
@@ -137,9 +138,16 @@ def published_results(experiment, workdir):
     return f"`{experiment}` on {dataset}, {metric}, beside published values:\n\n{table}"
 
 
-def all_rows(workdir):
-    """Returns the rows of all claims."""
-    return rows_of([claim for group in GROUPS for claim in group.claims], workdir)
+def verdict_counts(workdir):
+    """Returns how often each verdict occurs in claims of the papers, and in claims of ours.
+
+    Args:
+        workdir: folder with the results of the experiments.
+    """
+    rows = rows_of(CLAIMS, workdir)
+    of_papers = Counter(row.verdict for row in rows if row.claim.paper is not None)
+    of_ours = Counter(row.verdict for row in rows if row.claim.paper is None)
+    return of_papers, of_ours
 
 
 def _rows(claim, workdir):

@@ -13,7 +13,7 @@ _OTHERS = ("tensorflow_split", "tensorflow", "pytorch_compile", "pytorch", "kera
 
 
 def speed_sentences(workdir):
-    """Returns two sentences: training on two CPU cores and on a GPU, against PyTorch."""
+    """Returns sentences on training with two CPU cores and with a GPU, against PyTorch."""
     subjects = ("alexnet_keras", "it")
     sentences = zip(subjects, _panels(workdir), strict=True)
     return " ".join(_sentence(subject, *panel) for subject, panel in sentences)
@@ -52,8 +52,8 @@ def _sentence(subject, stored, group):
     digits = 0 if fastest > 1000 else 1
     return (
         f"On {_machine(stored)}, {subject} trains {fastest:,.{digits}f} images per second in "
-        f"{group['precision']} with batches of {group['batch_size']}, {fastest / pytorch:.2f} "
-        "times as many as PyTorch at its best settings."
+        f"{group['precision']} with batches of {group['batch_size']}. This is "
+        f"{fastest / pytorch:.2f} times PyTorch's throughput at its best settings."
     )
 
 

@@ -9,7 +9,7 @@ from experiments.framework.metrics import (
     Metric,
     StepsAtChance,
     TowerColorGap,
-    TowersPart,
+    TowersDiffer,
     TrainingError,
 )
 
@@ -182,9 +182,9 @@ def test_gap_between_a_gray_and_a_red_tower(tmp_path):
     stored = {"ended": "all epochs", "measures": {metric.name: measured}}
     assert metric.is_measured(stored)
     assert metric.value(stored) == pytest.approx(200 / 3)
-    parts = TowersPart()
+    parts = TowersDiffer()
     assert parts.measure(tmp_path) is None and parts.is_measured(stored)
-    assert [parts.value(stored), TowersPart(by_chance=True).value(stored)] == [100.0, 5.0]
+    assert [parts.value(stored), TowersDiffer(by_chance=True).value(stored)] == [100.0, 5.0]
     measured["p"] = [0.01, 0.05]
     assert parts.value(stored) == 0.0
     assert parts.value({"ended": "NaN loss"}) is None
