@@ -91,8 +91,8 @@ def towers_table(results: dict) -> str:
         results: content of `results.json`.
     """
     lines = [
-        "| variant | runs whose towers differ | mean gap | by chance | after epoch | tower 1 is the "
-        "colorful one |",
+        "| variant | runs whose towers differ | mean gap | by chance | after epoch | "
+        "tower 1 is the colorful one |",
         "|---|---|---|---|---|---|",
     ]
     for variant, runs in measures_of(results, EXPERIMENT.metric).items():

@@ -203,8 +203,8 @@ GROUPS = (
             ),
         ),
         {
-            "initialization/comparisons.png": "Ratios of the steps until the loss leaves chance level",
-            "conv1_initialization/conv1_starts.png": "Noise and error by the initial standard deviation of conv1",
+            "initialization/comparisons.png": "Ratios of the steps to leave chance level",
+            "conv1_initialization/conv1_starts.png": "Noise and error by conv1's initial weights",
         },
     ),
     ClaimGroup(
@@ -248,7 +248,7 @@ GROUPS = (
                 experiment="neighbors",
             ),
             Claim(
-                "Binary codes of activations, here of 128 bits, retrieve better than codes of pixels",
+                "Binary codes (here of 128 bits) retrieve better from activations than from pixels",
                 "far better",
                 experiment="codes",
             ),
@@ -271,7 +271,7 @@ GROUPS = (
         (
             Claim(
                 "Pre-training and fine-tuning lower the error, against training from scratch",
-                "40.7 to 39.0 top-1, together with a sixth conv layer, so this figure is not compared",
+                "40.7 to 39.0 top-1, with a sixth conv layer as well, so not compared here",
                 experiment="fine_tune",
             ),
         ),

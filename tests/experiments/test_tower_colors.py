@@ -27,8 +27,8 @@ def test_the_table_counts_the_runs_whose_towers_part():
         "runs": runs,
     }
     lines = towers_table(results).splitlines()
-    # Gaps of 40, 40 and 10. The towers of seed 0 differ after epoch 1, of seed 1 after epoch 2; in seed 1 tower 1 is
-    # the colorful one.
+    # Gaps of 40, 40 and 10. The towers of seed 0 differ after epoch 1, of seed 1 after epoch 2; in
+    # seed 1 tower 1 is the colorful one.
     assert lines[2:] == [
         "| two towers | 2 of 3 | 30.0 | 9.0 | 1.5 (1 to 2) | 1 of 2 |",
         "| halves of one tower | 0 of 1 | 1.0 | 4.0 |  |  |",

@@ -56,6 +56,6 @@ def test_gaps_have_a_sign_and_a_color_by_their_test():
     lines = {tuple(line.get_ydata()): line.get_color() for line in first.lines[:2]}
     assert lines == {(0, -30): "C1", (0, 10): "0.55"}
     assert first.get_title() == "two towers:\n1 of 2 differ"
-    assert second.get_title() == "one tower:\n0 of 1 part"
+    assert second.get_title() == "one tower:\n0 of 1 differ"
     area = first.collections[0].get_paths()[0].vertices
     assert area[:, 1].min() == -6 and area[:, 1].max() == 6  # the mean of 5 and 7
