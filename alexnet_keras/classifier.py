@@ -26,7 +26,7 @@ from alexnet_keras.features import FeatureExtractor
 from alexnet_keras.files import check_suffix, check_writable, expand_home, replacing
 from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.models import AlexNet
-from alexnet_keras.models.saved import load_whole_model, preparation_of
+from alexnet_keras.models.saved import check_has_no_preparation, load_whole_model, preparation_of
 from alexnet_keras.pretrained import available, preparation
 
 FILE_NAME = "classifier.keras"  # beside best.keras in the folder of a training
@@ -371,6 +371,10 @@ class Classifier:
         if not len(probabilities):
             return []
         probabilities = np.asarray(probabilities, "float32")
+        if not np.isfinite(probabilities).all():
+            raise ValueError(
+                "The network must predict probabilities. Received: NaN or infinity for some images"
+            )
         best = most_probable_labels(probabilities, top)
         values = np.take_along_axis(probabilities, best, axis=-1)
         names = self.class_names
@@ -431,12 +435,10 @@ def _parts(model):
 
 def _sizes_of(model):
     """Returns the side of the crops and the number of classes of a network."""
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model. Received: model={model!r}")
     shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
-    if preparation_of(model) is not None:
-        raise ValueError(
-            "`model` must be a network that takes crops less the mean. "
-            "Received: a classifier, which has its own preparation. Give its `network`"
-        )
+    check_has_no_preparation(model)
     match shapes:
         case (None, int(height), int(width), 3), (None, int(classes)) if height == width:
             return height, classes

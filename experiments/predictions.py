@@ -129,12 +129,13 @@ def _draw(workdir, dataset, options, numbers, probabilities, labels):
 
 def _errors(probabilities, labels):
     """The top-1 and top-5 error in percent."""
-    import numpy as np
+    import keras
 
     from alexnet_keras.evaluation.errors import top_k_miss
 
     return {
-        f"top{k}_error": 100 * float(np.mean(top_k_miss(probabilities, labels, k))) for k in (1, 5)
+        f"top{k}_error": 100 * float(keras.ops.mean(top_k_miss(probabilities, labels, k)))
+        for k in (1, 5)
     }
 
 

@@ -288,9 +288,23 @@ def test_bad_input_is_one_line_before_any_work(classifier, images, mean, tmp_pat
             (keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)]), mean, NAMES),
             "`model` must take square RGB",
         ),
+        (("best.keras", mean, NAMES), "`model` must be a keras.Model. Received: .*best.keras"),
     ):
         with pytest.raises(ValueError, match=words):
             Classifier.from_network(*arguments)
+
+
+def test_nan_is_no_prediction(classifier, images):
+    kernel = classifier.network.get_layer("fc8").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    with pytest.raises(ValueError, match="must predict probabilities. Received: NaN"):
+        classifier.predict(images)
+
+
+def test_rows_of_a_memory_mapped_array_have_numbers(classifier, images, tmp_path):
+    np.save(tmp_path / "images.npy", images)
+    predictions = classifier.predict(np.load(tmp_path / "images.npy", mmap_mode="r"))
+    assert [each.source for each in predictions[:2]] == ["image 0", "image 1"]
 
 
 def test_files_that_are_no_classifier(classifier, mean, tmp_path):

@@ -200,6 +200,7 @@ def _groups(count, weights):
 
 def _misses(models, dataset, groups, options):
     """Returns the misses in percent by name and k: float64 `(images, groups)`."""
+    import keras
     import numpy as np
     from tqdm import tqdm
 
@@ -219,7 +220,8 @@ def _misses(models, dataset, groups, options):
                 # From (images, models, classes) to (images, groups, classes).
                 averaged = np.einsum("nmc,gm->ngc", probabilities, weights)
                 for k, parts in misses[name].items():
-                    parts.append(np.asarray(top_k_miss(averaged, labels, k)))
+                    missed = keras.ops.convert_to_numpy(top_k_miss(averaged, labels, k))
+                    parts.append(missed)
             bar.update(len(labels))
     return {
         name: {k: 100.0 * np.concatenate(parts).astype("float64") for k, parts in by_k.items()}

@@ -94,7 +94,8 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
     """Returns the data set of the command line, or else of the training, prepared for a model.
 
     A classifier has its own mean, color order and size of images. For another network, the mean is
-    computed as in training. If the data set is the training's, so are its options.
+    computed as in training. On another data set, the mean is the training's, which the classifier
+    beside the network has. If the data set is the training's, so are its options.
 
     Raises:
         ValueError: if neither gives a data set, or its classes differ from the model's in number or
@@ -116,10 +117,15 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
             f"training. Received: dataset={options.dataset!r}, image_size={options.image_size}"
         )
     check_classifier(model, path)
-    taken = ["mean_subtraction", *(_DATA_OPTIONS if is_dataset_of(name, training) else ())]
+    taken = ["mean_subtraction", *_DATA_OPTIONS]
+    if not is_dataset_of(name, training):
+        taken = ["mean_subtraction"]
+        _print_options_left_out(name, training)
     data_options = {option: training[option] for option in taken if option in training}
     if getattr(options, "mean_subtraction", None):
         data_options["mean_subtraction"] = options.mean_subtraction
+    elif not own and training and not is_dataset_of(name, training):
+        data_options |= _means_of_training(options, image_size)
     check_classes = functools.partial(_check_classes, name, model.output_shape[-1], class_names)
     return Dataset(
         name,
@@ -128,6 +134,52 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
         check_classes=check_classes,
         **(data_options | own),
     )
+
+
+def _print_options_left_out(name, training):
+    """Prints the options of a training's data set that do not count for another set."""
+    from alexnet_keras.data.options import ImageSelection
+    from alexnet_keras.record import as_stored
+
+    defaults = as_stored({option: getattr(ImageSelection, option) for option in _DATA_OPTIONS})
+    changed = [
+        f"{option}={training[option]}"
+        for option, default in defaults.items()
+        if training.get(option, default) != default
+    ]
+    if changed:
+        print(
+            f"{name!r} is not the data set of the training, whose options do not count here: "
+            f"{', '.join(changed)}",
+            flush=True,
+        )
+
+
+def _means_of_training(options, image_size):
+    """Returns the mean with which networks were trained, as options of a data set.
+
+    It is in the classifier beside each network. Without one, the mean is the data set's own.
+    """
+    import keras
+    import numpy as np
+
+    from alexnet_keras.models.saved import preparation_in
+
+    paths = [options.weights] if isinstance(options.weights, str) else options.weights
+    files = [Path(path).parent / "classifier.keras" for path in paths]
+    found = [preparation_in(file) if file.exists() else None for file in files]
+    first = found[0]
+    if first is None or first.image_size != image_size:
+        print("The mean is the one of this data set, not of the training's images", flush=True)
+        return {}
+    mean = keras.ops.convert_to_numpy(first.mean)
+    for path, other in zip(paths, found, strict=True):
+        if other is None or not np.array_equal(keras.ops.convert_to_numpy(other.mean), mean):
+            raise ValueError(
+                "`models` must be trained with one mean for another data set than the training's. "
+                f"Received: {paths[0]!r} and {path!r}"
+            )
+    return {"mean": mean, "mean_subtraction": first.mean_subtraction}
 
 
 def _check_classes(name, count, trained, class_names):

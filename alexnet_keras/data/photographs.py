@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from keras import ops
-from PIL import Image
+from PIL import Image, ImageFile
 from tqdm import tqdm
 
 from alexnet_keras.data.image_files import (
@@ -78,7 +78,9 @@ def list_photographs(images) -> list[Photograph]:
         if isinstance(image, (str, os.PathLike)):
             found += [Photograph(path, path) for path in find_images(image)]
         else:
-            source = getattr(image, "filename", "") or f"image {len(found)}"
+            # A memory-mapped array has a file name, too.
+            name = image.filename if isinstance(image, ImageFile.ImageFile) else ""
+            source = os.fsdecode(name) if name else f"image {len(found)}"
             found.append(Photograph(source, _checked(image)))
     if not found:
         raise ValueError("`images` must hold at least one image. Received: none")

@@ -8,13 +8,14 @@ from keras import ops
 from alexnet_keras.data.info import DatasetInfo, center
 from alexnet_keras.evaluation.probabilities import ends_in_logits
 from alexnet_keras.evaluation.views import views_model
+from alexnet_keras.models.saved import check_has_no_preparation
 
 
 def check_ensemble(models: Sequence[keras.Model], names: Sequence[str] | None = None) -> None:
     """Raises a `ValueError` unless the models' predictions can be averaged.
 
     Args:
-        models: classifiers that end in a softmax or in logits.
+        models: networks of crops less the mean that end in a softmax or in logits.
         names: names of the models in the message; `None` for their own.
     """
     names = [model.name for model in models] if names is None else names
@@ -25,6 +26,7 @@ def check_ensemble(models: Sequence[keras.Model], names: Sequence[str] | None = 
         counts = ", ".join(f"{count} in {name}" for name, count in zip(names, classes, strict=True))
         raise ValueError(f"`models` must have the same classes. Received: {counts}")
     for model, name in zip(models, names, strict=True):
+        check_has_no_preparation(model, name)
         ends_in_logits(model, name)
 
 
@@ -45,8 +47,8 @@ def ensemble_model(
         classes)`.
 
     Raises:
-        ValueError: for models of different classes or with other outputs, for crops that are larger
-            than the images, or for unknown views.
+        ValueError: for models of different classes, with other outputs or with a preparation of
+            their own, for crops that are larger than the images, or for unknown views.
 
     Reference: sections 4.1 and 6 of Krizhevsky et al. (2012).
     """

@@ -9,6 +9,7 @@ from alexnet_keras.checks import check_whole_number
 from alexnet_keras.distributed.devices import needs_full_batches
 from alexnet_keras.evaluation.errors import TopKError
 from alexnet_keras.evaluation.views import TEST_VIEWS, check_test_views, dense_model, views_model
+from alexnet_keras.models.saved import check_has_no_preparation
 
 
 def evaluate(
@@ -35,13 +36,14 @@ def evaluate(
         dict with `top1_error` and `top5_error`, in percent, and `loss`, in nats.
 
     Raises:
-        ValueError: for a model of other classes or another input size than the data set's, or with
-            other outputs; for unknown views, dense views of a model that is not a chain of layers,
-            or a batch without crops.
+        ValueError: for a model of other classes or another input size than the data set's, with
+            other outputs, or with a preparation of its own; for unknown views, dense views of a
+            model that is not a chain of layers, or a batch without crops.
 
     Reference: sections 2 and 4.1 of Krizhevsky et al. (2012).
     """
     info = dataset.info
+    check_has_no_preparation(model)
     if model.output_shape[-1] != info.classes:
         raise ValueError(
             f"`model` must have the classes of the data set, {info.classes} in {info.name!r}. "

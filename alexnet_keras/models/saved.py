@@ -1,5 +1,6 @@
 """Saved models and weights."""
 
+import itertools
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 import h5py
 import keras
 
+from alexnet_keras.files import expand_home
 from alexnet_keras.layers.local_response_normalization import LocalResponseNormalization
 from alexnet_keras.layers.preparation import Preparation
 from alexnet_keras.layers.replaced_weights import weights_replaced
@@ -17,11 +19,17 @@ from alexnet_keras.models.head import TOP
 from alexnet_keras.pretrained import REGISTRY, load_pretrained
 
 _MISSING = "file not found"
+_NORMALIZATIONS = (LocalResponseNormalization, SpatialResponseNormalization)
 
 
 def is_on_hub(path: str | os.PathLike) -> bool:
     """Returns whether a path is an address of Hugging Face."""
     return str(path).startswith("hf://")
+
+
+def _with_home(path):
+    """Returns a path with the home folder for `~`; an address of Hugging Face stays as it is."""
+    return str(path) if is_on_hub(path) else str(expand_home(path))
 
 
 def check_exists(path: str | os.PathLike, argument: str = "weights") -> None:
@@ -33,7 +41,7 @@ def check_exists(path: str | os.PathLike, argument: str = "weights") -> None:
         path: path of the file.
         argument: name of the argument in the message.
     """
-    if not is_on_hub(path) and not Path(path).exists():
+    if not is_on_hub(path) and not Path(_with_home(path)).exists():
         raise ValueError(
             f"`{argument}` must be a file. Received: {argument}={str(path)!r}: {_MISSING}"
         )
@@ -62,7 +70,7 @@ def load_whole_model(path: str | os.PathLike, argument: str = "weights") -> kera
 
     try:
         with weights_replaced():
-            return keras.saving.load_model(path, compile=False)
+            return keras.saving.load_model(_with_home(path), compile=False)
     except Exception as error:  # a file can be wrong in more ways than Keras documents
         raise _not_a_model(path, argument, error) from error
 
@@ -78,7 +86,7 @@ def read_model_config(path: str | os.PathLike, argument: str = "weights") -> dic
         ValueError: for a missing file, or a file without a model.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(_with_home(path)) as archive:
             return json.loads(archive.read("config.json"))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise _not_a_model(path, argument, error) from error
@@ -94,6 +102,21 @@ def _not_a_model(path, argument, error):
 def preparation_of(model: keras.Model) -> Preparation | None:
     """Returns the `Preparation` layer of a classifier; `None` for another model."""
     return next((layer for layer in model.layers if isinstance(layer, Preparation)), None)
+
+
+def check_has_no_preparation(model: keras.Model, name: str | None = None) -> None:
+    """Raises a `ValueError` for a classifier, which would subtract the mean a second time.
+
+    Args:
+        model: a network of crops less the mean.
+        name: its name in the message; `None` for none.
+    """
+    if preparation_of(model) is not None:
+        raise ValueError(
+            "`model` must be a network that takes crops less the mean. Received: a classifier"
+            f"{'' if name is None else f', {name}'}, which has its own preparation. Give its "
+            "`network`"
+        )
 
 
 def preparation_in(path: str | os.PathLike) -> Preparation | None:
@@ -180,7 +203,7 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
     Raises:
         ValueError: for a missing file, or the weights of another model.
     """
-    weights = str(weights)
+    weights = _with_home(weights)
     if weights in REGISTRY:
         load_pretrained(model, weights)
     elif weights.endswith((".pth", ".pt")):
@@ -215,7 +238,8 @@ def _load_keras_weights(model, path):
 def _check_order_and_normalization(model, stored):
     """Raises a `ValueError` for the same weights in another order of layers, or other constants.
 
-    The presets `paper`, `source`, `bvlc_alexnet` and `caffenet` have weights of the same shapes.
+    The presets `paper`, `source`, `bvlc_alexnet` and `caffenet` have weights of the same shapes. So
+    have networks that differ only in a normalization, an activation or the scale of the input.
     """
     own = {layer.name: layer for layer in model.layers}
     others = {layer.name: layer for layer in stored.layers}
@@ -232,13 +256,33 @@ def _check_order_and_normalization(model, stored):
                 f"its layer {requested} has other constants: stored "
                 f"{_constants(others[requested])}, requested {wanted}"
             )
+    _check_functions(model, stored)
+
+
+def _check_functions(model, stored):
+    """Raises a `ValueError` if only one of two networks has a function without weights."""
+    requested = _functions(model)
+    found = _functions(stored)
+    for name in sorted(requested ^ found):
+        where = "in the model, but not in the file" if name in requested else "in the file only"
+        raise ValueError(f"its layer {name} is {where}")
+
+
+def _functions(model):
+    """Returns the names of the normalizations, activations and scalings below the top."""
+    kinds = (keras.layers.Rescaling, keras.layers.ReLU, keras.layers.Activation, *_NORMALIZATIONS)
+    below = itertools.takewhile(lambda layer: layer.name != "flatten", model.layers)
+    return {layer.name for layer in below if isinstance(layer, kinds)}
 
 
 def _constants(layer):
-    """The constants of a response normalization as a dict, which is empty for another layer."""
-    names = ("size", "k", "alpha", "beta", "divide_alpha", "groups")
-    is_normalization = isinstance(layer, (LocalResponseNormalization, SpatialResponseNormalization))
-    return {name: getattr(layer, name, None) for name in names if is_normalization}
+    """The constants of a normalization or a scaling as a dict, which is empty for other layers."""
+    names = ()
+    if isinstance(layer, _NORMALIZATIONS):
+        names = ("size", "k", "alpha", "beta", "divide_alpha", "groups")
+    elif isinstance(layer, keras.layers.Rescaling):
+        names = ("scale", "offset")
+    return {name: getattr(layer, name, None) for name in names}
 
 
 def _without_top(model, shapes):

@@ -1,5 +1,6 @@
 import argparse
 import importlib
+import json
 from pathlib import Path
 
 import keras
@@ -68,6 +69,34 @@ def test_a_classifier_is_measured_with_its_own_preparation(tmp_path, monkeypatch
     shifted = by_the_strongest_color(tmp_path / "shifted.keras", names, mean=(1, 2, 3))
     with pytest.raises(SystemExit, match="`models` must have one mean, color order and image siz"):
         evaluate.main(["--models", own, shifted, "--dataset", "colors.npz"])
+
+
+def test_another_data_set_gets_the_mean_of_the_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arrays = {"x_train": np.full((6, 32, 32, 3), 90, "uint8"), "y_train": np.arange(6) % 3}
+    for name in ("moved", "other"):
+        np.savez(f"{name}.npz", x_test=arrays["x_train"], y_test=arrays["y_train"], **arrays)
+    training = {"dataset": "moved.npz", "image_size": 32, "max_images_per_class": 1}
+    (tmp_path / "config.json").write_text(json.dumps(training))
+    by_the_strongest_color("classifier.keras", list("rgb"), mean=(1, 2, 3), color_order="RGB")
+    network = Classifier.load("classifier.keras").network
+    network.save("best.keras")
+
+    def opened(dataset):
+        options = argparse.Namespace(weights="best.keras", dataset=dataset, image_size=None)
+        return open_dataset(network, options).info
+
+    own = opened(None)
+    assert (own.train_count, own.mean_image.flat[0]) == (3, 90)
+    assert capsys.readouterr().out == ""
+    other = opened("other.npz")
+    assert other.train_count == 6
+    np.testing.assert_array_equal(other.mean_image[0, 0], [1, 2, 3])
+    printed = capsys.readouterr().out
+    assert "whose options do not count here: max_images_per_class=1" in printed
+    Path("classifier.keras").unlink()
+    assert opened("other.npz").mean_image.flat[0] == 90
+    assert "The mean is the one of this data set" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from alexnet_keras import Classifier
 from alexnet_keras.data import Dataset
 from alexnet_keras.evaluation.ensemble import ensemble_model
 from alexnet_keras.evaluation.evaluate import evaluate
@@ -88,6 +89,16 @@ def test_errors_and_ensembles_of_a_data_set(twins, tiny_npz):
     images = next(dataset.validation_images(4).as_numpy_iterator())[0]
     both = keras.ops.convert_to_numpy(ensemble_model(twins, dataset.info, "center")(images))
     np.testing.assert_allclose(both[:, 1], both[:, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_classifier_would_subtract_the_mean_twice(tiny_npz):
+    dataset = Dataset(tiny_npz, 32, 32)
+    network = tiny_model(input_shape=(32, 32, 3))
+    classifier = Classifier.from_network(network, dataset.info.mean_image, list("abcd"))
+    for measure in (evaluate, lambda model, dataset: ensemble_model([model], dataset.info)):
+        measure(network, dataset)
+        with pytest.raises(ValueError, match="takes crops less the mean. .* Give its `network`"):
+            measure(classifier.model, dataset)
 
 
 def test_another_end_is_refused_before_any_work(tmp_path, tiny_npz):

@@ -345,6 +345,17 @@ def test_weights(tmp_path, random):
         ValueError, match="its layer norm1 has other constants: stored .*'size': 3.*'size': 5"
     ):
         AlexNet("cifar", classes=5, weights=wide, **SLIM)
+    path = str(tmp_path / "model.keras")
+    for options, name, where in (
+        ({"activation": "tanh"}, "relu1", "in the file only"),
+        ({"normalization": False}, "norm1", "in the file only"),
+        ({"input_scale": 1.0}, "scale", "in the file only"),
+    ):
+        with pytest.raises(ValueError, match=f"its layer {name} is {where}"):
+            AlexNet("cifar", classes=5, weights=path, **options, **SLIM)
+    with pytest.raises(ValueError, match="its layer scale has other constants: .*'scale': 0.0156"):
+        AlexNet("cifar", classes=5, weights=path, input_scale=0.5, **SLIM)
+    AlexNet("cifar", classes=5, weights=path, dropout=0.1, **SLIM)
     conv6 = str(tmp_path / "conv6.keras")
     AlexNet("cifar", classes=5, conv_layers=CONV_LAYERS, **SLIM).save(conv6)
     with pytest.raises(ValueError, match="conv6/kernel is .* in the file, missing in the model"):
