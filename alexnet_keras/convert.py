@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alexnet_keras.extras import MissingExtraError, extra
-from alexnet_keras.files import check_suffix, check_writable, replacing
+from alexnet_keras.files import check_suffix, check_writable, expand_home, replacing
 from alexnet_keras.torch_files import find_state_dict, read_state_dict
 
 if TYPE_CHECKING:
@@ -164,12 +164,18 @@ def to_torchvision(model: "keras.Model") -> dict[str, np.ndarray]:
     Raises:
         ValueError: for a model of other layers or shapes, or with other operations between them.
     """
+    return _torchvision_state(model, "RGB")
+
+
+def _torchvision_state(model, color_order):
+    """Returns the state dict of a model that takes colors in an order, for RGB images."""
     weights = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     _check_torchvision(model, weights)
     state = {}
     for layer, name in _TORCHVISION_LAYERS.items():
         kernel, bias = weights[layer]
         if layer == "conv1":
+            kernel = kernel[:, :, ::-1] if color_order == "BGR" else kernel
             kernel = kernel / _pixel_factor(model)[:, None]
         state[f"{name}.weight"] = np.ascontiguousarray(_to_channels_first(layer, kernel))
         state[f"{name}.bias"] = bias
@@ -229,7 +235,9 @@ def _pixel_factor(model):
 
 def _numbers(value):
     """Returns an array, tensor or parameter of any type as a float32 array."""
-    return np.asarray(value.detach().float() if hasattr(value, "detach") else value, "float32")
+    if hasattr(value, "detach"):
+        value = value.detach().float().cpu()
+    return np.asarray(value, "float32")
 
 
 def _model(preset, classes):
@@ -449,54 +457,77 @@ def convert(path: str | os.PathLike, output: str | os.PathLike, preset: str | No
         ValueError: for an output that exists, another preset, or as the functions above.
         MissingExtraError: if the library of the file's format is not installed.
     """
-    if Path(output).exists():
+    path = expand_home(path)
+    output = expand_home(output)
+    if output.exists():
         raise ValueError(
             f"`output` must be a new file. Received: output={str(output)!r}, which exists"
         )
     to_pytorch = str(path).endswith(".keras")
     suffix = ".pth" if to_pytorch else ".keras"
     check_suffix(output, suffix, "output")
-    check_writable(Path(output).parent, "output", "a file in a folder")
+    check_writable(output.parent, "output", "a file in a folder")
     if to_pytorch:
         if preset not in (None, "torchvision"):
             raise ValueError(
                 "`preset` must be torchvision, or left out, to convert a .keras file to PyTorch. "
                 f"Received: preset={preset!r}"
             )
-        count = _write_pytorch(path, Path(output))
-        mean = MEANS["torchvision"]
-        print(
-            "A network that was trained with another mean needs this mean in PyTorch too, divided "
-            "by 255."
-        )
+        count, mean = _write_pytorch(path, output)
+        print("PyTorch's images are divided by 255, and so is their mean.")
     else:
         if preset is None or preset not in MEANS:
             raise ValueError(
                 f"`preset` must be one of {', '.join(MEANS)}. Received: preset={preset!r}"
             )
         model = from_torchvision(path) if preset == "torchvision" else from_caffe(path, preset)
-        with replacing(Path(output)) as partial:
+        with replacing(output) as partial:
             model.save(partial)
         count = model.count_params()
         mean = MEANS[preset]
-    print(
-        f"{path}: {count:,} parameters, for RGB images less {', '.join(map(str, mean))}\n"
-        f"Written: {output}"
-    )
+    colors = ", ".join(f"{value:.6g}" for value in mean)
+    print(f"{path}: {count:,} parameters, for RGB images less {colors}\nWritten: {output}")
 
 
 def _write_pytorch(path, output):
-    """Writes the weights of a `.keras` file as a `.pth` file; returns the parameter count."""
-    from alexnet_keras.models import load_model
-    from alexnet_keras.models.saved import check_exists
+    """Writes the weights of a `.keras` file as a `.pth` file.
+
+    Returns:
+        The parameter count, and the mean color of the images, RGB 0-255.
+    """
+    from alexnet_keras.models.saved import (
+        check_exists,
+        load_whole_model,
+        network_of,
+        preparation_of,
+    )
 
     check_exists(path)
     with extra("writing a .pth file"):
         import torch
-    state = to_torchvision(load_model(path, "weights"))
+    model = load_whole_model(path)
+    preparation = preparation_of(model)
+    if preparation is None:
+        print("If the network was trained with another mean, PyTorch needs that mean too.")
+        color_order = "RGB"
+        mean = MEANS["torchvision"]
+    else:
+        color_order = preparation.color_order
+        mean = _mean_color(preparation)
+    state = _torchvision_state(network_of(model), color_order)
     with replacing(output) as partial:
         torch.save({name: torch.from_numpy(array) for name, array in state.items()}, partial)
-    return sum(array.size for array in state.values())
+    return sum(array.size for array in state.values()), mean
+
+
+def _mean_color(preparation):
+    """Returns the mean color of a classifier; of a mean image, the mean over its pixels."""
+    import keras
+
+    mean = keras.ops.convert_to_numpy(preparation.mean)
+    if mean.ndim > 1:
+        print("A .pth file has no mean image: the mean below is the mean color of the image.")
+    return mean.reshape(-1, 3).mean(0)
 
 
 if __name__ == "__main__":

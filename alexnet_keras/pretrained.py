@@ -244,7 +244,7 @@ def write_weights(
     labels = list(class_names)
     if labels:
         arrays["class_names"] = np.array(labels, dtype=str)
-    path = Path(path)
+    path = expand_home(path)
     with replacing(path) as partial:
         np.savez(partial, **arrays)
     return {"size": path.stat().st_size, "sha256": sha256(path)}

@@ -2,6 +2,7 @@ import dataclasses
 import functools
 import json
 import pickle
+import re
 import struct
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_keras import PRESETS, AlexNet, convert
+from alexnet_keras import PRESETS, AlexNet, Classifier, convert
 from alexnet_keras.cli.convert import main
 from tests.files import make_torch_files
 
@@ -190,6 +191,41 @@ def test_torchvisions_network_there_and_back(tmp_path, capsys):
             np.testing.assert_allclose(back[name], tensor, rtol=1e-6)
         else:
             np.testing.assert_array_equal(back[name], tensor)
+
+
+@pytest.mark.parametrize(
+    ("mean", "says"),
+    [
+        ((90.0, 80.0, 70.5), "less 90, 80, 70.5\n"),
+        (np.full((256, 256, 3), (90.0, 80.0, 70.5)), "no mean image: .*less 90, 80, 70.5\n"),
+    ],
+    ids=("color", "image"),
+)
+def test_a_classifier_of_bgr_keeps_its_answers(mean, says, tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    model = convert.from_torchvision(torchvision_state())
+    names = list(map(str, range(model.output_shape[-1])))
+    options = {"image_size": 256, "color_order": "BGR"}
+    classifier = Classifier.from_network(model, mean, names, **options)
+    classifier.save(tmp_path / "ours.keras")
+    main([str(tmp_path / "ours.keras"), str(tmp_path / "back.pth")])
+    assert re.search(says, capsys.readouterr().out, re.DOTALL)
+    net = torch_alexnet()
+    net.load_state_dict(torch.load(tmp_path / "back.pth", weights_only=True))
+    pixels = photograph(224)
+    less = pixels - np.array([90.0, 80.0, 70.5])
+    scaled = less / 255 / np.array([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        theirs = net(torch.tensor(scaled.transpose(0, 3, 1, 2), dtype=torch.float32)).numpy()
+    ours = logits(model, less[..., ::-1].astype("float32"))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_paths_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ours.keras").touch()
+    with pytest.raises(ValueError, match="`output` must be a new file. .*, which exists"):
+        convert.convert("weights.npy", "~/ours.keras", "caffenet")
 
 
 def varint(number):

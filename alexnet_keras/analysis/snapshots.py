@@ -2,14 +2,13 @@
 
 import dataclasses
 import os
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from alexnet_keras.analysis.kernels import layer_kernels
-from alexnet_keras.files import read_npz, replacing
+from alexnet_keras.files import expand_home, read_npz, replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +30,10 @@ class KernelSnapshots(keras.callbacks.Callback):
     """Writes the kernels of a layer before the first epoch and after each epoch.
 
     The files are `epoch-0000.npz` and so on. A resumed training writes the remaining epochs, and a
-    repeated epoch again.
+    repeated epoch again. It removes files of later epochs.
 
     Args:
-        folder: folder of the files, made if it does not exist.
+        folder: folder of the files, made if it does not exist. Each training needs its own.
         layer: name of the convolution.
 
     Raises:
@@ -43,7 +42,7 @@ class KernelSnapshots(keras.callbacks.Callback):
 
     def __init__(self, folder: str | os.PathLike, layer: str = "conv1"):
         super().__init__()
-        self.folder = Path(folder)
+        self.folder = expand_home(folder)
         self.layer = layer
 
     def on_train_begin(self, logs: Any = None):
@@ -52,6 +51,9 @@ class KernelSnapshots(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs: Any = None):
         if epoch == 0 and not self._path(0).exists():  # a resumed first epoch has its file
             self._write(0)
+        for path in self.folder.glob("epoch-*.npz"):
+            if path > self._path(epoch + 1):
+                path.unlink()
 
     def on_epoch_end(self, epoch, logs: Any = None):
         self._write(epoch + 1)
@@ -79,10 +81,11 @@ def read_snapshots(folder: str | os.PathLike) -> list[Snapshot]:
         List of `Snapshot`.
 
     Raises:
-        ValueError: for a folder without snapshots, with a damaged one, or of several networks.
+        ValueError: for a folder without snapshots or with a damaged one, or if the layers' names or
+            shapes differ.
     """
     snapshots = []
-    for path in sorted(Path(folder).glob("epoch-*.npz")):
+    for path in sorted(expand_home(folder).glob("epoch-*.npz")):
         epoch, layer, kernels = read_npz(path, "epoch", "layer", "kernels")
         snapshots.append(Snapshot(int(epoch), str(layer), kernels))
     if not snapshots:

@@ -65,10 +65,11 @@ def explain(options: argparse.Namespace) -> int:
 def _without_pictures(images, folder):
     """Returns the images without earlier pictures in the folder, unless all of them are such."""
     endings = tuple(f"_{method}.png" for method in METHODS)
-    folder = folder.resolve()
+    # Unlike Path.resolve, realpath accepts a link that leads to itself.
+    folder = Path(os.path.realpath(folder))
     others = []
     for image in images:
-        is_in_folder = Path(image).resolve().parent == folder
+        is_in_folder = Path(os.path.realpath(image)).parent == folder
         if not (is_in_folder and image.endswith(endings)):
             others.append(image)
     return others or images

@@ -136,4 +136,4 @@ def _spread(values: np.ndarray, field: ReceptiveField, size: int) -> np.ndarray:
         count = values.shape[1 + axis]
         centers = field.start[axis] + field.size[axis] / 2 + field.stride[axis] * np.arange(count)
         weights.append([np.interp(pixels, centers, unit) for unit in np.eye(count)])
-    return np.einsum("nrc,rp,cq->npq", values, *weights)
+    return np.einsum("nrc,rp,cq->npq", values, *weights, optimize=True)

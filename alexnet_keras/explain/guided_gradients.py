@@ -15,6 +15,7 @@ from alexnet_keras.explain.explanation import (
 )
 from alexnet_keras.explain.network import is_relu, pixel_gradients, score_model
 from alexnet_keras.models.inspection import with_activation
+from alexnet_keras.ops.dispatch import all_layers
 
 
 def guided_backpropagation(
@@ -72,13 +73,15 @@ def guided_relu(x):
 
 def _guided(scores):
     """Returns the model of the classes' scores with guided ReLUs."""
-    if not any(is_relu(layer) for layer in scores.layers):
-        found = {layer.activation.__name__ for layer in scores.layers if _has_activation(layer)}
+    layers = list(all_layers(scores))
+    if not any(is_relu(layer) for layer in layers):
+        found = {layer.activation.__name__ for layer in layers if _has_activation(layer)}
         raise ValueError(
             "`classifier` must have a network with ReLUs. "
             f"Received: a network with {', '.join(sorted(found)) or 'no activation'}. Use saliency"
         )
-    return keras.models.clone_model(scores, clone_function=_with_guided_relu)
+    # Recursive, as the network may have an inner model, such as one without its top.
+    return keras.models.clone_model(scores, clone_function=_with_guided_relu, recursive=True)
 
 
 def _has_activation(layer):

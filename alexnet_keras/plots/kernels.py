@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 
 from alexnet_keras.analysis.kernels import high_frequency_energy, layer_kernels, towers_of
 from alexnet_keras.analysis.snapshots import Snapshot
-from alexnet_keras.files import replacing
+from alexnet_keras.files import expand_home, replacing
 from alexnet_keras.models.inspection import layer_of
 from alexnet_keras.plots.style import new_figure
 
@@ -252,7 +251,7 @@ def save_animation(
         path: path of the file.
         pictures_per_second: frames per second, a whole number.
     """
-    with replacing(Path(path)) as partial:
+    with replacing(expand_home(path)) as partial:
         animation.save(partial, PillowWriter(pictures_per_second))
 
 

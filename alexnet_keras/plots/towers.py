@@ -175,6 +175,12 @@ def _all_runs(runs, scales):
 
 def _halves(kernels):
     """The kernels of two towers, or of the two halves of a single tower."""
+    towers, count = kernels.shape[:2]
+    if towers > 2 or towers * count % 2:
+        raise ValueError(
+            "The kernels must be of two towers, or an even number of one. "
+            f"Received: {towers} towers of {count} kernels"
+        )
     return kernels.reshape(2, -1, *kernels.shape[2:])
 
 

@@ -49,6 +49,19 @@ def test_the_first_epoch_begun_again_keeps_the_random_start(model, tmp_path):
     np.testing.assert_array_equal(read_snapshots(tmp_path)[0].kernels, start)
 
 
+def test_another_training_removes_the_epochs_after_its_own(model, tmp_path):
+    fit(model, tmp_path, 0, 3)
+    fit(model, tmp_path, 0, 2)
+    assert [snapshot.epoch for snapshot in read_snapshots(tmp_path)] == [0, 1, 2]
+
+
+def test_the_folder_may_begin_with_the_home_folder(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fit(model, "~/kernels", 0, 1)
+    assert len(list((tmp_path / "kernels").iterdir())) == 2
+    assert len(read_snapshots("~/kernels")) == 2
+
+
 def test_bad_arguments(model, tmp_path):
     with pytest.raises(ValueError, match="`snapshots` must be a folder that KernelSnapshots wrote"):
         read_snapshots(tmp_path)

@@ -73,6 +73,14 @@ def test_pictures_are_not_explained_themselves(paths, tmp_path, monkeypatch, cap
         assert [line.split(": ")[0] for line in lines] == [paths[1], "one.png"]
 
 
+def test_a_link_to_itself_is_one_image_that_cannot_be_read(paths, tmp_path, capsys):
+    (tmp_path / "folder" / "loop.png").symlink_to("loop.png")
+    with pytest.raises(SystemExit):
+        main(["explain", paths[0], str(tmp_path / "folder"), "--out", str(tmp_path / "out")])
+    assert "loop.png" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir())
+
+
 def test_long_names_are_shortened(paths, tmp_path):
     long = tmp_path / f"{'ä' * 120}.png"
     (tmp_path / "one.png").rename(long)

@@ -44,6 +44,26 @@ def test_only_positive_paths_pass(separate, random):
         np.testing.assert_array_equal(one, other)
 
 
+def test_relus_of_an_inner_model_are_guided(random):
+    # As in a network for new classes on the layers of another one.
+    inner = keras.Sequential(
+        [
+            keras.Input((CROP, CROP, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(9, "relu"),
+            keras.layers.Dense(7, "relu"),
+        ]
+    )
+    classifier = classifier_of([inner, keras.layers.Dense(3, activation="softmax")])
+    set_weights(classifier, random)
+    images = random.randint(0, 256, (2, SIZE, SIZE, 3)).astype("uint8")
+    explained = guided_backpropagation(classifier, images, "fox")
+    for explanation, crop in zip(explained, crops_of(images), strict=True):
+        wanted = guided(classifier.network.get_weights(), crop.ravel(), 2)
+        assert np.abs(wanted).max() > 0
+        np.testing.assert_allclose(explanation.map, wanted.reshape(CROP, CROP, 3), atol=1e-6)
+
+
 def test_repeated_calls_make_no_new_layers(random, monkeypatch):
     # Twins of the large layers stay in memory as long as the network.
     calls = []

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from PIL import Image
 
 from alexnet_keras.analysis.snapshots import Snapshot
@@ -34,6 +35,11 @@ def test_halves_of_a_single_tower_are_not_called_towers():
     for towers, names in ((1, ["first half", "second half"]), (2, ["tower 1", "tower 2"])):
         (axis,) = plot_towers({"seed 0": snapshot(0, towers)}).axes
         assert [label.get_text() for label in axis.get_xticklabels()] == names
+
+
+def test_four_towers_are_refused():
+    with pytest.raises(ValueError, match="of two towers, .* Received: 4 towers of 2 kernels"):
+        plot_towers({"seed 0": snapshot(0, towers=4)})
 
 
 def test_animation_has_a_picture_an_epoch(tmp_path):
