@@ -1,6 +1,7 @@
 """Checks of arguments that several packages share. They need neither Keras nor NumPy."""
 
 import numbers
+from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 MEAN_SUBTRACTIONS = ("image", "color")
@@ -43,6 +44,27 @@ def is_whole_number(value: Any, least: int = 1) -> TypeGuard[int]:
 def is_number(value: Any) -> TypeGuard[float]:
     """Returns whether a value is a real number, of Python or NumPy; booleans are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def as_tuple(name: str, value: Iterable) -> tuple:
+    """Checks for a sequence, and returns a tuple whose numbers JSON can store, unlike NumPy's."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"`{name}` must be a sequence. Received: {name}={value!r}")
+    return tuple(map(storable, value))
+
+
+def storable(entry: Any) -> Any:
+    """Returns a number of NumPy as Python's, which JSON can store; other values as they are."""
+    if is_whole_number(entry, 0):
+        return int(entry)
+    return float(entry) if is_number(entry) else entry
+
+
+def true_or_false(name: str, value: Any) -> bool:
+    """Checks for a boolean, as a text such as "no" would count as true."""
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    return value
 
 
 def seed_number(name: str, value: Any) -> int:

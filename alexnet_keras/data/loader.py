@@ -1,11 +1,13 @@
 """The loader of all data sets."""
 
+import contextlib
 import dataclasses
 import os
 
 import keras
 import tensorflow as tf
 
+from alexnet_keras.checks import as_tuple
 from alexnet_keras.data.augmentation import resize_and_crop
 from alexnet_keras.data.info import DatasetInfo, center, mean_to_subtract
 from alexnet_keras.data.options import BatchOptions, split_options
@@ -21,7 +23,9 @@ from alexnet_keras.data.training_batches import (
 from alexnet_keras.distributed.devices import replica_count
 
 if keras.backend.backend() != "tensorflow":
-    tf.config.set_visible_devices([], "GPU")  # it only reads images then
+    # TensorFlow only reads images then. If it has computed before, it keeps its GPUs.
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
 
 
 def load(
@@ -103,7 +107,7 @@ def load(
         "first_step": first_step,
     }
     # Raises before any image is read.
-    scale_jitter = tuple(options.get("scale_jitter", ()))
+    scale_jitter = as_tuple("scale_jitter", options.get("scale_jitter", ()))
     BatchOptions(batch_size, **batch_options).check_random_crops(scale_jitter)
     dataset = Dataset(name, **options)
     train = dataset.train(batch_size, endless=False, **batch_options)

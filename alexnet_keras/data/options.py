@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet_keras.checks import (
+    as_tuple,
     check_color_order,
     check_crop_size,
     check_mean_subtraction,
@@ -15,6 +16,7 @@ from alexnet_keras.checks import (
     is_number,
     is_whole_number,
     seed_number,
+    true_or_false,
 )
 from alexnet_keras.data.arrays import ARRAYS
 from alexnet_keras.data.pca_noise import PCA_NOISE
@@ -53,7 +55,8 @@ class ImageSelection:
     check_classes: Callable[[tuple], None] | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "class_subset", tuple(self.class_subset))
+        object.__setattr__(self, "class_subset", as_tuple("class_subset", self.class_subset))
+        true_or_false("skip_corrupt", self.skip_corrupt)
         check_whole_number("hold_out_every", self.hold_out_every, 2)
         if self.max_images_per_class is not None:
             check_whole_number("max_images_per_class", self.max_images_per_class)
@@ -140,7 +143,7 @@ class ImagePreparation:
     memory_gib: float = 2.0
 
     def __post_init__(self):
-        object.__setattr__(self, "scale_jitter", tuple(self.scale_jitter))
+        object.__setattr__(self, "scale_jitter", as_tuple("scale_jitter", self.scale_jitter))
         check_crop_size(self.crop_size, self.image_size)
         check_mean_subtraction(self.mean_subtraction)
         check_scale_jitter(self.scale_jitter, self.crop_size, self.mean_subtraction)
@@ -201,6 +204,7 @@ class BatchOptions:
 
     def __post_init__(self):
         check_whole_number("batch_size", self.batch_size)
+        true_or_false("random_crop", self.random_crop)
         if self.pca_noise not in PCA_NOISE:
             raise ValueError(
                 f"`pca_noise` must be one of {', '.join(PCA_NOISE)}. "

@@ -18,7 +18,7 @@ _MOVE = (
 
 def default_cache_dir() -> Path:
     """Returns the folder in `ALEXNET_KERAS_CACHE`, or `~/.cache/alexnet_keras`."""
-    return expand_home(os.environ.get("ALEXNET_KERAS_CACHE", "~/.cache/alexnet_keras"))
+    return expand_home(os.environ.get("ALEXNET_KERAS_CACHE") or "~/.cache/alexnet_keras")
 
 
 def check_cache(cache_dir: str | os.PathLike) -> None:

@@ -118,7 +118,9 @@ class TrainingBatches:
         uniform = self._uniform(epoch)
         count = self.info.train_count
         # Only the order depends on this seed here. Without it, the process' own seed would matter.
-        tf.random.set_seed(self.options.seed + 1)
+        # TensorFlow takes seeds modulo 2**31 - 1, and refuses 0.
+        seed = self.options.seed
+        tf.random.set_seed(seed + 1 if seed < 2**31 - 2 else seed - 1)
         if self.prepared is None:
             images = self.source.part("train", self.host, self.hosts)
             images = _shuffle(images, min(_SHUFFLED_FILES, count), epoch)

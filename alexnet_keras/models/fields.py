@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from alexnet_keras.checks import check_whole_number, is_number, is_whole_number
+from alexnet_keras.checks import check_whole_number, is_number, storable
 
 
 def check_fields(config: Any) -> None:
@@ -72,7 +72,7 @@ def _unknown(field, name):
 
 
 def _freeze(entry):
-    """Returns a list as a tuple, and NumPy's whole numbers as ints, which JSON can store."""
+    """Returns a list as a tuple, and NumPy's numbers as Python's."""
     if isinstance(entry, (list, tuple)):
         return tuple(map(_freeze, entry))
-    return int(entry) if is_whole_number(entry, 0) else entry
+    return storable(entry)

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet_keras.checks import (
     MEAN_SUBTRACTIONS,
+    as_tuple,
     check_crop_size,
     check_whole_number,
     seed_number,
+    storable,
+    true_or_false,
 )
 from alexnet_keras.data.options import can_be_in_memory, check_scale_jitter
 from alexnet_keras.data.pca_noise import PCA_NOISE
@@ -18,13 +21,11 @@ from alexnet_keras.training.fields import (
     OneOf,
     Shares,
     Subset,
-    as_tuple,
     name_or_path,
     numbers_by_layer,
     optional_path,
     optional_whole_number,
     share,
-    true_or_false,
 )
 from alexnet_keras.training.presets import FINE_TUNING, PRETRAINED, TRAINING_PRESETS
 
@@ -148,7 +149,8 @@ class TrainingConfig:
     bias_learning_rate: float | None = _option(
         "training",
         None,
-        "initial learning rate of the biases, or none for the rate of the weights",
+        "learning rate of the biases, which stays when the rate of the weights drops, or none for "
+        "the rate of the weights",
         Number(optional=True),
     )
     initial_weights: str | None = _option(
@@ -348,6 +350,8 @@ class TrainingConfig:
                 "`overrides` must be a dict of fields of the network. Received: "
                 f"overrides={self.overrides!r}"
             )
+        numbers = {name: storable(value) for name, value in self.overrides.items()}
+        object.__setattr__(self, "overrides", numbers)
         crop = (self.crop_size, self.crop_size, 3)
         if self.overrides.get("input_shape", crop) not in (crop, list(crop)):
             raise ValueError(
@@ -364,7 +368,8 @@ class TrainingConfig:
         is_possible = can_be_in_memory(self.dataset) and self.devices == 1 and whole
         if self.in_memory and not is_possible:
             raise ValueError(
-                "`in_memory` needs a whole .npz file or shapes, one scale and one device. "
+                "`in_memory` needs a whole .npz file or shapes, one scale and `devices` of 1. "
+                "CUDA_VISIBLE_DEVICES chooses the GPU. "
                 f"Received: dataset={self.dataset!r}, devices={self.devices}, "
                 + ", ".join(f"{name}={getattr(self, name)}" for name in parts)
             )
@@ -420,19 +425,23 @@ class TrainingConfig:
         """
         changes = {}
         for name, shares in self.shares_of_changes.items():
-            at = [round(share * self.epochs) for share in shares]
+            at = [self._epoch_at(share) for share in shares]
             changes[name] = [epoch for epoch in at if epoch < epochs]
         return changes
 
     @property
     def pca_noise_epochs(self) -> int | None:
         """Number of epochs with color noise; `None` for all epochs."""
-        return None if self.pca_noise_end is None else round(self.pca_noise_end * self.epochs)
+        return None if self.pca_noise_end is None else self._epoch_at(self.pca_noise_end)
 
     @property
     def conv1_epochs(self) -> tuple[int, ...]:
         """Epochs, from 0, at which conv1's rate drops and conv1 freezes; empty for never."""
-        return tuple(round(share * self.epochs) for share in self.conv1_milestones)
+        return tuple(self._epoch_at(share) for share in self.conv1_milestones)
+
+    def _epoch_at(self, share):
+        """Returns the number of epochs that a share is; few epochs keep at least the first one."""
+        return max(round(share * self.epochs), 1) if share else 0
 
 
 def training_config(preset: str | None = None, **options: Any) -> TrainingConfig:
@@ -441,8 +450,9 @@ def training_config(preset: str | None = None, **options: Any) -> TrainingConfig
     Args:
         preset: a preset's name; `None` for `"paper"`. `"source"`, `"one_tower"` and `"conv6"` train
             as net 145 of the 2012 source. Biases have no decay and a rate of 0.02, and color noise
-            follows the standard deviation. The rate drops after epochs 23, 51 and 78 of 93. After
-            epoch 68 color noise ends and conv1's rate drops; after epoch 72 conv1 is frozen.
+            follows the standard deviation. The rate drops after epochs 23, 51 and 78 of 93, as on
+            ILSVRC-2010. After epoch 68 color noise ends and conv1's rate drops; after epoch 72
+            conv1 is frozen.
         **options: fields of `TrainingConfig` that replace the preset's. With `pretrained`, the
             network, the image sizes and the mean are the classifier's. The other fields then suit
             a few dozen images, with the source's learning rates for fine-tuning.

@@ -6,10 +6,9 @@ Each check takes a field's name and value, and returns the value to store.
 import dataclasses
 import math
 import os
-from collections.abc import Iterable
 from typing import Any
 
-from alexnet_keras.checks import check_whole_number, is_number, is_whole_number
+from alexnet_keras.checks import as_tuple, check_whole_number, is_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,26 +103,12 @@ def numbers_by_layer(name: str, value: dict) -> dict:
     numbers = value.values() if isinstance(value, dict) else (None,)
     if not all(is_number(number) and 0 <= number < math.inf for number in numbers):
         raise ValueError(f"`{name}` must be numbers from 0 by layer. Received: {name}={value}")
-    return value
-
-
-def as_tuple(name: str, value: Iterable) -> tuple:
-    """Checks for a sequence, and returns a tuple with ints for NumPy's, which JSON can store."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(f"`{name}` must be a sequence. Received: {name}={value!r}")
-    return tuple(int(entry) if is_whole_number(entry, 0) else entry for entry in value)
+    return {layer: float(number) for layer, number in value.items()}
 
 
 def optional_whole_number(name: str, value: Any) -> int | None:
     """Checks for a positive whole number, or `None`."""
     return None if value is None else check_whole_number(name, value)
-
-
-def true_or_false(name: str, value: Any) -> bool:
-    """Checks for a boolean, as a text such as "no" would count as true."""
-    if not isinstance(value, bool):
-        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}")
-    return value
 
 
 def name_or_path(name: str, value: Any) -> str:

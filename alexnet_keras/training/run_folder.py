@@ -217,6 +217,10 @@ class RunFolder:
         elif {name for name in names if requested[name] != stored.get(name)} <= _FIELDS_OF_CHANGES:
             passed = self._describe_passed(stored, len(self.history()))
             found = [*found, passed] if passed else []
+            # The optimizer of the checkpoint has no learning rate for conv1 then.
+            if requested["conv1_milestones"] and not stored["conv1_milestones"]:
+                has_rate = "conv1" in stored["layer_learning_rates"]
+                found += [] if has_rate else ["conv1_milestones: in a new training only"]
         if found:
             raise settings_error(self.path, found, expected=_SAME_CONFIGURATION)
 
@@ -303,9 +307,6 @@ class RunFolder:
             preparation: `mean` and `color_order` of the classifier that the training starts from.
         """
         if self.is_main:
-            if preparation is not None:
-                with replacing(self.path / _PREPARATION) as partial:
-                    np.savez(partial, **preparation)
             self._cut_history(state["epoch"])
             if state["epoch"] < self.config.epochs and not state["stopped"]:
                 self._errors_path.unlink(missing_ok=True)  # of other weights
@@ -313,6 +314,10 @@ class RunFolder:
             settings |= {"data": data, "dataset_path": absolute_path(self.config.dataset)}
             text = json.dumps(settings, indent=1)
             write_text(self.path / "config.json", text + "\n")
+            # After config.json, without which the folder counts as another one.
+            if preparation is not None:
+                with replacing(self.path / _PREPARATION) as partial:
+                    np.savez(partial, **preparation)
         barrier()
 
     def write_classifier(self, info: "DatasetInfo", has_mean_color: bool) -> None:

@@ -175,6 +175,13 @@ def test_a_tfds_set_that_cannot_be_stored(tmp_path, monkeypatch):
         open_image_source(ImageSelection("shapes"))
 
 
+@pytest.mark.parametrize("seed", [2**31 - 3, 2**31 - 2, 2**31 - 1])
+def test_the_largest_seeds_have_orders_of_their_own(tiny_npz, seed):
+    dataset = Dataset(tiny_npz, 32, 28)
+    orders = [take(dataset.train(8, seed=each), 5)[1].tolist() for each in (seed, seed, 0)]
+    assert orders[0] == orders[1] != orders[2]
+
+
 @pytest.mark.parametrize("hosts", [1, 2])
 def test_padded_validation_has_full_batches_and_weights_that_keep_means(tiny_npz, hosts):
     parts = [

@@ -44,6 +44,8 @@ def test_cache_is_the_requested_folder_or_the_variable(tmp_path, monkeypatch):
     assert ImageSelection("shapes", cache_dir=str(tmp_path)).cache == tmp_path
     monkeypatch.setenv("HOME", str(tmp_path))
     assert ImageSelection("shapes", cache_dir="~/images").cache == tmp_path / "images"
+    monkeypatch.setenv("ALEXNET_KERAS_CACHE", "")
+    assert ImageSelection("shapes").cache == tmp_path / ".cache" / "alexnet_keras"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,8 @@ def test_cache_is_the_requested_folder_or_the_variable(tmp_path, monkeypatch):
         (BatchOptions, {"pca_noise_epochs": 0.5}, "`pca_noise_epochs` must be .*_epochs=0.5"),
         (BatchOptions, {"first_epoch": -1}, "`first_epoch` must be .* first_epoch=-1"),
         (BatchOptions, {"first_step": -1}, "`first_step` must be .* first_step=-1"),
+        (BatchOptions, {"random_crop": "no"}, "`random_crop` must be True or False. .*='no'"),
+        (ImagePreparation, {"scale_jitter": None}, "`scale_jitter` must be a sequence. .*=None"),
         (BatchOptions, {"seed": 0.5}, "`seed` must be a whole number from 0 .* Received: seed=0.5"),
         (BatchOptions, {"seed": 2**31}, "`seed` must be a whole number from 0 .* seed=2147483648"),
         (ImagePreparation, {"memory_gib": "4"}, "`memory_gib` must be a number from 0.*='4'"),

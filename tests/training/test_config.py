@@ -3,6 +3,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alexnet_keras.models import NETWORKS
@@ -101,6 +102,22 @@ def test_values_are_stored_in_one_form():
     assert (config.conv1_milestones, config.test_views) == ((0, 1), ("ten_crop",))
     assert (config.class_subset, config.initial_layers, config.devices) == ((3, 1), ("conv1",), 2)
     assert TrainingConfig(bias_learning_rate=None).bias_learning_rate is None
+    half = np.float32(0.5)
+    of_numpy = TrainingConfig(
+        lr_milestones=np.array([0.5], "float32"),
+        layer_learning_rates={"conv1": half},
+        overrides={"dropout": half},
+    )
+    json.dumps(dataclasses.asdict(of_numpy))
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 93])
+def test_the_first_epoch_has_the_initial_rate(epochs):
+    config = training_config("source", epochs=epochs)
+    assert config.learning_rate_at(0) == config.learning_rate == 0.01
+    assert min(config.conv1_epochs) > 0 < config.pca_noise_epochs
+    at_once = training_config("source", epochs=epochs, lr_milestones=(0,))
+    assert at_once.learning_rate_at(0) == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize(

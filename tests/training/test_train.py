@@ -346,6 +346,9 @@ def test_goes_on_with_more_epochs(config, tmp_path):
     ):
         with pytest.raises(ValueError, match="other settings: (epochs|lr_milestones)"):
             train_and_evaluate(other, tmp_path / "parts", verbose=0)
+    later = dataclasses.replace(more, epochs=5, lr_milestones=(0.6,), conv1_milestones=(0.8, 1.0))
+    with pytest.raises(ValueError, match="conv1_milestones: in a new training only"):
+        train_and_evaluate(later, tmp_path / "parts", verbose=0)
 
 
 def test_changes_are_at_shares_of_the_epochs():
