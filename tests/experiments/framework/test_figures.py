@@ -55,7 +55,7 @@ def results_with_diverged_runs():
 def test_a_diverged_run_has_no_gap_in_the_figure():
     drawn = figures(results_with_diverged_runs())["towers"]
     shown = [axis for axis in drawn.axes if axis.get_visible()]
-    assert [axis.get_title() for axis in shown] == ["two towers:\n1 of 1 part"]
+    assert [axis.get_title() for axis in shown] == ["two towers:\n1 of 1 differ"]
     assert shown[0].lines[0].get_ydata().tolist() == [0, 10, 30]
 
 
