@@ -309,3 +309,23 @@ def test_files_that_are_no_classifier(network, photos, tmp_path):
             train_and_evaluate(fine_tuning(str(tmp_path / name), photos), tmp_path / "run")
         assert "\n" not in str(raised.value)
         assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_is_killed_between_its_first_files_resumes(
+    classifier, photos, tmp_path, monkeypatch
+):
+    save = np.savez
+
+    def kill(file, **arrays):
+        if "color_order" in arrays:  # the preparation
+            raise Killed
+        save(file, **arrays)
+
+    config = fine_tuning(classifier, photos, epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", kill)
+        with pytest.raises(Killed):
+            train_and_evaluate(config, tmp_path / "out", verbose=0)
+    assert [path.name for path in (tmp_path / "out").glob("*.*")] == ["config.json"]
+    assert len(train_and_evaluate(config, tmp_path / "out", verbose=0)["history"]) == 1
+    assert (tmp_path / "out" / "preparation.npz").exists()
