@@ -57,10 +57,7 @@ SETTINGS = {
     },
     "02_relu_vs_tanh.ipynb": lambda data, folder: {
         "figure_1": stored(folder, "relu_vs_tanh"),
-        "settings_of_2012": [
-            *stored(folder, "relu_vs_tanh_settings"),
-            *("--variants", "ReLU, all three settings", "tanh, all three settings"),
-        ],
+        "settings_of_2012": stored(folder, "relu_vs_tanh_settings"),
         "third_curve": stored(folder, "relu_vs_sigmoid"),
         "other_inputs": stored(folder, "relu_vs_tanh_inputs"),
         "images": data,
