@@ -283,3 +283,7 @@ def test_a_browser_shows_headings_and_pictures_within_the_screen(tmp_path):
         assert shown["pictures"] >= pictures, shown
         assert not shown["missing"], shown
         assert shown["overflow"] <= 0, shown
+
+
+def test_readme_stays_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

@@ -51,9 +51,9 @@ def _sentence(subject, stored, group):
     pytorch = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
     digits = 0 if fastest > 1000 else 1
     return (
-        f"On {_machine(stored)}, {subject} trains {fastest:,.{digits}f} images per second in "
-        f"{group['precision']} with batches of {group['batch_size']}. This is "
-        f"{fastest / pytorch:.2f} times PyTorch's throughput at its best settings."
+        f"On {_machine(stored)}, {subject} trains {fastest:,.{digits}f} images per second "
+        f"({group['precision']}, batches of {group['batch_size']}): {fastest / pytorch:.2f} times "
+        "PyTorch's best."
     )
 
 
