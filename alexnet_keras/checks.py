@@ -55,9 +55,9 @@ def as_tuple(name: str, value: Iterable) -> tuple:
 
 def storable(entry: Any) -> Any:
     """Returns a number of NumPy as Python's, which JSON can store; other values as they are."""
-    if is_whole_number(entry, 0):
-        return int(entry)
-    return float(entry) if is_number(entry) else entry
+    if not is_number(entry):
+        return entry
+    return int(entry) if isinstance(entry, numbers.Integral) else float(entry)
 
 
 def true_or_false(name: str, value: Any) -> bool:

@@ -117,14 +117,14 @@ def open_dataset(model: "keras.Model", options: argparse.Namespace) -> "Dataset"
             f"training. Received: dataset={options.dataset!r}, image_size={options.image_size}"
         )
     check_classifier(model, path)
-    taken = ["mean_subtraction", *_DATA_OPTIONS]
-    if not is_dataset_of(name, training):
-        taken = ["mean_subtraction"]
+    is_of_training = is_dataset_of(name, training)
+    if not is_of_training:
         _print_options_left_out(name, training)
+    taken = ["mean_subtraction", *(_DATA_OPTIONS if is_of_training else ())]
     data_options = {option: training[option] for option in taken if option in training}
     if getattr(options, "mean_subtraction", None):
         data_options["mean_subtraction"] = options.mean_subtraction
-    elif not own and training and not is_dataset_of(name, training):
+    elif not own and training and not is_of_training:
         data_options |= _means_of_training(options, image_size)
     check_classes = functools.partial(_check_classes, name, model.output_shape[-1], class_names)
     return Dataset(
