@@ -15,9 +15,10 @@ import argparse
 import importlib
 import sys
 
+from alexnet_keras.cli.command import run_command
 from experiments import ten_crops
 from experiments.framework.ablations import ABLATIONS
-from experiments.framework.cli import add_options
+from experiments.framework.cli import add_options, apply_options
 from experiments.framework.cli import main as run
 
 
@@ -48,14 +49,36 @@ def main(arguments: list[str] | None = None) -> dict[str, dict]:
     )
     add_options(parser, ten_crops.EXPERIMENT)
     words = sys.argv[1:] if arguments is None else arguments
-    parser.parse_args(words)  # a wrong option is an error before the first ablation
+    given = vars(parser.parse_args(words))
     options, others = own.parse_known_args(words)
+    run_command(parser, lambda _, command: _check(options.experiments, given), words)
     results = {}
     for number, name in enumerate(options.experiments, 1):
         print(f"\nAblation {number} of {len(options.experiments)}: {name}", flush=True)
-        module = importlib.import_module(f"experiments.{name}")
+        module = _module(name)
         results[name] = run(module.EXPERIMENT, module.__doc__, others)
     return results
+
+
+def _module(name):
+    return importlib.import_module(f"experiments.{name}")
+
+
+def _check(names, given):
+    """Raises a `ValueError` if an ablation can't use an option, before the first one is run.
+
+    Args:
+        names: names of the ablations.
+        given: the options that are given.
+    """
+    smoke = given.get("smoke", False)
+    options = {
+        name: value
+        for name, value in given.items()
+        if name not in ("experiments", "smoke", "workdir")
+    }
+    for name in names:
+        apply_options(_module(name).EXPERIMENT, None, options, smoke)
 
 
 if __name__ == "__main__":

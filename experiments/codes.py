@@ -37,9 +37,8 @@ def codes(options: argparse.Namespace, command: str | None = None) -> dict:
         Content of `results.json`.
     """
     _check(options)
-    search = NeighborSearch(
-        options, "codes", more_settings=("bits", "hidden", "epochs", "fit_images", "seed")
-    )
+    more_settings = ("bits", "hidden", "epochs", "fit_images", "random_codes", "seed")
+    search = NeighborSearch(options, "codes", more_settings)
     spaces = {}
     precisions = {}
     for space in SPACES:
@@ -58,12 +57,15 @@ def codes(options: argparse.Namespace, command: str | None = None) -> dict:
 
 def _check(options):
     """Raises a `ValueError` for options that can't be used."""
-    check_positive(options, "hidden", "epochs", "random_codes")
+    check_positive(options, "hidden", "epochs")
     check_seed(options)
-    if options.fit_images < 2:
-        raise ValueError(
-            f"`fit_images` must be two or more. Received: fit_images={options.fit_images}"
-        )
+    least = max(2, options.neighbors)  # each search finds so many among them
+    for name in ("fit_images", "random_codes"):
+        if getattr(options, name) < least:
+            raise ValueError(
+                f"`{name}` must be {least} or more, as `neighbors` is {options.neighbors}. "
+                f"Received: {name}={getattr(options, name)}"
+            )
     are_bytes = all(bits >= 8 and bits % 8 == 0 for bits in options.bits)
     if not are_bytes or len(set(options.bits)) < len(options.bits):
         raise ValueError(

@@ -34,7 +34,7 @@ def neighbors(options: argparse.Namespace, command: str | None = None) -> dict:
     """
     check_positive(options, "count")
     check_seed(options)
-    search = NeighborSearch(options, "neighbors")
+    search = NeighborSearch(options, "neighbors", more_settings=("count", "seed"))
     spaces = {}
     precisions = {}
     neighbors = {}
@@ -46,7 +46,6 @@ def neighbors(options: argparse.Namespace, command: str | None = None) -> dict:
         spaces,
         precisions,
         "Nearer in the last hidden layer is more alike than in pixels",
-        seed=options.seed,
         shown=_draw(search, neighbors, options),
     )
     print(table(results))

@@ -146,9 +146,9 @@ class TrainingData:
     def description(self) -> dict:
         """Description of the data set in the results."""
         names = ("name", "classes", "train_count", "validation_count", "splits")
-        return {name: getattr(self.info, name) for name in names} | {
-            "skipped": len(self.info.skipped)
-        }
+        description = {name: getattr(self.info, name) for name in names}
+        content = {"content": self.info.content} if self.info.content else {}
+        return {**description, "skipped": len(self.info.skipped), **content}
 
     def batches(self, epoch: int, step: int) -> Any:
         """Returns endless training batches, from a step of an epoch on."""

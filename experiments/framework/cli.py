@@ -4,10 +4,11 @@ import argparse
 import dataclasses
 import re
 import sys
+from collections.abc import Iterable
 
 from alexnet_keras.checks import seed_number
 from alexnet_keras.cli.command import run_command
-from experiments.framework.experiment import Experiment
+from experiments.framework.experiment import Experiment, short_hash
 
 _SMOKE_OPTIONS = {"epochs": 2}
 
@@ -65,14 +66,19 @@ def _add_training_options(group, experiment):
         f"(default: {base['preset']} with the experiment's changes)",
     )
     group.add_argument(
-        "--epochs", type=int, help="maximum number of epochs of a run (default: the experiment's)"
+        "--epochs",
+        type=int,
+        help="maximum number of epochs of a run (default: the experiment's or the preset's)",
     )
     group.add_argument(
-        "--batch-size", type=int, help="images in a training step (default: the experiment's)"
+        "--batch-size",
+        type=int,
+        help="images in a training step (default: the experiment's or the preset's)",
     )
+    precision = base.get("precision", "float32")
+    with_preset = "" if precision == "float32" else ", with --preset float32"
     group.add_argument(
-        "--precision",
-        help=f"float32 or mixed_bfloat16 (default: {base.get('precision', 'float32')})",
+        "--precision", help=f"float32 or mixed_bfloat16 (default: {precision}{with_preset})"
     )
     group.add_argument(
         "--devices",
@@ -96,8 +102,14 @@ def _add_training_options(group, experiment):
 
 def _add_run_options(group, experiment):
     seeds = " ".join(map(str, experiment.seeds))
+    searching = ""
+    if experiment.learning_rates:
+        searching = f", and seed {experiment.seeds[0]}, which the search for learning rates needs"
     group.add_argument(
-        "--seeds", type=int, nargs="+", help=f"seeds, one run each (default: {seeds})"
+        "--seeds",
+        type=int,
+        nargs="+",
+        help=f"seeds of each variant, one run each{searching} (default: {seeds})",
     )
     group.add_argument(
         "--learning-rates",
@@ -129,15 +141,16 @@ def _run(experiment, options, command):
     workdir = options.pop("workdir", None)
     verbose = 1 if sys.stdout.isatty() else 2
     variants = options.pop("variants", None)
-    _check(experiment, variants, options)
-    if not smoke:
-        _check_names(experiment, variants or experiment.variants, options)
+    changed = apply_options(experiment, variants, options, smoke)
+    left_out = [variant for variant in experiment.variants if variant not in changed.variants]
+    if left_out:
+        print(f"Left out, as the options make them equal to other variants: {left_out}")
     if workdir is None:
         workdir = "runs/smoke" if smoke else results_folder()
     runner = ExperimentRunner(
-        _with_options(experiment, options, smoke),
+        changed,
         workdir,
-        variants=variants,
+        variants=variants and [name for name in variants if name in changed.variants],
         command=command,
         verbose=verbose,
     )
@@ -147,8 +160,33 @@ def _run(experiment, options, command):
     return results
 
 
-def _check(experiment, variants, options):
-    """Raises a `ValueError` for variants, seeds or learning rates that can't be run."""
+def apply_options(
+    experiment: Experiment, variants: list[str] | None, options: dict, smoke: bool
+) -> Experiment:
+    """Returns an experiment with the command line's options for all its variants.
+
+    Variants that the options make equal to earlier ones are left out, with their comparisons.
+
+    Args:
+        experiment: an `Experiment`.
+        variants: names of the variants to run; `None` for all.
+        options: the options of training, seeds and learning rates that are given.
+        smoke: whether everything is a trial.
+
+    Raises:
+        ValueError: for options that can't be run, or with which a variant's name would be untrue or
+            two variants of a comparison equal.
+    """
+    _check_options(experiment, variants, options)
+    changed = with_options(experiment, options, smoke)
+    if smoke:
+        return changed
+    check_names(experiment, changed, variants or experiment.variants)
+    return without_repetitions(changed)
+
+
+def _check_options(experiment, variants, options):
+    """Raises a `ValueError` for variants, presets, seeds or learning rates that can't be run."""
     if variants is not None and not set(variants) <= set(experiment.variants):
         raise ValueError(
             f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}"
@@ -171,27 +209,66 @@ def _check(experiment, variants, options):
         raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
 
 
-def _check_names(experiment, variants, options):
-    """Raises a `ValueError` for an option with which the name of a variant would be untrue."""
-    for option in ("epochs", "batch_size"):
-        if option not in options:
-            continue
-        for variant in variants:
-            own = getattr(experiment.config(variant), option)
-            if own != options[option] and str(own) in re.findall(r"\d+", variant):
-                raise ValueError(
-                    f"`{option}` must be left out: variants of this experiment are named after "
-                    f"their own, such as {variant!r}. Received: {option}={options[option]}"
-                )
+def check_names(experiment: Experiment, changed: Experiment, variants: Iterable[str]) -> None:
+    """Checks that the names of variants are true with the command line's options.
+
+    Args:
+        experiment: the `Experiment` without these options.
+        changed: the `Experiment` with them.
+        variants: names of the variants to run.
+
+    Raises:
+        ValueError: if a variant is named after a value that an option changes.
+    """
+    for variant in variants:
+        own = experiment.config(variant)
+        new = changed.config(variant)
+        for field in ("epochs", "batch_size", "weight_decay"):
+            if _is_named_after(variant, getattr(own, field)):
+                _check_same(variant, field, getattr(own, field), [getattr(new, field)])
+        if variant not in experiment.learning_rates and _is_named_after(variant, own.learning_rate):
+            rates = changed.learning_rates.get(variant, [new.learning_rate])
+            _check_same(variant, "learning_rate", own.learning_rate, rates)
+        field = "bias_learning_rate"
+        if field in experiment.variants[variant]:
+            _check_same(variant, field, own.bias_learning_rate, [new.bias_learning_rate])
 
 
-def _with_options(experiment, options, smoke):
-    """Returns an experiment with the command line's options for all its variants."""
+def _is_named_after(variant, value):
+    """Returns whether a variant's name has a number."""
+    return f"{value:g}" in re.findall(r"\d+(?:\.\d+)?", variant)
+
+
+def _check_same(variant, field, own, values):
+    """Raises a `ValueError` for a value that is not the variant's own."""
+    different = [value for value in values if value != own]
+    if different:
+        raise ValueError(
+            f"`{field}` of variant {variant!r} must stay {own:g}: the variants differ in it. "
+            f"Received: {field}={different[0]}"
+        )
+
+
+def with_options(experiment: Experiment, options: dict, smoke: bool = False) -> Experiment:
+    """Returns an experiment with the command line's options for all its variants.
+
+    Args:
+        experiment: an `Experiment`.
+        options: the options that are given, without their dashes.
+        smoke: whether everything is a trial.
+    """
     options = dict(options)
-    default_seeds = (0, 1) if smoke else experiment.seeds
-    seeds = options.pop("seeds", default_seeds)
     rates = sorted(set(options.pop("learning_rates", ())))
     grids = dict.fromkeys(experiment.variants, rates) if rates else experiment.learning_rates
+    seed_counts = experiment.seed_counts
+    seeds = (0, 1) if smoke else experiment.seeds
+    if "seeds" in options:
+        seed_counts = {}
+        seeds = options.pop("seeds")
+        first = experiment.seeds[0]
+        # The seed of a search stays the same, so that further seeds keep the rate of earlier runs.
+        if any(len(grid) > 1 for grid in grids.values()) and first not in seeds:
+            seeds = [first, *seeds]
     metric = experiment.metric
     # A preset replaces the settings of the experiment.
     base = {"dataset": experiment.base["dataset"]} if "preset" in options else experiment.base
@@ -199,7 +276,7 @@ def _with_options(experiment, options, smoke):
     if smoke:
         grids = {variant: grid[:1] for variant, grid in grids.items()}
         metric = metric.smoke()
-        base = _tiny(base)
+        base = _tiny(base, options.get("preset"))
         given |= {"dataset", *_SMOKE_OPTIONS}
     # A pre-training keeps the data set that it is for, unless everything is a trial.
     kept = set() if smoke else {"dataset"}
@@ -210,17 +287,61 @@ def _with_options(experiment, options, smoke):
             variant: _without(fields, given) for variant, fields in experiment.variants.items()
         },
         seeds=tuple(seeds),
+        seed_counts=seed_counts,
         learning_rates=grids,
         metric=metric,
         pretraining=experiment.pretraining and _without(experiment.pretraining, given - kept),
     )
 
 
-def _tiny(base):
+def without_repetitions(experiment: Experiment) -> Experiment:
+    """Returns an experiment without the variants that its options make equal to earlier ones.
+
+    Their comparisons are left out, too.
+
+    Args:
+        experiment: an `Experiment` with the command line's options.
+
+    Raises:
+        ValueError: if the two variants of a comparison are equal.
+    """
+    first_of = {}  # from the settings of a variant to the first variant that has them
+    equal_to = {}
+    for variant, settings in experiment.settings["variants"].items():
+        rates = experiment.learning_rates.get(variant)
+        equal_to[variant] = first_of.setdefault(short_hash({**settings, "rates": rates}), variant)
+    for comparison in experiment.comparisons:
+        variant = comparison.variant
+        baseline = comparison.baseline
+        if variant != baseline and equal_to[variant] == equal_to[baseline]:
+            raise ValueError(
+                f"Variants {variant!r} and {baseline!r} must differ. Received: options with which "
+                "they are the same training"
+            )
+    repeated = [variant for variant, first in equal_to.items() if variant != first]
+    if not repeated:
+        return experiment
+    return dataclasses.replace(
+        experiment,
+        variants={
+            variant: fields
+            for variant, fields in experiment.variants.items()
+            if variant not in repeated
+        },
+        comparisons=tuple(
+            comparison
+            for comparison in experiment.comparisons
+            if not {comparison.variant, comparison.baseline} & set(repeated)
+        ),
+    )
+
+
+def _tiny(base, preset):
     """Returns the options of a base for a trial: drawn images, a tiny network, few epochs."""
     from alexnet_keras.training.config import training_config
 
-    tiny = {"filters": (8,) * len(training_config(**base).network.filters), "units": (16, 16)}
+    network = training_config(**(base if preset is None else {**base, "preset": preset})).network
+    tiny = {"filters": (8,) * len(network.filters), "units": (16, 16)}
     return {
         **base,
         "dataset": "shapes",

@@ -157,8 +157,19 @@ class Experiment:
             overrides.update(part.get("overrides", {}))
         for name, value in overrides.items():
             if callable(value):
-                overrides[name] = value(network)
+                overrides[name] = self._override(value, network)
         return {**merged, "overrides": overrides}
+
+    def _override(self, function, network):
+        """The value of an override that is a function of the base's network."""
+        try:
+            return function(network)
+        except AttributeError as error:
+            kind = "VGG" if type(network).__name__ == "AlexNetConfig" else "AlexNet"
+            raise ValueError(
+                f"`preset` must be one of {kind}'s presets for experiment {self.name!r}. Received: "
+                f"preset={self.base['preset']!r}"
+            ) from error
 
 
 def _training_config(options):

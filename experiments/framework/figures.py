@@ -81,7 +81,8 @@ def _draw_kernels(results, folder):
         # A run that diverged has fewer epochs than the film.
         runs = runs_of(results, variant).items()
         seeds = [seed for seed, run in runs if run["ended"] != DIVERGED]
-        paths = {f"seed {seed}": kept_path(folder, variant, seed) for seed in seeds}
+        rate = results["variants"][variant]["learning_rate"]
+        paths = {f"seed {seed}": kept_path(folder, variant, rate, seed) for seed in seeds}
         missing = [name for name, path in paths.items() if not path.exists()]
         if missing or not paths:
             # The files stay on the machine of the runs. A figure of some runs would replace theirs.

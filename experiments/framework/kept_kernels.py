@@ -14,15 +14,17 @@ from alexnet_keras.files import read_npz, replacing
 _EPOCHS = 9  # snapshots of a run, evenly spaced, the first and the last among them
 
 
-def kept_path(folder: Path, variant: str, seed: int) -> Path:
+def kept_path(folder: Path, variant: str, learning_rate: float, seed: int) -> Path:
     """Returns the path of a run's file.
 
     Args:
         folder: folder of the experiment's results.
         variant: name of the variant.
+        learning_rate: learning rate of the run.
         seed: seed of the run.
     """
-    return folder / "kernels" / f"{file_name(variant)}_seed{seed}.npz"
+    name = f"{file_name(variant)}_rate{learning_rate:g}_seed{seed}.npz"
+    return folder / "kernels" / name
 
 
 def file_name(variant: str) -> str:

@@ -55,7 +55,11 @@ def _variant(progress, variant, runs):
     searched = sorted(
         (rate, run) for rate, run in progress.searches[variant].runs.items() if rate is not None
     )
+    machines = {}
+    if any(each.depends_on_machine for each in progress.experiment.metrics):
+        machines = {"machines": {str(seed): _machine(run) for seed, run in runs.items()}}
     return {
+        **machines,
         "learning_rate": next(iter(runs.values()))["config"]["learning_rate"],
         "values": values,
         **summary([value for value in values.values() if value is not None]),
@@ -78,6 +82,11 @@ def _values(metric, runs):
     return {str(seed): metric.value(run) for seed, run in runs.items()}
 
 
+def _machine(run):
+    """The devices and the backend of a run, on which its times depend."""
+    return f"{run['machine']['devices']}, {run.get('backend', 'tensorflow')}"
+
+
 def _curve(run):
     return [row["top1_error"] for row in run["history"]]
 
@@ -91,6 +100,10 @@ def _comparison(comparison, main_metric, variants):
     if values is None or baseline_values is None:
         return None
     seeds = [seed for seed in values if None not in (values[seed], baseline_values.get(seed))]
+    if metric.depends_on_machine:
+        machines = variants[comparison.variant].get("machines", {})
+        others = variants[comparison.baseline].get("machines", {})
+        seeds = [seed for seed in seeds if machines.get(seed) == others.get(seed)]
     measured = {"estimate": None, "interval": None, "n": 0}
     if seeds:
         measured = metric.compare(

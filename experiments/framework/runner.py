@@ -145,6 +145,9 @@ class ExperimentRunner:
         pretraining = self.experiment.pretraining_of(config)
         if pretraining is not None:
             self._pretrain(pretraining, config)
+        self.stored.check_origin(
+            config, open_training_data(config).description, self.progress.all_runs
+        )
         folder = self._folder(config)
         end = EarlyEnd(folder, self.experiment.metric, request.incumbent)
         start = time.perf_counter()
@@ -156,7 +159,7 @@ class ExperimentRunner:
         self._durations.append(time.perf_counter() - start)
         run = self._run_to_store(config, results, ended)
         if self.experiment.keeps_kernels:
-            path = kept_path(self.path.parent, request.variant, request.seed)
+            path = kept_path(self.path.parent, request.variant, config.learning_rate, request.seed)
             keep_kernels(folder / "snapshots", path)
         self.stored.add(self.experiment.run_key(config), run)
         return run
@@ -260,9 +263,6 @@ class ExperimentRunner:
         """The content for `results.json`; all runs and variants that the file holds stay in it."""
         experiment = self.experiment
         before = self.stored.content
-        command = before.get("command", self.command)
-        if self._durations:
-            command = self.command
         runs = self.stored.runs_to_store(self.progress.all_runs)
         variants = {**before.get("variants", {}), **variant_results(self.progress, self.stored)}
         variants = {
@@ -272,7 +272,7 @@ class ExperimentRunner:
             "experiment": experiment.name,
             "section": experiment.section,
             "target": experiment.metric.target,
-            "command": command,
+            "command": self._command(before.get("command")),
             "seconds": sum(run["seconds"] for run in runs),
             "settings": self.settings,
             "variants": variants,
@@ -280,6 +280,19 @@ class ExperimentRunner:
             "comparisons": comparison_results(experiment, variants),
             "runs": runs,
         }
+
+    def _command(self, before):
+        """The command line for the record.
+
+        Args:
+            before: the stored command line, which stays if this one trains nothing, or only some
+                variants or seeds; `None` if none is stored.
+        """
+        words = shlex.split(self.command or "")
+        is_partial = bool({"--variants", "--seeds"} & set(words))
+        if before is not None and (is_partial or not self._durations):
+            return before
+        return self.command
 
 
 class EarlyEnd(keras.callbacks.Callback):

@@ -12,6 +12,14 @@ from experiments.framework.experiment import Comparison, stored_run_key
 from experiments.framework.metrics import ALL_EPOCHS, DIVERGED, EARLY_STOPPED, Metric
 
 _PRETRAINING = "pre-training's "  # before the settings of a pre-training
+# Options that choose the images of a data set.
+_IMAGE_OPTIONS = (
+    "dataset",
+    "class_subset",
+    "max_images_per_class",
+    "hold_out_every",
+    "skip_corrupt",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +59,7 @@ class StoredRuns:
             is_own = path == self.path
             keys = ("settings", "runs") if is_own else ()
             content = read_json(path, *keys)
-            self._runs += [
-                StoredRun(stored_run_key(run), run, path) for run in content.get("runs", ())
-            ]
+            self._runs += [StoredRun(_key(run, path), run, path) for run in content.get("runs", ())]
             if is_own:
                 self.content = content
 
@@ -87,6 +93,35 @@ class StoredRuns:
             and run["config"].get("devices", 1) == as_stored({"devices": config.devices})["devices"]
             and run.get("backend", "tensorflow") == keras.backend.backend()
         )
+
+    def check_origin(self, config: TrainingConfig, data: dict, used: list[dict]) -> None:
+        """Checks that a new run has the images and the backend of the runs beside it.
+
+        Args:
+            config: `TrainingConfig` of the new run.
+            data: description of its data set.
+            used: runs so far that this call needs.
+
+        Raises:
+            ValueError: if runs of the experiment's file, or needed ones, have other images under
+                the same options, or another backend.
+        """
+        import keras  # late, as commands show their help without it
+
+        key = self.experiment.run_key(config)
+        requested = {"backend": keras.backend.backend(), **as_stored(data)}
+        used_ids = {id(run) for run in used}
+        for each in self._runs:
+            if each.path != self.path and id(each.run) not in used_ids:
+                continue
+            stored = {"backend": each.run.get("backend", "tensorflow"), **each.run["data"]}
+            names = ["backend"]
+            if all(each.key[name] == key[name] for name in _IMAGE_OPTIONS):
+                names = [name for name in requested if name in stored]
+            found = differences(requested, stored, names)
+            if found:
+                expected = "a folder with runs on the same images and backend"
+                raise settings_error(self.path.parent.parent, found, expected=expected)
 
     def runs_at(self, variant: str, learning_rate: float) -> dict[int, dict]:
         """Returns the runs of a variant in the experiment's file that measure it, by their seeds.
@@ -216,6 +251,17 @@ def measures_of(results: dict, metric: Metric) -> dict[str, list]:
         if runs:
             found[variant] = [run["measures"][metric.name] for run in runs]
     return found
+
+
+def _key(run, path):
+    """The `run_key` of a run of a file."""
+    try:
+        return stored_run_key(run)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} must have runs of this version. Received: a run that can't be read: {error}. "
+            "Move the folder away, or give another --workdir"
+        ) from error
 
 
 def _comparable(results):

@@ -51,6 +51,10 @@ def test_neighbors_in_activations_and_pixels(weights, tmp_path, tiny_npz, capsys
     }
     assert "Activations of fc7: " in capsys.readouterr().out
     assert len(results["shown"]) == 2
+    picture = (tmp_path / "run" / "neighbors" / "neighbors.png").read_bytes()
+    with pytest.raises(SystemExit, match="other settings: seed: stored 0, requested 1"):
+        main([*arguments, "--seed", "1"])
+    assert (tmp_path / "run" / "neighbors" / "neighbors.png").read_bytes() == picture
     assert main(arguments)["spaces"] == results["spaces"]
     assert "Activations, train" not in capsys.readouterr().err  # they are there already
 

@@ -79,11 +79,13 @@ def test_runs_without_a_value_are_called_by_their_ends():
 
 def test_the_film_is_of_the_runs_that_did_not_diverge(tmp_path):
     (tmp_path / "kernels").mkdir()
+    results = results_with_diverged_runs()
+    rate = results["variants"]["two towers"]["learning_rate"]
     for seed, epochs in ((0, [0, 1, 2]), (1, [0])):  # seed 1 diverged in its first epoch
         kernels = np.full((len(epochs), 2, 4, 3, 3, 3), seed, "float16")
         kernels[:, :, :, 0] = np.reshape(epochs, (-1, 1, 1, 1, 1))
-        np.savez(kept_path(tmp_path, "two towers", seed), epochs=epochs, kernels=kernels)
-    draw(results_with_diverged_runs(), tmp_path)
+        np.savez(kept_path(tmp_path, "two towers", rate, seed), epochs=epochs, kernels=kernels)
+    draw(results, tmp_path)
     with Image.open(tmp_path / "kernels_two_towers.gif") as gif:
         assert gif.n_frames == 3
     assert not (tmp_path / "kernels_halves_of_one_tower.png").exists()

@@ -10,8 +10,8 @@ def test_nine_epochs_are_kept_in_half_precision(tmp_path, random):
     for epoch, each in enumerate(kernels):
         path = tmp_path / "snapshots" / f"epoch-{epoch:04d}.npz"
         np.savez(path, epoch=epoch, layer="conv1", kernels=each)
-    path = kept_path(tmp_path, "conv1 from He's start", 3)
-    assert path == tmp_path / "kernels" / "conv1_from_He_s_start_seed3.npz"
+    path = kept_path(tmp_path, "conv1 from He's start", 0.01, 3)
+    assert path == tmp_path / "kernels" / "conv1_from_He_s_start_rate0.01_seed3.npz"
     keep_kernels(tmp_path / "snapshots", path)
     kept = read_kept(path)
     assert [snapshot.epoch for snapshot in kept] == list(range(0, 17, 2))

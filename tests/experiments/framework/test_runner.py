@@ -1,6 +1,9 @@
 import dataclasses
+import importlib
 import json
+import re
 import types
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +11,19 @@ from alexnet_keras.environment import machine
 from alexnet_keras.files import holding
 from alexnet_keras.record import as_stored
 from alexnet_keras.training import train
-from experiments import cifar_normalization, conv1_initialization, relu_vs_tanh_inputs
-from experiments.framework.cli import main
+from experiments import (
+    cifar_normalization,
+    conv1_initialization,
+    depth,
+    dropout,
+    initialization,
+    relu_vs_tanh_inputs,
+    relu_vs_tanh_settings,
+    response_normalization,
+    vgg_depth,
+    weight_decay,
+)
+from experiments.framework.cli import check_names, main, with_options, without_repetitions
 from experiments.framework.experiment import (
     PRETRAINED,
     Comparison,
@@ -17,6 +31,7 @@ from experiments.framework.experiment import (
     run_key,
     stored_run_key,
 )
+from experiments.framework.kept_kernels import kept_path
 from experiments.framework.metrics import EpochSeconds, EpochsToError, FinalError
 from experiments.framework.runner import EarlyEnd, ExperimentRunner
 from experiments.framework.stored_runs import StoredRuns
@@ -24,7 +39,13 @@ from experiments.framework.tables import table
 from tests.conftest import TINY
 from tests.experiments.conftest import narrow
 
-UNUSED = ("parameters", "machine", "versions")
+UNUSED = ("parameters", "versions")
+MODULES = sorted(
+    path.stem
+    for path in Path(depth.__file__).parent.glob("*.py")
+    if re.search(r"^EXPERIMENT = ", path.read_text(), re.MULTILINE)
+)
+IMAGES = {"name": "cifar10", "classes": 10, "train_count": 50_000}
 
 
 # Epochs from 90% to 25% error at the best learning rate, and this rate. A rate of twice or half the
@@ -47,7 +68,8 @@ class FakeTraining:
         self.runs.append((config.network.activation, config.learning_rate, config.seed))
         results = {
             "config": json.loads(json.dumps(vars(config))),
-            "data": {"classes": 10},
+            "data": IMAGES,
+            "machine": {"devices": "CPU: one"},
             "errors": {},
             "history": [],
             "seconds": 1.0,
@@ -66,7 +88,7 @@ class FakeTraining:
         history = []
         lines = ["top1_error"]
         for epoch in range(config.epochs):
-            row = {"top1_error": self._error(config, epoch + 1)}
+            row = {"top1_error": self._error(config, epoch + 1), "seconds": 2.0}
             history.append(row)
             lines.append(str(row["top1_error"]))
             (workdir / "history.csv").write_text("\n".join(lines))
@@ -90,6 +112,8 @@ def trained(monkeypatch):
     training = FakeTraining()
     monkeypatch.setattr("alexnet_keras.training.train.train_and_evaluate", training)
     monkeypatch.setattr("keras.utils.clear_session", lambda: None)
+    data = types.SimpleNamespace(description=IMAGES)
+    monkeypatch.setattr("experiments.framework.runner.open_training_data", lambda config: data)
     return training.runs
 
 
@@ -368,6 +392,89 @@ def test_seconds_of_another_machine_are_not_reused(trained, tmp_path):
         assert is_reused(dataclasses.replace(final, name="other"), **changes)
 
 
+def test_seconds_of_two_machines_are_not_compared(trained, tmp_path, monkeypatch):
+    own = experiment(seeds=(0, 1, 2))
+    timed = dataclasses.replace(own, metric=EpochSeconds(), learning_rates={}, seed_counts={})
+    folders = (tmp_path / "results", tmp_path / "scratch")
+    ExperimentRunner(timed, *folders, variants=["relu"]).run()
+    path = tmp_path / "results" / "speed" / "results.json"
+    results = json.loads(path.read_text())
+    for run, device in zip(results["runs"], ("one", "one", "two"), strict=True):
+        run["machine"]["devices"] = f"CPU: {device}"
+    path.write_text(json.dumps(results))
+    results = ExperimentRunner(timed, *folders).run()
+    assert list(results["variants"]["relu"]["machines"].values()) == [
+        f"CPU: {device}, tensorflow" for device in ("one", "one", "two")
+    ]
+    comparison = results["comparisons"][0]
+    assert (comparison["variant"], comparison["n"]) == ("tanh", 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": {**IMAGES, "train_count": 49_999}}, "train_count: stored 49999, requested 50000"),
+        ({"backend": "jax"}, "backend: stored 'jax', requested 'tensorflow'"),
+    ],
+)
+def test_runs_on_other_images_are_not_compared(change, message, trained, tmp_path):
+    runner(tmp_path, seeds=(0,)).run()
+    path = tmp_path / "results" / "speed" / "results.json"
+    results = json.loads(path.read_text())
+    for run in results["runs"]:
+        run.update(change)
+    path.write_text(json.dumps(results))
+    runner(tmp_path, seeds=(0,)).run()  # trains nothing
+    count = len(trained)
+    for changed in ({"seeds": (0, 1)}, {"name": "other", "seeds": (0, 1)}):
+        with pytest.raises(ValueError, match=f"runs on the same images and backend.*{message}"):
+            runner(tmp_path, **changed).run()
+    assert len(trained) == count
+    # A part of the images has another count.
+    part = experiment("part", max_images_per_class=100)
+    if "data" in change:
+        ExperimentRunner(part, tmp_path / "results", tmp_path / "scratch").run()
+
+
+def test_runs_of_another_version_are_named(trained, tmp_path):
+    runner(tmp_path).run()
+    path = tmp_path / "results" / "speed" / "results.json"
+    results = json.loads(path.read_text())
+    results["runs"][0]["config"]["crops"] = True
+    path.write_text(json.dumps(results))
+    with pytest.raises(ValueError, match=r"speed.results.json must have runs of this version"):
+        runner(tmp_path, name="other")
+
+
+def test_a_part_of_the_runs_leaves_the_command(trained, tmp_path):
+    folders = (tmp_path / "results", tmp_path / "scratch")
+
+    def command(words, seeds):
+        line = f"python -m experiments.speed{words}"
+        results = ExperimentRunner(experiment(seeds=seeds), *folders, command=line).run()
+        return results["command"].removeprefix("python -m experiments.speed")
+
+    assert command(" --variants relu", (0,)) == " --variants relu"
+    assert command("", (0, 1)) == ""
+    assert command(" --seeds 0 1 2", (0, 1, 2)) == ""
+    assert command(" --epochs 20", (0, 1, 2)) == ""  # trains nothing
+
+
+def test_kept_kernels_are_of_the_best_rate(trained, tmp_path, monkeypatch):
+    rates = {}
+    monkeypatch.setattr(
+        "experiments.framework.runner.keep_kernels",
+        lambda snapshots, path: rates.setdefault(path, trained[-1][1]),
+    )
+    keeping = dataclasses.replace(experiment(seeds=(0,)), keeps_kernels=True)
+    results = ExperimentRunner(keeping, tmp_path / "results", tmp_path / "scratch").run()
+    assert len(rates) == len(trained)
+    for variant, values in results["variants"].items():
+        best = values["learning_rate"]
+        path = kept_path(tmp_path / "results" / "speed", variant, best, 0)
+        assert rates[path] == best
+
+
 def test_other_settings_leave_the_results_alone(trained, tmp_path):
     runner(tmp_path).run()
     path = tmp_path / "results" / "speed" / "results.json"
@@ -595,13 +702,71 @@ def test_bad_arguments(capsys):
         (conv1_initialization, "epochs", 20, "0.02 of He's, 2 epochs"),
         (relu_vs_tanh_inputs, "batch_size", 64, "ReLU, .*, batches of 32"),
         (cifar_normalization, "epochs", 20, "11% network, 520 epochs"),
+        (initialization, "learning_rates", 0.005, "0.03 and bias 1, rate 0.001"),
+        (relu_vs_tanh_settings, "bias_learning_rate", 0.01, "ReLU, all three settings"),
     ],
 )
 def test_names_of_variants_stay_true(module, option, value, variant):
     arguments = [f"--{option.replace('_', '-')}", str(value)]
-    message = f"`{option}` must be left out: .*{variant}.* Received: {option}={value}"
+    field = option.removesuffix("s") if option == "learning_rates" else option
+    message = f"`{field}` of variant .{variant}.* must stay .* Received: {field}={value}"
     with pytest.raises(SystemExit, match=message):
         main(module.EXPERIMENT, "", arguments)
+
+
+def test_names_of_variants_stay_true_with_another_preset():
+    message = "`weight_decay` of variant 'decay 0.0005' must stay 0.0005.* weight_decay=0.0001"
+    with pytest.raises(SystemExit, match=message):
+        main(weight_decay.EXPERIMENT, "", ["--preset", "torchvision"])
+
+
+def test_variants_that_a_preset_makes_equal_are_left_out():
+    # The paper's network has hidden layers of 4,096 neurons.
+    wide = "wide hidden layers"
+    changed = without_repetitions(with_options(dropout.EXPERIMENT, {"preset": "source"}))
+    assert set(dropout.EXPERIMENT.variants) - set(changed.variants) == {
+        f"with dropout, {wide}",
+        f"without dropout, {wide}",
+    }
+    assert [f"{each.variant} against {each.baseline}" for each in changed.comparisons] == [
+        "without dropout against with dropout",
+        "with dropout, constant rate against without dropout, constant rate",
+    ]
+    # torchvision's network has no response normalization.
+    message = "'with normalization' and 'without normalization' must differ"
+    with pytest.raises(SystemExit, match=message):
+        main(response_normalization.EXPERIMENT, "", ["--preset", "torchvision"])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_variant_repeats_another(name):
+    experiment = importlib.import_module(f"experiments.{name}").EXPERIMENT
+    assert without_repetitions(experiment) is experiment
+    check_names(experiment, with_options(experiment, {}), experiment.variants)
+
+
+def test_seeds_are_run_as_given():
+    # A search begins with the first seed of the experiment, whichever seeds are asked for.
+    searching = experiment(dataset="cifar10")
+    assert with_options(searching, {"seeds": [3, 4]}).seeds == (0, 3, 4)
+    assert with_options(searching, {"seeds": [3], "learning_rates": [0.1]}).seeds == (3,)
+    # A variant with fewer seeds by default gets all that are given.
+    assert depth.EXPERIMENT.seed_counts
+    changed = with_options(depth.EXPERIMENT, {"seeds": [7, 8]})
+    assert (changed.seeds, changed.seed_counts) == ((7, 8), {})
+    assert with_options(depth.EXPERIMENT, {}).seed_counts == depth.EXPERIMENT.seed_counts
+
+
+@pytest.mark.parametrize("name", ["depth", "overlapping_pooling", "response_normalization"])
+def test_ablations_need_a_preset_of_alexnet(name):
+    module = importlib.import_module(f"experiments.{name}")
+    with pytest.raises(SystemExit, match="`preset` must be one of AlexNet.* Received: .*vgg_A"):
+        main(module.EXPERIMENT, "", ["--preset", "vgg_A"])
+
+
+def test_smoke_follows_the_preset():
+    changed = with_options(vgg_depth.EXPERIMENT, {"preset": "vgg_A"}, smoke=True)
+    assert changed.config("A").network.filters == (8,) * 5
 
 
 @pytest.mark.slow
