@@ -11,13 +11,15 @@ Its parts run one after the other, each in a process of its own:
 - layers: the time of each layer, forward and backward.
 
 A part that fails does not stop the others. The exit status is 1 then. --workdir holds the output of
-each part, `PART.txt`, its results, and `gpu.json`: how each part ended, written after each.
+each part, `PART.txt`, its results, and `gpu.json`: how each part ended, written after each. Each
+call trains anew, and first deletes the trainings of an earlier call from --workdir.
 """
 
 import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -26,17 +28,25 @@ from pathlib import Path
 
 from benchmarks import harness
 
+_ONE_DEVICE = "one_device"
 _TWO_DEVICES = "two_devices"
+_TRAININGS = (_ONE_DEVICE, _TWO_DEVICES)
+_WORKDIR = "results/benchmarks/gpu"
+_SMOKE_WORKDIR = "runs/gpu_smoke"
 _MEMORY_MIB = 8192  # of each logical device
 
 
 def main(arguments: list[str] | None = None) -> dict:
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.workdir is None:
+        options.workdir = _SMOKE_WORKDIR if options.smoke else _WORKDIR
     if options.worker == _TWO_DEVICES:
         return _train_on_two_devices(options)
     if not options.smoke and not _gpus():
         parser.error("no GPU was found by TensorFlow. --smoke tries the parts on a CPU")
+    harness.check_workdir(parser, options.workdir)
+    _check_trainings(parser, options)
     workdir = Path(options.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     results = {}
@@ -64,8 +74,7 @@ def _parser():
     )
     parser.add_argument(
         "--workdir",
-        default="results/benchmarks/gpu",
-        help="folder of the results (default: results/benchmarks/gpu)",
+        help=f"folder of the results (default: {_WORKDIR}; {_SMOKE_WORKDIR} with --smoke)",
     )
     parser.add_argument(
         "--smoke", action="store_true", help="try the parts quickly, on a CPU (default: no)"
@@ -82,7 +91,7 @@ def _tests(options):
 
 
 def _one_device(options):
-    return ["-m", "experiments.train", *_training_arguments(options, "one_device"), "--devices=1"]
+    return ["-m", "experiments.train", *_training_arguments(options, _ONE_DEVICE), "--devices=1"]
 
 
 def _two_devices(options):
@@ -110,7 +119,7 @@ _SMOKE = ("--rounds=1", "--seconds=0.01", "--implementations=alexnet_keras")
 # Functions that return the arguments of Python.
 PARTS: dict[str, Callable[[argparse.Namespace], list[str]]] = {
     "tests": _tests,
-    "one_device": _one_device,
+    _ONE_DEVICE: _one_device,
     _TWO_DEVICES: _two_devices,
     "training": _training,
     "layers": _layers,
@@ -146,6 +155,25 @@ def _gpus():
     return tf.config.list_physical_devices("GPU")
 
 
+def _check_trainings(parser, options):
+    """Ends the process with an error for a training's folder that this command did not make.
+
+    `_run` writes `PART.txt` before the part makes its folder.
+    """
+    for part in _TRAININGS:
+        folder = Path(options.workdir) / part
+        if part in options.parts and folder.exists() and not _output(folder).exists():
+            parser.error(
+                f"--workdir must have no {part} of yours, which this command would replace. "
+                f"Received: {options.workdir}"
+            )
+
+
+def _output(folder):
+    """Path of the output of the part with a folder."""
+    return folder.with_name(f"{folder.name}.txt")
+
+
 def _run(part, arguments, workdir, smoke):
     """Runs a part; its output goes to the terminal and to a file."""
     print(f"gpu: {part}: python {shlex.join(arguments)}", flush=True)
@@ -157,8 +185,10 @@ def _run(part, arguments, workdir, smoke):
     }
     if part == "tests":
         environment["NVIDIA_TF32_OVERRIDE"] = "0"  # TF32 keeps ten bits of a float32
+    if part in _TRAININGS and (workdir / part).exists():
+        shutil.rmtree(workdir / part)  # an earlier training, which would only be loaded
     start = time.perf_counter()
-    with (workdir / f"{part}.txt").open("w") as file:
+    with _output(workdir / part).open("w") as file:
         process = subprocess.Popen(
             [sys.executable, *arguments],
             env=environment,

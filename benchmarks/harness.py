@@ -343,8 +343,8 @@ def parse(
 ) -> argparse.Namespace:
     """Returns the parsed options. Bad ones end the process with an error.
 
-    In a worker process it then imports the implementation's library and waits until the
-    implementation may warm up.
+    A worker process leaves the workdir unchecked. It imports the implementation's library and
+    waits until the implementation may warm up.
 
     Args:
         parser: parser of the benchmark.
@@ -363,7 +363,19 @@ def parse(
         print(json.dumps({"library": library}), flush=True)
         if not sys.stdin.readline():  # the benchmark has ended
             sys.exit(1)
+    else:
+        check_workdir(parser, options.workdir)
     return options
+
+
+def check_workdir(parser: argparse.ArgumentParser, workdir: str | Path) -> None:
+    """Ends the process with an error for a folder that can't be made or written."""
+    from alexnet_keras.files import check_writable
+
+    try:
+        check_writable(Path(workdir))
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def check_alexnet_presets(
@@ -447,6 +459,25 @@ def machine_name(stored: dict) -> str:
     return machine if device in ("", stored["machine"]["processor"]) else f"{device} ({machine})"
 
 
+def store_partial(module: str, workdir: str | Path, stored: dict) -> None:
+    """Writes the results so far to `MODULE_partial.json`, which `store` removes.
+
+    The results of an earlier run stay until a benchmark has measured everything.
+
+    Args:
+        module: name of the benchmark.
+        workdir: folder of the results.
+        stored: content of the file.
+    """
+    from alexnet_keras.files import write_text
+
+    write_text(_partial_path(module, workdir), json.dumps(stored, indent=1) + "\n")
+
+
+def _partial_path(module, workdir):
+    return Path(workdir) / f"{module}_partial.json"
+
+
 def store(
     module: str, workdir: str | Path, stored: dict, table: str, figure: "Figure | None" = None
 ) -> None:
@@ -470,4 +501,5 @@ def store(
     if figure is not None:
         save_figure(figure, path.with_suffix(".png"))
         suffixes += ", .png"
+    _partial_path(module, workdir).unlink(missing_ok=True)
     print(f"\n{table}\n\nResults: {path}{suffixes}")

@@ -17,7 +17,8 @@ The other runtimes are only needed to compare with them:
 `pip install 'alexnet_keras[export,torch]' openvino`. While a process waits, it keeps its memory.
 --at-once limits the number of processes.
 
-The results are `inference.json`, `inference.md` and `inference.png` in --workdir.
+The results are `inference.json`, `inference.md` and `inference.png` in --workdir. Until everything
+is measured, the results so far are in `inference_partial.json`.
 """
 
 import argparse
@@ -103,7 +104,8 @@ def main(arguments=None):
             for batch_size in options.batch_sizes:
                 groups.append(_measure_group(options, network, batch_size, folder))
                 stored = _record(options, groups, start_up)
-                harness.store("inference", options.workdir, stored, table(stored), plot(stored))
+                harness.store_partial("inference", options.workdir, stored)
+    harness.store("inference", options.workdir, stored, table(stored), plot(stored))
     return stored
 
 

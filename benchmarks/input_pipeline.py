@@ -91,7 +91,11 @@ def _parser():
 
 
 def _prepare(options, folder):
-    """Writes squares of `image_size` pixels as JPEGs into train/CLASS and val/CLASS."""
+    """Writes squares of `image_size` pixels as JPEGs into train/CLASS.
+
+    The first image is also in val/CLASS, so that the package holds no image out. It would refuse a
+    class whose only image is held out.
+    """
     import tensorflow as tf
     from tqdm import tqdm
 
@@ -100,10 +104,12 @@ def _prepare(options, folder):
     dataset = Dataset(options.dataset, options.image_size, options.crop_size, memory_gib=0)
     images = dataset.training_images(1).take(options.images)
     for number, (image, label) in enumerate(tqdm(images, desc="Preparing JPEGs")):
-        split = "val" if number % 50 == 0 else "train"
-        part = folder / split / str(int(label[0]))
-        part.mkdir(parents=True, exist_ok=True)
-        (part / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(image[0], quality=95).numpy())
+        jpeg = tf.io.encode_jpeg(image[0], quality=95).numpy()
+        splits = ("train",) if number else ("train", "val")
+        for split in splits:
+            part = folder / split / str(int(label[0]))
+            part.mkdir(parents=True, exist_ok=True)
+            (part / f"{number}.jpg").write_bytes(jpeg)
     return folder
 
 

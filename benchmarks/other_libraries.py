@@ -70,9 +70,16 @@ class TensorFlowAlexNet:
         classes: number of classes.
         precision: `"float32"` or `"bfloat16"`.
         split: whether a grouped convolution is one convolution per group, and not TensorFlow's own.
+        units: units of fc6 and fc7.
     """
 
-    def __init__(self, classes: int = 1000, precision: str = "float32", split: bool = False):
+    def __init__(
+        self,
+        classes: int = 1000,
+        precision: str = "float32",
+        split: bool = False,
+        units: tuple[int, int] = (4096, 4096),
+    ):
         import tensorflow as tf
 
         random = np.random.default_rng(0)
@@ -82,9 +89,9 @@ class TensorFlowAlexNet:
             (3, 3, 256, 384),
             (3, 3, 192, 384),
             (3, 3, 192, 256),
-            (9216, 4096),
-            (4096, 4096),
-            (4096, classes),
+            (9216, units[0]),
+            units,
+            (units[1], classes),
         ]
         self.kernels = [
             tf.Variable(random.normal(0, 0.02, shape).astype("float32")) for shape in shapes

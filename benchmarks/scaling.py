@@ -3,7 +3,8 @@
     python -m benchmarks.scaling
 
 The network is the full-size one. Each point is measured in a process of its own, for its own peak
-memory. The results are `scaling.json`, `scaling.md` and `scaling.png` in --workdir.
+memory. The results are `scaling.json`, `scaling.md` and `scaling.png` in --workdir. Until all
+points are measured, the results so far are in `scaling_partial.json`.
 """
 
 from typing import TYPE_CHECKING
@@ -28,9 +29,11 @@ _BASE = {"batch_size": 32, "image_size": 224, "classes": 1000}
 
 
 def main(arguments=None):
-    options = harness.parse(_parser(), arguments, tuple(SWEEPS))
+    parser = _parser()
+    options = harness.parse(parser, arguments, tuple(SWEEPS))
     if options.worker:
         return _work(options)
+    _check_points(parser, options)
     points = {sweep: [] for sweep in SWEEPS}
     measured = {}
     for sweep in SWEEPS:
@@ -40,7 +43,8 @@ def main(arguments=None):
             if key not in measured:
                 measured[key] = _measure(point, options)
             points[sweep].append({"value": value, "rounds": measured[key]})
-    stored = harness.record("scaling", options, {"base": _BASE, "sweeps": points})
+            stored = harness.record("scaling", options, {"base": _BASE, "sweeps": points})
+            harness.store_partial("scaling", options.workdir, stored)
     harness.store("scaling", options.workdir, stored, table(stored), plot(stored))
     return stored
 
@@ -60,6 +64,23 @@ def _parser():
     return parser
 
 
+def _check_points(parser, options):
+    """Ends the process with an error for no point, or for images too small for the network."""
+    if not any(getattr(options, sweep) for sweep in SWEEPS):
+        parser.error("--batch-size, --image-size or --classes must have a value. Received: none")
+    for size in options.image_size:
+        try:
+            _training_config(size)
+        except ValueError as error:
+            parser.error(f"--image-size {size}: {error}")
+
+
+def _training_config(size):
+    from alexnet_keras.training.config import training_config
+
+    return training_config("paper", crop_size=size, image_size=size)
+
+
 def _measure(point, options):
     name = _joined(point)
     arguments = harness.as_arguments(options, **{key: [value] for key, value in point.items()})
@@ -70,11 +91,9 @@ def _measure(point, options):
 
 
 def _work(options):
-    from alexnet_keras.training.config import training_config
     from benchmarks.roofline import device_name
 
-    size = options.image_size[0]
-    config = training_config("paper", crop_size=size, image_size=size)
+    config = _training_config(options.image_size[0])
     step = TrainingStep(config, options.batch_size[0], options.classes[0], options.seconds)
     harness.serve(device_name(), step)
 

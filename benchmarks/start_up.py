@@ -3,14 +3,16 @@
     python -m benchmarks.start_up
     python -m benchmarks.start_up --preset small --workdir results/benchmarks/small
 
-Every round measures new processes. The results are `start_up.json` and `start_up.md` in --workdir.
+Every round measures new processes, whose backend of Keras is --backend. The results are
+`start_up.json` and `start_up.md` in --workdir.
 """
 
+import os
 import subprocess
 import sys
 
 from benchmarks import harness
-from benchmarks.networks import check_presets
+from benchmarks.networks import add_backend_option, check_presets
 
 _STEP = """
 import os, sys, time
@@ -50,13 +52,21 @@ def main(arguments=None):
     parser.add_argument(
         "--batch-size", type=int, default=128, help="images in the first step (default: 128)"
     )
+    add_backend_option(parser)
     options = harness.parse(parser, arguments, ("batch_size",))
     check_presets(parser, [options.preset])
+    harness.check_installed(parser, {f"--backend {options.backend}": options.backend})
     from tqdm import tqdm
 
-    _seconds("import alexnet_keras, tensorflow")  # not measured; the files are in memory then
+    # Not measured; the files are in memory then.
+    _seconds(f"import alexnet_keras, {options.backend}", options)
     rounds = [_measure(options) for _ in tqdm(range(options.rounds), desc="Rounds of start_up")]
-    results = {"preset": options.preset, "batch_size": options.batch_size, "rounds": rounds}
+    results = {
+        "preset": options.preset,
+        "batch_size": options.batch_size,
+        "backend": options.backend,
+        "rounds": rounds,
+    }
     stored = harness.record("start_up", options, results)
     harness.store("start_up", options.workdir, stored, table(stored))
     return stored
@@ -65,25 +75,37 @@ def main(arguments=None):
 def _measure(options):
     """The seconds of one round, by figure."""
     figures = {
-        "import_keras": _seconds("import keras"),
-        "import_alexnet_keras": _seconds("import alexnet_keras"),
+        "import_keras": _seconds("import keras", options),
+        "import_alexnet_keras": _seconds("import alexnet_keras", options),
     }
     command = [sys.executable, "-c", _STEP, options.preset, str(options.batch_size)]
-    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    figures |= zip(_STEP_FIGURES, map(float, printed.split()[-3:]), strict=True)
+    ended = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, env=_environment(options)
+    )
+    figures |= zip(_STEP_FIGURES, map(float, ended.stdout.split()[-3:]), strict=True)
     figures["build_and_first_step"] = figures["build"] + figures["first_step"]
     return figures
 
 
-def _seconds(code):
-    return harness.seconds_to_run(code, stderr=subprocess.DEVNULL)
+def _seconds(code, options):
+    env = _environment(options)
+    return harness.seconds_to_run(code, stderr=subprocess.DEVNULL, env=env)
+
+
+def _environment(options):
+    """The environment of a measured process."""
+    return {**os.environ, **harness.environment(options.backend)}
 
 
 def table(stored: dict) -> str:
     """Returns the results as Markdown."""
     preset = stored.get("preset", "paper")  # earlier results have no other
+    backend = stored.get("backend", "tensorflow")  # nor another backend
+    setting = f"the preset `{preset}`, batches of {stored['batch_size']}"
+    if backend != "tensorflow":
+        setting += f", the backend `{backend}`"
     lines = [
-        f"Seconds, median (range); the preset `{preset}`, batches of {stored['batch_size']}.\n",
+        f"Seconds, median (range); {setting}.\n",
         "| | |",
         "|---|---|",
     ]

@@ -11,7 +11,8 @@ A round profiles one step with and without normalization, in float32 and in mixe
 operations run one after another (`TF_NUM_INTEROP_THREADS=1`), each on all cores. So their times add
 up to the step, but for the time between operations, which counts in a small network. The
 normalization of the full-size network crosses the towers, as in the other benchmarks. Other
-networks are presets as they are.
+networks are presets as they are. JAX is needed too, as it reads the profiles:
+`pip install 'alexnet_keras[jax]'`.
 
 The results are `step_profile.json`, `step_profile.md` and `step_profile.png` in --workdir.
 """
@@ -62,6 +63,7 @@ def main(arguments=None):
     if options.worker:
         return _work(options)
     names = _implementations(parser, options.network)
+    harness.check_installed(parser, {"step_profile": "tensorflow", "reading a profile": "jax"})
     groups = []
     for precision in options.precisions:
         measured = harness.measure_in_rounds(

@@ -35,7 +35,8 @@ PyTorch is only needed to compare with it: `pip install 'alexnet_keras[torch]'`.
 waits, it keeps its memory. --at-once limits the number of processes. One of them measures the
 limit, which each group of processes measures again.
 
-The results are `training.json`, `training.md` and `training.png` in --workdir.
+The results are `training.json`, `training.md` and `training.png` in --workdir. Until all groups are
+measured, the results so far are in `training_partial.json`.
 """
 
 import itertools
@@ -72,7 +73,8 @@ def main(arguments=None):
         groups.append(_measure_group(options, network, precision, batch_size))
         results = {"device": groups[-1]["implementations"]["limit"]["description"]}
         stored = harness.record("training", options, {**results, "groups": groups})
-        harness.store("training", options.workdir, stored, table(stored), plot(stored))
+        harness.store_partial("training", options.workdir, stored)
+    harness.store("training", options.workdir, stored, table(stored), plot(stored))
     return stored
 
 
@@ -400,8 +402,17 @@ def plot(stored: dict) -> "Figure":
         _draw_group(axis, group)
     axes[-1, 0].set_xlabel("training, images per second (bar: median; whisker: range)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower right", frameon=False)
-    figure.suptitle(f"Training AlexNet on {harness.machine_name(stored)}", x=0.02, ha="left")
+    networks = _networks(groups)
+    figure.suptitle(f"Training {networks} on {harness.machine_name(stored)}", x=0.02, ha="left")
     return figure
+
+
+def _networks(groups):
+    """The names of the measured networks; the full-size one is AlexNet."""
+    names = {group["network"]: group["network"] for group in groups}
+    if FULL_SIZE in names:
+        names[FULL_SIZE] = "AlexNet"
+    return ", ".join(names.values())
 
 
 def _draw_group(axis, group):

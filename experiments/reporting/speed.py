@@ -9,7 +9,8 @@ from benchmarks.training import measured_groups
 from benchmarks.training_steps import FULL_SIZE, IMPLEMENTATIONS
 
 _ALEXNET_KERAS = ("alexnet_keras", "alexnet_keras_jax")
-_OTHERS = ("tensorflow_split", "tensorflow", "pytorch_compile", "pytorch", "keras")
+_PYTORCH = ("pytorch_compile", "pytorch")
+_OTHERS = ("tensorflow_split", "tensorflow", *_PYTORCH, "keras")
 
 
 def speed_sentences(workdir):
@@ -31,24 +32,50 @@ def speed_figure(workdir):
 
 
 def _panels(workdir):
-    """The stored benchmarks and their groups: float32 on a CPU, bfloat16 on a GPU."""
+    """The stored benchmarks and their groups: float32 on a CPU, bfloat16 on a GPU.
+
+    Raises:
+        ValueError: for a benchmark without this group, or a group without one of both libraries.
+    """
     panels = []
     for folder, precision, batch_size in (("", "float32", 128), ("h200", "bfloat16", 2048)):
-        stored = read_json(Path(workdir) / "benchmarks" / folder / "training.json", "groups")
-        setting = (FULL_SIZE, precision, batch_size)
-        found = [
-            group
-            for group in measured_groups(stored)
-            if (group["network"], group["precision"], group["batch_size"]) == setting
-        ]
-        panels.append((stored, found[0]))
+        path = Path(workdir) / "benchmarks" / folder / "training.json"
+        stored = read_json(path, "groups")
+        group = _group(path, stored, (FULL_SIZE, precision, batch_size))
+        for names in (_ALEXNET_KERAS, _PYTORCH):
+            if not any(name in group["implementations"] for name in names):
+                raise ValueError(
+                    f"{path} must have one of the implementations {', '.join(names)} in "
+                    f"{precision}, batch size {batch_size}. "
+                    f"Received: {', '.join(group['implementations'])}"
+                )
+        panels.append((stored, group))
     return panels
+
+
+def _group(path, stored, requested):
+    """Returns the stored group of a network, a precision and a batch size."""
+    settings = []
+    for group in measured_groups(stored):
+        setting = (group["network"], group["precision"], group["batch_size"])
+        if setting == requested:
+            return group
+        settings.append(setting)
+    raise ValueError(
+        f"{path} must have {_setting_text(requested)}. "
+        f"Received: {'; '.join(map(_setting_text, settings))}"
+    )
+
+
+def _setting_text(setting):
+    network, precision, batch_size = setting
+    return f"{network} in {precision}, batch size {batch_size}"
 
 
 def _sentence(subject, stored, group):
     speeds = {name: _speed(group, name)[0] for name in _names(group)}
     fastest = max(speed for name, speed in speeds.items() if name in _ALEXNET_KERAS)
-    pytorch = max(speed for name, speed in speeds.items() if name.startswith("pytorch"))
+    pytorch = max(speed for name, speed in speeds.items() if name in _PYTORCH)
     digits = 0 if fastest > 1000 else 1
     return (
         f"On {_machine(stored)}, {subject} trains {fastest:,.{digits}f} images per second "

@@ -21,6 +21,17 @@ def multiply_adds(classes):
     ]
 
 
+def parameters(classes):
+    """Parameters of the network: kernels x (weights of a kernel + 1); units x (inputs + 1)."""
+    return sum(
+        [
+            *(24 * (11**2 * 3 + 1), 64 * (5**2 * 12 + 1), 96 * (3**2 * 64 + 1)),
+            *(96 * (3**2 * 48 + 1), 64 * (3**2 * 48 + 1)),
+            *(128 * (6**2 * 64 + 1), 128 * (128 + 1), classes * (128 + 1)),
+        ]
+    )
+
+
 def main(module, *arguments):
     from benchmarks import roofline
 

@@ -1,3 +1,4 @@
+import io
 import shlex
 import subprocess
 import sys
@@ -93,6 +94,29 @@ def test_bad_options(capsys):
         with pytest.raises(SystemExit, match="2"):
             harness.parse(harness.create_parser("layers", "text"), arguments)
         assert f"{arguments[0]} must be positive" in capsys.readouterr().err
+
+
+def test_the_workdir_is_checked_before_anything_is_measured(tmp_path, capsys):
+    """Only once: not in the workers."""
+    file = tmp_path / "file"
+    file.write_text("")
+    parser = harness.create_parser("layers", "text")
+    for workdir in (file, file / "folder"):
+        with pytest.raises(SystemExit, match="2"):
+            harness.parse(parser, ["--workdir", str(workdir)])
+        message = "`workdir` must be a folder that can be written. Received: workdir="
+        assert f"{message}{str(workdir)!r}" in capsys.readouterr().err
+    assert harness.parse(parser, ["--workdir", str(tmp_path / "new")]).workdir
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_worker_leaves_the_workdir_unchecked(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("")
+    monkeypatch.setattr("sys.stdin", io.StringIO("go\n"))
+    parser = harness.create_parser("layers", "text")
+    arguments = ["--workdir", str(file), "--worker", "one"]
+    assert harness.parse(parser, arguments, libraries={"one": "json"}).worker == "one"
 
 
 def test_an_implementation_whose_package_is_missing(capsys):

@@ -1,8 +1,10 @@
 """Implementations that are compared give the same probabilities, and their figures are right."""
 
+import json
 import subprocess
 from importlib import util
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -117,6 +119,19 @@ def test_bad_arguments(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         inference.main(arguments)
     assert arguments[0] in capsys.readouterr().err
+
+
+def test_interrupted_benchmark_keeps_the_earlier_results(tmp_path, monkeypatch):
+    (tmp_path / "inference.json").write_text("earlier")
+    group = {"network": "paper", "batch_size": 1, "implementations": {}}
+    monkeypatch.setattr(harness, "run_worker", Mock())
+    monkeypatch.setattr(inference, "_measure_start_up", Mock(return_value={}))
+    monkeypatch.setattr(inference, "_measure_group", Mock(side_effect=[group, KeyboardInterrupt]))
+    with pytest.raises(KeyboardInterrupt):
+        inference.main(["--implementations", "classifier", "--workdir", str(tmp_path)])
+    assert (tmp_path / "inference.json").read_text() == "earlier"
+    partial = json.loads((tmp_path / "inference_partial.json").read_text())
+    assert partial["groups"] == [group]
 
 
 def test_hidden_modules_are_not_found(capfd):
