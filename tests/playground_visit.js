@@ -3,7 +3,7 @@
 const {files, widths} = await (await fetch("/visit.json")).json();
 const description = await (await fetch("/playground/network.json")).json();
 const {image_size: size, crop_size: cropSize} = description;
-const report = {faults: [], classes: {}, squares: {}, errors: {}, overflow: {}};
+const report = {faults: [], classes: {}, squares: {}, errors: {}, overflow: {}, late: {}};
 
 async function until(check, what) {
   const start = performance.now();
@@ -35,6 +35,24 @@ function giveFile({page, get}, file) {
   transfer.items.add(file);
   get("file").files = transfer.files;
   get("file").dispatchEvent(new page.Event("change"));
+}
+
+// Drops a transfer on the page. Returns whether the browser is kept from opening it.
+function drop({page, get}, transfer) {
+  const options = {dataTransfer: transfer, bubbles: true, cancelable: true};
+  return !get("drop").dispatchEvent(new page.DragEvent("drop", options));
+}
+
+function dropFile(visit, file) {
+  const transfer = new visit.page.DataTransfer();
+  transfer.items.add(file);
+  return drop(visit, transfer);
+}
+
+function messagesOf({get}) {
+  return {
+    status: get("status").textContent, error: get("error").hidden ? "" : get("error").textContent,
+  };
 }
 
 function errorOf({get}) {
@@ -69,7 +87,8 @@ async function chooseKernel(visit) {
   };
 }
 
-async function occlude({get}) {
+async function occlude({page, get}) {
+  report.pictureFilter = page.getComputedStyle(get("occluded")).filter;
   get("occlusion-start").click();
   await until(() => get("occlusion-progress").value > 0, "progress");
   get("occlusion-stop").click();
@@ -78,18 +97,30 @@ async function occlude({get}) {
     status: get("occlusion-status").textContent, progress: get("occlusion-progress").value,
   };
   get("occlusion-start").click();
+  report.restarted = {hidden: get("drops").hidden, progress: get("occlusion-progress").value};
   await until(() => get("occlusion-stop").disabled, "whole map");
   report.whole = {status: get("occlusion-status").textContent, pixels: pixels(get("drops"))};
 }
 
-async function takePicture({get}) {
+async function takePicture({page, frame, get}) {
+  const {mediaDevices} = page.navigator;
+  const getUserMedia = mediaDevices.getUserMedia.bind(mediaDevices);
+  let wanted = null;
+  mediaDevices.getUserMedia = constraints => {
+    wanted = constraints;
+    return getUserMedia(constraints);
+  };
+  const focus = [];
+  const noteFocus = () => focus.push(frame.contentDocument.activeElement.id);
   get("classes").replaceChildren();
   get("camera-start").click();
   await until(() => get("video").videoWidth && !get("camera-take").hidden, "picture of the camera");
+  noteFocus();
   get("camera-take").click();
   await until(() => get("classes").children.length, "classes of the camera's picture");
-  report.camera = {status: get("status").textContent, error: get("error").textContent};
+  report.camera = {...messagesOf({get}), wanted, focus};
   get("camera-stop").click();
+  noteFocus();
   report.camera.closed = get("video").hidden && get("video").srcObject === null;
 }
 
@@ -122,6 +153,47 @@ async function coverStrongest(visit) {
   report.covered = {before, classes: await classify(visit, new File([blob], "covered.png"))};
 }
 
+// Chooses a sample that arrives, or fails, only after the picture that is chosen next.
+async function arriveLate(visit, file, fails) {
+  const {page, get} = visit;
+  const {fetch} = page;
+  let arrive;
+  const arrival = new Promise(done => arrive = done);
+  page.fetch = async path => {
+    await arrival;
+    if (fails) throw new Error("late");
+    return fetch(path);
+  };
+  get("classes").replaceChildren();
+  page.document.querySelector("#samples button").click();
+  await classify(visit, file);
+  arrive();
+  await new Promise(done => setTimeout(done, 500));
+  page.fetch = fetch;
+  return messagesOf(visit);
+}
+
+// Drops a picture on a page that has only begun to load the network.
+async function dropEarly(file) {
+  const visit = await open("/playground/index.html");
+  const prevented = dropFile(visit, file);
+  await until(() => visit.get("status").textContent.startsWith("The picture"), "dropped picture");
+  await new Promise(done => setTimeout(done, 500));
+  report.early = {prevented, ...messagesOf(visit)};
+  visit.frame.remove();
+}
+
+// Records the size of the largest canvas that a picture is drawn into.
+function watchCanvases() {
+  const {prototype} = CanvasRenderingContext2D;
+  const {drawImage} = prototype;
+  report.largestCanvas = 0;
+  prototype.drawImage = function (...rest) {
+    report.largestCanvas = Math.max(report.largestCanvas, this.canvas.width * this.canvas.height);
+    return drawImage.apply(this, rest);
+  };
+}
+
 async function prepare(names) {
   const {readPicture} = await import("/playground/picture.js");
   const {preparedSquare} = await import("/playground/prepare.js");
@@ -140,10 +212,13 @@ async function collectErrors(visit) {
   visit.get("error").hidden = true;
   const transfer = new visit.page.DataTransfer();
   transfer.setData("text/plain", "text");
-  visit.get("drop").dispatchEvent(
-    new visit.page.DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+  drop(visit, transfer);
   report.errors["dropped text"] = await errorOf(visit);
-  report.errors["no network"] = await errorOf(await open("/no_network/index.html"));
+  const noNetwork = await open("/no_network/index.html");
+  report.errors["no network"] = await errorOf(noNetwork);
+  noNetwork.get("error").hidden = true;
+  dropFile(noNetwork, await fetched("smaller.png"));
+  report.errors["dropped without network"] = await errorOf(noNetwork);
   report.errors["no WebAssembly"] = await errorOf(await open("/no_webassembly/index.html"));
 }
 
@@ -156,6 +231,11 @@ try {
   for (const name of files.check) {
     report.classes[name] = await classify(visit, await fetched(name));
   }
+  const smaller = await fetched("smaller.png");
+  report.late.sample = await arriveLate(visit, smaller, false);
+  report.late.failure = await arriveLate(visit, smaller, true);
+  await dropEarly(smaller);
+  watchCanvases();
   await prepare([...files.check, ...files.rare]);
   await takePicture(visit);
   await collectErrors(visit);

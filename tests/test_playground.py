@@ -36,10 +36,18 @@ ERRORS = {  # what the page says, in part
     "empty.png": "empty",
     "huge.png": "too large: 10000 x 9000 pixels",
     "broken.png": "damaged",
+    "animated.gif": "animated",
+    "animated.png": "animated",
+    "animated.webp": "animated",
+    "transparent.gif": "transparent parts",
+    "transparent.webp": "transparent parts",
     "dropped text": "no file",
     "no network": "network.onnx.gz of this page cannot be fetched",
+    "dropped without network": "network.onnx.gz of this page cannot be fetched",
     "no WebAssembly": "no WebAssembly",
 }
+
+MAX_CANVAS = 2**24  # pixels, of iOS
 
 needs_page = pytest.mark.skipif(
     not (SITE / "playground" / "index.html").is_file(), reason="`make docs` has not built the page"
@@ -107,9 +115,10 @@ def test_the_page_shows_what_the_classifier_computes(tmp_path, pages_modules):
     draw = pages_modules("sample_pictures")
     check = draw.write_check_images(tmp_path / "check")
     rare = draw.write_rare_images(tmp_path / "rare")
+    refused = draw.write_refused_images(tmp_path / "refused")
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    for path in (*check, *rare):
+    for path in (*check, *rare, *refused):
         (pictures / path.name).write_bytes(path.read_bytes())
     for name, content in NO_IMAGES.items():
         (pictures / name).write_bytes(content)
@@ -117,17 +126,20 @@ def test_the_page_shows_what_the_classifier_computes(tmp_path, pages_modules):
     files = {
         "check": [path.name for path in check],
         "rare": [path.name for path in rare],
-        "wrong": [*NO_IMAGES, "broken.png"],
+        "wrong": [*NO_IMAGES, "broken.png", *(path.name for path in refused)],
     }
     report = visit(files, pictures, tmp_path / "profile")
     assert not report["faults"]
     assert max(report["overflow"].values()) <= 0
     _check_classes(report["classes"])
     _check_squares(report["squares"], {path.name: path for path in (*check, *rare)})
+    assert report["largestCanvas"] <= MAX_CANVAS
     _check_kernels(report)
     _check_occlusion(report)
-    assert re.match(r"The picture has \d+ x \d+ pixels", report["camera"]["status"])
-    assert report["camera"]["closed"] and not report["camera"]["error"]
+    _check_camera(report["camera"])
+    latest = {"status": "The picture has 17 x 23 pixels.", "error": ""}  # smaller.png
+    assert report["late"] == {"sample": latest, "failure": latest}
+    assert report["early"] == {"prevented": True, **latest}
     for name, part in ERRORS.items():
         assert part in report["errors"][name]
 
@@ -180,7 +192,16 @@ def _check_kernels(report):
     assert answer > answers[steps, steps].max() * 0.95
 
 
+def _check_camera(shown):
+    assert re.match(r"The picture has \d+ x \d+ pixels", shown["status"])
+    assert shown["closed"] and not shown["error"]
+    assert shown["wanted"] == {"video": {"facingMode": "environment"}}
+    assert shown["focus"] == ["camera-take", "camera-start"]
+
+
 def _check_occlusion(report):
+    assert report["restarted"] == {"hidden": True, "progress": 0}
+    assert report["pictureFilter"] == "grayscale(1)"
     assert re.match(r"Stopped after \d+ of 784 places", report["stopped"]["status"])
     assert 0 < report["stopped"]["progress"] < 1
     assert report["whole"]["status"].startswith("All 784 places")
@@ -192,6 +213,15 @@ def _check_occlusion(report):
         assert before - after[name] == pytest.approx(largest, abs=0.05)
     else:
         assert before - largest < min(after.values()) + 0.05
+
+
+def test_the_classifier_refuses_the_same_animations(tmp_path, pages_modules):
+    refused = pages_modules("sample_pictures").write_refused_images(tmp_path / "refused")
+    animations = [path for path in refused if path.stem == "animated"]
+    assert len(animations) == 3
+    for path in animations:
+        with pytest.raises(ValueError, match="^animated$"):
+            read_image(path)
 
 
 def test_the_files_of_the_network_belong_together():

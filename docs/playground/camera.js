@@ -11,7 +11,7 @@ export function hasCamera() {
 export async function startCamera(video) {
   let stream;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({video: true});
+    stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: "environment"}});
   } catch {
     throw new VisitorError("The browser gives no camera to this page. Allow it, or choose a file.");
   }

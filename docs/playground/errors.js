@@ -7,3 +7,8 @@ export function cannotFetch(path) {
   const name = path.split("/").pop().split("?")[0];
   return new VisitorError(`The file ${name} of this page cannot be fetched. Reload the page.`);
 }
+
+// Returns the error of a file with several pictures, which the classifier refuses too.
+export function animated() {
+  return new VisitorError("This picture is animated. Choose one without animation.");
+}

@@ -33,6 +33,13 @@ async function guarded(action) {
 }
 
 async function start() {
+  const loading = load();
+  connectDrop(loading);
+  await loading;
+  await choose(readSample(document.querySelector("#samples button")));
+}
+
+async function load() {
   network = await loadNetwork();
   const {description} = network;
   await network.run(new Float32Array(3 * description.image_size ** 2));  // the first run is slower
@@ -45,7 +52,6 @@ async function start() {
   }
   element("layer").value = "conv2";
   connect();
-  await chooseSample(document.querySelector("#samples button"));
 }
 
 function connect() {
@@ -55,17 +61,17 @@ function connect() {
   element("camera").hidden = !hasCamera();
   element("file").addEventListener("change", event => chooseFile(event.target.files[0]));
   for (const button of document.querySelectorAll("#samples button")) {
-    button.addEventListener("click", () => guarded(() => chooseSample(button)));
+    button.addEventListener("click", () => guarded(() => choose(readSample(button))));
   }
-  connectDrop();
   connectCamera();
   element("layer").addEventListener("change", showChosenLayer);
   element("occlusion-start").addEventListener("click", () => guarded(startOcclusion));
   element("occlusion-stop").addEventListener("click", () => occlusion?.abort());
 }
 
-function connectDrop() {
-  // On the whole page: a file that misses the field would replace the page.
+// Takes files that are dropped. `loading` is the promise of the network.
+function connectDrop(loading) {
+  // On the whole page, and at once: a file that misses the field would replace the page.
   document.addEventListener("dragover", event => {
     event.preventDefault();
     element("drop").classList.add("over");
@@ -74,12 +80,13 @@ function connectDrop() {
   document.addEventListener("drop", event => {
     event.preventDefault();
     element("drop").classList.remove("over");
-    guarded(() => {
+    guarded(async () => {
       const [file] = event.dataTransfer.files;
       if (!file) {
         throw new VisitorError("This is no file. Drop a picture that is stored on this machine.");
       }
-      return choose(readPicture(file));
+      await loading;
+      await choose(readPicture(file));
     });
   });
 }
@@ -89,6 +96,7 @@ function connectCamera() {
   const show = on => {
     for (const id of ["video", "camera-take", "camera-stop"]) element(id).hidden = !on;
     element("camera-start").hidden = on;
+    element(on ? "camera-take" : "camera-start").focus();  // the button that had it is hidden
   };
   element("camera-start").addEventListener("click", () => guarded(async () => {
     await startCamera(video);
@@ -106,21 +114,33 @@ function chooseFile(file) {
   element("file").value = "";  // so that the same file can be chosen again
 }
 
-async function chooseSample(button) {
+async function readSample(button) {
   const {src} = button.querySelector("img");
   const response = await fetch(src).catch(() => null);
   if (!response?.ok) throw cannotFetch(src);
-  await choose(readPicture(await response.blob()));
+  return readPicture(await response.blob());
 }
 
-// Classifies a picture and shows it. `reading` is the picture, or its promise.
+// Classifies a picture and shows it, unless another is chosen meanwhile. `reading` is the picture,
+// or its promise.
 async function choose(reading) {
   const number = ++latest;
   element("status").textContent = "Reading the picture.";
-  const picture = await reading;
+  try {
+    const classified = await classify(await reading);
+    if (number === latest) show(classified);
+  } catch (error) {
+    if (number === latest) throw error;
+  }
+}
+
+async function classify(picture) {
   const square = Float32Array.from(preparedSquare(picture, network.description.image_size));
   const {outputs, milliseconds} = await network.run(square);
-  if (number !== latest) return;  // another picture was chosen meanwhile
+  return {picture, square, outputs, milliseconds};
+}
+
+function show({picture, square, outputs, milliseconds}) {
   occlusion?.abort();
   shown = {square, outputs};
   element("status").textContent = `The picture has ${picture.width} x ${picture.height} pixels.`;
@@ -180,8 +200,7 @@ async function startOcclusion() {
   };
   element("occlusion-start").disabled = true;
   element("occlusion-stop").disabled = false;
-  element("occlusion-status").textContent = "";
-  element("drops").hidden = false;
+  clearOcclusion();
   try {
     const progress = await occlusionMap(network, target, signal, onProgress);
     if (picture === shown) showOcclusionResult(progress, label);
@@ -195,6 +214,7 @@ async function startOcclusion() {
 function showProgress(progress) {
   element("occlusion-progress").value = progress.done / progress.count;
   drawDrops(element("drops"), progress);
+  element("drops").hidden = false;
 }
 
 function showOcclusionResult({drops, done, count}, label) {

@@ -1,10 +1,13 @@
 // Reads a picture into RGB bytes, as the classifier's `read_image` does.
 
-import {VisitorError} from "./errors.js";
+import {isAnimated} from "./animation.js";
+import {VisitorError, animated} from "./errors.js";
 import {decodePng, isPng, pngSize} from "./png.js";
 
 export const MAX_PIXELS = 80e6;  // the classifier's
 const MAX_BYTES = 2 ** 28;
+// Of a canvas. iOS refuses one of more than 2 ** 24; a frame of a 4K camera has fewer than these.
+const STRIP_PIXELS = 2 ** 23;
 
 // Returns {width, height, pixels} of a file: upright RGB bytes, row by row.
 export async function readPicture(file) {
@@ -17,6 +20,7 @@ export async function readPicture(file) {
     checkSize(pngSize(bytes));
     return upright(await decodePng(bytes));
   }
+  if (isAnimated(bytes)) throw animated();
   return fromBitmap(await decodedByBrowser(file));
 }
 
@@ -45,26 +49,51 @@ async function decodedByBrowser(file) {
 }
 
 function fromBitmap(bitmap) {
-  checkSize(bitmap);
-  const picture = fromCanvasSource(bitmap, bitmap.width, bitmap.height);
-  bitmap.close();
-  return picture;
+  try {
+    checkSize(bitmap);
+    return fromCanvasSource(bitmap, bitmap.width, bitmap.height);
+  } finally {
+    bitmap.close();
+  }
 }
 
+// Reads a picture strip by strip, from the top.
 function fromCanvasSource(source, width, height) {
+  const rows = Math.min(height, Math.max(1, Math.floor(STRIP_PIXELS / width)));
+  const context = newContext(width, rows);
+  const pixels = new Uint8Array(3 * width * height);
+  for (let top = 0; top < height; top += rows) {
+    context.clearRect(0, 0, width, rows);
+    context.drawImage(source, 0, -top);
+    const strip = context.getImageData(0, 0, width, Math.min(rows, height - top));
+    copyColors(strip.data, pixels, 3 * top * width);
+  }
+  return {width, height, pixels};
+}
+
+function newContext(width, height) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d", {willReadFrequently: true});
-  context.drawImage(source, 0, 0);
-  const rgba = context.getImageData(0, 0, width, height).data;
-  const pixels = new Uint8Array(3 * width * height);
-  for (let i = 0, j = 0; i < rgba.length; i += 4) {
+  if (!context) {
+    throw new VisitorError("The browser has no memory for this picture. Choose a smaller one.");
+  }
+  return context;
+}
+
+// Copies RGB bytes from RGBA. A canvas does not keep the colors of transparent pixels.
+function copyColors(rgba, pixels, start) {
+  for (let i = 0, j = start; i < rgba.length; i += 4) {
+    if (rgba[i + 3] !== 255) {
+      throw new VisitorError(
+        "This picture has transparent parts, whose colors the browser does not keep. "
+        + "Choose a PNG file, or a picture without transparent parts.");
+    }
     pixels[j++] = rgba[i];
     pixels[j++] = rgba[i + 1];
     pixels[j++] = rgba[i + 2];
   }
-  return {width, height, pixels};
 }
 
 // Turns and mirrors a picture by its orientation, as EXIF defines the eight.

@@ -1,7 +1,7 @@
 // Decodes PNG files. A canvas would multiply colors by their opacity, and the colors of transparent
 // pixels would be lost; the classifier drops the opacity and keeps the colors.
 
-import {VisitorError} from "./errors.js";
+import {VisitorError, animated} from "./errors.js";
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 const GRAY = 0, PALETTE = 3;
@@ -25,6 +25,7 @@ export function pngSize(bytes) {
 export async function decodePng(bytes) {
   const chunks = readChunks(bytes);
   const header = readHeader(chunks);
+  if (isAnimated(chunks)) throw animated();
   const parts = chunks.filter(chunk => chunk.kind === "IDAT").map(chunk => chunk.data);
   const data = await inflate(parts);
   const palette = chunks.find(chunk => chunk.kind === "PLTE")?.data;
@@ -80,6 +81,16 @@ function readHeader(chunks) {
     throw damaged();
   }
   return header;
+}
+
+// Returns whether a file holds several pictures: `acTL` counts those of the animation. The still
+// picture is one of them if its `fcTL` stands before it.
+function isAnimated(chunks) {
+  const before = chunks.slice(0, chunks.findIndex(chunk => chunk.kind === "IDAT"));
+  const control = before.find(chunk => chunk.kind === "acTL")?.data;
+  if (!control || control.length < 8) return false;
+  const count = new DataView(control.buffer, control.byteOffset).getUint32(0);
+  return count > (before.some(chunk => chunk.kind === "fcTL") ? 1 : 0);
 }
 
 async function inflate(parts) {

@@ -3,7 +3,8 @@
     python docs/playground/sample_pictures.py
 
 writes the six samples that the page offers. The test of the page and `make_network.py` draw ten
-more images, which are hard to prepare: turned, gray, transparent, very narrow or very wide.
+more images, which are hard to prepare: turned, gray, transparent, very narrow or very wide. The
+test also draws rare images, and images that the page refuses.
 """
 
 import struct
@@ -62,7 +63,7 @@ def write_check_images(folder: Path) -> list[Path]:
 
 
 def write_rare_images(folder: Path) -> list[Path]:
-    """Writes PNG files of rarer kinds.
+    """Writes files of rarer kinds, and a picture with more pixels than a canvas of iOS may have.
 
     Args:
         folder: folder to make.
@@ -79,6 +80,28 @@ def write_rare_images(folder: Path) -> list[Path]:
     for orientation in range(2, 9):
         _save_turned(picture, orientation, folder / f"turned_{orientation}.png")
     (folder / "interlaced.png").write_bytes(_interlaced(_picture(83, 71)))
+    picture.save(folder / "opaque.gif", comment="a block before the picture")
+    picture.save(folder / "opaque.webp", lossless=True)
+    picture.convert("L").resize((4200, 4000)).save(folder / "large.bmp")
+    return sorted(folder.iterdir())
+
+
+def write_refused_images(folder: Path) -> list[Path]:
+    """Writes animations, and transparent files whose colors a browser does not keep.
+
+    Args:
+        folder: folder to make.
+
+    Returns:
+        The paths of the images.
+    """
+    folder.mkdir()
+    first = Image.fromarray(_picture(60, 50))
+    second = first.rotate(180)
+    for suffix in ("gif", "png", "webp"):
+        first.save(folder / f"animated.{suffix}", save_all=True, append_images=[second])
+    first.quantize(32).save(folder / "transparent.gif", transparency=3)
+    _transparent(first).save(folder / "transparent.webp", lossless=True, exact=True)
     return sorted(folder.iterdir())
 
 
