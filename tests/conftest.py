@@ -20,7 +20,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 import numpy as np
 import pytest
 
-from tests.processes import start_garbage_collection
+from tests.processes import COMPILE_FAST, start_garbage_collection
+
+os.environ.setdefault("XLA_FLAGS", COMPILE_FAST)
 
 # Overrides of the preset "cifar" for a network that trains in seconds. It has every kind of layer:
 # groups, normalization, pools and dropout.

@@ -38,6 +38,14 @@ ON_TORCH = (
     "tests/training/test_checkpoints.py::test_sigterm_saves_and_leaves",
     "tests/training/test_train.py::test_writes_all_that_it_promises",
 )
+# Cases of test_implementations.py that TensorFlow compiles with XLA: each function, in a training
+# and in an evaluation, with both kinds of powers.
+NORMALIZATIONS = (
+    "local_response_normalization 4 2 0.75 True",
+    "local_response_normalization 3 2 0.6 False",
+    "spatial_response_normalization 3 2 0.6 True",
+    "spatial_response_normalization 4 2 0.75 False",
+)
 
 
 @pytest.mark.slow(60)
@@ -62,6 +70,19 @@ def test_these_pass_on_jax(tests, devices):
         result = processes.run(arguments, env=env)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
+
+
+@pytest.mark.slow(10)
+def test_these_pass_with_the_default_options_of_xla():
+    """The tests' own processes compile with other options, see `processes.COMPILE_FAST`."""
+    tests = ["tests/data/test_augmentation.py::test_noise_is_one_color_an_image"]
+    for case in NORMALIZATIONS:
+        for test in ("test_outputs_and_gradients", "test_bfloat16"):
+            tests.append(f"tests/ops/test_implementations.py::{test}[analytic_xla {case}]")
+    arguments = ["-m", "pytest", "-x", "-p", "no:cacheprovider", *tests]
+    result = processes.run(arguments, env={**os.environ, "XLA_FLAGS": ""})
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"{len(tests)} passed" in result.stdout
 
 
 @pytest.mark.slow(60)
@@ -137,7 +158,8 @@ def run_on_jax(folder):
         "network.train_on_batch(batch['images'], batch['labels'])\n"
         "network.save(sys.argv[1] + '/after_on_jax.keras')\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(folder)], env=WITH_JAX, check=True)
+    result = processes.run(["-c", code, str(folder)], env=WITH_JAX)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def check_predictions(folder):

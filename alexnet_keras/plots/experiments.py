@@ -15,6 +15,7 @@ _LINES = ("-", "--", ":", "-.")
 # Marks of the runs without a value in a search for a learning rate, by why they ended.
 _MARKS = {"stopped early": "x", "not reached": "+", "diverged": "1"}
 _LABEL_WIDTH = 44  # characters of a line beside a comparison
+_PANELS = 2  # in a row, so that a page need not shrink their texts
 
 
 def plot_training_errors(
@@ -25,7 +26,7 @@ def plot_training_errors(
 ) -> Figure:
     """Plots training errors against epochs, as in figure 1 of the paper.
 
-    Each group has a panel, each variant a line style, and each run a line.
+    Each group has a panel, two in a row. Each variant has a line style, and each run a line.
 
     Args:
         groups: `{group: {variant: {"curves": [errors of a run, ...], "mean": epochs or None,
@@ -41,9 +42,13 @@ def plot_training_errors(
 
     Reference: figure 1 of Krizhevsky et al. (2012).
     """
+    columns = min(len(groups), _PANELS)
+    rows = math.ceil(len(groups) / columns)
     figure, axes = new_figure(
-        1, len(groups), (5.6 * len(groups), 4.4), squeeze=False, sharex=True, sharey=True
+        rows, columns, (5.6 * columns, 4.4 * rows), squeeze=False, sharex=True, sharey=True
     )
+    for unused in axes.flat[len(groups) :]:
+        unused.set_axis_off()
     lengths = []
     for variants in groups.values():
         for measured in variants.values():
@@ -51,7 +56,7 @@ def plot_training_errors(
     longest = max(lengths)
     most = 2 * longest  # epochs that are drawn; more would leave too little space for the curves
     right = longest
-    for axis, (group, variants) in zip(axes[0], groups.items(), strict=True):
+    for axis, (group, variants) in zip(axes.flat, groups.items(), strict=False):
         axis.axhline(target, color="black", linewidth=0.8)
         axis.annotate(f"{target:g}%", (0, target), (3, 3), textcoords="offset points", fontsize=9)
         for number, (variant, measured) in enumerate(variants.items()):
@@ -65,7 +70,8 @@ def plot_training_errors(
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.set_title("\n".join([group, *filter(None, [(ratios or {}).get(group)])]), fontsize=10)
         axis.legend(loc="best", frameon=False)
-    axes[0, 0].set_ylabel("training top-1 error (%)")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("training top-1 error (%)")
     axes[0, 0].set_xlim(0, 1.05 * max(right, 1))
     return figure
 
@@ -115,14 +121,17 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
     Returns:
         A matplotlib figure with a column for each group.
     """
+    width = 5.6 if len(groups) <= _PANELS else 4.0
     figure, axes = new_figure(
-        2, len(groups), (5.6 * len(groups), 6.4), squeeze=False, sharex="col", sharey="row"
+        2, len(groups), (width * len(groups), 6.4), squeeze=False, sharex="col", sharey="row"
     )
     values = []
     for variants in groups.values():
         for points in variants.values():
             values += [point["value"] for point in points if point["value"] is not None]
     top = 1.4 * max(values, default=1.0)
+    if label.endswith("(%)"):
+        top = min(top, 100.0)
     for (axis, early), (group, variants) in zip(axes.T, groups.items(), strict=True):
         all_rates = set()
         for n, (variant, points) in enumerate(variants.items()):
@@ -139,7 +148,7 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
         early.set_xscale("log")
         ticks = sorted(all_rates)
         labels = [f"{rate:g}" for rate in ticks]
-        early.set_xticks(ticks, labels, rotation=_rotation(ticks))
+        early.set_xticks(ticks, labels, rotation=_rotation(ticks, 0.4 / width))
         early.xaxis.minorticks_off()
         early.set_xlabel("learning rate")
         axis.set_ylim(0, top)
@@ -150,10 +159,15 @@ def plot_learning_rates(groups: Mapping, label: str) -> Figure:
     return figure
 
 
-def _rotation(ticks):
-    """Degrees at which the labels of a logarithmic axis do not touch."""
+def _rotation(ticks, least):
+    """Degrees at which the labels of a logarithmic axis do not touch.
+
+    Args:
+        ticks: rising positions of the labels.
+        least: smallest gap between inclined labels that do not touch, as a part of the axis.
+    """
     gaps = [math.log(high / low) for low, high in itertools.pairwise(ticks)]
-    are_close = len(ticks) >= 10 or any(gap < 0.07 * sum(gaps) for gap in gaps)
+    are_close = len(ticks) >= 10 or any(gap < least * sum(gaps) for gap in gaps)
     return 90 if are_close else 45
 
 

@@ -354,6 +354,15 @@ def test_corrupt_images_of_a_folder(folder):
     assert sorted(path.rsplit("/", 1)[1] for path in info.skipped) == ["0.JPEG", "text.jpg"]
 
 
+def write_png_header(path, width, height):
+    """Writes a gray PNG of one pixel whose header says another size."""
+    pixel = io.BytesIO()
+    Image.new("L", (1, 1)).save(pixel, "png")
+    header = b"IHDR" + struct.pack(">II5B", width, height, 8, 0, 0, 0, 0)
+    header += struct.pack(">I", zlib.crc32(header))
+    path.write_bytes(pixel.getvalue()[:12] + header + pixel.getvalue()[33:])
+
+
 def test_images_of_all_kinds(folder, tmp_path, capsys):
     train = folder / "train" / "cat"
     pixels = np.arange(48 * 40 * 3, dtype="uint8").reshape(48, 40, 3)
@@ -366,12 +375,8 @@ def test_images_of_all_kinds(folder, tmp_path, capsys):
     good.save(train / "\u732b \u0642\u0637\u0629 .png")
     good.save(os.fsencode(train) + b"/\xff\xfe.png", format="png")
     # Other files are named.
-    bomb = io.BytesIO()
-    Image.new("L", (1, 1)).save(bomb, "png")
-    header = struct.pack(">II5B", 60_000, 60_000, 8, 0, 0, 0, 0)  # of 3,600 million pixels
-    header = b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    (train / "bomb.png").write_bytes(bomb.getvalue()[:12] + header + bomb.getvalue()[33:])
-    Image.new("L", (10_000, 9_000)).save(train / "large.png")
+    write_png_header(train / "bomb.png", 60_000, 60_000)
+    write_png_header(train / "large.png", 10_000, 9_000)
     good.save(train / "animated.gif", save_all=True, append_images=[good.rotate(90)])
     (train / "empty.jpg").write_bytes(b"")
     (train / "text.jpg").write_text("not an image")

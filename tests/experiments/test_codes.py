@@ -79,7 +79,7 @@ def test_errors_come_before_any_work(weights, tmp_path, tiny_npz):
         (["--bits", "12"], "`bits` must be different positive multiples of 8. Received: bits=[12]"),
         (["--bits", "8", "8"], "`bits` must be different positive multiples of 8"),
         (["--epochs", "0"], "`epochs` must be a positive whole number"),
-        (["--fit-images", "5"], "`fit_images` must be 6 or more, as `neighbors` is 6. Received: fi"),
+        (["--fit-images", "5"], "`fit_images` must be 6 or more, as `neighbors` is 6. Received"),
         (["--random-codes", "1"], "`random_codes` must be 6 or more, as `neighbors` is 6"),
         (["--neighbors", "1", "--fit-images", "1"], "`fit_images` must be 2 or more"),
         (["--seed=-1"], "`seed` must be a whole number from 0 to 2**31 - 1. Received: seed=-1"),

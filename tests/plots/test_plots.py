@@ -37,7 +37,7 @@ def tiles(figure):
     ("preset", "per_tower", "towers"), [("paper", 48, 2), ("one_tower", 48, 1), ("cifar", 16, 2)]
 )
 def test_kernels_stand_in_towers_on_one_scale(preset, per_tower, towers):
-    model = AlexNet(preset, classes=3)
+    model = AlexNet(preset, classes=3, units=(4, 4))
     kernels = np.asarray(model.get_layer("conv1").kernel)
     sheets = tiles(plot_kernels(model))
     assert len(sheets) == towers
@@ -236,6 +236,24 @@ def test_training_errors_mark_the_crossings():
     assert (diamond.get_xdata()[0], diamond.get_ydata()[0]) == (5.0, 25.0)
     (bar,) = axis.collections
     assert [point.tolist() for point in bar.get_segments()[0]] == [[2.0, 25.0], [3.0, 25.0]]
+
+
+def test_training_errors_of_groups_are_two_in_a_row():
+    run = {"curves": [[60, 24]], "mean": 2.0, "interval": None}
+    figure = plot_training_errors({name: {"ReLU": run} for name in "abc"}, 25.0)
+    boxes = [axis.get_subplotspec() for axis in figure.axes]
+    places = [(box.rowspan.start, box.colspan.start) for box in boxes]
+    assert places == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", ""]
+    assert [axis.axison for axis in figure.axes] == [True, True, True, False]
+    assert [bool(axis.get_ylabel()) for axis in figure.axes] == [True, False, True, False]
+
+
+def test_learning_rates_show_errors_up_to_100_percent():
+    points = [{"learning_rate": 0.1, "value": 90.0, "ended": "all epochs", "curve": [90]}]
+    for label, top in (("error (%)", 100.0), ("epochs", 126.0)):
+        axis, _ = plot_learning_rates({"group": {"ReLU": points}}, label).axes
+        assert axis.get_ylim() == pytest.approx((0, top))
 
 
 @pytest.mark.parametrize("folder", ["alexnet_keras", "benchmarks", "experiments"])

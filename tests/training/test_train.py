@@ -3,6 +3,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import tarfile
 
 import keras
@@ -23,15 +24,14 @@ from alexnet_keras.training.run_folder import RunFolder
 from alexnet_keras.training.train import compile_for_training, train_and_evaluate
 from experiments.train import main
 from tests import processes
-from tests.conftest import TINY
+from tests.conftest import TINY, write_tiny_npz
 
 
-@pytest.fixture
-def config(tiny_npz):
+def small_config(dataset, epochs):
     return training_config(
         "cifar",
-        dataset=tiny_npz,
-        epochs=4,
+        dataset=dataset,
+        epochs=epochs,
         batch_size=16,
         overrides=TINY,
         pca_noise_end=0.5,
@@ -40,8 +40,37 @@ def config(tiny_npz):
     )
 
 
+@pytest.fixture
+def config(tiny_npz):
+    return small_config(tiny_npz, epochs=4)
+
+
+@pytest.fixture(scope="module")
+def finished_folder(tmp_path_factory):
+    """A folder with a data set and with `run`, a training of one epoch that has ended."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_tiny_npz(folder / "tiny.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("ALEXNET_KERAS_CACHE", str(folder / "cache"))
+        train_and_evaluate(small_config("tiny.npz", epochs=1), "run", verbose=0)
+    return folder
+
+
+@pytest.fixture
+def finished(finished_folder, tmp_path, monkeypatch):
+    """Configuration of a finished training, with copies of its data and `run` in `tmp_path`."""
+    shutil.copytree(finished_folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return small_config("tiny.npz", epochs=1)
+
+
 class Killed(Exception):
     pass
+
+
+def read_results(folder):
+    return json.loads((folder / "results.json").read_text())
 
 
 def weights(path):
@@ -198,25 +227,22 @@ def test_a_training_without_validation_goes_on(config, tmp_path):
     assert parts["errors"] == whole["errors"]
 
 
-def test_a_training_that_has_ended_returns_its_results(config, tmp_path, capsys):
-    config = dataclasses.replace(config, epochs=1)
-    first = train_and_evaluate(config, tmp_path / "run", verbose=0)
+def test_a_training_that_has_ended_returns_its_results(finished, tmp_path, capsys):
+    first = read_results(tmp_path / "run")
     before = (tmp_path / "run" / "last.keras").stat().st_mtime_ns
-    assert train_and_evaluate(config, tmp_path / "run", verbose=0) == first
+    assert train_and_evaluate(finished, tmp_path / "run", verbose=0) == first
     assert (tmp_path / "run" / "last.keras").stat().st_mtime_ns == before
     assert "has ended" in capsys.readouterr().out
 
 
-def test_a_workdir_of_another_configuration_is_left_alone(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1)
-    train_and_evaluate(config, tmp_path / "run", verbose=0)
+def test_a_workdir_of_another_configuration_is_left_alone(finished, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
     with pytest.raises(
         ValueError,
         match=r"`workdir` must be .* other settings: learning_rate: stored 0.02, requested 0.5$",
     ):
         train_and_evaluate(
-            dataclasses.replace(config, learning_rate=0.5), tmp_path / "run", verbose=0
+            dataclasses.replace(finished, learning_rate=0.5), tmp_path / "run", verbose=0
         )
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()} == before
 
@@ -238,19 +264,16 @@ def test_a_workdir_in_which_another_training_runs_is_refused(config, tmp_path):
     assert train_and_evaluate(config, tmp_path / "run", verbose=0) == results
 
 
-def test_a_workdir_from_before_a_field_was_added_is_the_same_training(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1)
-    first = train_and_evaluate(config, tmp_path / "run", verbose=0)
+def test_a_workdir_from_before_a_field_was_added_is_the_same_training(finished, tmp_path):
     path = tmp_path / "run" / "config.json"
     before = json.loads(path.read_text())
     del before["decoupled_weight_decay"]
     path.write_text(json.dumps(before))
-    assert train_and_evaluate(config, tmp_path / "run", verbose=0) == first
+    first = read_results(tmp_path / "run")
+    assert train_and_evaluate(finished, tmp_path / "run", verbose=0) == first
 
 
-def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1)
-    train_and_evaluate(config, tmp_path / "run", verbose=0)
+def test_classes_renamed_under_a_training_are_refused(finished, tmp_path):
     path = tmp_path / "run" / "config.json"
     stored = json.loads(path.read_text())
     assert stored["data"] == {
@@ -259,20 +282,20 @@ def test_classes_renamed_under_a_training_are_refused(config, tmp_path):
         "class_names": ["dark", "red", "green", "yellow"],
     }
     (tmp_path / "run" / "results.json").unlink()
-    with np.load(config.dataset) as file:
+    with np.load(finished.dataset) as file:
         arrays = dict(file)
-    np.savez(config.dataset, **arrays | {"class_names": ["dark", "yellow", "green", "red"]})
+    np.savez(finished.dataset, **arrays | {"class_names": ["dark", "yellow", "green", "red"]})
     words = (
         "other settings: class name of label 1: stored 'red', requested 'yellow'; "
         "class name of label 3: stored 'yellow', requested 'red'$"
     )
     with pytest.raises(ValueError, match=words):
-        train_and_evaluate(config, tmp_path / "run", verbose=0)
+        train_and_evaluate(finished, tmp_path / "run", verbose=0)
     assert json.loads(path.read_text()) == stored
     # A workdir from before the names were stored gets them.
     old = {"classes": 4, "train_count": 80}
     path.write_text(json.dumps(stored | {"data": old}))
-    train_and_evaluate(config, tmp_path / "run", verbose=0)
+    train_and_evaluate(finished, tmp_path / "run", verbose=0)
     names = ["dark", "yellow", "green", "red"]
     assert json.loads(path.read_text())["data"] == old | {"class_names": names}
 
@@ -640,13 +663,11 @@ def test_a_damaged_file_of_imagenet_is_named(damaged, tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-def test_more_views_for_a_training_that_has_ended(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1)
-    first = train_and_evaluate(config, tmp_path / "run", verbose=0)["errors"]
+def test_more_views_for_a_training_that_has_ended(finished, tmp_path):
+    first = read_results(tmp_path / "run")["errors"]
     assert set(first) == {"center"}
-    second = train_and_evaluate(
-        dataclasses.replace(config, test_views=("center", "ten_crop")), tmp_path / "run", verbose=0
-    )["errors"]
+    more = dataclasses.replace(finished, test_views=("center", "ten_crop"))
+    second = train_and_evaluate(more, tmp_path / "run", verbose=0)["errors"]
     assert set(second) == {"center", "ten_crop"}
     assert second["center"] == first["center"]
 
@@ -673,20 +694,18 @@ def test_center_crops_are_measured_where_the_last_epoch_was_not_validated(config
     assert results["errors"]["center"] == pytest.approx(measured, rel=1e-4)
 
 
-def test_other_data_under_the_same_name(config, tmp_path):
-    config = dataclasses.replace(config, epochs=1)
-    train_and_evaluate(config, tmp_path / "run", verbose=0)
-    with np.load(config.dataset) as file:
+def test_other_data_under_the_same_name(finished, tmp_path):
+    with np.load(finished.dataset) as file:
         arrays = dict(file)
     np.savez(
-        config.dataset,
+        finished.dataset,
         **arrays | {"x_train": arrays["x_train"][:64], "y_train": arrays["y_train"][:64]},
     )
     (tmp_path / "run" / "results.json").unlink()
     with pytest.raises(
         ValueError, match=r"other settings: data: stored .*'train_count': 80.*, requested"
     ):
-        train_and_evaluate(config, tmp_path / "run", verbose=0)
+        train_and_evaluate(finished, tmp_path / "run", verbose=0)
 
 
 def test_help_explains_every_option(capsys):
