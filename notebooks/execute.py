@@ -21,6 +21,7 @@ from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
 _LARGE = 100_000  # characters
+_COLORS_OF_LINES = 4096  # at most; the edges of lines and letters have mixed colors
 
 
 class _Client(NotebookClient):
@@ -87,13 +88,25 @@ def _tidied(outputs):
 
 
 def _smaller(output):
-    """An output whose picture, if it is large, has only 256 colors, which makes it smaller."""
+    """An output whose picture takes less space, if it is large: fewer colors, or a JPEG.
+
+    Lines and areas need few colors. Photographs would lose theirs.
+    """
     picture = output.get("data", {}).get("image/png", "")
-    if len(picture) > _LARGE:
-        file = io.BytesIO()
-        with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-            image.convert("RGB").quantize(256).save(file, "PNG", optimize=True)
-        output["data"]["image/png"] = base64.b64encode(file.getvalue()).decode()
+    if len(picture) <= _LARGE:
+        return output
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        colors = image.convert("RGB")
+    kind = "image/png" if colors.getcolors(_COLORS_OF_LINES) else "image/jpeg"
+    if kind == "image/png":
+        colors.quantize(256).save(file, "PNG", optimize=True)
+    else:
+        colors.save(file, "JPEG", quality=88, subsampling=0, optimize=True)
+    smaller = base64.b64encode(file.getvalue()).decode()
+    if len(smaller) < len(picture):
+        del output["data"]["image/png"]
+        output["data"][kind] = smaller
     return output
 
 

@@ -105,6 +105,7 @@ class Throughput(keras.callbacks.Callback):
         epochs: number of all epochs.
         step, seconds: steps of the first epoch that are done, and their seconds.
         verbose: whether to print.
+        has_bar: whether the cursor is at the end of Keras' progress bar.
     """
 
     def __init__(
@@ -114,11 +115,13 @@ class Throughput(keras.callbacks.Callback):
         step: int = 0,
         seconds: float = 0.0,
         verbose: bool = True,
+        has_bar: bool = False,
     ):
         super().__init__()
         self.batch_size = batch_size
         self.epochs = epochs
         self.verbose = verbose
+        self.has_bar = has_bar
         self.before = step, seconds
         self.seconds = []
 
@@ -154,12 +157,12 @@ class Throughput(keras.callbacks.Callback):
             if "val_top1_error" in logs
             else "not validated"
         )
-        print(
+        line = (
             f"Epoch {epoch + 1} of {self.epochs}: top-1 error {logs['top1_error']:.1f}% in "
             f"training, {validation}; {logs['images_per_second']:.0f} images/s; about "
-            f"{left / 60:.0f} min left",
-            flush=True,
+            f"{left / 60:.0f} min left"
         )
+        print(f"\n{line}" if self.has_bar else line, flush=True)
 
 
 class DeterministicDropout(keras.callbacks.Callback):

@@ -49,10 +49,10 @@ class Trainer:
             callbacks: further Keras callbacks.
             verbose: as for `train_and_evaluate`.
         """
+        self._verbose = verbose
         checkpoints = self._checkpoints()
         # Checkpoints come last, after the state of all others is set.
         self._callbacks = [*self._own_callbacks(checkpoints), *callbacks, checkpoints]
-        self._verbose = verbose
         self._validation = self.data.validation_batches()
         with checkpoints.leaving_on_signals():
             self._train_epochs_left()
@@ -106,7 +106,12 @@ class Trainer:
         state = self.state
         is_main = self.folder.is_main
         throughput = Throughput(
-            config.batch_size, config.epochs, state["step"], state["seconds"], verbose=is_main
+            config.batch_size,
+            config.epochs,
+            state["step"],
+            state["seconds"],
+            verbose=is_main,
+            has_bar=self._verbose == 1,
         )
         chance = ChanceLevel(
             self.model.output_shape[-1], state["step"], state["chance"], verbose=is_main

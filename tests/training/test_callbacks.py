@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from alexnet_keras.training.callbacks import ChanceLevel, DeterministicDropout
+from alexnet_keras.training.callbacks import ChanceLevel, DeterministicDropout, Throughput
 
 # Of four classes: ln 4 is 1.386. Two epochs of 30 steps; the loss is below 1.286 from step 44 on.
 LOSSES = np.array([2.0] * 43 + [1.0] * 17)
@@ -81,3 +81,20 @@ def test_dropout_takes_large_seeds_in_the_type_of_its_state(dtype, expected):
     callback.set_model(model)
     callback.on_train_begin()
     assert keras.ops.convert_to_numpy(generator.state).tolist() == [expected, 0]
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_the_line_of_an_epoch_stands_alone(verbose, capsys):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    throughput = Throughput(4, epochs=1, has_bar=verbose == 1)
+
+    def set_error(epoch, logs):
+        logs["top1_error"] = 50.0
+
+    errors = keras.callbacks.LambdaCallback(on_epoch_end=set_error)
+    model.fit(np.zeros((4, 2)), np.zeros(4), verbose=verbose, callbacks=[errors, throughput])
+    lines = capsys.readouterr().out.splitlines()
+    starts = [line for line in lines if line.startswith("Epoch 1 of 1: top-1 error 50.0%")]
+    assert len(starts) == 1
+    assert sum("Epoch 1 of 1" in line for line in lines) == 1
