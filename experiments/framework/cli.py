@@ -13,20 +13,28 @@ from experiments.framework.experiment import Experiment, short_hash
 _SMOKE_OPTIONS = {"epochs": 2}
 
 
-def main(experiment: Experiment, description: str, arguments: list[str] | None = None) -> dict:
+def main(
+    experiment: Experiment,
+    description: str,
+    arguments: list[str] | None = None,
+    print_table: bool = True,
+) -> dict:
     """Runs an experiment from its command line, draws its figures and prints its table.
 
     Args:
         experiment: an `Experiment`.
         description: docstring of the experiment's module.
         arguments: list of command-line arguments; `None` for the process' own.
+        print_table: whether to print the table, which a notebook shows itself.
 
     Returns:
         Content of `results.json`.
     """
     parser = _parser(experiment, description)
     return run_command(
-        parser, lambda options, command: _run(experiment, vars(options), command), arguments
+        parser,
+        lambda options, command: _run(experiment, vars(options), command, print_table),
+        arguments,
     )
 
 
@@ -131,7 +139,7 @@ def _add_run_options(group, experiment):
     )
 
 
-def _run(experiment, options, command):
+def _run(experiment, options, command, print_table):
     from experiments.framework.figures import draw
     from experiments.framework.results_folder import results_folder
     from experiments.framework.runner import ExperimentRunner
@@ -156,7 +164,9 @@ def _run(experiment, options, command):
     )
     results = runner.run()
     draw(results, runner.path.parent)
-    print(f"\n{table(results)}\n\nResults and pictures: {runner.path.parent}", flush=True)
+    if print_table:
+        print(f"\n{table(results)}")
+    print(f"\nResults and pictures: {runner.path.parent}", flush=True)
     return results
 
 
