@@ -54,7 +54,14 @@ def as_tuple(name: str, value: Iterable) -> tuple:
 
 
 def storable(entry: Any) -> Any:
-    """Returns a number of NumPy as Python's, which JSON can store; other values as they are."""
+    """Returns a number of NumPy as Python's, which JSON can store; other values as they are.
+
+    Numbers in tuples and lists are converted as well.
+    """
+    if isinstance(entry, list):
+        return list(map(storable, entry))
+    if isinstance(entry, tuple):
+        return tuple(map(storable, entry))
     if not is_number(entry):
         return entry
     return int(entry) if isinstance(entry, numbers.Integral) else float(entry)

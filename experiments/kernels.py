@@ -14,6 +14,7 @@ Spatial frequency and orientation are measured as well. Every training keeps its
 """
 
 import argparse
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from alexnet_keras.cli.trained_network import (
     check_results_folder,
     check_seed,
     claim_workdir,
+    kernels_in_rgb,
     network_parser,
     open_dataset,
+    preparation_of_training,
     print_summary,
     store_results,
     swap_colors,
@@ -45,7 +48,7 @@ def kernels(options: argparse.Namespace, command: str | None = None) -> dict:
     Returns:
         Content of `results.json`.
     """
-    from alexnet_keras.analysis import kernel_measures, layer_kernels, read_snapshots
+    from alexnet_keras.analysis import kernel_measures, layer_kernels
     from alexnet_keras.models import fingerprint
 
     _check(options)
@@ -59,12 +62,12 @@ def kernels(options: argparse.Namespace, command: str | None = None) -> dict:
     }
     check_results_folder(options, "kernels", settings)
     measures = {label: kernel_measures(layer_kernels(model)) for label, model in models.items()}
-    snapshots = read_snapshots(options.snapshots) if options.snapshots else None
+    snapshots = _snapshots_in_rgb(options.snapshots) if options.snapshots else None
     dataset, image = _dataset_and_image(models, options)
     workdir = claim_workdir(options, "kernels", settings)
     print_summary(models.values(), options, dataset)
 
-    _draw_kernels(workdir, models, options.layers)
+    _draw_kernels(workdir, models, options)
     _draw_feature_maps(workdir, models, options.feature_maps, image, dataset)
     _draw_snapshots(workdir, snapshots)
     tests = _tests(measures, options)
@@ -162,12 +165,14 @@ def _check_layers(options, models):
             )
 
 
-def _draw_kernels(workdir, models, layers):
+def _draw_kernels(workdir, models, options):
     from alexnet_keras.plots import plot_kernels, save_figure
 
-    for label, model in models.items():
-        for layer in ("conv1", *layers):
-            save_figure(plot_kernels(model, layer=layer), workdir / f"kernels_{label}_{layer}.png")
+    for path, (label, model) in zip(options.weights, models.items(), strict=True):
+        with kernels_in_rgb(model, path):
+            for layer in ("conv1", *options.layers):
+                figure = plot_kernels(model, layer=layer)
+                save_figure(figure, workdir / f"kernels_{label}_{layer}.png")
 
 
 def _draw_feature_maps(workdir, models, layers, image, dataset):
@@ -180,6 +185,16 @@ def _draw_feature_maps(workdir, models, layers, image, dataset):
         original = swap_colors(image, dataset)
         figure = plot_feature_maps(model, inputs, layer, original=original)
         save_figure(figure, workdir / f"feature_maps_{layer}.png")
+
+
+def _snapshots_in_rgb(folder):
+    """Returns the snapshots of a training, whose kernels have their colors in the order RGB."""
+    from alexnet_keras.analysis import read_snapshots
+
+    snapshots = read_snapshots(folder)
+    if preparation_of_training(folder).get("color_order") != "BGR":
+        return snapshots
+    return [dataclasses.replace(each, kernels=each.kernels[..., ::-1]) for each in snapshots]
 
 
 def _draw_snapshots(workdir, snapshots):
@@ -273,6 +288,8 @@ def _labels(paths):
     labels = []
     for number, name in enumerate(names, 1):
         label = f"{name}_{number}" if counts[name] > 1 else name
+        while label in labels or (label != name and label in names):
+            label = f"{label}_{number}"
         labels.append(label)
     return labels
 

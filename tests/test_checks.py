@@ -84,5 +84,8 @@ def test_configurations_store_numbers_of_numpy():
     config = training_config("paper", batch_size=np.int64(8), class_subset=np.arange(3))
     assert json.loads(json.dumps(config.batch_size)) == 8
     assert json.dumps(config.class_subset) == "[0, 1, 2]"
+    units = {"units": (np.int64(16), np.int64(12)), "filters": [np.int64(8)] * 6}
+    overrides = training_config("small", overrides=units).overrides
+    assert json.dumps(overrides) == '{"units": [16, 12], "filters": [8, 8, 8, 8, 8, 8]}'
     filters = AlexNetConfig(filters=(4, 4, 4, 4, 4, np.int64(8))).filters
     assert json.dumps(filters) == "[4, 4, 4, 4, 4, 8]"

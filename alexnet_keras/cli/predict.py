@@ -56,15 +56,20 @@ def predict(options: argparse.Namespace) -> int:
     unreadable = 0
     drawn = []
     described = []
-    for prediction in predictions:
-        is_readable = prediction.error is None  # the others stand on stderr
-        unreadable += not is_readable
-        if options.json:
-            described.append(_described(prediction))
-        elif is_readable:
-            tqdm.write(_text(prediction))  # above the progress bar
-        if options.figure and is_readable and len(drawn) < _IN_FIGURE:
-            drawn.append(prediction)
+    try:
+        for prediction in predictions:
+            is_readable = prediction.error is None  # the others stand on stderr
+            unreadable += not is_readable
+            if options.json:
+                described.append(_described(prediction))
+            elif is_readable:
+                tqdm.write(_text(prediction))  # above the progress bar
+            if options.figure and is_readable and len(drawn) < _IN_FIGURE:
+                drawn.append(prediction)
+    except ValueError:
+        if options.json and len(described) == len(images):  # none can be read
+            print(json.dumps(described, indent=1))
+        raise
     if options.json:
         print(json.dumps(described, indent=1))
     if options.figure:

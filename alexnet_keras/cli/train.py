@@ -167,6 +167,7 @@ def draw(results: dict, workdir: str | os.PathLike) -> None:
         workdir: its folder. Without `last.keras` in it, only the curves are drawn.
     """
     from alexnet_keras.analysis.kernels import first_convolution
+    from alexnet_keras.cli.trained_network import kernels_in_rgb
     from alexnet_keras.distributed.hosts import process_index
     from alexnet_keras.files import expand_home
     from alexnet_keras.models import load_model
@@ -183,7 +184,9 @@ def draw(results: dict, workdir: str | os.PathLike) -> None:
     weights = workdir / "last.keras"
     if weights.exists():
         model = load_model(weights, "workdir")
-        save_figure(plot_kernels(model, layer=first_convolution(model)), workdir / "kernels.png")
+        with kernels_in_rgb(model, weights):
+            figure = plot_kernels(model, layer=first_convolution(model))
+        save_figure(figure, workdir / "kernels.png")
 
 
 def _parser(prog):

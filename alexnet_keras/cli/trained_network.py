@@ -1,9 +1,10 @@
 """Shared parts of the commands that measure trained networks: model, data and results."""
 
 import argparse
+import contextlib
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -201,17 +202,42 @@ def _check_classes(name, count, trained, class_names):
 
 
 def _check_class_names(name, class_names, trained):
-    """Raises a `ValueError` for the classes of a training in another order; prints other names."""
+    """Raises a `ValueError` for a class of a training under another label; prints other names."""
     label = first_other_class(trained, class_names)
     if label is None or len(trained) != len(class_names):  # of another network
         return
+    moved = _first_moved_class(trained, class_names)
+    if moved is not None:
+        label = moved
     difference = f"class {label} is {class_names[label]!r}, and {trained[label]!r} in the training"
-    if sorted(map(str.casefold, trained)) == sorted(map(str.casefold, class_names)):
+    if moved is not None:
         raise ValueError(
             "`dataset` must have the classes in the order of the training. "
             f"Received: dataset={name!r}, whose {difference}"
         )
     print(f"The classes have other names than in the training: {difference}", flush=True)
+
+
+def _first_moved_class(trained, class_names):
+    """Returns the first label of a name with other labels in the training; `None` without one.
+
+    A name of several labels, such as ImageNet's crane, may have another name under some of them.
+    """
+    labels = _labels_by_name(class_names)
+    labels_in_training = _labels_by_name(trained)
+    for name, found in labels.items():
+        expected = labels_in_training.get(name, found)
+        if not (found <= expected or expected <= found):
+            return min(found - expected)
+    return None
+
+
+def _labels_by_name(class_names):
+    """Returns a dict from class names, whatever their case, to the sets of their labels."""
+    labels = {}
+    for label, name in enumerate(class_names):
+        labels.setdefault(name.casefold(), set()).add(label)
+    return labels
 
 
 def first_other_class(names: Iterable[str], other_names: Iterable[str]) -> int | None:
@@ -255,7 +281,6 @@ def _preparation_of(path):
     import keras
 
     from alexnet_keras.models.saved import preparation_in
-    from alexnet_keras.training.run_folder import read_preparation
 
     preparation = preparation_in(path)
     if preparation is not None:
@@ -266,11 +291,50 @@ def _preparation_of(path):
             "image_size": preparation.image_size,
             "class_names": preparation.class_names,
         }
+    return preparation_of_training(path)
+
+
+def preparation_of_training(path: str | Path) -> dict:
+    """Returns the options of a data set that the classifier fixes from which a training started.
+
+    Args:
+        path: path of a file or folder in the training's folder.
+
+    Returns:
+        dict of mean, mean subtraction, color order and image size; empty for other trainings.
+    """
+    from alexnet_keras.training.run_folder import read_preparation
+
     training = training_of(path)
     if not training.get("pretrained"):
         return {}
     taken = {name: training[name] for name in ("mean_subtraction", "image_size")}
     return read_preparation(Path(path).parent) | taken
+
+
+@contextlib.contextmanager
+def kernels_in_rgb(model: "keras.Model", path: str | Path) -> Iterator[None]:
+    """Context in which the first convolution's kernels have their colors in the order RGB.
+
+    Figures show these kernels as images. Networks that take BGR have them in this order.
+
+    Args:
+        model: a network.
+        path: path of its file.
+    """
+    import keras
+
+    from alexnet_keras.analysis.kernels import first_convolution
+
+    is_bgr = _preparation_of(path).get("color_order") == "BGR"
+    kernel = model.get_layer(first_convolution(model)).kernel
+    if is_bgr:
+        kernel.assign(keras.ops.flip(kernel, axis=2))
+    try:
+        yield
+    finally:
+        if is_bgr:
+            kernel.assign(keras.ops.flip(kernel, axis=2))
 
 
 def is_dataset_of(name: str, training: dict) -> bool:

@@ -160,6 +160,8 @@ def _class_names(stored):
             f"class_names must name every class; it has {len(names)} names for labels "
             f"up to {highest}"
         )
+    if names.dtype.kind == "S":  # as in the pickles of CIFAR
+        names = np.char.decode(names, "utf-8")
     return tuple(str(name) for name in names)
 
 

@@ -211,7 +211,7 @@ def _split_names(layout, hold_out_every):
 
 def fingerprint_of(name: str, files: list) -> str:
     """Returns a digest of a name and of the paths, sizes and times of files."""
-    digest = hashlib.blake2b(f"{DECODING_VERSION}{name}".encode(), digest_size=16)
+    digest = hashlib.blake2b(os.fsencode(f"{DECODING_VERSION}{name}"), digest_size=16)
     for file in files:
         for status in (file.lstat, file.stat):  # of a link and of its target
             with contextlib.suppress(OSError):

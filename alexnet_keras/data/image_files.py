@@ -172,16 +172,23 @@ def pixels_of(image: Image.Image) -> np.ndarray:
     kept; an image of mode `I` with values up to 255 has 8 bits.
 
     Raises:
-        ValueError: for an image without pixels.
+        ValueError: for an image without pixels, with fractions up to 1, or with numbers that do not
+            fit into 16 bits.
     """
     if not image.width * image.height:
         raise ValueError(f"empty: {image.width}x{image.height} pixels")
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # 16 bits, which Pillow's conversion clips to 255
         values = np.asarray(upright)
+        if values.min() < 0 or values.max() >= 2**16:
+            raise ValueError(f"values from {values.min()} to {values.max()}, not 0-65535")
         if upright.mode != "I" or values.max() > 255:  # an array of int32 may have 8 bits
             values = values >> 8
         return np.repeat(values.astype("uint8")[..., None], 3, -1)
+    if upright.mode == "F":
+        values = np.asarray(upright)
+        if values.max() <= 1 and (values % 1).any():
+            raise ValueError(f"fractions from {values.min():.6g} to {values.max():.6g}, not 0-255")
     return np.array(upright.convert("RGB"))
 
 

@@ -34,8 +34,8 @@ class ImageSelection:
             each class. The choice is the same on every machine. Use 2 for the halves of the Fall
             2009 release (section 6 of the paper).
         class_subset: numbers of the classes to keep, relabeled from 0 in this order; empty for all.
-        max_images_per_class: number of training images to keep of each class, the first ones;
-            `None` for all.
+        max_images_per_class: number of training images to keep of each class, the same ones on
+            every machine; `None` for all.
         skip_corrupt: whether to leave out the corrupt files of a folder instead of stopping.
         cache_dir: folder for statistics and for the list of corrupt files; `None` for
             `~/.cache/alexnet_keras` or the folder in `ALEXNET_KERAS_CACHE`.

@@ -84,7 +84,12 @@ def list_photographs(images) -> list[Photograph]:
             found.append(Photograph(source, _checked(image)))
     if not found:
         raise ValueError("`images` must hold at least one image. Received: none")
-    _check_scale([photograph.image for photograph in found])
+    loaded = [photograph.image for photograph in found]
+    if axes == 4:  # one of its images may be dark
+        _check_scale(loaded)
+    else:
+        for image in loaded:
+            _check_scale([image])
     return found
 
 
@@ -177,6 +182,8 @@ def _checked(image):
         raise ValueError(
             "`images` must be paths, arrays (height, width, 3) or Pillow images. Received: " + found
         )
+    if array.dtype == bool:
+        raise ValueError("`images` must be arrays of values 0-255. Received: booleans")
     in_range = array.dtype == np.uint8 or (array.min() >= 0 and array.max() <= 255)
     if not in_range:  # NaN is not either
         raise ValueError(
@@ -187,12 +194,18 @@ def _checked(image):
 
 
 def _check_scale(images):
-    """Raises a `ValueError` if all images are arrays of fractions, such as of `plt.imread`."""
-    if all(_has_fractions(image) for image in images):
+    """Raises a `ValueError` for fractions up to 1, such as of `plt.imread`.
+
+    Args:
+        images: list of a photograph's image, or of all images of one array.
+    """
+    if not any(_has_fractions(image) for image in images):
+        return
+    highest = max(image.max() for image in images)
+    if highest <= 1:
         raise ValueError(
             "`images` must be arrays of values 0-255, so multiply these by 255. Received: "
-            f"fractions from {min(image.min() for image in images):.6g} to "
-            f"{max(image.max() for image in images):.6g}"
+            f"fractions from {min(image.min() for image in images):.6g} to {highest:.6g}"
         )
 
 

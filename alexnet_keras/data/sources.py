@@ -18,6 +18,8 @@ from alexnet_keras.data.options import EXPECTED_DATASET, ImageSelection, check_i
 from alexnet_keras.extras import extra
 from alexnet_keras.files import expand_home
 
+# What TFDS raises for a name. A set of Hugging Face needs another package.
+_ERRORS_OF_NAMES = (ValueError, RuntimeError, AssertionError, TypeError, ModuleNotFoundError)
 IMAGENET_FILES = ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar")
 
 
@@ -165,7 +167,7 @@ def _tfds_builder(name):
 
     try:
         return tfds.builder(name)
-    except (tfds.core.DatasetNotFoundError, ValueError, RuntimeError, AssertionError) as error:
+    except _ERRORS_OF_NAMES as error:
         reason = str(error).strip().splitlines()[0]
         is_unknown = isinstance(error, tfds.core.DatasetNotFoundError)
         if is_unknown or reason.startswith("Parsing builder name"):

@@ -71,13 +71,13 @@ def annotated_images(folder: Path) -> dict | None:
 
     Returns:
         dict from the WordNet number of a class to its files, sorted; `None` for a folder without
-        such a list.
+        such a list, or without `images/`, as after sorting its images into class folders.
 
     Raises:
         ValueError: for a damaged list, or missing files.
     """
     path = folder / "val_annotations.txt"
-    if not path.exists():
+    if not path.exists() or not (folder / "images").is_dir():
         return None
     images = {}
     for line in path.read_text().splitlines():

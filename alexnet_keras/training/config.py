@@ -257,7 +257,8 @@ class TrainingConfig:
     max_images_per_class: int | None = _option(
         "data",
         None,
-        "use only the first N training images of each class, or none for all images",
+        "use only N training images of each class, the same on every machine, or none for all "
+        "images",
         optional_whole_number,
     )
     test_views: tuple = _option(

@@ -58,6 +58,15 @@ def test_prints_json_and_goes_on_after_a_broken_file(paths, tmp_path, capsys):
     assert two["image"].endswith("two.png")
 
 
+def test_prints_json_where_no_image_can_be_read(paths, tmp_path, capsys):
+    (tmp_path / "broken.png").write_text("no image")
+    with pytest.raises(SystemExit, match="`images` must hold an image that can be read"):
+        main(["predict", paths[0], str(tmp_path / "broken.png"), "--json"])
+    (broken,) = json.loads(capsys.readouterr().out)
+    assert broken["image"] == str(tmp_path / "broken.png")
+    assert broken["error"] == "not a JPEG, PNG, BMP, GIF or WebP image"
+
+
 def test_draws_a_figure(paths, tmp_path):
     pytest.importorskip("matplotlib")
     main(["predict", *paths, "--figure", str(tmp_path / "out.png")])

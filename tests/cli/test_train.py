@@ -1,9 +1,13 @@
+import json
 import os
 import sys
 
+import keras
+import numpy as np
 import pytest
+from PIL import Image
 
-from alexnet_keras.cli.train import _choose_backend, main
+from alexnet_keras.cli.train import _choose_backend, draw, main
 
 
 def test_the_backend_is_set_before_keras_is_imported(monkeypatch):
@@ -63,3 +67,22 @@ def test_none_as_the_factors_of_layers(monkeypatch, tmp_path):
     config = trained_config(monkeypatch, flag, "conv1=0", "fc8=2.5")
     assert config.layer_learning_rates == {"conv1": 0, "fc8": 2.5}
     assert trained_config(monkeypatch, flag, "none").layer_learning_rates == {}
+
+
+@pytest.mark.parametrize("color_order", ["RGB", "BGR"])
+def test_kernels_are_drawn_in_rgb(color_order, tmp_path):
+    pytest.importorskip("matplotlib")
+    model = keras.Sequential([keras.Input((9, 9, 3)), keras.layers.Conv2D(4, 3, name="conv1")])
+    kernel = np.zeros((3, 3, 3, 4), "float32")
+    kernel[:, :, color_order.index("R")] = 1  # each kernel sees red only
+    model.get_layer("conv1").set_weights([kernel, np.zeros(4)])
+    model.save(tmp_path / "last.keras")
+    np.savez(tmp_path / "preparation.npz", mean=np.zeros(3), color_order=color_order)
+    config = {"pretrained": "x", "mean_subtraction": "color", "image_size": 9, "overrides": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    history = [{"loss": 1, "top1_error": 50, "learning_rate": 0.1}]
+    draw({"config": config, "history": history, "data": {"name": "photos"}}, tmp_path)
+    with Image.open(tmp_path / "kernels.png") as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    assert (pixels[..., 0] > pixels[..., 2] + 50).any()
+    assert not (pixels[..., 2] > pixels[..., 0] + 50).any()

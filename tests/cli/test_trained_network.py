@@ -138,3 +138,43 @@ def test_weights_of_hugging_face_have_no_folder(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="`activations` must be given"):
         folder_of(weights, "activations")
     assert folder_of("runs/x/best.keras", "activations") == Path("runs/x")
+
+
+def open_with_names(names, trained):
+    """Opens a data set of three class names with a classifier of three others."""
+    arrays = {"x_train": np.zeros((6, 32, 32, 3), "uint8"), "y_train": np.arange(6) % 3}
+    arrays |= {"x_test": arrays["x_train"], "y_test": arrays["y_train"], "class_names": names}
+    np.savez("named.npz", **arrays)
+    path = by_the_strongest_color("classifier.keras", trained)
+    options = argparse.Namespace(weights=path, dataset="named.npz", image_size=None)
+    return open_dataset(Classifier.load(path).network, options)
+
+
+@pytest.mark.parametrize(
+    ("names", "difference"),
+    [
+        (["bird", "cat", "dog"], "class 1 is 'cat', and 'dog' in the training"),
+        (["Dog", "bird", "horse"], "class 0 is 'Dog', and 'cat' in the training"),
+        (["cat", "horse", "dog"], "class 1 is 'horse', and 'dog' in the training"),
+    ],
+)
+def test_a_class_under_another_label_is_refused(names, difference, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = (
+        f"`dataset` must have the classes in the order .*dataset='named.npz', whose {difference}"
+    )
+    with pytest.raises(ValueError, match=message):
+        open_with_names(names, ["cat", "dog", "horse"])
+
+
+@pytest.mark.parametrize(
+    ("names", "trained"),
+    [
+        (["cat", "bird", "horse"], ["cat", "dog", "horse"]),
+        (["crane", "dog", "heron"], ["crane", "dog", "crane"]),
+    ],
+)
+def test_another_name_of_a_class_is_printed(names, trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert open_with_names(names, trained).info.class_names == tuple(names)
+    assert "The classes have other names than in the training: class" in capsys.readouterr().out

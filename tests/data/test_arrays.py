@@ -184,3 +184,9 @@ def test_labels_may_be_a_column(tmp_path):
     assert arrays.class_names == ("a", "b", "c", "none")
     stored = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
     assert [stored[image.tobytes()] for image in arrays.x_train] == arrays.y_train.tolist()
+
+
+def test_class_names_may_be_bytes(tmp_path):
+    names = [b"cat", b"dog", "Käfer".encode()]
+    (tmp_path / "data.npz").write_bytes(npz(class_names=np.array(names)))
+    assert read_npz(tmp_path / "data.npz").class_names == ("cat", "dog", "Käfer")

@@ -1,3 +1,4 @@
+import os
 import textwrap
 
 import numpy as np
@@ -353,3 +354,15 @@ def test_a_missing_folder_is_reported(name, message, tmp_path, monkeypatch):
         ValueError, match=f"`dataset` must be the TFDS name .* Received: dataset={message}"
     ):
         open_image_source(ImageSelection(name))
+
+
+def test_names_of_folders_need_not_be_utf_8(tmp_path, capsys):
+    root = tmp_path / os.fsdecode(b"ds\xe9t\xe9")
+    fill(root, "3 cats", "3 dogs")
+    (root / "cats" / os.fsdecode(b"\xe9.png")).write_text("not an image")
+    source = open_image_source(ImageSelection(str(root), skip_corrupt=True))
+    assert (source.train_count, source.validation_count) == (4, 2)
+    assert [os.fsencode(path)[-5:] for path in source.skipped] == [b"\xe9.png"]
+    paths = sorted(path for path, _ in source.train.as_numpy_iterator())
+    assert paths[0] == os.fsencode(root / "cats" / "1.png")
+    assert "ds\\udce9t\\udce9" in capsys.readouterr().out

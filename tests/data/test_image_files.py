@@ -134,6 +134,30 @@ def test_arrays_of_whole_numbers_have_8_or_16_bits(value, expected):
     np.testing.assert_array_equal(pixels_of(image), np.full((4, 6, 3), expected, "uint8"))
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.array([[-5, 200]], "int32"), "values from -5 to 200, not 0-65535"),
+        (np.array([[0, 70000]], "int32"), "values from 0 to 70000, not 0-65535"),
+        (np.array([[0, 0.5]], "float32"), "fractions from 0 to 0.5, not 0-255"),
+    ],
+)
+def test_numbers_that_do_not_become_8_bits_are_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        pixels_of(Image.fromarray(values))
+
+
+def test_floating_point_images_have_values_to_255():
+    image = Image.fromarray(np.array([[0.0, 200.0]], "float32"))
+    assert image.mode == "F"
+    np.testing.assert_array_equal(pixels_of(image), [[[0, 0, 0], [200, 200, 200]]])
+
+
+def test_the_largest_16_bits_are_white():
+    image = Image.fromarray(np.array([[0, 2**16 - 1]], "int32"))
+    np.testing.assert_array_equal(pixels_of(image), [[[0, 0, 0], [255, 255, 255]]])
+
+
 def test_an_image_without_pixels_is_refused():
     with pytest.raises(ValueError, match="empty: 0x10 pixels"):
         pixels_of(Image.new("RGB", (0, 10)))

@@ -2,6 +2,7 @@ import io
 import os
 import shutil
 import struct
+import sys
 import types
 import zlib
 
@@ -15,6 +16,7 @@ from alexnet_keras.data import Dataset, load, loader, shapes
 from alexnet_keras.data.options import ImageSelection
 from alexnet_keras.data.sources import open_image_source
 from alexnet_keras.data.statistics import training_statistics
+from alexnet_keras.extras import MissingExtraError
 
 SMALL = dict(image_size=32, crop_size=28)
 
@@ -439,6 +441,26 @@ def test_bad_arguments(tiny_npz, tmp_path):
     with pytest.raises(ValueError, match="empty holds no folders"):
         (tmp_path / "empty").mkdir()
         load(str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("mnist/split=3", "unexpected keyword argument 'split'"),
+        ("huggingface:x/y", "huggingface_hub"),
+    ],
+)
+def test_names_that_tfds_answers_with_other_errors(name, reason, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    expected = f"`dataset` must be the TFDS name.* Received: dataset='{name}': .*{reason}"
+    with pytest.raises(ValueError, match=expected):
+        open_image_source(ImageSelection(name))
+
+
+def test_tfds_that_is_missing_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    with pytest.raises(MissingExtraError, match="reading TFDS data sets needs TensorFlow Datasets"):
+        open_image_source(ImageSelection("mnist"))
 
 
 def test_a_window_of_a_sorted_set_holds_all_classes(tiny_npz, monkeypatch):

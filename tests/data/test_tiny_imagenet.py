@@ -119,3 +119,16 @@ def test_a_damaged_list_is_named(damage, tmp_path):
         ValueError, match="val_annotations.txt must list files in images/ .* does not exist"
     ):
         open_image_source(ImageSelection(str(folder)))
+
+
+def test_validation_images_may_be_sorted_into_class_folders(tmp_path):
+    classes = ["n01443537", "n12267677"]
+    folder = write_folder(tmp_path / "tiny-imagenet-200", classes)
+    for line in (folder / "val" / "val_annotations.txt").read_text().splitlines():
+        name, label = line.split("\t")[:2]
+        (folder / "val" / label).mkdir()
+        (folder / "val" / "images" / name).rename(folder / "val" / label / name)
+    (folder / "val" / "images").rmdir()
+    source = open_image_source(ImageSelection(str(folder)))
+    assert source.class_names == tuple(classes)
+    assert sorted(colors_and_labels(source.validation, source)) == [(0, 0), (1, 1)]

@@ -181,6 +181,12 @@ def test_an_image_that_is_none(kind, tmp_path, tiny_npz):
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["best.keras"]
 
 
+def test_folders_of_one_name_are_told_apart(tmp_path):
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run", tmp_path / "c" / "run_1"]
+    results = main(["--weights", *map(save, folders), "--workdir", str(tmp_path / "results")])
+    assert len(results["models"]) == len(results["tests"]["colorfulness"]["p_each"]) == 3
+
+
 def test_results_of_another_model_stay(tmp_path):
     workdir = tmp_path / "results"
     main(["--weights", save(tmp_path / "a"), "--workdir", str(workdir)])
@@ -188,3 +194,29 @@ def test_results_of_another_model_stay(tmp_path):
     with pytest.raises(SystemExit, match="which holds other settings: models: "):
         main(["--weights", save(tmp_path / "b"), "--workdir", str(workdir)])
     assert {path: path.read_bytes() for path in workdir.iterdir()} == before
+
+
+def has_color(path, color, other):
+    """Whether a picture has a pixel with much more of one color, 0-2, than of another."""
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    return (pixels[..., color] > pixels[..., other] + 50).any()
+
+
+def test_kernels_of_a_network_of_bgr_are_drawn_in_rgb(tmp_path):
+    model = tiny_model()
+    kernel = np.zeros(model.get_layer("conv1").kernel.shape, "float32")
+    kernel[:, :, 2] = 1  # each kernel sees red only
+    model.get_layer("conv1").kernel.assign(kernel)
+    weights = save_as_trained(model, tmp_path / "run")
+    config = {"pretrained": "x", "mean_subtraction": "color", "image_size": 32}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    np.savez(tmp_path / "run" / "preparation.npz", mean=np.zeros(3), color_order="BGR")
+    snapshots = KernelSnapshots(tmp_path / "run" / "snapshots")
+    snapshots.set_model(model)
+    snapshots.on_epoch_begin(0)
+    workdir = tmp_path / "results"
+    main(["--weights", weights, "--workdir", str(workdir), "--snapshots", str(snapshots.folder)])
+    for name in ("kernels_run_conv1.png", "kernels_by_epoch.png"):
+        assert has_color(workdir / name, 0, 2)
+        assert not has_color(workdir / name, 2, 0)
