@@ -162,9 +162,9 @@ class Classifier:
             image_size, size, mean, color_order=color_order, class_names=names, name="preparation"
         )
         images = keras.Input((image_size, image_size, 3), name="images")
-        if model.compiled:
-            # The file would have the state of the optimizer, twice the size of the weights.
-            model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        # A compiled model's file would have the state of its optimizer, twice the size of the
+        # weights. A model of `[outputs]` gives a list.
+        model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
         outputs = model(preparation(images))
         if logits:
             outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(outputs)

@@ -128,7 +128,7 @@ def load_pretrained(model: keras.Model, name: str) -> None:
     """Sets a model's weights to the named weights.
 
     Args:
-        model: a network of the same preset. It may lack layers, such as the top.
+        model: a network of the same configuration, which `AlexNet` checks. It may lack the top.
         name: one of `available()`.
 
     Raises:

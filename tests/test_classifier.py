@@ -102,6 +102,20 @@ def test_the_file_has_no_state_of_an_optimizer(images, mean, tmp_path):
     assert not after.network.compiled
 
 
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_a_network_whose_output_is_a_list_of_one(activation, images, mean):
+    network = tiny_network(classifier_activation=activation)
+    listed = keras.Model([network.input], [network.output], name="listed")
+    classifier = Classifier.from_network(listed, mean, NAMES)
+    assert classifier.network.name == "listed"
+    assert classifier.network.get_layer("conv1") is network.get_layer("conv1")
+    for views in ("center", "ten_crop", "dense"):
+        plain = Classifier.from_network(network, mean, NAMES).predict(images, 4, views)
+        np.testing.assert_allclose(
+            by_label(classifier.predict(images, 4, views)), by_label(plain), atol=1e-6
+        )
+
+
 def test_logits_become_probabilities(images, mean):
     network = tiny_network(classifier_activation=None)
     classifier = Classifier.from_network(network, mean, NAMES)

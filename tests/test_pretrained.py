@@ -10,6 +10,7 @@ import pytest
 
 from alexnet_keras import AlexNet, Classifier, pretrained
 from alexnet_keras.analysis import high_frequency_energy, layer_kernels
+from alexnet_keras.models import alexnet_config
 from alexnet_keras.training.config import training_config
 from alexnet_keras.training.initial_weights import read_initial_weights
 from tests.files import make_torch_files
@@ -292,6 +293,37 @@ def test_weights_of_another_network(shipped):
         lambda: pretrained.read_layers("tinny"),
         "must be one of imagenet, tiny_imagenet, imagenette_conv, tiny. Received: weights='tinny'",
     )
+
+
+def test_weights_of_another_function(shipped):
+    # All these networks have the shapes of the stored weights.
+    for overrides, received in (
+        ({"activation": "tanh"}, "`activation` must be 'relu' for weights='tiny'. Received: "),
+        ({"normalization": False}, "`normalization` must be True for weights='tiny'. Received: "),
+        ({"normalization_alpha": 0.4}, "Received: normalization_alpha=0.4"),
+        ({"pool_size": 2}, "Received: pool_size=2"),
+        ({"input_scale": 0.5}, "Received: input_scale=0.5"),
+    ):
+        config = alexnet_config("cifar", **{**TINY, **overrides})
+        for call in (
+            lambda options=overrides: AlexNet(weights="tiny", **options),
+            lambda options=overrides: AlexNet("cifar", weights="tiny", **options),
+            lambda config=config: AlexNet(config, weights="tiny", include_top=False),
+        ):
+            message_of(call, received)
+    same = alexnet_config("cifar", dropout=0.1, bias=0.0, kernel_stddev=0.1, **TINY)
+    AlexNet(same, weights="tiny", classifier_activation=None)
+    AlexNet(same, weights="tiny", include_top=False, hidden_layers=(), input_shape=(48, 48, 3))
+
+
+def test_the_presets_configuration_is_refused_like_its_name():
+    # It has no spatial normalization, which the network of these weights has.
+    for preset in ("paper", alexnet_config("paper")):
+        message = message_of(
+            lambda preset=preset: AlexNet(preset, weights="imagenette_conv", include_top=False)
+        )
+        assert "for weights='imagenette_conv'. Received: " in message
+    AlexNet(alexnet_config("source"), weights="imagenette_conv", include_top=False)
 
 
 def test_a_weight_that_float16_does_not_hold(tmp_path):

@@ -76,9 +76,9 @@ def views_model(
     classes = model.output_shape[-1]
     images = keras.Input((image_size, image_size, 3), name="whole_image")
     crops = crop_views(images, size, test_views) - np.asarray(mean_crop, "float32")
-    probabilities = as_probabilities(
-        model, model(ops.reshape(crops, (-1, size, size, 3)), training=False)
-    )
+    outputs = model(ops.reshape(crops, (-1, size, size, 3)), training=False)
+    # A model of `[inputs]` and `[outputs]` gives a list of one.
+    probabilities = as_probabilities(model, keras.tree.flatten(outputs)[0])
     return keras.Model(
         images, ops.mean(ops.reshape(probabilities, (-1, TEST_VIEWS[test_views], classes)), axis=1)
     )
@@ -118,6 +118,7 @@ def dense_model(model: keras.Model, image_size: int, mean_image: np.ndarray) -> 
     if (
         len(flat) != 1
         or not all(isinstance(layer, keras.layers.Layer) for layer in layers)
+        or not _is_chain(model, operations)
         or not all(isinstance(layer, keras.layers.Dense) for layer in layers[flat[0] + 1 :])
     ):
         raise ValueError(
@@ -144,6 +145,20 @@ def dense_model(model: keras.Model, image_size: int, mean_image: np.ndarray) -> 
             size = (1, 1, layer.units)
         probabilities.append(as_probabilities(model, x))
     return keras.Model(whole, (probabilities[0] + probabilities[1]) / 2)
+
+
+def _is_chain(model, operations):
+    """Returns whether each operation takes only the output of the one before it."""
+    tensors = model.outputs
+    for operation in reversed(operations):
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
+        if len(tensors) != 1 or tensors[0]._keras_history.operation is not operation:
+            return False
+        # A layer may have other calls, outside this model.
+        node = operation._inbound_nodes[tensors[0]._keras_history.node_index]
+        tensors = node.input_tensors
+    return len(tensors) == 1 and tensors[0] is model.inputs[0]
 
 
 class _DenseAsConvolution(keras.layers.Layer):

@@ -43,7 +43,8 @@ def grad_cam(
         classifier: a `Classifier`.
         images: as for `Classifier.predict`.
         class_name: the class to explain; `None` for the most probable class of each image.
-        layer: name of a layer with maps; `None` for the last convolution. A convolution gives its
+        layer: name of a layer with maps; `None` for the last convolution. All paths from the image
+            to the output must pass through it, without a skip connection. A convolution gives its
             values after the activation that follows it, such as relu5 for conv5. If a normalization
             stands between them, or a pool before another activation than ReLU, it gives its values
             before the activation.
@@ -54,7 +55,8 @@ def grad_cam(
 
     Raises:
         ValueError: for an unknown layer or one without maps, layers before it that are not a chain,
-            a class that is not the classifier's, a path without images, or if no image can be read.
+            a path from the image to the output around it, a class that is not the classifier's, a
+            path without images, or if no image can be read.
 
     Reference: section 3 of Selvaraju et al., "Grad-CAM" (2016).
     """
@@ -110,9 +112,20 @@ def _split(network, layer):
         values = pooled = keras.Input(maps.shape[1:])
         for pool in pools:
             pooled = pool(pooled)
-        rest = keras.Model(activation.output, logits)
+        rest = _rest(activation.output, logits, layer)
         return keras.Model(inputs, keras.layers.ReLU()(maps)), keras.Model(values, rest(pooled))
-    return keras.Model(inputs, maps), keras.Model(maps, logits)
+    return keras.Model(inputs, maps), _rest(maps, logits, layer)
+
+
+def _rest(maps, logits, layer):
+    """Returns the model from a layer's maps to the scores."""
+    try:
+        return keras.Model(maps, logits)
+    except ValueError as error:  # Keras finds another path to the image
+        raise ValueError(
+            "`layer` must be a layer that all paths from the image to the output pass through. "
+            f"Received: the layer {layer.name!r}, which a path bypasses"
+        ) from error
 
 
 def _is_max_pool(layer):

@@ -1,5 +1,6 @@
 """The AlexNet network."""
 
+import dataclasses
 import os
 import random
 
@@ -28,6 +29,18 @@ _POOLS = {
     ("average_pool", True): CeilingAveragePooling2D,
     ("average_pool", False): keras.layers.AveragePooling2D,
 }
+
+# Fields that may differ from the network of named weights. `load_pretrained` compares the shapes.
+_SHAPES = ("input_shape", "filters", "kernel_sizes", "units")
+_OF_TRAINING = (
+    "dropout",
+    "initializer",
+    "kernel_stddev",
+    "middle_kernel_stddev",
+    "conv1_kernel_stddev",
+    "bias",
+    "bias_layers",
+)
 
 
 def AlexNet(
@@ -135,9 +148,9 @@ def AlexNet(
         overrides["input_shape"] = input_shape
     if isinstance(weights, str) and weights in REGISTRY:
         classes = _classes_of(weights, classes, include_top)
-        preset, overrides = _network_of(weights, preset, overrides)
-    preset = "paper" if preset is None else preset
-    config = alexnet_config(preset, **overrides)
+        config = _config_of(weights, preset, overrides, include_top)
+    else:
+        config = alexnet_config("paper" if preset is None else preset, **overrides)
     classes = 1000 if classes is None else classes
     classes = check_whole_number("classes", classes)
     seed = random.randrange(2**31)  # `keras.utils.set_random_seed` fixes it
@@ -180,17 +193,30 @@ def _classes_of(weights, classes, include_top):
     return stored
 
 
-def _network_of(weights, preset, overrides):
-    """Returns the preset and the overrides of named weights, unless others are requested."""
+def _config_of(weights, preset, overrides, include_top):
+    """Returns the configuration for named weights, after a check that its function is theirs."""
     entry = REGISTRY[weights]
     if isinstance(preset, str) and preset != entry.preset:
         raise ValueError(
             f"`preset` must be {entry.preset!r} for weights={weights!r}. "
             f"Received: preset={preset!r}"
         )
+    stored = alexnet_config(entry.preset, **entry.overrides)
     if preset is None or isinstance(preset, str):
-        return entry.preset, {**entry.overrides, **overrides}
-    return preset, overrides
+        preset = stored
+    requested = alexnet_config(preset, **overrides)
+    free = [*_SHAPES, *_OF_TRAINING]
+    if not include_top:
+        free.append("hidden_layers")
+    for field in dataclasses.fields(requested):
+        expected = getattr(stored, field.name)
+        found = getattr(requested, field.name)
+        if field.name not in free and found != expected:
+            raise ValueError(
+                f"`{field.name}` must be {expected!r} for weights={weights!r}. "
+                f"Received: {field.name}={found!r}"
+            )
+    return requested
 
 
 def _conv_block(x, config, conv, seed):

@@ -75,7 +75,8 @@ def activation_after(
 ) -> tuple[list[keras.layers.Layer], keras.layers.Layer | None]:
     """Finds the activation layer of a linear convolution or dense layer, such as relu5 for conv5.
 
-    Pools and normalizations may stand between the two, as in the networks of the 2012 source.
+    Pools and normalizations may stand between the two, as in the networks of the 2012 source. The
+    search follows the graph, up to an output that several layers or none take.
 
     Args:
         network: a `keras.Model`.
@@ -84,15 +85,26 @@ def activation_after(
     Returns:
         The layers between the two, and the activation. It is `None` for a layer that has an
         activation of its own or none before the next convolution or dense layer. The same holds
-        if another kind of layer stands between, such as batch normalization.
+        if another kind of layer stands between, such as batch normalization, or if the network
+        branches there.
     """
     between = []
     if not isinstance(layer, LINEAR_LAYERS) or layer.activation is not keras.activations.linear:
         return between, None
-    for other in network.layers[network.layers.index(layer) + 1 :]:
-        if isinstance(other, ACTIVATIONS):
-            return between, other
-        if not isinstance(other, _BETWEEN):
-            break
+    other = _only_consumer(network, layer)
+    while isinstance(other, _BETWEEN):
         between.append(other)
-    return between, None
+        other = _only_consumer(network, other)
+    return between, other if isinstance(other, ACTIVATIONS) else None
+
+
+def _only_consumer(network, layer):
+    """Returns the layer that takes the output of another; `None` for several or none."""
+    # Functions such as `keras.ops.add` are operations, and no layers.
+    operations = getattr(network, "operations", network.layers)
+    consumers = [
+        other
+        for other in operations
+        if any(tensor is layer.output for tensor in keras.tree.flatten(other.input))
+    ]
+    return consumers[0] if len(consumers) == 1 else None

@@ -20,6 +20,8 @@ from alexnet_keras.pretrained import REGISTRY, load_pretrained
 
 _MISSING = "file not found"
 _NORMALIZATIONS = (LocalResponseNormalization, SpatialResponseNormalization)
+_POOLS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+_PLAIN_RELU = {"max_value": None, "negative_slope": 0, "threshold": 0}
 
 
 def is_on_hub(path: str | os.PathLike) -> bool:
@@ -239,7 +241,8 @@ def _check_order_and_normalization(model, stored):
     """Raises a `ValueError` for the same weights in another order of layers, or other constants.
 
     The presets `paper`, `source`, `bvlc_alexnet` and `caffenet` have weights of the same shapes. So
-    have networks that differ only in a normalization, an activation or the scale of the input.
+    have networks that differ only in a normalization, an activation, a pool or the scale of the
+    input. The activation of fc8 is free.
     """
     own = {layer.name: layer for layer in model.layers}
     others = {layer.name: layer for layer in stored.layers}
@@ -250,13 +253,14 @@ def _check_order_and_normalization(model, stored):
             raise ValueError(
                 f"its layers have another order: stored {found}, requested {requested}"
             )
-        wanted = _constants(own[requested])
-        if wanted != _constants(others[requested]):
-            raise ValueError(
-                f"its layer {requested} has other constants: stored "
-                f"{_constants(others[requested])}, requested {wanted}"
-            )
     _check_functions(model, stored)
+    for name in order:
+        wanted = _constants(own[name])
+        found = _constants(others[name])
+        if wanted != found:
+            raise ValueError(
+                f"its layer {name} has other constants: stored {found}, requested {wanted}"
+            )
 
 
 def _check_functions(model, stored):
@@ -276,13 +280,23 @@ def _functions(model):
 
 
 def _constants(layer):
-    """The constants of a normalization or a scaling as a dict, which is empty for other layers."""
+    """Returns the constants that decide a layer's function, beside its weights, as a dict."""
+    if isinstance(layer, _POOLS):
+        size = {"pool_size": layer.pool_size, "strides": layer.strides}
+        return {"class": type(layer).__name__, **size}
     names = ()
     if isinstance(layer, _NORMALIZATIONS):
         names = ("size", "k", "alpha", "beta", "divide_alpha", "groups")
     elif isinstance(layer, keras.layers.Rescaling):
         names = ("scale", "offset")
-    return {name: getattr(layer, name, None) for name in names}
+    elif isinstance(layer, keras.layers.ReLU):
+        names = ("max_value", "negative_slope", "threshold")
+    constants = {name: getattr(layer, name, None) for name in names}
+    if constants == _PLAIN_RELU:
+        return {"activation": "relu"}
+    if hasattr(layer, "activation") and layer.name != TOP[-1]:
+        constants["activation"] = keras.activations.serialize(layer.activation)
+    return constants
 
 
 def _without_top(model, shapes):

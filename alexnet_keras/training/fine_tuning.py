@@ -160,7 +160,7 @@ class PretrainedClassifier:
         layers = self._network.layers
         reason = ""
         if not isinstance(self._output_layer, keras.layers.Dense):
-            reason = f"ends in {layers[-1].name}"
+            reason = f"ends in {last_operation(self._network).name}"
         elif not any(isinstance(layer, keras.layers.Conv2D) for layer in layers):
             reason = "has no convolution"
         elif any(getattr(layer, "quantization_mode", None) for layer in layers):
@@ -221,10 +221,11 @@ def _output_layer(network):
     """Returns the last operation of a network, or the one before its softmax."""
     last = last_operation(network)
     activation = getattr(last, "activation", None)
-    is_softmax = isinstance(last, keras.layers.Softmax) or (
-        isinstance(last, keras.layers.Activation) and activation is keras.activations.softmax
+    is_softmax = isinstance(last, keras.layers.Activation) and (
+        activation is keras.activations.softmax
     )
-    if is_softmax:
+    # The layer, and the operation of `keras.ops`.
+    if is_softmax or type(last).__name__ == "Softmax":
         return last_operation(keras.Model(network.inputs, last.input))
     return last
 

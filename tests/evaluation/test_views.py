@@ -60,6 +60,18 @@ def test_predictions_are_averaged(test_views, random):
         np.testing.assert_allclose(prediction, each.mean(0), rtol=1e-4, atol=1e-6)
 
 
+def test_views_of_a_model_whose_output_is_a_list_of_one(random):
+    inputs = keras.Input((4, 4, 3))
+    outputs = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(inputs))
+    model = keras.Model([inputs], [outputs])
+    images = random.uniform(0, 1, (2, 6, 6, 3)).astype("float32")
+    ours = views_model(model, 6, np.zeros((4, 4, 3))).predict(images, verbose=0)
+    kernel, bias = model.get_weights()
+    for image, found in zip(images, ours, strict=True):
+        expected = softmax(ten_crops(image, 4).reshape(10, -1) @ kernel + bias).mean(0)
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
 def test_bad_arguments():
     images = keras.ops.zeros((1, 32, 32, 3))
     with pytest.raises(
@@ -144,6 +156,16 @@ def test_dense_evaluation_without_biases(random):
     np.testing.assert_allclose(out, np.mean(both, axis=0), rtol=1e-4)
 
 
+def test_dense_evaluation_of_layers_that_another_model_has_too(random):
+    layers = [keras.layers.Conv2D(3, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
+    other = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    images = random.uniform(0, 1, (2, 8, 8, 3)).astype("float32")
+    both = [other.predict(views, verbose=0) for views in (images, images[:, :, ::-1])]
+    out = dense_model(model, 8, np.zeros((8, 8, 3))).predict(images, verbose=0)
+    np.testing.assert_allclose(out, np.mean(softmax(np.array(both)), axis=0), rtol=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")  # other layers
 def test_dense_evaluation_refuses_quantized_layers():
     model = AlexNet("cifar", filters=(4,) * 6, units=(7, 8), classes=4)
@@ -156,7 +178,11 @@ def test_dense_evaluation_needs_a_chain_of_layers():
     inputs = keras.Input((8, 8, 3))
     maps = keras.layers.Conv2D(2, 3)(inputs)
     flat = keras.layers.Flatten()
+    residual = keras.layers.Add()([maps, keras.layers.Conv2D(2, 3, padding="same")(maps)])
+    shared = keras.layers.Conv2D(3, 3, padding="same")
     for outputs in (
+        keras.layers.Dense(2)(flat(residual)),
+        keras.layers.Dense(2)(flat(shared(shared(inputs)))),
         keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(inputs)),
         keras.layers.Dense(2)(flat(keras.ops.relu(maps))),
         keras.ops.softmax(keras.layers.Dense(2)(flat(maps))),

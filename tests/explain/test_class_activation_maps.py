@@ -4,7 +4,16 @@ import pytest
 
 from alexnet_keras import Classifier
 from alexnet_keras.explain import grad_cam
-from tests.explain.networks import CROP, SIZE, classifier_of, convolution, crops_of, set_weights
+from tests.explain.networks import (
+    CROP,
+    MEAN,
+    NAMES,
+    SIZE,
+    classifier_of,
+    convolution,
+    crops_of,
+    set_weights,
+)
 
 
 @pytest.fixture
@@ -78,6 +87,21 @@ def test_bad_arguments(images, random):
     flat = classifier_of([keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")])
     with pytest.raises(ValueError, match="`layer` must be given for a network without convolu"):
         grad_cam(flat, images)
+
+
+def test_a_skip_connection_around_the_layer(images):
+    inputs = keras.Input((CROP, CROP, 3))
+    a = keras.layers.Conv2D(5, 3, name="conv_a")(inputs)
+    b = keras.layers.Conv2D(5, 3, padding="same", name="conv_b")(a)
+    x = keras.layers.ReLU()(keras.layers.Add()([a, b]))
+    outputs = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
+    network = keras.Model(inputs, outputs)
+    classifier = Classifier.from_network(network, MEAN, NAMES, image_size=SIZE)
+    message = "`layer` must be a layer that all paths .* Received: the layer 'conv_b'"
+    for layer in (None, "conv_b"):
+        with pytest.raises(ValueError, match=message):
+            grad_cam(classifier, images, layer=layer)
+    assert grad_cam(classifier, images, layer="conv_a")[0].map.shape == (CROP, CROP)
 
 
 def test_a_network_without_names_is_no_classifier():

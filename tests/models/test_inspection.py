@@ -48,6 +48,29 @@ def test_no_activation_behind_a_batch_normalization():
     assert activation_after(network, layers[0]) == ([], None)
 
 
+def test_each_branch_has_its_own_activation():
+    inputs = keras.Input((8, 8, 3))
+    a = keras.layers.Conv2D(2, 3, name="conv_a")(inputs)
+    b = keras.layers.Conv2D(2, 3, name="conv_b")(inputs)
+    a = keras.layers.ReLU(name="relu_a")(a)
+    b = keras.layers.Activation("tanh", name="tanh_b")(b)
+    network = keras.Model(inputs, keras.layers.Concatenate()([a, b]))
+    names = [layer.name for layer in network.layers]
+    assert names.index("conv_b") < names.index("relu_a")
+    for name, activation in (("conv_a", "relu_a"), ("conv_b", "tanh_b")):
+        layers, found = activation_after(network, network.get_layer(name))
+        assert (layers, found.name) == ([], activation)
+
+
+def test_no_activation_of_a_layer_that_a_skip_connection_takes_too():
+    inputs = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(2, 3, name="conv")(inputs)
+    activated = keras.layers.ReLU()(maps)
+    for outputs in (keras.layers.Add()([maps, activated]), keras.ops.add(maps, activated)):
+        network = keras.Model(inputs, outputs)
+        assert activation_after(network, network.get_layer("conv")) == ([], None)
+
+
 def test_an_unknown_layer(source):
     assert layer_of(source, "pool5") is source.get_layer("pool5")
     with pytest.raises(

@@ -163,3 +163,65 @@ def test_a_preparation_without_a_network_behind_it(tmp_path):
     message = "one network, a keras.Model, behind its Preparation. Received: a model with 0"
     with pytest.raises(ValueError, match=message):
         load_model(path)
+
+
+@pytest.fixture
+def relu_vgg(tmp_path):
+    path = tmp_path / "relu_vgg.keras"
+    VGG("A", classes=4, **NARROW_VGG).save(path)
+    return path
+
+
+def test_weights_of_a_network_of_another_activation(relu_vgg):
+    for include_top in (True, False):
+        options = {"classes": 4, "include_top": include_top, **NARROW_VGG}
+        message = message_of(lambda o=options: VGG("A", activation="tanh", weights=relu_vgg, **o))
+        assert "its layer conv1_1 has other constants" in message
+        assert "stored {'activation': 'relu'}, requested {'activation': 'tanh'}" in message
+    # These change no function below the classes.
+    VGG("A", classes=4, classifier_activation=None, dropout=0.1, weights=relu_vgg, **NARROW_VGG)
+    VGG("A", include_top=False, pooling="avg", weights=relu_vgg, **NARROW_VGG)
+
+
+def test_weights_of_a_network_of_another_activation_in_fc6(tmp_path):
+    model = network(activation="relu")
+    model.get_layer("fc6").activation = keras.activations.tanh
+    model.save(tmp_path / "tanh_fc6.keras")
+    message = message_of(lambda: network(weights=tmp_path / "tanh_fc6.keras"))
+    assert "its layer fc6 has other constants: stored {'activation': 'tanh'}" in message
+    network(include_top=False, weights=tmp_path / "tanh_fc6.keras")
+
+
+def replaced_layers(model, name, new):
+    """Returns the chain of a model's layers with one of them replaced."""
+    x = inputs = keras.Input(model.input_shape[1:], name="image")
+    for layer in model.layers[1:]:
+        copy = type(layer).from_config(layer.get_config())
+        if layer.name == name:
+            copy = new
+        x = copy(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize(
+    "pool", [keras.layers.AveragePooling2D(2, 2), keras.layers.MaxPooling2D(3, 2, padding="same")]
+)
+def test_weights_of_a_network_of_other_pools(pool, relu_vgg, tmp_path):
+    pool.name = "pool2"
+    other = replaced_layers(load_model(relu_vgg), "pool2", pool)
+    other.save(tmp_path / "other.keras")
+    message = message_of(
+        lambda: VGG("A", classes=4, weights=tmp_path / "other.keras", **NARROW_VGG)
+    )
+    assert "its layer pool2 has other constants: stored {'class': '" in message
+
+
+def test_a_relu_is_a_relu_in_any_layer(tmp_path):
+    path = tmp_path / "other.keras"
+    same = replaced_layers(network(), "relu2", keras.layers.ReLU(name="relu2"))
+    same.save(path)
+    same_weights(network(weights=path).get_weights(), same.get_weights())
+    leaky = keras.layers.ReLU(negative_slope=0.1, name="relu2")
+    replaced_layers(network(), "relu2", leaky).save(path)
+    message = message_of(lambda: network(weights=path))
+    assert "its layer relu2 has other constants: stored {'max_value'" in message

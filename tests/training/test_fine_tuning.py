@@ -245,6 +245,20 @@ def test_layers_that_were_frozen_in_the_classifier_learn(network, tmp_path):
     assert len(tuned.trainable_weights) == len(network.trainable_weights)
 
 
+def test_a_softmax_of_keras_ops_is_replaced(tmp_path):
+    inputs = keras.Input((CROP, CROP, 3))
+    maps = keras.layers.Conv2D(3, 3, name="conv")(inputs)
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(maps)
+    logits = keras.layers.Dense(4, name="dense_4")(pooled)
+    network = keras.Model(inputs, keras.ops.softmax(logits))
+    mean = np.zeros((SIZE, SIZE, 3), "float32")
+    path = tmp_path / "classifier.keras"
+    Classifier.from_network(network, mean, tuple(COLORS)).save(path)
+    tuned = PretrainedClassifier(str(path)).new_network(classes=2)
+    assert tuned.output_shape == (None, 2)
+    assert [layer.name for layer in tuned.layers[1:]] == ["conv", "pool", "dense_4"]
+
+
 def test_weights_with_a_name(photos, tmp_path, monkeypatch):
     (tmp_path / "file.npz").write_bytes(b"")
     overrides = {"filters": (8,) * 6, "hidden_layers": ("fc6",)}
