@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict]:
         prog="python -m experiments.ablations",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
         parents=[own],
     )

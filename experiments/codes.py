@@ -59,7 +59,7 @@ def _check(options):
     """Raises a `ValueError` for options that can't be used."""
     check_positive(options, "hidden", "epochs")
     check_seed(options)
-    least = max(2, options.neighbors)  # each search finds so many among them
+    least = max(2, options.neighbors)  # each search finds `neighbors` among them
     for name in ("fit_images", "random_codes"):
         if getattr(options, name) < least:
             raise ValueError(

@@ -22,6 +22,7 @@ import pytest
 
 from tests.processes import COMPILE_FAST, start_garbage_collection
 
+# test_backends.py runs some tests with XLA's own options.
 os.environ.setdefault("XLA_FLAGS", COMPILE_FAST)
 
 # Overrides of the preset "cifar" for a network that trains in seconds. It has every kind of layer:

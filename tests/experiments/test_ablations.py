@@ -168,7 +168,15 @@ def test_all_ablations_run_with_the_same_options(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_all(["--seed", "0"])  # not an abbreviation of --seeds
     assert "unrecognized arguments: --seed 0" in capsys.readouterr().err
+    # An option that the last ablation can't use is an error before the first one.
+    with pytest.raises(SystemExit, match="ablations: `weight_decay` of variant 'decay 0.0005'"):
+        run_all(["--experiments", "depth", "weight_decay", "--preset", "torchvision"])
     assert len(ran) == before
+    # The documented commands at other scales.
+    run_all(["--preset", "source", "--dataset", "imagenet2012", "--devices", "2"])
+    assert len(ran) == before + len(ablations.ABLATIONS)
+    run_all(["--preset", "source", "--dataset", "x.npz", "--in-memory", "--learning-rates", "0.01"])
+    assert len(ran) == before + 2 * len(ablations.ABLATIONS)
 
 
 def test_maps_keep_their_sizes_without_overlap():
@@ -243,7 +251,8 @@ def results_of(config, history, errors):
     return {
         "config": json.loads(json.dumps(vars(config))),
         "data": {"classes": 10, "name": config.dataset},
-        **dict.fromkeys(("parameters", "machine", "versions")),
+        "machine": {"devices": "CPU: one"},
+        **dict.fromkeys(("parameters", "versions")),
         "seconds": 1.0,
         "errors": errors,
         "history": history,
