@@ -49,6 +49,8 @@ def plot_training_errors(
     )
     for unused in axes.flat[len(groups) :]:
         unused.set_axis_off()
+    for lowest in axes.flat[len(groups) - columns : len(groups)]:
+        lowest.tick_params(labelbottom=True)
     lengths = []
     for variants in groups.values():
         for measured in variants.values():

@@ -247,6 +247,9 @@ def test_training_errors_of_groups_are_two_in_a_row():
     assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", ""]
     assert [axis.axison for axis in figure.axes] == [True, True, True, False]
     assert [bool(axis.get_ylabel()) for axis in figure.axes] == [True, False, True, False]
+    # The lowest panel of each column has numbers.
+    numbers = [axis.xaxis.get_tick_params()["labelbottom"] for axis in figure.axes[:3]]
+    assert numbers == [False, True, True]
 
 
 def test_learning_rates_show_errors_up_to_100_percent():
