@@ -158,7 +158,7 @@ def _run(experiment, options, command, print_table):
     runner = ExperimentRunner(
         changed,
         workdir,
-        variants=variants and [name for name in variants if name in changed.variants],
+        variants=variants,
         command=command,
         verbose=verbose,
     )
@@ -192,15 +192,14 @@ def apply_options(
     if smoke:
         return changed
     check_names(experiment, changed, variants or experiment.variants)
-    return without_repetitions(changed)
+    changed = without_repetitions(changed)
+    _check_variants(changed, variants)
+    return changed
 
 
 def _check_options(experiment, variants, options):
     """Raises a `ValueError` for variants, presets, seeds or learning rates that can't be run."""
-    if variants is not None and not set(variants) <= set(experiment.variants):
-        raise ValueError(
-            f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}"
-        )
+    _check_variants(experiment, variants)
     own_presets = [
         fields["preset"] for fields in experiment.variants.values() if "preset" in fields
     ]
@@ -217,6 +216,14 @@ def _check_options(experiment, variants, options):
     rates = options.get("learning_rates", ())
     if any(rate <= 0 for rate in rates):
         raise ValueError(f"`learning_rates` must be positive. Received: learning_rates={rates}")
+
+
+def _check_variants(experiment, variants):
+    """Raises a `ValueError` for variants that an experiment does not have."""
+    if variants is not None and not set(variants) <= set(experiment.variants):
+        raise ValueError(
+            f"`variants` must be out of {list(experiment.variants)}. Received: variants={variants}"
+        )
 
 
 def check_names(experiment: Experiment, changed: Experiment, variants: Iterable[str]) -> None:

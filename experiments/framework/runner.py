@@ -142,12 +142,11 @@ class ExperimentRunner:
     def _train(self, request, config):
         """Trains and stores a run."""
         self._print_request(request, config)
+        data = open_training_data(config).description
+        self.stored.check_origin(config, data, self.progress.all_runs)
         pretraining = self.experiment.pretraining_of(config)
         if pretraining is not None:
             self._pretrain(pretraining, config)
-        self.stored.check_origin(
-            config, open_training_data(config).description, self.progress.all_runs
-        )
         folder = self._folder(config)
         end = EarlyEnd(folder, self.experiment.metric, request.incumbent)
         start = time.perf_counter()
@@ -234,7 +233,6 @@ class ExperimentRunner:
         if (folder / "results.json").exists():
             print(f"Pre-trained network, seed {config.seed}: stored in {folder}", flush=True)
             return
-        open_training_data(config)  # a fault in the run's own data shows before the pre-training
         print(f"Pre-training, seed {config.seed}: {folder}", flush=True)
         train.train_and_evaluate(pretraining, folder, verbose=self.verbose)
 

@@ -732,6 +732,9 @@ def test_variants_that_a_preset_makes_equal_are_left_out():
         "without dropout against with dropout",
         "with dropout, constant rate against without dropout, constant rate",
     ]
+    left_out = ["--preset", "source", "--variants", f"with dropout, {wide}"]
+    with pytest.raises(SystemExit, match="`variants` must be out of .*'with dropout', 'without"):
+        main(dropout.EXPERIMENT, "", left_out)
     # torchvision's network has no response normalization.
     message = "'with normalization' and 'without normalization' must differ"
     with pytest.raises(SystemExit, match=message):
